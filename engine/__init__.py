@@ -1,0 +1,1 @@
+"""Character + Motion -> Motion. Imports neither ``pxr`` nor ``textual``; import its submodules."""

@@ -1,0 +1,128 @@
+"""Rotations in numpy: unit quaternions ``w x y z``, rotation vectors [rad], matrices on column vectors.
+
+Every function works over leading batch dimensions, keeps float32 or float64, and is finite at the identity
+and at half turns. ``multiply(a, b)`` turns by *b* first, then by *a*.
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+Quaternions = Float[np.ndarray, "*batch 4"]
+Vectors = Float[np.ndarray, "*batch 3"]
+
+_SMALL_ANGLE = 1e-4
+"""Below this angle [rad] sin(x)/x and its like are taken from their series."""
+
+
+def normalise(q: Quaternions) -> Quaternions:
+    """Scale to unit length; a zero quaternion becomes the identity."""
+    norm = np.linalg.norm(q, axis=-1, keepdims=True)
+    identity = np.zeros_like(q)
+    identity[..., 0] = 1
+    return np.where(norm > 0, q / np.where(norm > 0, norm, 1), identity)
+
+
+def conjugate(q: Quaternions) -> Quaternions:
+    """The inverse of a unit quaternion."""
+    return q * np.array([1, -1, -1, -1], q.dtype)
+
+
+def multiply(a: Quaternions, b: Quaternions) -> Quaternions:
+    """Hamilton product: the rotation *b* followed by *a*."""
+    aw, ax, ay, az = np.moveaxis(a, -1, 0)
+    bw, bx, by, bz = np.moveaxis(b, -1, 0)
+    return np.stack(
+        [
+            aw * bw - ax * bx - ay * by - az * bz,
+            aw * bx + ax * bw + ay * bz - az * by,
+            aw * by - ax * bz + ay * bw + az * bx,
+            aw * bz + ax * by - ay * bx + az * bw,
+        ],
+        axis=-1,
+    )
+
+
+def rotate(q: Quaternions, v: Vectors) -> Vectors:
+    """Turn vectors by unit quaternions."""
+    w, xyz = q[..., :1], q[..., 1:]
+    t = 2 * np.cross(xyz, v)
+    return v + w * t + np.cross(xyz, t)
+
+
+def log(q: Quaternions) -> Vectors:
+    """Rotation vector of the shorter way round, of length 0 to pi [rad]."""
+    q = np.where(q[..., :1] < 0, -q, q)
+    sine = np.linalg.norm(q[..., 1:], axis=-1, keepdims=True)
+    angle = 2 * np.arctan2(sine, q[..., :1])
+    # angle / sin(angle / 2) -> 2 at the identity
+    return q[..., 1:] * np.where(sine > _SMALL_ANGLE, angle / np.where(sine > 0, sine, 1), 2.0).astype(q.dtype)
+
+
+def exp(v: Vectors) -> Quaternions:
+    """Unit quaternion of a rotation vector [rad]."""
+    angle = np.linalg.norm(v, axis=-1, keepdims=True)
+    safe = np.where(angle > _SMALL_ANGLE, angle, 1)
+    scale = np.where(angle > _SMALL_ANGLE, np.sin(safe / 2) / safe, 0.5 - angle**2 / 48)
+    return np.concatenate([np.cos(angle / 2), scale * v], axis=-1).astype(v.dtype)
+
+
+def angle_between(a: Quaternions, b: Quaternions) -> Float[np.ndarray, "*batch"]:
+    """Geodesic angle [rad], 0 to pi."""
+    return np.linalg.norm(log(multiply(conjugate(a), b)), axis=-1)
+
+
+def slerp(a: Quaternions, b: Quaternions, t: Float[np.ndarray, "*batch"]) -> Quaternions:
+    """Spherical interpolation from *a* (t = 0) to *b* (t = 1) the shorter way round."""
+    return multiply(a, exp(log(multiply(conjugate(a), b)) * t[..., None]))
+
+
+def continuous(q: Float[np.ndarray, "frame *batch 4"]) -> Float[np.ndarray, "frame *batch 4"]:
+    """Choose signs so that neighbours in time lie on one half of the sphere; the first frame keeps its own."""
+    dots = np.sum(q[1:] * q[:-1], axis=-1, keepdims=True)
+    signs = np.cumprod(np.where(dots < 0, -1, 1), axis=0)
+    return np.concatenate([q[:1], q[1:] * signs.astype(q.dtype)])
+
+
+def to_matrix(q: Quaternions) -> Float[np.ndarray, "*batch 3 3"]:
+    """Rotation matrix of a unit quaternion."""
+    w, x, y, z = np.moveaxis(q, -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def from_matrix(m: Float[np.ndarray, "*batch 3 3"]) -> Quaternions:
+    """Unit quaternion of a rotation matrix, from the best conditioned of the four classic forms."""
+    m00, m11, m22 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
+    a = m[..., 2, 1] - m[..., 1, 2]
+    b = m[..., 0, 2] - m[..., 2, 0]
+    c = m[..., 1, 0] - m[..., 0, 1]
+    d = m[..., 1, 0] + m[..., 0, 1]
+    e = m[..., 0, 2] + m[..., 2, 0]
+    f = m[..., 2, 1] + m[..., 1, 2]
+    one = np.ones_like(m00)
+    forms = np.stack(
+        [
+            np.stack([one + m00 + m11 + m22, a, b, c], -1),
+            np.stack([a, one + m00 - m11 - m22, d, e], -1),
+            np.stack([b, d, one - m00 + m11 - m22, f], -1),
+            np.stack([c, e, f, one - m00 - m11 + m22], -1),
+        ],
+        axis=-2,
+    )
+    best = np.argmax(np.diagonal(forms, axis1=-2, axis2=-1), axis=-1)
+    return normalise(np.take_along_axis(forms, best[..., None, None], axis=-2)[..., 0, :])
+
+
+def about_axis(axis: Float[np.ndarray, "3"], angle: Float[np.ndarray, "*batch"]) -> Quaternions:
+    """Turn by an angle [rad] about a unit axis."""
+    return exp(np.asarray(angle)[..., None] * axis)
+
+
+def twist_angle(q: Quaternions, axis: Float[np.ndarray, "3"]) -> Float[np.ndarray, "*batch"]:
+    """Signed angle [rad] about a unit axis of the swing-twist decomposition, -pi to pi."""
+    angle = 2 * np.arctan2(q[..., 1:] @ axis, q[..., 0])
+    return (angle + np.pi) % (2 * np.pi) - np.pi

@@ -1,0 +1,1 @@
+"""USD on disk <-> plain numpy arrays. The only package that imports ``pxr``; import its submodules."""

@@ -1,0 +1,211 @@
+"""What leaves and enters :mod:`usd_io`: frozen dataclasses of plain numpy arrays. Imports numpy only.
+
+Conventions (docs/conventions.md): quaternions are ``w x y z``; matrices act on column vectors, so
+``T_a_b`` maps coordinates of frame *b* to frame *a* and chains read left to right; lengths are in stage
+units and directions in the stage's own up axis; times are time codes of the stage. Arrays that come from
+USD keep USD's own precision (float32), so that what is not changed is written back bit for bit.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+Interpolation = Literal["constant", "uniform", "vertex", "faceVarying"]
+SkinningMethod = Literal["classicLinear", "dualQuaternion"]
+UpAxis = Literal["Y", "Z"]
+
+
+@dataclass(frozen=True, eq=False)
+class Primvar:
+    """A primvar with its indices resolved: one value per element of its interpolation."""
+
+    values: Float[np.ndarray, "element channel"]
+    interpolation: Interpolation
+    """``vertex`` also stands for ``varying``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a UsdPreviewSurface says of its diffuse colour."""
+
+    path: str
+    diffuse_color: tuple[float, float, float] | None
+    """Linear RGB in [0, 1]; None where a texture drives it or nothing is authored."""
+    texture: str | None
+    """Resolved path of the diffuse texture, readable by ``usd_io.texture.read_texture_bytes``."""
+
+
+@dataclass(frozen=True, eq=False)
+class BlendShape:
+    """One target of one mesh, with its in-betweens: offsets at increasing weights (1.0 is the target itself)."""
+
+    name: str
+    """As in ``Motion.blend_shapes``."""
+    vertices: Int[np.ndarray, " target_vertex"]
+    """Indices of the vertices that move."""
+    weights: Float[np.ndarray, " shape"]
+    """Weights of the shapes, ascending; always holds 1.0."""
+    offsets: Float[np.ndarray, "shape target_vertex 3"]
+    """Point offsets in mesh space."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """A mesh bound to the skeleton, rigidly or by skin weights."""
+
+    path: str
+    points: Float[np.ndarray, "vertex 3"]
+    """Bind-pose points in mesh space [stage units]."""
+    face_counts: Int[np.ndarray, " face"]
+    face_vertices: Int[np.ndarray, " corner"]
+    joint_indices: Int[np.ndarray, "vertex influence"]
+    """Indices into ``Character.joints`` (a mesh's own ``skel:joints`` order is resolved)."""
+    joint_weights: Float[np.ndarray, "vertex influence"]
+    """Rows sum to 1 where the vertex has any weight."""
+    T_skel_mesh: Float[np.ndarray, "4 4"]
+    """geomBindTransform: mesh space to skeleton space at bind time."""
+    skinning_method: SkinningMethod = "classicLinear"
+    blend_shapes: tuple[BlendShape, ...] = ()
+    display_color: Primvar | None = None
+    """Linear RGB, channel = 3."""
+    uv: Primvar | None = None
+    """The primvar ``st``, channel = 2, v upwards as USD has it."""
+    materials: tuple[Material, ...] = ()
+    face_material: Int[np.ndarray, " face"] | None = None
+    """Index into ``materials`` of every face, -1 for none; None where no face has a material."""
+    left_handed: bool = False
+    """Faces wind clockwise seen from outside."""
+    double_sided: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Character:
+    """One skeleton and what is bound to it."""
+
+    name: str
+    skeleton_path: str
+    joints: tuple[str, ...]
+    """Joint paths (``Hips/Spine/Neck``) in skeleton order, parents before children."""
+    parents: Int[np.ndarray, " joint"]
+    """Index of each joint's parent, -1 for roots."""
+    T_skel_joint_bind: Float[np.ndarray, "joint 4 4"]
+    """Bind pose: joint space to skeleton space."""
+    rest_translations: Float[np.ndarray, "joint 3"]
+    rest_rotations: Float[np.ndarray, "joint 4"]
+    rest_scales: Float[np.ndarray, "joint 3"]
+    """Local rest pose; joints that the animation lacks take it."""
+    meshes: tuple[Mesh, ...] = ()
+    up_axis: UpAxis = "Y"
+    meters_per_unit: float = 0.01
+    warnings: tuple[str, ...] = ()
+    """Limits met while reading, worded for the user."""
+
+    @property
+    def weighted(self) -> Bool[np.ndarray, " joint"]:
+        """Joints that have skin weight of their own."""
+        has = np.zeros(len(self.joints), bool)
+        for mesh in self.meshes:
+            has[np.unique(mesh.joint_indices[mesh.joint_weights > 0])] = True
+        return has
+
+    @property
+    def observable(self) -> Bool[np.ndarray, " joint"]:
+        """Joints whose rotation moves skin, their own or a descendant's: the others no picture can show."""
+        has = self.weighted
+        for joint in range(len(self.joints) - 1, -1, -1):
+            if has[joint] and self.parents[joint] >= 0:
+                has[self.parents[joint]] = True
+        return has
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """Local joint transforms of one skeleton over time, in the joint order of its :class:`Character`."""
+
+    times: Float[np.ndarray, " frame"]
+    """Strictly increasing time codes of the stage (float64); on reading, the authored samples."""
+    translations: Float[np.ndarray, "frame joint 3"]
+    rotations: Float[np.ndarray, "frame joint 4"]
+    """Unit quaternions, w x y z, sign-continuous in time."""
+    scales: Float[np.ndarray, "frame joint 3"]
+    T_world_skel: Float[np.ndarray, "frame 4 4"]
+    """Skeleton space to world space (float64): where root motion on an Xform shows."""
+    time_codes_per_second: float
+    frame_rate: float
+    """The stage's framesPerSecond; one frame lasts time_codes_per_second / frame_rate time codes."""
+    animation_path: str = ""
+    animated: Bool[np.ndarray, " joint"] | None = None
+    """Joints the SkelAnimation drives; None means all."""
+    blend_shapes: tuple[str, ...] = ()
+    blend_weights: Float[np.ndarray, "frame shape"] | None = None
+
+    def __post_init__(self) -> None:
+        frames, joints = self.translations.shape[:2]
+        assert self.times.shape == (frames,), self.times.shape
+        assert self.rotations.shape == (frames, joints, 4), self.rotations.shape
+        assert self.scales.shape == (frames, joints, 3), self.scales.shape
+        assert self.T_world_skel.shape == (frames, 4, 4), self.T_world_skel.shape
+
+    @property
+    def frame_step(self) -> float:
+        """Length of one frame in time codes."""
+        return self.time_codes_per_second / self.frame_rate
+
+    def at(self, frames: Int[np.ndarray, " selected"] | slice) -> "Motion":
+        """The motion at some of its frames."""
+        weights = None if self.blend_weights is None else self.blend_weights[frames]
+        return replace(
+            self,
+            times=self.times[frames],
+            translations=self.translations[frames],
+            rotations=self.rotations[frames],
+            scales=self.scales[frames],
+            T_world_skel=self.T_world_skel[frames],
+            blend_weights=weights,
+        )
+
+
+@dataclass(frozen=True)
+class SkeletonInfo:
+    """What a stage says of one bound skeleton, before anything is sampled."""
+
+    path: str
+    joint_count: int
+    animation_path: str | None
+    binding_path: str | None
+    """Prim on which the effective ``skel:animationSource`` is authored."""
+    sample_count: int
+    instance_proxy: bool
+    moving_xform: str | None
+    """Nearest ancestor (or the skeleton itself) whose transform is animated: root motion on an Xform."""
+
+
+@dataclass(frozen=True)
+class StageInfo:
+    """What :func:`usd_io.stage.read_stage_info` reports."""
+
+    path: str
+    layers: tuple[str, ...]
+    """Identifiers of the used layers, root first."""
+    start: float | None
+    end: float | None
+    """Authored time code range, None where the stage has none."""
+    time_codes_per_second: float
+    frame_rate: float
+    up_axis: UpAxis
+    meters_per_unit: float
+    default_prim: str | None
+    skeletons: tuple[SkeletonInfo, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """A stage as arrays: the chosen skeletons with their motion."""
+
+    info: StageInfo
+    characters: tuple[Character, ...]
+    motions: tuple[Motion, ...]
+    """One per character, at its authored samples."""
