@@ -1,11 +1,15 @@
-"""Errors of reading and writing USD.
+"""Errors of reading and writing USD, and how text from files is shown.
 
-UsdIoError            anything a user can cause in a USD file; the message is shown as it is
-├── StageReadError    a stage, skeleton or animation cannot be read
-└── AuthorError       a result layer cannot be written
+UsdIoError                  anything a user can cause in a USD file; the message is shown as it is
+├── StageReadError          a stage, skeleton or animation cannot be read
+│   └── StageNotFoundError  the named file or prim does not exist
+└── AuthorError             a result layer cannot be written
 
 A message says what was found, where (layer, prim path, time code), and what to do.
 """
+
+MOST_SHOWN = 200
+"""Longer names are cut in the middle."""
 
 
 class UsdIoError(Exception):
@@ -16,5 +20,18 @@ class StageReadError(UsdIoError):
     """The stage, a skeleton or an animation in it cannot be read."""
 
 
+class StageNotFoundError(StageReadError):
+    """The named file or prim does not exist."""
+
+
 class AuthorError(UsdIoError):
     """The result cannot be written; nothing half-written is left behind."""
+
+
+def shown(text: object) -> str:
+    """Text from a file or a path, fit for a terminal: on one line, escapes and other non-printing characters spelt
+    out, right-to-left overrides too, very long names cut in the middle."""
+    raw = str(text)
+    if len(raw) > MOST_SHOWN:
+        raw = f"{raw[: MOST_SHOWN // 2]}...{raw[-MOST_SHOWN // 2 :]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in raw)

@@ -1,0 +1,111 @@
+"""Settings of a run: frozen dataclasses, read from TOML or flags, saved with every result."""
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from engine.errors import ConfigError
+
+EngineName = Literal["auto", "motion"]
+PriorName = Literal["auto", "context", "spline", "slerp", "hold"]
+AuthorMode = Literal["rebind", "over", "variant"]
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that decides a result. Times are time codes of the stage."""
+
+    stage: str
+    """The USD stage to read; never written to."""
+    skeletons: tuple[str, ...] = ()
+    """Prim paths of the skeletons to fill; empty: all with something to fill."""
+    context: tuple[tuple[float, float], ...] = ()
+    """Ranges of finished motion; empty: found from the authored samples."""
+    keys: tuple[float, ...] = ()
+    """Times whose pose is kept exactly; empty: found from the authored samples."""
+    lock: tuple[str, ...] = ()
+    """Joints (name, path or shell pattern) that keep what is authored, also between the keys."""
+    engine: EngineName = "auto"
+    """How motion is made; ``auto`` takes the best engine this machine has what it needs for."""
+    prior: PriorName = "auto"
+    """The motion prior; ``auto`` chooses per gap by its fit and the self-test."""
+    seed: int = 0
+    """Seed of everything random."""
+    out: str = ""
+    """Run folder; empty: ``STEM_inbetween`` beside the stage, numbered where that exists."""
+    author: AuthorMode = "rebind"
+    """How the result is authored: a new animation bound instead, an override, or a variant."""
+    truth: str = ""
+    """A stage with the true motion of the same skeletons, to score against; empty: the stage's own hidden samples."""
+    force: bool = False
+    """Replace a result that is already in the run folder."""
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not self.stage:
+            problems.append("no stage is named; give the path of a .usd, .usda, .usdc or .usdz file")
+        for name, choices in (("engine", EngineName), ("prior", PriorName), ("author", AuthorMode)):
+            if getattr(self, name) not in get_args(choices):
+                problems.append(f"--{name} {getattr(self, name)!r} is unknown; choose {', '.join(get_args(choices))}")
+        if not all(math.isfinite(t) for t in (*self.keys, *(t for pair in self.context for t in pair))):
+            problems.append("--keys and --context take finite time codes")
+        if not 0 <= self.seed < 2**63:
+            problems.append(f"--seed {self.seed} is out of range; choose 0 to 2^63 - 1")
+        if problems:
+            raise ConfigError("; ".join(problems) + ".")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for TOML and JSON."""
+        return asdict(self)
+
+
+def config_from_mapping(values: Mapping[str, Any]) -> RunConfig:
+    """Build settings from TOML or JSON values.
+
+    Raises:
+        ConfigError: Unknown names or values of the wrong type, all in one message.
+    """
+    known = {f.name for f in fields(RunConfig)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ConfigError(f"unknown settings {', '.join(map(repr, unknown))}; known are {', '.join(sorted(known))}.")
+    try:
+        lists = {
+            "skeletons": tuple(map(_text, values.get("skeletons", ()))),
+            "lock": tuple(map(_text, values.get("lock", ()))),
+            "keys": tuple(map(_number, values.get("keys", ()))),
+            "context": tuple((_number(start), _number(end)) for start, end in values.get("context", ())),
+        }
+        config = RunConfig(stage=_text(values.get("stage", "")))
+        single = {name: value for name, value in values.items() if name not in lists}
+        for name, value in single.items():
+            if type(value) is not type(getattr(config, name)):
+                raise TypeError(f"{name} = {value!r} is no {type(getattr(config, name)).__name__}")
+        return replace(config, **lists, **single)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"settings of the wrong type: {error}.") from error
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read settings from a TOML file (``run.toml`` of a run folder, or one written by hand)."""
+    try:
+        return config_from_mapping(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the settings file {str(path)!r} cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{str(path)!r} is no valid TOML: {error}.") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)

@@ -1,0 +1,82 @@
+"""Run stage *fill*: known frames -> all frames, by a motion prior."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from engine.errors import DataError
+from engine.plan import Plan
+from engine.priors.registry import PRIORS
+from usd_io.errors import shown
+from usd_io.model import Character, Motion
+
+Sample = Callable[[Float[np.ndarray, " frame"]], Motion]
+"""The motion as the stage evaluates it at any times."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a plan makes of an authored motion."""
+
+    kept: Motion
+    """Samples that stay: all outside the gaps, and the keys."""
+    known: Motion
+    """What a prior may see: context and keys."""
+    hidden: Motion
+    """The stage's own motion at the fill times: locked joints, root motion on Xforms, or the truth."""
+
+
+def split(motion: Motion, plan: Plan, sample: Sample) -> Parts:
+    """Take the gaps out of a motion; keys between samples are evaluated as USD does."""
+    inside = np.zeros(len(motion.times), bool)
+    for gap in plan.gaps:
+        inside |= (motion.times > gap.start) & (motion.times < gap.end)
+    kept = motion.at(~inside)
+    missing = np.setdiff1d(plan.keys, kept.times)
+    if len(missing):
+        kept = merge(kept, sample(missing))
+    return Parts(kept=kept, known=kept.at(plan.known(kept.times)), hidden=sample(plan.fill_times))
+
+
+def fill(character: Character, parts: Parts, plan: Plan, prior: str) -> Motion:
+    """The whole motion with its gaps filled; kept samples are equal bit for bit.
+
+    Raises:
+        DataError: The prior gave a value that is not finite.
+    """
+    made = PRIORS[prior](character, parts.known, plan)
+    for name in ("translations", "rotations", "scales"):
+        if not np.isfinite(getattr(made, name)).all():
+            raise DataError(
+                f"{shown(character.skeleton_path)}: the prior {prior} gave {name} that are not finite; "
+                "choose another with --prior."
+            )
+    return merge(parts.kept, _with_authored(made, parts.hidden, character, plan))
+
+
+def _with_authored(made: Motion, hidden: Motion, character: Character, plan: Plan) -> Motion:
+    """Take from the stage what a prior does not make: locked joints, the Xforms above, blend shapes."""
+    locked = np.isin(character.joints, plan.locked)[None, :, None]
+    return replace(
+        made,
+        translations=np.where(locked, hidden.translations, made.translations),
+        rotations=np.where(locked, hidden.rotations, made.rotations),
+        scales=np.where(locked, hidden.scales, made.scales),
+        T_world_skel=hidden.T_world_skel,
+        blend_shapes=hidden.blend_shapes,
+        blend_weights=hidden.blend_weights,
+    )
+
+
+def merge(a: Motion, b: Motion) -> Motion:
+    """Two motions of one skeleton at different times as one."""
+    order = np.argsort(np.concatenate([a.times, b.times]), kind="stable")
+
+    def join(name: str) -> np.ndarray:
+        return np.concatenate([getattr(a, name), getattr(b, name)])[order]
+
+    names = ("times", "translations", "rotations", "scales", "T_world_skel")
+    weights = None if a.blend_weights is None or b.blend_weights is None else join("blend_weights")
+    return replace(a, **{name: join(name) for name in names}, blend_weights=weights)

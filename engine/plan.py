@@ -1,0 +1,228 @@
+"""What is known and what is to be filled: context, keys and gaps as plain data, found or given.
+
+A *sample* is an authored time. Samples that follow one another quickly are finished motion, the context;
+lone samples are keys. Between neighbouring anchors (keys and context ends) lie the gaps.
+"""
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from engine.errors import ConfigError, NothingToFill
+from usd_io.errors import shown
+from usd_io.model import Character, Motion
+
+DENSE_INTERVAL_S = 0.1
+"""Samples at most this far apart [s] are dense: motion on twos and threes at 24 frames/s still is."""
+SHORTEST_CONTEXT_S = 0.2
+"""A dense run shorter than this [s] is keys set close together, not finished motion."""
+MOST_FILL_FRAMES = 200_000
+"""More frames to fill than this (two hours at 30 frames/s) is taken for a mistake in the times."""
+_EPSILON = 1e-6
+"""Times closer than this part of a frame are one time."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The open interval between two neighbouring anchors."""
+
+    start: float
+    end: float
+    times: tuple[float, ...]
+    """Time codes to fill, strictly between start and end, increasing."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The work on one skeleton; all times are time codes of the stage."""
+
+    skeleton_path: str
+    contexts: tuple[tuple[float, float], ...]
+    """Inclusive ranges of finished motion, increasing and disjoint."""
+    keys: tuple[float, ...]
+    """Times whose pose the result equals exactly, ends of gaps included, increasing."""
+    gaps: tuple[Gap, ...]
+    locked: tuple[str, ...] = ()
+    """Joints that keep what is authored, also between the keys."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def fill_times(self) -> Float[np.ndarray, " fill"]:
+        """All times to fill, gap after gap."""
+        return np.array([t for gap in self.gaps for t in gap.times], float)
+
+    def known(self, times: Float[np.ndarray, " frame"]) -> Bool[np.ndarray, " frame"]:
+        """Which times are given: inside a context or at a key."""
+        known = np.isin(times, self.keys)
+        for start, end in self.contexts:
+            known |= (times >= start) & (times <= end)
+        return known
+
+
+def dense_ranges(motion: Motion) -> tuple[tuple[float, float], ...]:
+    """Ranges of samples dense and long enough to be finished motion [time codes]."""
+    longest = max(DENSE_INTERVAL_S * motion.time_codes_per_second, motion.frame_step) * (1 + _EPSILON)
+    breaks = np.flatnonzero(np.diff(motion.times) > longest)
+    firsts = np.concatenate([[0], breaks + 1])
+    lasts = np.concatenate([breaks, [len(motion.times) - 1]])
+    shortest = SHORTEST_CONTEXT_S * motion.time_codes_per_second
+    return tuple(
+        (float(motion.times[first]), float(motion.times[last]))
+        for first, last in zip(firsts, lasts, strict=True)
+        if last - first >= 2 and motion.times[last] - motion.times[first] >= shortest
+    )
+
+
+def sparse_keys(motion: Motion) -> tuple[float, ...]:
+    """Samples outside every dense range [time codes]."""
+    dense = np.zeros(len(motion.times), bool)
+    for start, end in dense_ranges(motion):
+        dense |= (motion.times >= start) & (motion.times <= end)
+    return tuple(float(t) for t in motion.times[~dense])
+
+
+def make_plan(
+    character: Character,
+    motion: Motion,
+    *,
+    contexts: Sequence[tuple[float, float]] = (),
+    keys: Sequence[float] = (),
+    lock: Sequence[str] = (),
+    fill_at_samples: bool = False,
+) -> Plan:
+    """Find or check context, keys and gaps.
+
+    Args:
+        character: Gives the joints that ``lock`` names.
+        motion: The authored samples.
+        contexts: Ranges of finished motion; empty: the dense ranges (none that a given key splits).
+        keys: Key times; empty: the sparse samples.
+        lock: Joint names, paths or shell patterns to leave as authored.
+        fill_at_samples: Fill the authored samples inside gaps (to compare with them) and not whole frames.
+
+    Raises:
+        ConfigError: Times outside the clip, keys inside a context, unknown joints.
+        NothingToFill: Every frame is authored, or one key alone.
+    """
+    where = shown(character.skeleton_path)
+    first, last = float(motion.times[0]), float(motion.times[-1])
+    ranges = _checked_contexts(contexts, first, last, where) if contexts else ()
+    given = _checked_keys(keys, ranges, first, last, where) if keys else ()
+    if not ranges:
+        ranges = tuple(r for r in dense_ranges(motion) if not any(r[0] < key < r[1] for key in given))
+    if not given:
+        inside = [any(s <= t <= e for s, e in ranges) for t in sparse_keys(motion)]
+        given = tuple(t for t, known in zip(sparse_keys(motion), inside, strict=True) if not known)
+    anchors = sorted({*given, *(t for r in ranges for t in r)})
+    gaps = tuple(_gaps(anchors, ranges, motion, fill_at_samples))
+    if not gaps:
+        raise NothingToFill(
+            f"{where}: nothing to fill between {first:g} and {last:g}: every frame is authored already or only one "
+            "key is set; name the context and the keys to re-make motion between them (--context A:B --keys T,T,...)."
+        )
+    ends = {t for gap in gaps for t in (gap.start, gap.end)}
+    return Plan(
+        skeleton_path=character.skeleton_path,
+        contexts=ranges,
+        keys=tuple(sorted({*given, *ends})),
+        gaps=gaps,
+        locked=_locked_joints(character, lock),
+        warnings=tuple(_warnings(ranges, gaps, motion, where)),
+    )
+
+
+def _checked_contexts(
+    contexts: Sequence[tuple[float, float]], first: float, last: float, where: str
+) -> tuple[tuple[float, float], ...]:
+    ranges = tuple(sorted((float(start), float(end)) for start, end in contexts))
+    for start, end in ranges:
+        if not start < end:
+            raise ConfigError(f"{where}: the context {start:g}:{end:g} is empty; give it as START:END with START < END.")
+        if start < first or end > last:
+            raise ConfigError(
+                f"{where}: the context {start:g}:{end:g} reaches outside the authored samples {first:g}..{last:g}; "
+                "choose one inside."
+            )
+    for (_, end), (start, _) in zip(ranges, ranges[1:], strict=False):
+        if start <= end:
+            raise ConfigError(f"{where}: two contexts overlap at {start:g}; join them into one.")
+    return ranges
+
+
+def _checked_keys(
+    keys: Sequence[float], contexts: Sequence[tuple[float, float]], first: float, last: float, where: str
+) -> tuple[float, ...]:
+    for key in keys:
+        if not first <= key <= last:
+            raise ConfigError(
+                f"{where}: key {key:g} lies outside the authored samples {first:g}..{last:g}; choose a time inside."
+            )
+        for start, end in contexts:
+            if start < key < end:
+                raise ConfigError(
+                    f"{where}: key {key:g} lies inside the context {start:g}:{end:g}, which is kept as it is; "
+                    "move the key or shorten the context."
+                )
+    if len(set(keys)) + 2 * len(contexts) < 2:
+        raise ConfigError(f"{where}: one key and no context leave nothing to fill; name two keys or more.")
+    return tuple(sorted({float(key) for key in keys}))
+
+
+def _gaps(
+    anchors: Sequence[float], contexts: Sequence[tuple[float, float]], motion: Motion, fill_at_samples: bool
+) -> list[Gap]:
+    pairs = [
+        (start, end)
+        for start, end in zip(anchors, anchors[1:], strict=False)
+        if not any(s <= start and end <= e for s, e in contexts)
+    ]
+    step = motion.frame_step
+    if sum(end - start for start, end in pairs) / step > MOST_FILL_FRAMES:
+        raise ConfigError(
+            f"{shown(motion.animation_path)}: {sum(e - s for s, e in pairs) / step:.3g} frames to fill are more than "
+            f"{MOST_FILL_FRAMES}; a key time is probably wrong, name the keys with --keys."
+        )
+    gaps = []
+    for start, end in pairs:
+        margin = _EPSILON * step
+        if fill_at_samples:
+            times = motion.times[(motion.times > start + margin) & (motion.times < end - margin)]
+        else:
+            frames = np.arange(np.floor(start / step), np.ceil(end / step) + 1) * step
+            times = frames[(frames > start + margin) & (frames < end - margin)]
+        if len(times):
+            gaps.append(Gap(start, end, tuple(float(t) for t in times)))
+    return gaps
+
+
+def _locked_joints(character: Character, lock: Sequence[str]) -> tuple[str, ...]:
+    locked: set[str] = set()
+    for pattern in lock:
+        found = {j for j in character.joints if fnmatch.fnmatchcase(j, pattern) or fnmatch.fnmatchcase(leaf(j), pattern)}
+        if not found:
+            raise ConfigError(
+                f"{shown(character.skeleton_path)}: no joint is called {shown(pattern)}; "
+                "'anymole inspect STAGE --joints' lists them."
+            )
+        locked |= found
+    return tuple(j for j in character.joints if j in locked)
+
+
+def leaf(joint: str) -> str:
+    """Last name of a joint path."""
+    return joint.rsplit("/", 1)[-1]
+
+
+def _warnings(
+    contexts: Sequence[tuple[float, float]], gaps: Sequence[Gap], motion: Motion, where: str
+) -> list[str]:
+    warnings = []
+    if not contexts:
+        warnings.append(f"{where}: no context (finished motion), only keys; the style cannot be learnt from the shot.")
+    seconds = max(gap.end - gap.start for gap in gaps) / motion.time_codes_per_second
+    if seconds > 5:
+        warnings.append(f"{where}: the longest gap is {seconds:.1f} s; above some seconds a key in between helps.")
+    return warnings
