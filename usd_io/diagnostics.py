@@ -1,0 +1,31 @@
+"""USD's own warnings and errors as text, instead of lines on stderr."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pxr import Tf
+
+from usd_io.errors import shown
+
+
+@contextmanager
+def captured() -> Iterator[list[str]]:
+    """Hold back what USD says in this thread; the list is filled, without doubles, when the block ends.
+
+    An exception passes through; use :func:`reason` for what a ``Tf.ErrorException`` holds.
+    """
+    said: list[str] = []
+    with Tf.DiagnosticTrap() as trap:
+        try:
+            yield said
+        finally:
+            texts = [shown(d.commentary) for d in [*trap.GetErrors(), *trap.GetWarnings()]]
+            said.extend(dict.fromkeys(texts))
+            trap.Clear()
+
+
+def reason(error: Tf.ErrorException) -> str:
+    """The most telling sentence of a USD error: the longest, as USD repeats it with the file and line added."""
+    return max(
+        (shown(e.commentary) for e in error.args if hasattr(e, "commentary")), key=len, default=shown(error)
+    )
