@@ -71,13 +71,13 @@ def to_matrices(m: Float[np.ndarray, "element 4 4"]) -> Vt.Matrix4dArray:
 
 
 def unit(q: Float[np.ndarray, "*batch 4"]) -> Float[np.ndarray, "*batch 4"]:
-    """Normalise, but leave untouched what is unit length but for rounding. Zero quaternions are the caller's."""
+    """Normalise, but leave untouched what is unit length but for rounding; none may be zero."""
     length = np.linalg.norm(q.astype(np.float64), axis=-1, keepdims=True)
     return np.where(np.abs(length - 1) > _ROUNDING, q / length, q).astype(q.dtype)
 
 
 def continuous(q: Float[np.ndarray, "frame *batch 4"]) -> Float[np.ndarray, "frame *batch 4"]:
-    """Choose signs so that neighbours in time lie on one half of the sphere; the first frame keeps its own."""
+    """Choose signs so that neighbours in time lie on one half of the sphere; the first frame stays."""
     flips = np.cumsum(np.einsum("f...c,f...c->f...", q[1:], q[:-1]) < 0, axis=0) % 2
     result = q.copy()
     result[1:] *= (1 - 2 * flips)[..., None].astype(q.dtype)
@@ -94,9 +94,9 @@ def decompose(
 ]:
     """Split affine matrices into translation, rotation (``w x y z``), scale, and the shear that does not fit.
 
-    The rotation is the one nearest to the matrix with its columns scaled to unit length, so that zero scales are
-    fine too; a mirrored matrix gets three negative scales, as UsdSkel gives it. The shear [1] is the largest
-    cosine between two columns: 0 where translation, rotation and scale give the matrix back.
+    The rotation is the one nearest to the matrix with its columns scaled to unit length, so that zero
+    scales are fine too; a mirrored matrix gets three negative scales, as UsdSkel gives it. The shear [1] is
+    the largest cosine between two columns: 0 where translation, rotation and scale give the matrix back.
     """
     linear = m[:, :3, :3]
     sign = np.where(np.linalg.det(linear) < 0, -1.0, 1.0)

@@ -19,13 +19,12 @@ def captured() -> Iterator[list[str]]:
         try:
             yield said
         finally:
-            texts = [shown(d.commentary) for d in [*trap.GetErrors(), *trap.GetWarnings()]]
+            texts = [shown(d.commentary.strip()) for d in [*trap.GetErrors(), *trap.GetWarnings()]]
             said.extend(dict.fromkeys(texts))
             trap.Clear()
 
 
 def reason(error: Tf.ErrorException) -> str:
-    """The most telling sentence of a USD error: the longest, as USD repeats it with the file and line added."""
-    return max(
-        (shown(e.commentary) for e in error.args if hasattr(e, "commentary")), key=len, default=shown(error)
-    )
+    """The most telling sentence of a USD error: the longest, as USD repeats it with file and line added."""
+    sentences = [shown(e.commentary.strip()) for e in error.args if isinstance(e, Tf.Error)]
+    return max(sentences, key=len, default=shown(error))

@@ -35,16 +35,3 @@ def shown(text: object) -> str:
     if len(raw) > MOST_SHOWN:
         raw = f"{raw[: MOST_SHOWN // 2]}...{raw[-MOST_SHOWN // 2 :]}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in raw)
-
-
-def shown(text: object, limit: int = 300) -> str:
-    r"""Text from a file, safe to print on one line of a terminal or in a message.
-
-    Control characters, newlines, direction marks and lone surrogates become escapes such as ``\x1b``; text longer
-    than *limit* characters loses its middle. Markup is left alone: a face that renders markup escapes it itself.
-    """
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text).strip())
-    if len(line) <= limit:
-        return line
-    half = (limit - 1) // 2
-    return f"{line[:half]}…{line[-half:]}"
