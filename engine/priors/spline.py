@@ -1,0 +1,124 @@
+"""Slerp bent to leave and reach the keys with the right velocity: C1, and short of surprises.
+
+A cubic Hermite curve in the offset (see :mod:`engine.priors.offsets`). An offset of zero value and rate ``w`` at a
+key changes the angular velocity there by exactly ``w``, since the exponential map is the identity to first order at
+zero; so velocities can be asked for in the tangent space at the key without loss (Kim, Kim and Shin 1995, "A general
+construction scheme for unit quaternion curves", build on the same fact).
+
+Each end's bend is over after :data:`REACH_S`, not at the far key as in a usual Hermite curve: what a limb does at
+the end of the context says little about where it is a second later, and a full-length cubic would carry it
+4/27 of the *gap* times the velocity away. Here an offset never exceeds 4/27 of the *reach* times the change of
+velocity: an overshoot that is known before.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from engine.plan import Plan
+from engine.priors import offsets
+from usd_io.model import Character, Motion
+
+REACH_S = 0.7
+"""How long the velocity at a key shows [s], at most the gap."""
+KEY_SHARE = 0.8
+"""Share taken of the tangent that the neighbouring keys suggest; 1 would be Catmull-Rom."""
+VELOCITY_SPAN_S = 1 / 15
+"""Over how much of the context its velocity at the end is measured [s]."""
+
+
+def spline(character: Character, known: Motion, plan: Plan) -> Motion:
+    """Bend slerp so that velocity is continuous at the keys.
+
+    Next to a context the velocity is the context's own; at a key between two gaps it is a share of the limited mean
+    of both sides' mean velocities, zero where they point apart (a key that is an extreme stays one); at a key that
+    ends the shot nothing is known and nothing is bent.
+
+    Args:
+        character: Not used; all priors have one signature.
+        known: The known frames only.
+        plan: Gives context and gaps.
+
+    Returns:
+        The motion at ``plan.fill_times``.
+    """
+    base = offsets.straight(known, plan)
+    return offsets.apply(base, bend(known, plan))
+
+
+def bend(known: Motion, plan: Plan) -> offsets.Offsets:
+    """Offsets of :func:`spline`."""
+    anchors = offsets.anchors_of(known, plan)
+    starts = offsets.frames_at(known, np.array([gap.start for gap in plan.gaps], float))
+    ends = offsets.frames_at(known, np.array([gap.end for gap in plan.gaps], float))
+    gap_of = np.repeat(np.arange(len(plan.gaps)), [len(gap.times) for gap in plan.gaps])
+    mean = mean_velocities(known, starts, ends)
+    at_start, at_end = _end_velocities(known, plan, mean)
+    second = known.time_codes_per_second
+    elapsed = (anchors.times - known.times[anchors.before]) / second
+    left = (known.times[anchors.after] - anchors.times) / second
+    reach = np.minimum(REACH_S, elapsed + left)
+    return (
+        _hump(elapsed, reach)[:, None, None] * (at_start - mean)[gap_of]
+        - _hump(left, reach)[:, None, None] * (at_end - mean)[gap_of]
+    )
+
+
+def _hump(time: Float[np.ndarray, " fill"], reach: Float[np.ndarray, " fill"]) -> Float[np.ndarray, " fill"]:
+    """Cubic of rate 1 at time 0, which is zero with rate zero from the reach on."""
+    return time * np.clip(1 - time / reach, 0, 1) ** 2
+
+
+def mean_velocities(
+    known: Motion, before: Int[np.ndarray, " gap"], after: Int[np.ndarray, " gap"]
+) -> Float[np.ndarray, "gap joint 9"]:
+    """Velocity of the straight motion from one known frame to another, per second."""
+    seconds = (known.times[after] - known.times[before]) / known.time_codes_per_second
+    return offsets.offsets_from(known.at(before), known.at(after)) / seconds[:, None, None]
+
+
+def _end_velocities(
+    known: Motion, plan: Plan, mean: Float[np.ndarray, "gap joint 9"]
+) -> tuple[Float[np.ndarray, "gap joint 9"], Float[np.ndarray, "gap joint 9"]]:
+    """Velocities with which each gap is left at its start and reached at its end."""
+    at_start, at_end = mean.copy(), mean.copy()
+    for index, (gap, following) in enumerate(zip(plan.gaps, plan.gaps[1:], strict=False)):
+        if gap.end == following.start:
+            lengths = gap.end - gap.start, following.end - following.start
+            tangent = KEY_SHARE * limited_mean(mean[index], mean[index + 1], *lengths)
+            at_end[index], at_start[index + 1] = tangent, tangent
+    for index, gap in enumerate(plan.gaps):
+        for start, end in plan.contexts:
+            if end == gap.start:
+                at_start[index] = context_velocity(known, (start, end), at_end=True)
+            if start == gap.end:
+                at_end[index] = context_velocity(known, (start, end), at_end=False)
+    return at_start, at_end
+
+
+def limited_mean(
+    a: Float[np.ndarray, "joint 9"], b: Float[np.ndarray, "joint 9"], length_a: float, length_b: float
+) -> Float[np.ndarray, "joint 9"]:
+    """Velocity at a key between two gaps: the parabola's through the three keys, at most three times the slower
+    side's, and zero where the sides point apart (Fritsch and Carlson 1980, with vectors in place of their scalars, so
+    that nothing depends on the choice of axes)."""
+    result = np.zeros_like(a)
+    for channel in (offsets.ROTATION, offsets.TRANSLATION, offsets.SCALE):
+        va, vb = a[:, channel], b[:, channel]
+        parabola = (length_b * va + length_a * vb) / (length_a + length_b)
+        speed = np.linalg.norm(parabola, axis=-1, keepdims=True)
+        slower = np.minimum(*(np.linalg.norm(v, axis=-1, keepdims=True) for v in (va, vb)))
+        agree = (va * vb).sum(-1, keepdims=True) > 0
+        limit = np.minimum(1, 3 * slower / np.where(speed > 0, speed, 1))
+        result[:, channel] = np.where(agree, parabola * limit, 0)
+    return result
+
+
+def context_velocity(
+    known: Motion, context: tuple[float, float], *, at_end: bool
+) -> Float[np.ndarray, "joint 9"]:
+    """Velocity at one end of a context, per second: slope at that end of the parabola through three samples."""
+    span = min(VELOCITY_SPAN_S * known.time_codes_per_second, context[1] - context[0])
+    end, back = (context[1], -span) if at_end else (context[0], span)
+    pose = offsets.sample(known, np.array([end, end + back / 2, end + back]))
+    near, far = offsets.offsets_from(pose.at(np.array([0, 0])), pose.at(np.array([1, 2])))
+    return (4 * near - far) / (back / known.time_codes_per_second)
