@@ -1,0 +1,105 @@
+"""Write files under temporary names and give them their own names only when all is well."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pxr import Sdf
+
+from usd_io.errors import AuthorError, shown
+
+
+@dataclass(frozen=True)
+class Files:
+    """The two files of a result."""
+
+    root: Path
+    data: Path
+
+    def __iter__(self) -> Iterator[Path]:
+        """Data first: the root must never name a file that is not there."""
+        return iter((self.data, self.root))
+
+
+def result_files(folder: Path, stem: str) -> Files:
+    """The names of a result's files, inside ``folder`` whatever the stem says.
+
+    Raises:
+        AuthorError: The stem is no plain file name.
+    """
+    plain = stem.isprintable() and not set(stem) & set('/\\:*?"<>|') and not stem.startswith(".")
+    if not stem or not plain:
+        raise AuthorError(f"{shown(stem)!r} is no plain file name. Name the result without folders or dots.")
+    return Files(folder / f"{stem}.usda", folder / f"{stem}_anim.usdc")
+
+
+@contextmanager
+def draft_of(files: Files) -> Iterator[Files]:
+    """Temporary files beside the final ones, removed when the block ends, however it ends.
+
+    They lie in the same folder, so that relative paths mean the same and a rename stays on one disk. Only a
+    process killed outright leaves them, under names that start with a dot.
+    """
+    files.root.parent.mkdir(parents=True, exist_ok=True)
+    tag = uuid.uuid4().hex[:12]
+    draft = Files(*(path.with_name(f".{path.stem}.{tag}{path.suffix}") for path in (files.root, files.data)))
+    try:
+        yield draft
+    finally:
+        for left in files.root.parent.glob(f".*.{tag}*"):
+            left.unlink()
+
+
+def publish(draft: Files, files: Files) -> None:
+    """Rename a checked draft to its final names; where that fails, what was there before comes back."""
+    layer = Sdf.Layer.FindOrOpen(str(draft.root))
+    layer.UpdateCompositionAssetDependency(f"./{draft.data.name}", f"./{files.data.name}")
+    layer.Save()
+    del layer
+    backups = {path: _backup(path, draft) for path in files if path.exists()}
+    done: list[Path] = []
+    try:
+        for source, target in zip(draft, files, strict=True):
+            _flush(source)
+            done.append(target)
+            source.replace(target)
+    except BaseException:
+        _roll_back(done, backups)
+        raise
+    _refresh(files)
+
+
+def _flush(path: Path) -> None:
+    """A rename must not reach the disk before the bytes do, else a power cut leaves an empty file."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _backup(path: Path, draft: Files) -> Path:
+    """A second name for the file that is about to be replaced; the draft's tag has it removed in the end."""
+    copy = draft.root.with_name(f"{draft.root.name}{path.suffix}.old")
+    try:
+        os.link(path, copy)
+    except OSError:
+        shutil.copy2(path, copy)
+    return copy
+
+
+def _roll_back(done: list[Path], backups: dict[Path, Path]) -> None:
+    for path in done:
+        if path in backups:
+            backups[path].replace(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _refresh(files: Files) -> None:
+    """USD keeps layers by path: one that is still open under this name would go on showing the old file."""
+    for path in files:
+        layer = Sdf.Layer.Find(str(path))
+        if layer:
+            layer.Reload(force=True)
