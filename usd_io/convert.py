@@ -7,7 +7,7 @@ Gf matrices act on row vectors and ours on columns, so each is transposed. ``GfQ
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from pxr import Gf, Vt
 
 _ROUNDING = 1e-6
@@ -25,9 +25,19 @@ def integers(array: Any) -> Int[np.ndarray, " element"]:
     return np.array(array, np.int64)
 
 
+def view(array: Any) -> Shaped[np.ndarray, "..."]:
+    """A Vt array as it lies in memory, read-only and without a copy; for one element of a loop."""
+    return np.asarray(array)
+
+
+def from_memory_order(q: Float[np.ndarray, "*batch 4"]) -> Float[np.ndarray, "*batch 4"]:
+    """Viewed quaternions, ``x y z w`` in memory, to ``w x y z``."""
+    return np.roll(q, 1, axis=-1)
+
+
 def quaternions(array: Any) -> Float[np.ndarray, "element 4"]:
     """A ``Vt.QuatfArray`` or ``Vt.QuathArray`` as ``w x y z`` float32."""
-    return np.roll(np.asarray(array).astype(np.float32), 1, axis=-1)
+    return from_memory_order(np.asarray(array).astype(np.float32))
 
 
 def matrix(value: Any) -> Float[np.ndarray, "4 4"]:
@@ -72,8 +82,11 @@ def to_matrices(m: Float[np.ndarray, "element 4 4"]) -> Vt.Matrix4dArray:
 
 def unit(q: Float[np.ndarray, "*batch 4"]) -> Float[np.ndarray, "*batch 4"]:
     """Normalise, but leave untouched what is unit length but for rounding; none may be zero."""
-    length = np.linalg.norm(q.astype(np.float64), axis=-1, keepdims=True)
-    return np.where(np.abs(length - 1) > _ROUNDING, q / length, q).astype(q.dtype)
+    squared = np.einsum("...c,...c->...", q, q, dtype=np.float64)
+    off = np.abs(squared - 1) > 2 * _ROUNDING
+    result = q.copy()
+    result[off] /= np.sqrt(squared[off])[:, None]
+    return result
 
 
 def continuous(q: Float[np.ndarray, "frame *batch 4"]) -> Float[np.ndarray, "frame *batch 4"]:

@@ -1,0 +1,108 @@
+"""The values of one array attribute over time, read in bulk and checked.
+
+The loop over samples does nothing but ask USD and copy into a preallocated array; all checks come after it,
+vectorised. An error names the layer, the prim, the time code and the item, and says what to do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from pxr import Usd
+
+from usd_io import convert
+from usd_io.errors import StageReadError, shown
+
+Values = Float[np.ndarray, "frame item channel"]
+
+_DRIFT = 1e-3
+"""Length error of a quaternion [1] that is taken for rounding and normalised away; more is refused."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """One attribute over time: one value per item (a joint, or a blend shape)."""
+
+    attribute: Usd.Attribute
+    items: Sequence[str]
+    """Names of the items, in the attribute's order."""
+    times: Float[np.ndarray, " frame"]
+    """Stage time codes; a single one where the attribute does not change."""
+    values: Values
+
+    def check_finite(self, used: Int[np.ndarray, " used"]) -> None:
+        """Refuse NaN and infinities in the items that are used."""
+        if np.isfinite(self.values).all():
+            return
+        bad = np.argwhere(~np.isfinite(self.values[:, used]).all(-1))
+        if len(bad):
+            raise StageReadError(self._bad(bad[0, 0], used[bad[0, 1]], "not finite"))
+
+    def unit_quaternions(self, used: Int[np.ndarray, " used"]) -> Values:
+        """The values as unit quaternions ``w x y z``, sign-continuous in time."""
+        q = convert.from_memory_order(self.values)
+        length = np.sqrt(np.einsum("fjc,fjc->fj", q, q))
+        bad = np.argwhere(np.abs(length[:, used] - 1) > _DRIFT)
+        if len(bad):
+            frame, item = bad[0, 0], used[bad[0, 1]]
+            problem = f"no unit quaternion, its length is {length[frame, item]:.4g}"
+            raise StageReadError(self._bad(frame, item, problem))
+        # what is not used may be anything, zero too
+        q[:, np.setdiff1d(np.arange(q.shape[1]), used)] = (1, 0, 0, 0)
+        return convert.continuous(convert.unit(q))
+
+    def _bad(self, frame: int, item: int, problem: str) -> str:
+        numbers = ", ".join(f"{v:.4g}" for v in self.values[frame, item])
+        return (
+            f"{place(self.attribute)}: {self.attribute.GetName()} of {shown(self.items[item])} at time code "
+            f"{self.times[frame]:g} is {problem} ({numbers}); mend or remove that sample."
+        )
+
+
+def sample(
+    attribute: Usd.Attribute,
+    items: Sequence[str],
+    times: Float[np.ndarray, " frame"],
+    channels: int,
+    consequence: str,
+) -> Samples:
+    """Read an attribute at stage time codes; one that never changes is read once.
+
+    Args:
+        attribute: An array attribute with one value per item.
+        items: Names of the items.
+        times: Stage time codes.
+        channels: Numbers per value; quaternions stay in USD's memory order.
+        consequence: What USD makes of an unusable value, said in the error.
+
+    Raises:
+        StageReadError: The attribute is missing, blocked, or of another length at one of the times.
+    """
+    query = Usd.AttributeQuery(attribute)
+    if not query.ValueMightBeTimeVarying():
+        times = times[:1]
+    values = np.zeros((len(times), len(items), channels), np.float32)
+    rows = values[..., 0] if channels == 1 else values
+    for frame, time in enumerate(times):
+        value = query.Get(time)
+        if value is None or len(value) != len(items):
+            raise StageReadError(_unusable(attribute, time, value, len(items), consequence))
+        rows[frame] = convert.view(value)
+    return Samples(attribute, items, times, values)
+
+
+def place(attribute: Usd.Attribute) -> str:
+    """Layer with the strongest opinion, and prim: ``walk.usda </Hero/Walk>``."""
+    stack = attribute.GetPropertyStack(Usd.TimeCode.EarliestTime())
+    layer = stack[0].layer if stack else attribute.GetStage().GetRootLayer()
+    return f"{shown(layer.GetDisplayName())} <{attribute.GetPrimPath()}>"
+
+
+def _unusable(attribute: Usd.Attribute, time: float, value: Any, expected: int, consequence: str) -> str:
+    name = attribute.GetName()
+    if not attribute.HasAuthoredValue():
+        return f"{place(attribute)}: {name} is missing; {consequence} Author all channels together."
+    found = "no value" if value is None else f"{len(value)} values instead of {expected}"
+    return f"{place(attribute)}: {name} has {found} at time code {time:g}; {consequence} Author one per item."

@@ -1,0 +1,20 @@
+"""Files a stage refers to, through USD's own resolver: plain files, usdz packages, or a studio's URIs."""
+
+from pxr import Ar
+
+from usd_io.errors import StageNotFoundError, shown
+
+
+def read_texture_bytes(path: str) -> bytes:
+    """The bytes of an image file.
+
+    Args:
+        path: A resolved path as in ``Material.texture``, such as ``fox.usdz[textures/fox.png]``.
+
+    Raises:
+        StageNotFoundError: It cannot be opened.
+    """
+    asset = Ar.GetResolver().OpenAsset(Ar.ResolvedPath(path)) if path else None
+    if asset is None:
+        raise StageNotFoundError(f"The texture {shown(path)} cannot be opened; mend its path in the stage.")
+    return bytes(asset.GetBuffer())
