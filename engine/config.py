@@ -49,7 +49,9 @@ class RunConfig:
             problems.append("no stage is named; give the path of a .usd, .usda, .usdc or .usdz file")
         for name, choices in (("engine", EngineName), ("prior", PriorName), ("author", AuthorMode)):
             if getattr(self, name) not in get_args(choices):
-                problems.append(f"--{name} {getattr(self, name)!r} is unknown; choose {', '.join(get_args(choices))}")
+                problems.append(
+                    f"--{name} {getattr(self, name)!r} is unknown; choose {', '.join(get_args(choices))}"
+                )
         if not all(math.isfinite(t) for t in (*self.keys, *(t for pair in self.context for t in pair))):
             problems.append("--keys and --context take finite time codes")
         if not 0 <= self.seed < 2**63:
@@ -71,9 +73,11 @@ def config_from_mapping(values: Mapping[str, Any]) -> RunConfig:
     known = {f.name for f in fields(RunConfig)}
     unknown = sorted(set(values) - known)
     if unknown:
-        raise ConfigError(f"unknown settings {', '.join(map(repr, unknown))}; known are {', '.join(sorted(known))}.")
+        raise ConfigError(
+            f"unknown settings {', '.join(map(repr, unknown))}; known are {', '.join(sorted(known))}."
+        )
     try:
-        lists = {
+        lists: dict[str, Any] = {
             "skeletons": tuple(map(_text, values.get("skeletons", ()))),
             "lock": tuple(map(_text, values.get("lock", ()))),
             "keys": tuple(map(_number, values.get("keys", ()))),

@@ -106,7 +106,9 @@ def ignore(event: Event) -> None:
 
 def to_json_line(event: Event, time: float) -> str:
     """One line of ``events.jsonl``, without the newline; ``time`` is seconds since 1970 UTC."""
-    return json.dumps({"event": type(event).__name__, "time": round(time, 3), **asdict(event)}, allow_nan=False)
+    return json.dumps(
+        {"event": type(event).__name__, "time": round(time, 3), **asdict(event)}, allow_nan=False
+    )
 
 
 def from_json_line(line: str) -> tuple[Event, float] | None:

@@ -1,16 +1,31 @@
 """Run stage *fill*: known frames -> all frames, by a motion prior."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from engine.errors import DataError
 from engine.plan import Plan
-from engine.priors.registry import PRIORS
+from engine.priors import auto
+from engine.priors.context import context
+from engine.priors.hold import hold
+from engine.priors.slerp import slerp
+from engine.priors.spline import spline
+from engine.selftest import Prior, SelfTest, self_test
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
+
+PRIORS: Mapping[str, Prior] = {
+    "auto": auto.auto,
+    "context": context,
+    "spline": spline,
+    "slerp": slerp,
+    "hold": hold,
+}
+"""All motion priors by name, best first."""
 
 Sample = Callable[[Float[np.ndarray, " frame"]], Motion]
 """The motion as the stage evaluates it at any times."""
@@ -26,6 +41,8 @@ class Parts:
     """What a prior may see: context and keys."""
     hidden: Motion
     """The stage's own motion at the fill times: locked joints, root motion on Xforms, or the truth."""
+    authored_times: Float[np.ndarray, " sample"]
+    """Times of all samples of the stage, those inside the gaps included."""
 
 
 def split(motion: Motion, plan: Plan, sample: Sample) -> Parts:
@@ -37,23 +54,50 @@ def split(motion: Motion, plan: Plan, sample: Sample) -> Parts:
     missing = np.setdiff1d(plan.keys, kept.times)
     if len(missing):
         kept = merge(kept, sample(missing))
-    return Parts(kept=kept, known=kept.at(plan.known(kept.times)), hidden=sample(plan.fill_times))
+    known = kept.at(plan.known(kept.times))
+    return Parts(kept=kept, known=known, hidden=sample(plan.fill_times), authored_times=motion.times)
 
 
-def fill(character: Character, parts: Parts, plan: Plan, prior: str) -> Motion:
-    """The whole motion with its gaps filled; kept samples are equal bit for bit.
+@dataclass(frozen=True, eq=False)
+class Filled:
+    """The outcome of the stage for one skeleton."""
+
+    motion: Motion
+    """The whole motion; kept samples are equal bit for bit."""
+    parts: Parts
+    prior: str
+    self_test: SelfTest
+
+
+def fill(character: Character, parts: Parts, plan: Plan, prior: str) -> Filled:
+    """Fill the gaps of one skeleton and say what error to expect.
 
     Raises:
         DataError: The prior gave a value that is not finite.
     """
-    made = PRIORS[prior](character, parts.known, plan)
+    if prior == "auto":
+        made, test = auto.fill(character, parts.known, plan, auto.CANDIDATES)
+    else:
+        made = PRIORS[prior](character, parts.known, plan)
+        test = self_test(
+            character, parts.known, plan, {"slerp": slerp, "spline": spline, prior: PRIORS[prior]}
+        )
+    _check_finite(made, character, prior)
+    return Filled(complete(character, parts, plan, made), parts, prior, test)
+
+
+def complete(character: Character, parts: Parts, plan: Plan, made: Motion) -> Motion:
+    """Put what a prior made between the kept samples."""
+    return merge(parts.kept, _with_authored(made, parts.hidden, character, plan))
+
+
+def _check_finite(made: Motion, character: Character, prior: str) -> None:
     for name in ("translations", "rotations", "scales"):
         if not np.isfinite(getattr(made, name)).all():
             raise DataError(
                 f"{shown(character.skeleton_path)}: the prior {prior} gave {name} that are not finite; "
                 "choose another with --prior."
             )
-    return merge(parts.kept, _with_authored(made, parts.hidden, character, plan))
 
 
 def _with_authored(made: Motion, hidden: Motion, character: Character, plan: Plan) -> Motion:
@@ -79,4 +123,5 @@ def merge(a: Motion, b: Motion) -> Motion:
 
     names = ("times", "translations", "rotations", "scales", "T_world_skel")
     weights = None if a.blend_weights is None or b.blend_weights is None else join("blend_weights")
-    return replace(a, **{name: join(name) for name in names}, blend_weights=weights)
+    joined: dict[str, Any] = {name: join(name) for name in names}
+    return replace(a, **joined, blend_weights=weights)

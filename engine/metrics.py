@@ -64,7 +64,9 @@ def score(character: Character, truth: Motion, result: Motion, plan: Plan) -> Sc
         npss=npss([g.r_true for g in per_gap], [g.r_got for g in per_gap]),
         jerk_ratio=_ratio(sum(_jerk(g.p_got) for g in per_gap), sum(_jerk(g.p_true) for g in per_gap)),
         key_error=key_error(character, truth, result, plan) / size,
-        foot_skate=_foot_skate(character, [g.p_true / size for g in per_gap], [g.p_got / size for g in per_gap], step),
+        foot_skate=_foot_skate(
+            character, [g.p_true / size for g in per_gap], [g.p_got / size for g in per_gap], step
+        ),
         per_gap_l2p=tuple(l2p(g.p_true[inner] / size, g.p_got[inner] / size) for g in per_gap),
     )
 
@@ -119,7 +121,9 @@ def key_error(character: Character, truth: Motion, result: Motion, plan: Plan) -
 def select(motion: Motion, times: tuple[float, ...]) -> Motion:
     """The frames at the given times, which the motion must hold."""
     frames = np.searchsorted(motion.times, np.array(times) - 1e-6 * motion.frame_step)
-    assert np.allclose(motion.times[frames], times, atol=1e-5 * motion.frame_step), "times that are not sampled"
+    assert np.allclose(motion.times[frames], times, atol=1e-5 * motion.frame_step), (
+        "times that are not sampled"
+    )
     return motion.at(frames)
 
 

@@ -7,6 +7,7 @@ lone samples are keys. Between neighbouring anchors (keys and context ends) lie 
 import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -140,13 +141,15 @@ def _checked_contexts(
     ranges = tuple(sorted((float(start), float(end)) for start, end in contexts))
     for start, end in ranges:
         if not start < end:
-            raise ConfigError(f"{where}: the context {start:g}:{end:g} is empty; give it as START:END with START < END.")
+            raise ConfigError(
+                f"{where}: the context {start:g}:{end:g} is empty; give it as START:END with START < END."
+            )
         if start < first or end > last:
             raise ConfigError(
                 f"{where}: the context {start:g}:{end:g} reaches outside the authored samples {first:g}..{last:g}; "
                 "choose one inside."
             )
-    for (_, end), (start, _) in zip(ranges, ranges[1:], strict=False):
+    for (_, end), (start, _) in pairwise(ranges):
         if start <= end:
             raise ConfigError(f"{where}: two contexts overlap at {start:g}; join them into one.")
     return ranges
@@ -176,7 +179,7 @@ def _gaps(
 ) -> list[Gap]:
     pairs = [
         (start, end)
-        for start, end in zip(anchors, anchors[1:], strict=False)
+        for start, end in pairwise(anchors)
         if not any(s <= start and end <= e for s, e in contexts)
     ]
     step = motion.frame_step
@@ -201,7 +204,11 @@ def _gaps(
 def _locked_joints(character: Character, lock: Sequence[str]) -> tuple[str, ...]:
     locked: set[str] = set()
     for pattern in lock:
-        found = {j for j in character.joints if fnmatch.fnmatchcase(j, pattern) or fnmatch.fnmatchcase(leaf(j), pattern)}
+        found = {
+            j
+            for j in character.joints
+            if fnmatch.fnmatchcase(j, pattern) or fnmatch.fnmatchcase(leaf(j), pattern)
+        }
         if not found:
             raise ConfigError(
                 f"{shown(character.skeleton_path)}: no joint is called {shown(pattern)}; "
@@ -221,8 +228,12 @@ def _warnings(
 ) -> list[str]:
     warnings = []
     if not contexts:
-        warnings.append(f"{where}: no context (finished motion), only keys; the style cannot be learnt from the shot.")
+        warnings.append(
+            f"{where}: no context (finished motion), only keys; the style cannot be learnt from the shot."
+        )
     seconds = max(gap.end - gap.start for gap in gaps) / motion.time_codes_per_second
     if seconds > 5:
-        warnings.append(f"{where}: the longest gap is {seconds:.1f} s; above some seconds a key in between helps.")
+        warnings.append(
+            f"{where}: the longest gap is {seconds:.1f} s; above some seconds a key in between helps."
+        )
     return warnings

@@ -1,12 +1,12 @@
 """Progress of a run stage, rate-limited at the source, and the way to stop a run."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from collections.abc import Iterator
+from typing import Any
 
 from engine.errors import RunCancelled
-from engine.events import Note, OnEvent, StageFinished, StageProgress, StageStarted, ignore
+from engine.events import Note, OnEvent, PlanReady, StageFinished, StageProgress, StageStarted, ignore
 
 SHORTEST_INTERVAL_S = 0.1
 """At most ten progress events a second leave a stage."""
@@ -43,6 +43,10 @@ class Progress:
         if done >= total or now - self._last >= SHORTEST_INTERVAL_S:
             self._last = now
             self._on_event(StageProgress(self._stage, done, total, values))
+
+    def tell_plan(self, plans: tuple[Mapping[str, Any], ...]) -> None:
+        """Show what will be done before it is done."""
+        self._on_event(PlanReady(plans))
 
     def note(self, text: str, level: str = "info") -> None:
         """Tell the user something."""

@@ -51,7 +51,13 @@ class Workspace:
 
     def state(self, state: State, stage: str = "") -> None:
         """Write ``state.json``: where the run stands, for anyone who looks."""
-        facts = {"format": FORMAT, "state": state, "stage": stage, "pid": os.getpid(), "host": socket.gethostname()}
+        facts = {
+            "format": FORMAT,
+            "state": state,
+            "stage": stage,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+        }
         self.write_json("state.json", facts | {"updated": round(time.time(), 3)})
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> Path:

@@ -112,7 +112,7 @@ class Character:
 
     @property
     def observable(self) -> Bool[np.ndarray, " joint"]:
-        """Joints whose rotation moves skin, their own or a descendant's: the others no picture can show."""
+        """Joints whose rotation moves skin, their own or a descendant's."""
         has = self.weighted
         for joint in range(len(self.joints) - 1, -1, -1):
             if has[joint] and self.parents[joint] >= 0:

@@ -1,0 +1,55 @@
+# `make demo` and `make test` do everything on a fresh machine with Python 3.11 or newer; no root needed.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+TORCH  ?= torch==2.13.0
+# Asked only where there is no NVIDIA driver and the default build would bring gigabytes of CUDA along.
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+
+.PHONY: demo test check format clean
+
+demo: $(VENV)/installed
+	@$(BIN)/python scripts/demo.py
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) demo
+
+# Debian without python3-venv has no ensurepip: then an installed pip sets up the environment from outside.
+$(BIN)/python:
+	@echo "Setting up $(VENV) (once; a few minutes)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one with 'make PYTHON=python3.11 ...'."; exit 2; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 \
+	  || { rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV) \
+	       && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; } \
+	  || { rm -rf $(VENV); echo "Neither python3-venv nor pip is installed; install one of them."; exit 2; }
+
+$(VENV)/torch: $(BIN)/python
+	@if command -v nvidia-smi >/dev/null 2>&1 \
+	    || ! $(PIP) install --dry-run --ignore-installed --report - "$(TORCH)" 2>/dev/null | grep -q '"name": "nvidia-'; \
+	  then $(PIP) install "$(TORCH)"; \
+	  else $(PIP) install --index-url $(TORCH_CPU_INDEX) "$(TORCH)"; fi
+	@touch $@
+
+$(VENV)/installed: $(VENV)/torch pyproject.toml
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	@$(PIP) install --editable '.[dev]'
+	@touch $@

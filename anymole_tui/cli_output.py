@@ -1,0 +1,123 @@
+"""The only place that writes to the terminal: stdout is data, stderr is talk. Text from files is shown inert."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from typing import Any, TextIO
+
+from engine.errors import SHOWN_ERRORS, ExitCode, exit_code
+from engine.events import Event, Note, PlanReady, RunFailed, StageFinished, StageProgress
+from usd_io.errors import shown
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on stdout; NaN becomes null, since JSON has none."""
+    sys.stdout.write(json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """A line of talk, on stderr unless it is the answer itself; line by line safe for the terminal."""
+    stream = stream or sys.stderr
+    stream.write("\n".join(_line(line) for line in text.split("\n")) + "\n")
+
+
+def answer(text: str = "") -> None:
+    """A line of the answer, on stdout."""
+    say(text, sys.stdout)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns of text, the first to the left, the others to the right."""
+    cells = [list(map(_line, row)) for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = [
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in cells
+    ]
+    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
+
+
+def fail(error: BaseException, *, as_json: bool) -> ExitCode:
+    """Say an error in one sentence and return the exit code."""
+    code = exit_code(error)
+    if isinstance(error, SHOWN_ERRORS):
+        message = str(error)
+    elif isinstance(error, KeyboardInterrupt):
+        message = "stopped by the user."
+    elif isinstance(error, MemoryError):
+        message = "memory ran out; fill fewer gaps at once (--keys) or fewer skeletons (--skeleton)."
+    else:
+        message = f"unexpected {type(error).__name__}: {error}; run again with --debug and report it, please."
+    say(f"anymole: {message}")
+    if as_json:
+        print_json({"error": message, "exit_code": int(code)})
+    return code
+
+
+def narrate(event: Event) -> None:
+    """One line of talk per event worth one."""
+    match event:
+        case PlanReady(plans):
+            for plan in plans:
+                say(describe_plan(plan))
+        case Note(level, text):
+            say(f"{level}: {text}")
+        case StageFinished(stage, seconds):
+            say(f"{stage}: {seconds:.1f} s")
+        case StageProgress() | RunFailed():
+            pass  # errors are said once, by fail()
+
+
+def narrate_progress(event: Event) -> None:
+    """Progress of a long command that is no run."""
+    if isinstance(event, StageProgress):
+        say(f"{event.done} of {event.total}")
+
+
+def describe_plan(plan: Mapping[str, Any]) -> str:
+    """A plan for people: context, keys and gaps in time codes."""
+    contexts = ", ".join(f"{start:g}..{end:g}" for start, end in plan["contexts"]) or "none"
+    frames = sum(len(gap["times"]) for gap in plan["gaps"])
+    lines = [
+        f"{plan['skeleton_path']}",
+        f"  context  {contexts}",
+        f"  keys     {numbers(plan['keys'])}",
+        f"  gaps     {len(plan['gaps'])}, {frames} frames to fill: {_gaps(plan['gaps'])}",
+    ]
+    if plan["locked"]:
+        lines.append(f"  locked   {len(plan['locked'])} joints keep what is authored")
+    return "\n".join(lines)
+
+
+def numbers(values: Sequence[float], most: int = 24) -> str:
+    """Times as text; the middle of a long list is left out."""
+    texts = [f"{value:g}" for value in values]
+    if len(texts) > most:
+        texts = [*texts[: most // 2], f"... {len(texts) - most} more ...", *texts[-most // 2 :]]
+    return " ".join(texts)
+
+
+def _gaps(gaps: Sequence[Mapping[str, Any]], most: int = 12) -> str:
+    texts = [f"{gap['start']:g}..{gap['end']:g}" for gap in gaps[:most]]
+    return " ".join(texts) + (f" and {len(gaps) - most} more" if len(gaps) > most else "")
+
+
+def _line(text: str) -> str:
+    """Each printable as it is, everything else spelt out; long lines are kept whole."""
+    return "".join(c if c.isprintable() else shown(c) for c in text)
+
+
+def _finite(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _finite(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    if isinstance(value, float) and not (value - value == 0):
+        return None
+    return value

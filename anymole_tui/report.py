@@ -1,0 +1,182 @@
+"""Results as text for people; the numbers behind them are in ``--json``."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from anymole_tui.cli_output import numbers, table
+from engine.evaluate import Benchmark, Evaluation
+from engine.run import RunResult, SkeletonReport, StageReport
+from usd_io.errors import shown
+from usd_io.finding import Finding
+
+WORTH_A_NOTE = 1.01
+"""A result is called worse than a spline when its error is more than this times the spline's."""
+
+
+def inspection(report: StageReport, *, joints: bool) -> str:
+    """What ``inspect`` prints."""
+    span = "no range" if report.start is None else f"{report.start:g}..{report.end:g}"
+    lines = [
+        shown(report.stage),
+        f"  range    {span}, {report.frame_rate:g} frames/s, {report.time_codes_per_second:g} time codes/s",
+        f"  units    {report.up_axis} up, {report.meters_per_unit:g} m",
+        f"  layers   {len(report.layers)}",
+        *(f"           {shown(layer)}" for layer in report.layers),
+    ]
+    for skeleton in report.skeletons:
+        lines += ["", *_skeleton(skeleton, joints=joints)]
+    lines += [f"warning: {warning}" for warning in report.warnings]
+    return "\n".join(lines)
+
+
+def _skeleton(skeleton: SkeletonReport, *, joints: bool) -> list[str]:
+    dense = " ".join(f"{start:g}..{end:g}" for start, end in skeleton.dense) or "none"
+    lines = [
+        shown(skeleton.path) + (" (in an instance)" if skeleton.instanced else ""),
+        f"  joints       {skeleton.joint_count}, {len(skeleton.unobservable)} without skin weight (unobservable)",
+        f"  animation    {shown(skeleton.animation or 'none')}, {skeleton.sample_count} samples",
+        f"  dense        {dense}",
+        f"  sparse keys  {numbers(skeleton.sparse) or 'none'}",
+    ]
+    if skeleton.moving_xform:
+        lines.append(f"  root motion  on the Xform {shown(skeleton.moving_xform)}; it is kept as it is")
+    if joints:
+        hidden = set(skeleton.unobservable)
+        lines += [
+            f"    {shown(joint)}{'  (unobservable)' if joint in hidden else ''}" for joint in skeleton.joints
+        ]
+    return lines + [f"  warning: {warning}" for warning in skeleton.warnings]
+
+
+def run_report(result: RunResult) -> str:
+    """What ``run`` prints when it is done."""
+    lines = [
+        f"result  {shown(result.result)}",
+        f"layer   {shown(result.layer)}",
+        f"run     {shown(result.run)}",
+    ]
+    for path, scores in result.scores.items():
+        lines += ["", shown(path), *_scores(scores)]
+    return "\n".join(lines)
+
+
+def _scores(scores: Mapping[str, Any]) -> list[str]:
+    lines = [f"  {scores['frames']} frames filled; largest key error {scores['key_error']:.1e} of the height"]
+    test = scores["self_test"]
+    if test["expected_l2p"] is None:
+        lines.append("  self-test: no context to hide a piece of, so no error can be foretold")
+    else:
+        ratios = ", ".join(f"{error['prior']} {error['ratio']:.2f}" for error in test["errors"])
+        lines.append(
+            f"  self-test on the context: L2P {test['expected_l2p']:.4f} to expect; over slerp: {ratios}"
+        )
+    chosen = Counter(choice["prior"] for choice in test["choices"])
+    if scores["prior"] == "auto":
+        lines.append("  chosen: " + ", ".join(f"{name} for {count} gaps" for name, count in chosen.items()))
+    if scores["truth"]:
+        lines += ["  against the true motion (lower is better):", *_truth(scores["truth"])]
+        if scores["truth"][scores["prior"]]["l2p"] > WORTH_A_NOTE * scores["truth"]["spline"]["l2p"]:
+            lines.append(
+                "  note: this result is worse than a spline between the keys; --prior spline gives that one"
+            )
+    return lines
+
+
+def _truth(truth: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    base = truth["slerp"]["l2p"]
+    rows = [
+        [
+            name,
+            f"{s['l2p']:.4f}",
+            _ratio(s["l2p"], base),
+            f"{s['l2q']:.4f}",
+            f"{s['npss']:.4f}",
+            f"{s['jerk_ratio']:.2f}",
+        ]
+        for name, s in truth.items()
+    ]
+    return [
+        "    " + line for line in table(["prior", "L2P", "of slerp", "L2Q", "NPSS", "jerk"], rows).split("\n")
+    ]
+
+
+def findings_report(file: str, findings: Sequence[Finding]) -> str:
+    """What ``check`` prints."""
+    lines = []
+    for finding in findings:
+        place = " ".join(
+            [
+                *([shown(finding.prim)] if finding.prim else []),
+                *([f"at {finding.time:g}"] if finding.time is not None else []),
+            ]
+        )
+        lines.append(f"{finding.severity}: {finding.rule}{' ' + place if place else ''}: {finding.message}")
+    counts = Counter(finding.severity for finding in findings)
+    lines.append(f"{shown(file)}: {counts['error']} errors, {counts['warning']} warnings")
+    return "\n".join(lines)
+
+
+def evaluation_table(evaluation: Evaluation) -> str:
+    """What ``evaluate`` prints of one skeleton."""
+    header = ["prior", "L2P", "of slerp", "L2Q", "HL2Q", "NPSS", "jerk", "skate", "key error", "seconds"]
+    rows = [
+        [
+            row.prior,
+            f"{row.scores.l2p:.4f}",
+            f"{row.l2p_ratio:.2f}",
+            f"{row.scores.l2q:.4f}",
+            f"{row.scores.hl2q:.4f}",
+            f"{row.scores.npss:.4f}",
+            f"{row.scores.jerk_ratio:.2f}",
+            "-" if row.scores.foot_skate is None else f"{row.scores.foot_skate:.3f}",
+            f"{row.scores.key_error:.0e}",
+            f"{row.seconds:.2f}",
+        ]
+        for row in evaluation.rows
+    ]
+    title = f"{shown(evaluation.skeleton)}: {evaluation.frames} frames in {evaluation.gaps} gaps"
+    return f"{title}\n{table(header, rows)}"
+
+
+def benchmark_table(result: Benchmark) -> str:
+    """What ``benchmark`` prints: L2P per case as a ratio to slerp, then the summary."""
+    names = [summary.prior for summary in result.summaries]
+    header = ["case", "slerp L2P", *names[1:]]
+    rows = [
+        [
+            case.id + (" (calm)" if case.calm else ""),
+            f"{evaluation.rows[0].scores.l2p:.4f}",
+            *(
+                f"{row.scores.l2p - evaluation.rows[0].scores.l2p:+.4f}"
+                if case.calm
+                else f"{row.l2p_ratio:.2f}"
+                for row in evaluation.rows[1:]
+            ),
+        ]
+        for case, evaluation in result.cases
+    ]
+    return f"{table(header, rows)}\n\n{_summaries(result)}"
+
+
+def _summaries(result: Benchmark) -> str:
+    header = ["prior", "mean", "worst", "calm", "L2Q", "NPSS", "key error", "seconds", "worst case"]
+    rows = [
+        [
+            s.prior,
+            f"{s.mean_ratio:.3f}",
+            f"{s.worst_ratio:.3f}",
+            f"{s.calm_difference:+.4f}",
+            f"{s.mean_l2q_ratio:.3f}",
+            f"{s.mean_npss_ratio:.3f}",
+            f"{s.largest_key_error:.0e}",
+            f"{s.seconds:.1f}",
+            s.worst_case,
+        ]
+        for s in result.summaries
+    ]
+    return f"Over slerp (calm: largest L2P above slerp's)\n{table(header, rows)}"
+
+
+def _ratio(a: float, b: float) -> str:
+    return f"{a / b:.2f}" if b > 0 else "-"

@@ -1,0 +1,312 @@
+"""The run API: ``inspect`` a stage, ``plan`` the work, ``run`` it. Both faces call these and nothing else.
+
+A run is six stages that a newcomer can read top to bottom in :func:`run`::
+
+    read -> plan -> fill -> score -> author -> check
+
+Only this module and :mod:`engine.evaluate` call :mod:`usd_io`, with imports inside their functions, so that
+importing the engine stays quick.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from engine.config import RunConfig
+from engine.errors import SHOWN_ERRORS, NothingToFill, RunCancelled, exit_code
+from engine.events import Event, OnEvent, RunFailed, RunFinished, RunStarted, ignore
+from engine.fill import Filled, fill, split
+from engine.plan import Plan, dense_ranges, make_plan, sparse_keys
+from engine.progress import Progress, never
+from engine.score import score_run
+from engine.workspace import Workspace, result_stem, run_folder
+from usd_io.errors import UsdIoError
+from usd_io.finding import Finding
+from usd_io.model import Shot, SkeletonInfo
+
+
+@dataclass(frozen=True)
+class SkeletonReport:
+    """What ``inspect`` says of one skeleton."""
+
+    path: str
+    joint_count: int
+    joints: tuple[str, ...]
+    animation: str | None
+    binding: str | None
+    instanced: bool
+    moving_xform: str | None
+    sample_count: int
+    dense: tuple[tuple[float, float], ...]
+    """Ranges of finished motion [time codes]."""
+    sparse: tuple[float, ...]
+    """Lone keys [time codes]."""
+    unobservable: tuple[str, ...]
+    """Joints without skin weight of their own (roots, leaf ends, IK targets): no picture shows their rotation apart
+    from that of the joints below."""
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """What ``inspect`` says of a stage."""
+
+    stage: str
+    layers: tuple[str, ...]
+    start: float | None
+    end: float | None
+    time_codes_per_second: float
+    frame_rate: float
+    up_axis: str
+    meters_per_unit: float
+    default_prim: str | None
+    skeletons: tuple[SkeletonReport, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """The work, before it is done: one plan per skeleton."""
+
+    shot: Shot
+    plans: tuple[Plan, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run made."""
+
+    result: str
+    """Root stage to open."""
+    layer: str
+    """Data layer with the animation."""
+    run: str
+    """Run folder."""
+    plan: tuple[Mapping[str, Any], ...]
+    scores: Mapping[str, Any]
+    """By skeleton path."""
+
+
+def inspect(stage: str) -> StageReport:
+    """Say what is in a stage, without changing anything.
+
+    Raises:
+        UsdIoError: The stage cannot be opened.
+    """
+    from usd_io.stage import open_stage, stage_info
+
+    opened = open_stage(stage)
+    info = stage_info(opened)
+    return StageReport(
+        stage=info.path,
+        layers=info.layers,
+        start=info.start,
+        end=info.end,
+        time_codes_per_second=info.time_codes_per_second,
+        frame_rate=info.frame_rate,
+        up_axis=info.up_axis,
+        meters_per_unit=info.meters_per_unit,
+        default_prim=info.default_prim,
+        skeletons=tuple(_inspect_skeleton(opened, skeleton) for skeleton in info.skeletons),
+        warnings=info.warnings,
+    )
+
+
+def _inspect_skeleton(opened: Any, info: SkeletonInfo) -> SkeletonReport:
+    """What cannot be read becomes a warning: ``inspect`` shows as much as there is."""
+    from usd_io.read_character import read_character
+
+    from usd_io.read_motion import read_motion
+
+    warnings: list[str] = []
+    character, motion = None, None
+    try:
+        character = read_character(opened, info.path)
+        warnings += character.warnings
+        motion = read_motion(opened, info.path)
+    except UsdIoError as error:
+        warnings.append(str(error))
+    hidden = () if character is None else np.flatnonzero(~character.weighted)
+    return SkeletonReport(
+        path=info.path,
+        joint_count=info.joint_count,
+        joints=() if character is None else character.joints,
+        animation=info.animation_path,
+        binding=info.binding_path,
+        instanced=info.instance_proxy,
+        moving_xform=info.moving_xform,
+        sample_count=info.sample_count,
+        dense=() if motion is None else dense_ranges(motion),
+        sparse=() if motion is None else sparse_keys(motion),
+        unobservable=() if character is None else tuple(character.joints[j] for j in hidden),
+        warnings=tuple(warnings),
+    )
+
+
+def plan(config: RunConfig) -> Planned:
+    """Read the stage and find or check what is to be filled; writes nothing.
+
+    Raises:
+        UsdIoError: The stage cannot be read.
+        ConfigError: Times, joints or skeletons that do not exist; nothing to fill.
+    """
+    from usd_io.stage import read_shot
+
+    return plan_shot(read_shot(config.stage, config.skeletons, meshes=False), config)
+
+
+def plan_shot(shot: Shot, config: RunConfig) -> Planned:
+    """The plans of a shot; a skeleton with nothing to fill is left out unless it was asked for."""
+    chosen, notes = [], []
+    for character, motion in zip(shot.characters, shot.motions, strict=True):
+        try:
+            made = make_plan(character, motion, contexts=config.context, keys=config.keys, lock=config.lock)
+            chosen.append((character, motion, made))
+        except NothingToFill as nothing:
+            if config.skeletons or len(shot.characters) == 1:
+                raise
+            notes.append(str(nothing))
+    if not chosen:
+        raise NothingToFill(" ".join(notes))
+    characters, motions, plans = zip(*chosen, strict=True)
+    return Planned(replace(shot, characters=characters, motions=motions), plans, tuple(notes))
+
+
+def run(
+    config: RunConfig,
+    on_event: OnEvent = ignore,
+    cancel: Callable[[], bool] = never,
+    *,
+    planned: Planned | None = None,
+) -> RunResult:
+    """From a stage with keys to a new layer with the motion between them.
+
+    Args:
+        config: All that decides the result.
+        on_event: Called with every event; they are written to the run folder too.
+        cancel: Asked between steps; the run stops when it says True.
+        planned: What :func:`plan` gave for this config, to not read the stage twice.
+
+    Raises:
+        EngineError, UsdIoError: What a user can mend, worded for the user; the source is untouched and no
+            half-written result is left.
+    """
+    planned = planned or plan(config)
+    workspace = Workspace(run_folder(config))
+
+    def tell(event: Event) -> None:
+        workspace.event(event)
+        on_event(event)
+
+    try:
+        workspace.settings(config)
+        workspace.state("running")
+        tell(RunStarted(str(workspace.folder), config.to_dict()))
+        started = time.monotonic()
+        result = _run_stages(config, planned, workspace, Progress(tell, cancel))
+        workspace.write_json("report.json", asdict(result))
+        workspace.state("done")
+        tell(RunFinished(result.result, result.layer, result.scores, round(time.monotonic() - started, 3)))
+        return result
+    except BaseException as error:
+        workspace.state("cancelled" if isinstance(error, (RunCancelled, KeyboardInterrupt)) else "failed")
+        message = str(error) if isinstance(error, SHOWN_ERRORS) else f"{type(error).__name__}: {error}"
+        tell(RunFailed(message, int(exit_code(error))))
+        raise
+    finally:
+        workspace.close()
+
+
+def _run_stages(config: RunConfig, planned: Planned, workspace: Workspace, progress: Progress) -> RunResult:
+    from usd_io.author import Take, author_result
+
+    progress.tell_plan(tuple(asdict(p) for p in planned.plans))
+    _tell_warnings(planned, progress)
+    with progress.stage("fill"):
+        results = fill_shot(planned, config, progress)
+    with progress.stage("score"):
+        scores = score_run(planned.shot.characters, planned.plans, results, config.truth)
+    with progress.stage("author"):
+        takes = {
+            made.skeleton_path: Take(filled.motion, key_times=made.keys)
+            for made, filled in zip(planned.plans, results, strict=True)
+        }
+        authored = author_result(
+            config.stage,
+            workspace.folder,
+            result_stem(config),
+            takes,
+            mode=config.author,
+            overwrite=config.force,
+            provenance=_provenance(config, planned, scores),
+        )
+    with progress.stage("check"):
+        before = {(finding.rule, finding.message) for finding in check(config.stage)}
+        for finding in check(str(authored.root)):
+            if finding.severity != "info" and (finding.rule, finding.message) not in before:
+                progress.note(f"{finding.rule}: {finding.message}", level="warning")
+    return RunResult(
+        result=str(authored.root),
+        layer=str(authored.layer),
+        run=str(workspace.folder),
+        plan=tuple(asdict(p) for p in planned.plans),
+        scores=scores,
+    )
+
+
+def fill_shot(planned: Planned, config: RunConfig, progress: Progress) -> tuple[Filled, ...]:
+    """Run stage *fill* for every planned skeleton."""
+    from usd_io.read_motion import read_motion
+    from usd_io.stage import open_stage
+
+    opened = open_stage(config.stage)
+    filled = []
+    for i, (character, motion, made) in enumerate(
+        zip(planned.shot.characters, planned.shot.motions, planned.plans, strict=True)
+    ):
+        parts = split(motion, made, partial(read_motion, opened, character.skeleton_path))
+        filled.append(fill(character, parts, made, config.prior))
+        progress.step(i + 1, len(planned.plans))
+    return tuple(filled)
+
+
+def check(file: str) -> tuple[Finding, ...]:
+    """Validate a stage for skeletal animation (docs/check.md).
+
+    Raises:
+        UsdIoError: The file cannot be opened.
+    """
+    from usd_io.validate import check_file
+
+    return check_file(file)
+
+
+def _tell_warnings(planned: Planned, progress: Progress) -> None:
+    for note in planned.notes:
+        progress.note(note)
+    warnings = [w for c in planned.shot.characters for w in c.warnings] + [
+        w for p in planned.plans for w in p.warnings
+    ]
+    for warning in dict.fromkeys((*planned.shot.info.warnings, *warnings)):
+        progress.note(warning, level="warning")
+
+
+def _provenance(config: RunConfig, planned: Planned, scores: Mapping[str, Any]) -> dict[str, Any]:
+    """What made the result, as plain values; :mod:`usd_io.author` adds the source layers with their hashes."""
+    return {
+        "version": version("anymole"),
+        "engine": "motion",
+        "prior": config.prior,
+        "seed": config.seed,
+        "settings": {
+            name: value for name, value in config.to_dict().items() if name not in ("stage", "out", "truth")
+        },
+        "plans": [asdict(p) for p in planned.plans],
+        "scores": scores,
+    }
