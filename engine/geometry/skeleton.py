@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from engine.geometry import rotations
-from usd_io.model import Character, Motion
+from usd_io.model import BlendShape, Character, Mesh, Motion
 
 
 def levels(parents: Int[np.ndarray, " joint"]) -> Iterator[Int[np.ndarray, " level"]]:
@@ -38,7 +38,9 @@ def chain(
     T_skel_joint = T_parent_joint.copy()
     for level in levels(parents):
         if parents[level[0]] >= 0:
-            T_skel_joint[..., level, :, :] = T_skel_joint[..., parents[level], :, :] @ T_parent_joint[..., level, :, :]
+            T_skel_joint[..., level, :, :] = (
+                T_skel_joint[..., parents[level], :, :] @ T_parent_joint[..., level, :, :]
+            )
     return T_skel_joint
 
 
@@ -61,4 +63,102 @@ def joint_transforms(character: Character, motion: Motion) -> Float[np.ndarray, 
 def joint_positions(character: Character, motion: Motion) -> Float[np.ndarray, "frame joint 3"]:
     """Joint origins in world space [stage units]."""
     T_skel_joint = joint_transforms(character, motion)
-    return np.einsum("fab,fjb->fja", motion.T_world_skel, T_skel_joint[..., 3])[..., :3]
+    positions: Float[np.ndarray, "frame joint 4"] = np.einsum(
+        "fab,fjb->fja", motion.T_world_skel, T_skel_joint[..., 3]
+    )
+    return positions[..., :3]
+
+
+def blend_points(mesh: Mesh, motion: Motion) -> Float[np.ndarray, "frame vertex 3"]:
+    """Mesh points with the blend shapes of every frame applied, in mesh space before skinning."""
+    points = np.repeat(mesh.points[None].astype(float), len(motion.times), axis=0)
+    if motion.blend_weights is None:
+        return points
+    for shape in mesh.blend_shapes:
+        if shape.name in motion.blend_shapes:
+            weights = motion.blend_weights[:, motion.blend_shapes.index(shape.name)].astype(float)
+            points[:, shape.vertices] += _blend_offsets(shape, weights)
+    return points
+
+
+def _blend_offsets(
+    shape: BlendShape, weights: Float[np.ndarray, " frame"]
+) -> Float[np.ndarray, "frame target_vertex 3"]:
+    """Linear between neighbouring in-betweens, the rest shape at weight 0 among them, and beyond the ends."""
+    place = int(np.searchsorted(shape.weights, 0))
+    knots = np.insert(shape.weights.astype(float), place, 0)
+    offsets = np.insert(shape.offsets.astype(float), place, 0, axis=0)
+    upper = np.clip(np.searchsorted(knots, weights, side="right"), 1, len(knots) - 1)
+    share = (weights - knots[upper - 1]) / (knots[upper] - knots[upper - 1])
+    lower_part = (1 - share)[:, None, None] * offsets[upper - 1]
+    result: Float[np.ndarray, "frame target_vertex 3"] = lower_part + share[:, None, None] * offsets[upper]
+    return result
+
+
+def skin_points(
+    mesh: Mesh,
+    T_skel_joint_bind: Float[np.ndarray, "joint 4 4"],
+    T_skel_joint: Float[np.ndarray, "frame joint 4 4"],
+    points: Float[np.ndarray, "frame vertex 3"] | None = None,
+) -> Float[np.ndarray, "frame vertex 3"]:
+    """Points of a posed mesh in skeleton space [stage units], as UsdSkel skins them (float64).
+
+    Args:
+        mesh: Its skinning method decides between linear blend and dual quaternions. Points without any weight
+            stay at the bind pose.
+        T_skel_joint_bind: Bind pose of all joints of the character.
+        T_skel_joint: Their pose at every frame.
+        points: Mesh space points of every frame, from :func:`blend_points`; None takes ``mesh.points``.
+    """
+    used, local = np.unique(mesh.joint_indices, return_inverse=True)
+    local = local.reshape(mesh.joint_indices.shape)
+    weights = np.zeros((len(mesh.points), len(used)))
+    np.add.at(weights, (np.arange(len(local))[:, None], local), mesh.joint_weights)
+    T_skin = T_skel_joint[:, used] @ np.linalg.inv(T_skel_joint_bind[used])
+    source = mesh.points[None].astype(float) if points is None else points
+    bound = source @ mesh.T_skel_mesh[:3, :3].T + mesh.T_skel_mesh[:3, 3]
+    skin = _skin_dual_quaternions if mesh.skinning_method == "dualQuaternion" else _skin_linear
+    result = np.broadcast_to(bound, (len(T_skin), *bound.shape[1:])).copy()
+    weighted = weights.any(axis=1)
+    for frame, T in enumerate(T_skin):
+        result[frame, weighted] = skin(weights[weighted], T, result[frame, weighted])
+    return result
+
+
+def _skin_linear(
+    weights: Float[np.ndarray, "vertex joint"],
+    T_skin: Float[np.ndarray, "joint 4 4"],
+    points: Float[np.ndarray, "vertex 3"],
+) -> Float[np.ndarray, "vertex 3"]:
+    """One product of all weights with all matrices: no matrix per vertex and influence is ever built."""
+    blended = (weights @ T_skin[:, :3].reshape(-1, 12)).reshape(-1, 3, 4)
+    result: Float[np.ndarray, "vertex 3"] = (
+        np.einsum("vab,vb->va", blended[..., :3], points) + blended[..., 3]
+    )
+    return result
+
+
+def _skin_dual_quaternions(
+    weights: Float[np.ndarray, "vertex joint"],
+    T_skin: Float[np.ndarray, "joint 4 4"],
+    points: Float[np.ndarray, "vertex 3"],
+) -> Float[np.ndarray, "vertex 3"]:
+    """Kavan et al. 2007, "Skinning with dual quaternions", with scale blended linearly before, as UsdSkel does.
+
+    Each matrix is split by polar decomposition into a stretch and a rotation; quaternions are flipped to the
+    side of the joint with the largest weight.
+    """
+    u, stretch, vt = np.linalg.svd(T_skin[:, :3, :3])
+    sign = np.where(np.linalg.det(u @ vt) < 0, -1.0, 1.0)
+    stretches = (vt.swapaxes(-1, -2) * (sign[:, None] * stretch)[:, None, :]) @ vt
+    real = rotations.from_matrix((u @ vt) * sign[:, None, None])
+    moved = np.concatenate([np.zeros((len(T_skin), 1)), T_skin[:, :3, 3]], axis=-1)
+    dual = 0.5 * rotations.multiply(moved, real)
+    flips = np.where(real[weights.argmax(axis=1)] @ real.T < 0, -1.0, 1.0) * weights
+    q, d = flips @ real, flips @ dual
+    length = np.linalg.norm(q, axis=-1, keepdims=True)
+    q, d = q / length, d / length
+    stretched = np.einsum("vab,vb->va", (weights @ stretches.reshape(-1, 9)).reshape(-1, 3, 3), points)
+    translations = 2 * rotations.multiply(d, rotations.conjugate(q))[..., 1:]
+    result: Float[np.ndarray, "vertex 3"] = rotations.rotate(q, stretched) + translations
+    return result
