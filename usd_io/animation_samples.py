@@ -21,7 +21,7 @@ class Channel:
     """Layer with the strongest opinion."""
     times: tuple[float | None, ...]
     """Time codes; a single None for a value without time."""
-    values: tuple[Float[np.ndarray, "item *channel"], ...]
+    values: tuple[Float[np.ndarray, "..."], ...]
     """One array per time, of any length."""
 
     def stacked(self, items: int) -> tuple[list[float | None], Float[np.ndarray, "frame item *channel"]]:

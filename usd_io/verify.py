@@ -28,6 +28,8 @@ def check_take(stage: Usd.Stage, placement: Placement, take: Take) -> None:
     """
     motion, path = take.motion, shown(placement.skeleton_path)
     joints = motion.translations.shape[1]
+    if joints == 0:
+        raise AuthorError(f"<{path}> has no joints, so there is no motion to write. Choose another skeleton.")
     if joints != len(placement.joints):
         raise AuthorError(
             f"<{path}> has {len(placement.joints)} joints and the motion {joints}. Read it again."
