@@ -134,8 +134,8 @@ class _GapArrays:
     p_got: Float[np.ndarray, "frame joint 3"]
     q_true: Float[np.ndarray, "frame joint 4"]
     q_got: Float[np.ndarray, "frame joint 4"]
-    r_true: Float[np.ndarray, "frame feature"]
-    r_got: Float[np.ndarray, "frame feature"]
+    r_true: Float[np.ndarray, "inner feature"]
+    r_got: Float[np.ndarray, "inner feature"]
 
 
 def _gap_arrays(character: Character, truth: Motion, result: Motion, times: tuple[float, ...]) -> _GapArrays:
@@ -151,7 +151,7 @@ def _gap_arrays(character: Character, truth: Motion, result: Motion, times: tupl
     )
 
 
-def _rotation_vectors(q: Float[np.ndarray, "frame joint 4"]) -> Float[np.ndarray, "frame feature"]:
+def _rotation_vectors(q: Float[np.ndarray, "frame joint 4"]) -> Float[np.ndarray, "inner feature"]:
     """Rotation vectors of the frames between the ends, on the branch that is continuous from the first frame, so
     that a turn through pi is no jump in the spectrum."""
     q = rotations.continuous(np.where(q[:1, :, :1] < 0, -q, q))

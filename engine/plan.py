@@ -99,7 +99,8 @@ def make_plan(
     Args:
         character: Gives the joints that ``lock`` names.
         motion: The authored samples.
-        contexts: Ranges of finished motion; empty: the dense ranges (none that a given key splits).
+        contexts: Ranges of finished motion; empty: the dense ranges, of which only what lies before the first and
+            behind the last of the given keys is kept: between keys that are named, motion is made anew.
         keys: Key times; empty: the sparse samples.
         lock: Joint names, paths or shell patterns to leave as authored.
         fill_at_samples: Fill the authored samples inside gaps (to compare with them) and not whole frames.
@@ -113,7 +114,7 @@ def make_plan(
     ranges = _checked_contexts(contexts, first, last, where) if contexts else ()
     given = _checked_keys(keys, ranges, first, last, where) if keys else ()
     if not ranges:
-        ranges = tuple(r for r in dense_ranges(motion) if not any(r[0] < key < r[1] for key in given))
+        ranges = _outside(dense_ranges(motion), given, SHORTEST_CONTEXT_S * motion.time_codes_per_second)
     if not given:
         inside = [any(s <= t <= e for s, e in ranges) for t in sparse_keys(motion)]
         given = tuple(t for t, known in zip(sparse_keys(motion), inside, strict=True) if not known)
@@ -133,6 +134,17 @@ def make_plan(
         locked=_locked_joints(character, lock),
         warnings=tuple(_warnings(ranges, gaps, motion, where)),
     )
+
+
+def _outside(
+    ranges: Sequence[tuple[float, float]], keys: Sequence[float], shortest: float
+) -> tuple[tuple[float, float], ...]:
+    """What of the ranges lies outside the span of the keys and is long enough."""
+    if not keys:
+        return tuple(ranges)
+    first, last = keys[0], keys[-1]
+    parts = [part for s, e in ranges for part in ((s, min(e, first)), (max(s, last), e))]
+    return tuple((s, e) for s, e in dict.fromkeys(parts) if e - s >= shortest)
 
 
 def _checked_contexts(
