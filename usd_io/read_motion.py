@@ -18,6 +18,9 @@ from usd_io.skeleton import BoundSkeleton, RestPose, bound_skeleton, rest_pose
 _IGNORED = "USD then ignores the animation and shows the rest pose."
 
 Times = Float[np.ndarray, " frame"]
+Joints = Float[np.ndarray, "frame joint channel"]
+Vectors = Float[np.ndarray, "frame joint 3"]
+Quaternions = Float[np.ndarray, "frame joint 4"]
 Places = Int[np.ndarray, " joint"]
 
 
@@ -102,7 +105,9 @@ def _source_places(skeleton: BoundSkeleton) -> Places:
     return places
 
 
-def _local_transforms(skeleton: BoundSkeleton, source: Places, times: Times) -> tuple[Values, Values, Values]:
+def _local_transforms(
+    skeleton: BoundSkeleton, source: Places, times: Times
+) -> tuple[Vectors, Quaternions, Vectors]:
     """Translations, rotations and scales of all joints, in skeleton order."""
     rest = rest_pose(skeleton)
     used = source[source >= 0]
@@ -133,7 +138,7 @@ def _check_sparse(skeleton: BoundSkeleton, rest: RestPose, source: Places) -> No
         )
 
 
-def _spread(values: Values, source: Places, rest: Float[np.ndarray, "joint channel"], count: int) -> Values:
+def _spread(values: Values, source: Places, rest: Float[np.ndarray, "joint channel"], count: int) -> Joints:
     """From the animation's joint order to the skeleton's and over all frames; rest where it has no joint."""
     if np.array_equal(source, np.arange(values.shape[1])):
         return values if len(values) == count else np.repeat(values, count, 0)

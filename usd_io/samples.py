@@ -15,7 +15,8 @@ from pxr import Usd
 from usd_io import convert
 from usd_io.errors import StageReadError, shown
 
-Values = Float[np.ndarray, "frame item channel"]
+Values = Float[np.ndarray, "sample item channel"]
+"""One sample where the attribute never changes."""
 
 _DRIFT = 1e-3
 """Length error of a quaternion [1] that is taken for rounding and normalised away; more is refused."""
@@ -28,7 +29,7 @@ class Samples:
     attribute: Usd.Attribute
     items: Sequence[str]
     """Names of the items, in the attribute's order."""
-    times: Float[np.ndarray, " frame"]
+    times: Float[np.ndarray, " sample"]
     """Stage time codes; a single one where the attribute does not change."""
     values: Values
 
