@@ -12,6 +12,7 @@ from engine.errors import ConfigError
 EngineName = Literal["auto", "motion"]
 PriorName = Literal["auto", "context", "spline", "slerp", "hold"]
 AuthorMode = Literal["rebind", "over", "variant"]
+CHOICES = {"engine": EngineName, "prior": PriorName, "author": AuthorMode}
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class RunConfig:
     """Replace a result that is already in the run folder."""
 
     def __post_init__(self) -> None:
-        problems = []
+        problems = _unknown_choices(vars(self))
         if not self.stage:
             problems.append("no stage is named; give the path of a .usd, .usda, .usdc or .usdz file")
         for name, choices in (("engine", EngineName), ("prior", PriorName), ("author", AuthorMode)):
@@ -76,6 +77,9 @@ def config_from_mapping(values: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(
             f"unknown settings {', '.join(map(repr, unknown))}; known are {', '.join(sorted(known))}."
         )
+    problems = _unknown_choices(values)
+    if problems:
+        raise ConfigError("; ".join(problems) + ".")
     try:
         lists: dict[str, Any] = {
             "skeletons": tuple(map(_text, values.get("skeletons", ()))),
@@ -91,6 +95,14 @@ def config_from_mapping(values: Mapping[str, Any]) -> RunConfig:
         return replace(config, **lists, **single)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"settings of the wrong type: {error}.") from error
+
+
+def _unknown_choices(values: Mapping[str, Any]) -> list[str]:
+    return [
+        f"--{name} {values[name]!r} is unknown; choose {', '.join(get_args(choices))}"
+        for name, choices in CHOICES.items()
+        if name in values and values[name] not in get_args(choices)
+    ]
 
 
 def read_config(path: Path) -> RunConfig:

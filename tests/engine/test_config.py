@@ -36,8 +36,12 @@ def test_settings_survive_toml(
 
 def test_all_problems_come_in_one_message() -> None:
     with pytest.raises(ConfigError) as caught:
-        RunConfig(stage="", engine="magic", prior="best", seed=-1, keys=(float("nan"),))  # type: ignore[arg-type]
-    for words in ("no stage", "--engine 'magic'", "--prior 'best'", "--seed -1", "finite"):
+        RunConfig(stage="", seed=-1, keys=(float("nan"),))
+    for words in ("no stage", "--seed -1", "finite"):
+        assert words in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        config_from_mapping({"stage": "a.usd", "engine": "magic", "prior": "best", "author": ["over"]})
+    for words in ("--engine 'magic'", "--prior 'best'", "--author ['over']", "choose rebind, over, variant"):
         assert words in str(caught.value)
 
 
