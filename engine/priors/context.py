@@ -1,77 +1,163 @@
-"""Motion found again in the context: the window whose ends fit the keys best lends its motion to the gap."""
+"""What the context did between poses like these: spline, corrected by kernel regression over its windows.
 
-from dataclasses import dataclass
+Every window of the context is a worked example: its ends and end velocities are the question, its offset from what
+:mod:`engine.priors.spline` would have made of them is the answer. The gap's own question is answered by kernel ridge
+regression (the posterior mean of a Gaussian process: Rasmussen and Williams 2006, equation 2.23). Where no window is
+near, or where near windows disagree, the answer goes to zero and spline remains: this is the gate, and it has no
+threshold. Offsets are zero at the keys, so a window is carried over and fitted to both keys in one.
+"""
 
 import numpy as np
 from jaxtyping import Float
 
 from engine.geometry import skeleton
 from engine.plan import Gap, Plan
-from engine.priors import offsets, spline
+from engine.priors import ground, mirror, offsets, spline, windows
 from usd_io.model import Character, Motion
 
-WARPS = (0.6, 0.75, 0.9, 1.0, 1.15, 1.35, 1.6)
-"""Lengths of windows tried, in gap lengths."""
-SEARCH_RATE = 15.0
-"""Windows start this many times a second."""
-TRUST_DISTANCE = 0.3
-"""Misfit of a window, in parts of the size of its own offset, at which half is trusted."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Window:
-    offset: offsets.Offsets
-    misfit: float
+NEARNESS = 0.3
+"""Length scale of the kernel, in parts of the typical size of a window's answer."""
+NOISE = 0.3
+"""Variance of an answer given the question, in parts of its prior variance: windows that overlap are not
+independent, and the same poses are not always joined in the same way."""
+KNOTS_PER_S = 9.0
+"""Answers are known at this many inner points a second, with a sine series between them."""
+FEWEST_KNOTS, MOST_KNOTS = 5, 24
+VELOCITY_STEP_S = 1 / 30
+"""Step of the differences that give a window's velocities at its ends [s]."""
 
 
 def context(character: Character, known: Motion, plan: Plan) -> Motion:
-    """Carry over the best fitting windows of the context, spline where none fits."""
-    base = offsets.straight(known, plan)
-    bend = spline.bend(known, plan)
+    """Fill from the context where it knows these poses, with spline where it does not.
+
+    Args:
+        character: Gives hierarchy, up axis and, by names and bind pose, left and right.
+        known: The known frames only.
+        plan: Gives context and gaps.
+
+    Returns:
+        The motion at ``plan.fill_times``.
+    """
+    result = spline.bend(known, plan)
+    symmetry = mirror.find_symmetry(character)
     first = 0
     for gap in plan.gaps:
-        part = slice(first, first + len(gap.times))
-        found = _best_window(character, known, plan, gap)
-        if found is not None:
-            trust = 1 / (1 + (found.misfit / TRUST_DISTANCE) ** 2)
-            bend[part] += trust * (found.offset - bend[part])
-        first += len(gap.times)
-    return offsets.apply(base, bend)
+        inside = slice(first, first + len(gap.times))
+        result[inside] += _correction(character, known, plan, gap, symmetry)
+        first = inside.stop
+    still = np.repeat(~offsets.moving(known), 3, axis=-1)
+    result[:, still] = 0
+    return offsets.apply(offsets.straight(known, plan), result)
 
 
-def _best_window(character: Character, known: Motion, plan: Plan, gap: Gap) -> _Window | None:
-    ends = known.at(offsets.frames_at(known, np.array([gap.start, gap.end])))
-    goal = skeleton.joint_positions(character, ends)
-    best: _Window | None = None
-    for start, end in plan.contexts:
-        for warp in WARPS:
-            length = warp * (gap.end - gap.start)
-            for begin in np.arange(start, end - length + 1e-9, known.time_codes_per_second / SEARCH_RATE):
-                window = _window(character, known, gap, begin, length, goal)
-                if best is None or window.misfit < best.misfit:
-                    best = window
-    return best
+def _correction(
+    character: Character, known: Motion, plan: Plan, gap: Gap, symmetry: mirror.Symmetry | None
+) -> offsets.Offsets:
+    """What the context adds to spline in one gap."""
+    nothing = np.zeros((len(gap.times), len(character.joints), 9))
+    runs = windows.runs_near(character, known, plan, gap, symmetry)
+    goal = windows.goal_of(character, known, gap, runs)
+    found = windows.best_windows(runs, goal)
+    if found is None:
+        return nothing
+    knots = int(np.clip(round(KNOTS_PER_S * goal.seconds), FEWEST_KNOTS, MOST_KNOTS))
+    parts = np.arange(1, knots + 1) / (knots + 1)
+    answers = _answers(character, known, runs, goal, found, parts)
+    size = _size(character, known, answers)
+    if size == 0:
+        return nothing
+    weights = _weights(found, NEARNESS * size)
+    at_knots = np.einsum("w,wkjc->kjc", weights, answers)
+    part = (np.array(gap.times) - gap.start) / (gap.end - gap.start)
+    return np.einsum("fk,kjc->fjc", sine_series(parts, part), at_knots)
 
 
-def _window(
+def _weights(found: windows.Windows, length: float) -> Float[np.ndarray, " window"]:
+    """Ridge regression weights of the windows' answers, squared exponential kernel."""
+    x = found.features
+    squares = (x**2).sum(1)
+    between = np.maximum(squares[:, None] + squares - 2 * x @ x.T, 0)
+    to_goal = ((x - found.goal) ** 2).sum(1)
+    kernel = np.exp(-between / (2 * length**2))
+    return np.linalg.solve(kernel + NOISE * np.eye(len(x)), np.exp(-to_goal / (2 * length**2)))
+
+
+def _answers(
     character: Character,
     known: Motion,
-    gap: Gap,
-    begin: float,
-    length: float,
-    goal: Float[np.ndarray, "2 joint 3"],
-) -> _Window:
-    part = (np.array(gap.times) - gap.start) / (gap.end - gap.start)
-    pose = offsets.sample(known, np.concatenate([[begin, begin + length], begin + part * length]))
-    positions = skeleton.joint_positions(character, pose)
-    last = np.ones(len(part), int)
-    line = offsets.between(pose, last * 0, last, part, pose.times[2:])
-    offset = offsets.offsets_from(line, pose.at(slice(2, None)))
-    misfit = np.sqrt(((_centred(positions[:2]) - _centred(goal)) ** 2).sum(-1).mean())
-    chord = positions[0] + part[:, None, None] * (positions[1] - positions[0])
-    size = np.sqrt(((positions[2:] - chord) ** 2).sum(-1).mean())
-    return _Window(offset, float(misfit / size) if size > 0 else np.inf)
+    runs: list[windows.Run],
+    goal: windows.Goal,
+    found: windows.Windows,
+    parts: Float[np.ndarray, " knot"],
+) -> Float[np.ndarray, "window knot joint 9"]:
+    """Offsets of the windows from their own spline at parts of their length, turned to fit the gap."""
+    answers = np.zeros((len(found.run), len(parts), len(character.joints), 9))
+    for index in np.unique(found.run):
+        chosen = found.run == index
+        answers[chosen] = _unexplained(runs[index].motion, found.start[chosen], found.end[chosen], goal, parts)
+    axes = ground.T_ground_skel(character, known)
+    return ground.turn_carriers(answers, found.angle, character, known, axes)
 
 
-def _centred(positions: Float[np.ndarray, "2 joint 3"]) -> Float[np.ndarray, "2 joint 3"]:
-    return positions - positions[0].mean(0)
+def _unexplained(
+    motion: Motion,
+    start: Float[np.ndarray, " window"],
+    end: Float[np.ndarray, " window"],
+    goal: windows.Goal,
+    parts: Float[np.ndarray, " knot"],
+) -> Float[np.ndarray, "window knot joint 9"]:
+    """Offsets of windows from slerp, less the bends that spline gives the ends whose velocity is known."""
+    count, knots = len(start), len(parts)
+    inner = (start[:, None] + parts * (end - start)[:, None]).ravel()
+    pose = offsets.sample(motion, np.concatenate([start, end, inner]))
+    window = np.repeat(np.arange(count), knots)
+    line = offsets.between(pose, window, window + count, np.tile(parts, count), inner)
+    result = offsets.offsets_from(line, pose.at(slice(2 * count, None))).reshape(count, knots, -1, 9)
+    chord = offsets.offsets_from(pose.at(np.arange(count)), pose.at(np.arange(count, 2 * count)))
+    reach = min(spline.REACH_S / goal.seconds, 1.0)
+    for velocity, time, passed, sign in zip(
+        goal.velocities, (start, end), (parts, 1 - parts), (1, -1), strict=True
+    ):
+        if velocity is not None:
+            bend = _velocities(motion, time) * (end - start)[:, None, None] - chord
+            result -= sign * spline.hump(passed, reach)[:, None, None] * bend[:, None]
+    return result
+
+
+def _velocities(motion: Motion, times: Float[np.ndarray, " window"]) -> Float[np.ndarray, "window joint 9"]:
+    """Velocities at times inside a motion, per time code."""
+    step = VELOCITY_STEP_S * motion.time_codes_per_second
+    before = np.maximum(times - step, motion.times[0])
+    after = np.minimum(times + step, motion.times[-1])
+    pose = offsets.sample(motion, np.concatenate([before, after]))
+    count = len(times)
+    change = offsets.offsets_from(pose.at(np.arange(count)), pose.at(np.arange(count, 2 * count)))
+    return change / (after - before)[:, None, None]
+
+
+def _size(character: Character, known: Motion, answers: Float[np.ndarray, "window knot joint 9"]) -> float:
+    """Root mean square over windows, knots and joints of how far answers move joints [stage units].
+
+    Rotations count by the lever arms of the joints below them in the first known pose.
+    """
+    positions = skeleton.joint_transforms(character, known.at(slice(0, 1)))[0, :, :3, 3]
+    arms, below = np.zeros(len(positions)), np.zeros(len(positions))
+    for joint in range(len(positions)):
+        ancestor = joint
+        while ancestor >= 0:
+            arms[ancestor] += ((positions[joint] - positions[ancestor]) ** 2).sum()
+            below[ancestor] += 1
+            ancestor = character.parents[ancestor]
+    squares = (answers**2).mean((0, 1))
+    turned = (squares[:, offsets.ROTATION].sum(-1) * arms).sum()
+    moved = (squares[:, offsets.TRANSLATION].sum(-1) * below).sum()
+    return float(np.sqrt((turned + moved) / len(positions)))
+
+
+def sine_series(
+    knots: Float[np.ndarray, " knot"], parts: Float[np.ndarray, " fill"]
+) -> Float[np.ndarray, "fill knot"]:
+    """Matrix from values at evenly spaced inner knots to values at parts of the gap: the sine series through them,
+    smooth, and zero at both ends."""
+    modes = np.arange(1, len(knots) + 1)
+    return np.sin(np.pi * parts[:, None] * modes) @ np.linalg.inv(np.sin(np.pi * knots[:, None] * modes))

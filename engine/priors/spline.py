@@ -58,12 +58,12 @@ def bend(known: Motion, plan: Plan) -> offsets.Offsets:
     left = (known.times[anchors.after] - anchors.times) / second
     reach = np.minimum(REACH_S, elapsed + left)
     return (
-        _hump(elapsed, reach)[:, None, None] * (at_start - mean)[gap_of]
-        - _hump(left, reach)[:, None, None] * (at_end - mean)[gap_of]
+        hump(elapsed, reach)[:, None, None] * (at_start - mean)[gap_of]
+        - hump(left, reach)[:, None, None] * (at_end - mean)[gap_of]
     )
 
 
-def _hump(time: Float[np.ndarray, " fill"], reach: Float[np.ndarray, " fill"]) -> Float[np.ndarray, " fill"]:
+def hump(time: Float[np.ndarray, " fill"], reach: Float[np.ndarray, " fill"]) -> Float[np.ndarray, " fill"]:
     """Cubic of rate 1 at time 0, which is zero with rate zero from the reach on."""
     return time * np.clip(1 - time / reach, 0, 1) ** 2
 
