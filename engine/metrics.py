@@ -98,7 +98,7 @@ def subtree_weights(parents: Int[np.ndarray, " joint"]) -> Float[np.ndarray, " j
 
 
 def npss(
-    truth: list[Float[np.ndarray, "frame feature"]], result: list[Float[np.ndarray, "frame feature"]]
+    truth: list[Float[np.ndarray, "_ feature"]], result: list[Float[np.ndarray, "_ feature"]]
 ) -> float:
     """Normalised power spectrum similarity: the earth mover's distance between normalised power spectra of every
     feature of every sequence, averaged with the truth's power as weight (Gopalakrishnan et al. 2019, section 4)."""
@@ -195,8 +195,8 @@ def contacts(
 
 def _foot_skate(
     character: Character,
-    truth: list[Float[np.ndarray, "frame joint 3"]],
-    result: list[Float[np.ndarray, "frame joint 3"]],
+    truth: list[Float[np.ndarray, "_ joint 3"]],
+    result: list[Float[np.ndarray, "_ joint 3"]],
     step: float,
 ) -> float | None:
     resting = [contacts(character, positions, step) for positions in truth]

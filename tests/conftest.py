@@ -123,3 +123,21 @@ def _add_strip(stage: Usd.Stage) -> None:
 def make_arm() -> Callable[..., Path]:
     """Build an arm at a path, with a choice of joints in its animation."""
     return build_arm
+
+
+@pytest.fixture
+def arm_pair(tmp_path: Path) -> Path:
+    """Two arms referenced side by side, one of them a second later."""
+    build_arm(tmp_path / "arm.usda")
+    stage = Usd.Stage.CreateNew(str(tmp_path / "arm_pair.usda"))
+    stage.SetTimeCodesPerSecond(24)
+    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
+    UsdGeom.Xform.Define(stage, "/World")
+    for name, offset in (("Left", 0.0), ("Right", 24.0)):
+        arm = stage.DefinePrim(f"/World/{name}")
+        arm.GetReferences().AddReference("./arm.usda", layerOffset=Sdf.LayerOffset(offset))
+    stage.SetDefaultPrim(stage.GetPrimAtPath("/World"))
+    stage.SetStartTimeCode(1)
+    stage.SetEndTimeCode(33)
+    stage.Save()
+    return tmp_path / "arm_pair.usda"

@@ -153,8 +153,8 @@ class Motion:
         """Length of one frame in time codes."""
         return self.time_codes_per_second / self.frame_rate
 
-    def at(self, frames: Int[np.ndarray, " selected"] | slice) -> "Motion":
-        """The motion at some of its frames."""
+    def at(self, frames: Int[np.ndarray, " selected"] | Bool[np.ndarray, " frame"] | slice) -> "Motion":
+        """The motion at some of its frames: their indices, a mask or a slice."""
         weights = None if self.blend_weights is None else self.blend_weights[frames]
         return replace(
             self,
