@@ -86,9 +86,10 @@ def _influences(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, count: in
         return none
     per_point = query.GetNumInfluencesPerComponent()
     try:
-        indices, weights = query.ComputeVaryingJointInfluences(count, _EARLIEST)
+        # None where USD finds them unfit, an exception where it finds them impossible
+        indices, weights = query.ComputeVaryingJointInfluences(count, _EARLIEST) or ((), ())
     except Tf.ErrorException:
-        indices, weights = [], []
+        indices, weights = (), ()
     if len(indices) != count * per_point or len(weights) != len(indices):
         warn(f"<{path}>: its joint influences do not fit its {count} points, so it stays unskinned.")
         return none
@@ -141,7 +142,8 @@ def _bind_transform(
     cache = UsdGeom.XformCache(_EARLIEST)
     T_world_skel = convert.matrix(cache.GetLocalToWorldTransform(skeleton.prim))
     T_world_mesh = convert.matrix(cache.GetLocalToWorldTransform(query.GetPrim()))
-    return np.matmul(np.linalg.pinv(T_world_skel), T_world_mesh)
+    T_skel_mesh: Float[np.ndarray, "4 4"] = np.linalg.pinv(T_world_skel) @ T_world_mesh
+    return T_skel_mesh
 
 
 def _blend_shapes(query: UsdSkel.SkinningQuery, count: int, warn: Warn) -> tuple[BlendShape, ...]:

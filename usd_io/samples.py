@@ -39,7 +39,7 @@ class Samples:
             return
         bad = np.argwhere(~np.isfinite(self.values[:, used]).all(-1))
         if len(bad):
-            raise StageReadError(self._bad(bad[0, 0], used[bad[0, 1]], "not finite"))
+            raise StageReadError(self._bad(int(bad[0, 0]), int(used[bad[0, 1]]), "not finite"))
 
     def unit_quaternions(self, used: Int[np.ndarray, " used"]) -> Values:
         """The values as unit quaternions ``w x y z``, sign-continuous in time."""
@@ -47,7 +47,7 @@ class Samples:
         length = np.sqrt(np.einsum("fjc,fjc->fj", q, q))
         bad = np.argwhere(np.abs(length[:, used] - 1) > _DRIFT)
         if len(bad):
-            frame, item = bad[0, 0], used[bad[0, 1]]
+            frame, item = int(bad[0, 0]), int(used[bad[0, 1]])
             problem = f"no unit quaternion, its length is {length[frame, item]:.4g}"
             raise StageReadError(self._bad(frame, item, problem))
         # what is not used may be anything, zero too
