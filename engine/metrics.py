@@ -97,9 +97,7 @@ def subtree_weights(parents: Int[np.ndarray, " joint"]) -> Float[np.ndarray, " j
     return size / size.mean()
 
 
-def npss(
-    truth: list[Float[np.ndarray, "_ feature"]], result: list[Float[np.ndarray, "_ feature"]]
-) -> float:
+def npss(truth: list[Float[np.ndarray, "_ feature"]], result: list[Float[np.ndarray, "_ feature"]]) -> float:
     """Normalised power spectrum similarity: the earth mover's distance between normalised power spectra of every
     feature of every sequence, averaged with the truth's power as weight (Gopalakrishnan et al. 2019, section 4)."""
     distance, weight = 0.0, 0.0

@@ -121,7 +121,6 @@ def inspect(stage: str) -> StageReport:
 def _inspect_skeleton(opened: Any, info: SkeletonInfo) -> SkeletonReport:
     """What cannot be read becomes a warning: ``inspect`` shows as much as there is."""
     from usd_io.read_character import read_character
-
     from usd_io.read_motion import read_motion
 
     warnings: list[str] = []

@@ -66,7 +66,6 @@ def _true_motion(character: Character, plan: Plan, filled: Filled, truth_stage: 
         known = inside >= DENSE_SHARE * len(plan.fill_times)
         return merge(filled.parts.kept, filled.parts.hidden) if known else None
     from usd_io.read_character import read_character
-
     from usd_io.read_motion import read_motion
     from usd_io.stage import open_stage
 

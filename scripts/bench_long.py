@@ -90,7 +90,9 @@ def measure(stage: Path, frames: int) -> dict[str, float]:
 
 def main() -> None:
     """Print a row per length, and each over the longest."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=18_000)
     parser.add_argument("--joints", type=int, default=60)
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)

@@ -31,4 +31,6 @@ def test_usd_io_knows_neither_engine_nor_torch(module: str) -> None:
 
 
 def test_a_plan_is_made_without_torch() -> None:
-    assert "torch" not in modules_after("import engine.run, engine.fill, engine.score, usd_io.stage, usd_io.author")
+    assert "torch" not in modules_after(
+        "import engine.run, engine.fill, engine.score, usd_io.stage, usd_io.author"
+    )

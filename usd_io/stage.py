@@ -62,11 +62,20 @@ def composition_problems(stage: Usd.Stage) -> tuple[str, ...]:
 def find_skeletons(stage: Usd.Stage) -> tuple[SkeletonInfo, ...]:
     """What the stage says of each of its skeletons, those inside instances too.
 
-    Raises:
-        StageReadError: The joints of one are no valid hierarchy.
+    One without a valid hierarchy of joints is left out; the warnings of :func:`stage_info` name it.
     """
+    return _survey(stage)[0]
+
+
+def _survey(stage: Usd.Stage) -> tuple[tuple[SkeletonInfo, ...], list[str]]:
+    found, problems = [], []
     with captured():
-        return tuple(_skeleton_info(stage, str(prim.GetPath())) for prim in skeleton_prims(stage))
+        for prim in skeleton_prims(stage):
+            try:
+                found.append(_skeleton_info(stage, str(prim.GetPath())))
+            except StageReadError as error:
+                problems.append(str(error))
+    return tuple(found), problems
 
 
 def _skeleton_info(stage: Usd.Stage, path: str) -> SkeletonInfo:
@@ -91,6 +100,7 @@ def stage_info(stage: Usd.Stage) -> StageInfo:
     """What a stage is: its layers, times, axes and skeletons. No samples are read."""
     ranged = stage.HasAuthoredTimeCodeRange()
     default = stage.GetDefaultPrim()
+    skeletons, problems = _survey(stage)
     return StageInfo(
         path=stage.GetRootLayer().identifier,
         layers=_used_layers(stage),
@@ -101,8 +111,8 @@ def stage_info(stage: Usd.Stage) -> StageInfo:
         up_axis="Z" if UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z else "Y",
         meters_per_unit=UsdGeom.GetStageMetersPerUnit(stage),
         default_prim=str(default.GetPath()) if default else None,
-        skeletons=find_skeletons(stage),
-        warnings=(*composition_problems(stage), *_outside_roots(stage)),
+        skeletons=skeletons,
+        warnings=(*composition_problems(stage), *problems, *_outside_roots(stage)),
     )
 
 
@@ -149,12 +159,12 @@ def read_motion_at(path: str | Path, skeleton_path: str, times: Float[np.ndarray
 
 
 def _nothing_moves(stage: Usd.Stage, info: StageInfo) -> StageReadError:
-    if not info.skeletons:
-        return StageNotFoundError(f"{shown(info.path)} holds no skeleton. {why_no_skeleton(stage)}")
+    paths = [str(prim.GetPath()) for prim in skeleton_prims(stage)]
+    if not paths:
+        return StageReadError(f"{shown(info.path)} holds no skeleton. {why_no_skeleton(stage)}")
     try:
-        read_motion(stage, info.skeletons[0].path)
+        read_motion(stage, paths[0])
     except StageReadError as error:
-        more = len(info.skeletons) - 1
-        others = f" None of its {more} other skeletons moves either." if more else ""
+        others = f" None of its {len(paths) - 1} other skeletons moves either." if len(paths) > 1 else ""
         return StageReadError(f"{error}{others}")
     raise AssertionError("a skeleton without samples was read")

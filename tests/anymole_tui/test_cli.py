@@ -70,7 +70,9 @@ def test_inspect_is_readable_and_has_json(anymole: Anymole, fox_keys: Path) -> N
     assert len(report["skeletons"][0]["unobservable"]) == 2
 
 
-def test_run_prints_one_json_object_and_talks_on_stderr(anymole: Anymole, fox_keys: Path, tmp_path: Path) -> None:
+def test_run_prints_one_json_object_and_talks_on_stderr(
+    anymole: Anymole, fox_keys: Path, tmp_path: Path
+) -> None:
     outcome = anymole("run", fox_keys, "--out", tmp_path / "run", "--json")
     assert outcome.code == 0
     assert outcome.json.keys() == {"result", "layer", "run", "plan", "scores"}
@@ -79,7 +81,9 @@ def test_run_prints_one_json_object_and_talks_on_stderr(anymole: Anymole, fox_ke
     assert "gaps     7, 75 frames to fill" in outcome.err
 
 
-def test_run_shows_the_result_and_its_scores(anymole: Anymole, fox_keys: Path, fox: Path, tmp_path: Path) -> None:
+def test_run_shows_the_result_and_its_scores(
+    anymole: Anymole, fox_keys: Path, fox: Path, tmp_path: Path
+) -> None:
     outcome = anymole("run", fox_keys, "--out", tmp_path / "run", "--truth", fox)
     assert outcome.code == 0
     assert f"result  {tmp_path}" in outcome.out
@@ -102,7 +106,9 @@ def test_keys_may_be_a_row(anymole: Anymole, fox: Path) -> None:
     assert plan[0]["keys"] == [0, 20, 40, 60, 80]
 
 
-def test_check_accepts_a_good_stage_and_refuses_a_bad_one(anymole: Anymole, fox: Path, broken: "Broken") -> None:
+def test_check_accepts_a_good_stage_and_refuses_a_bad_one(
+    anymole: Anymole, fox: Path, broken: "Broken"
+) -> None:
     assert anymole("check", fox).code == 0
     outcome = anymole("check", broken("scales", None), "--json")
     assert outcome.code == 4
@@ -204,7 +210,9 @@ def test_stage_with_an_animation_only(anymole: Anymole, data: Path) -> None:
     ],
     ids=["nan", "not unit", "infinite", "wrong length", "no scales"],
 )
-def test_unusable_samples(anymole: Anymole, broken: Broken, name: str, value: object, words: tuple[str, ...]) -> None:
+def test_unusable_samples(
+    anymole: Anymole, broken: Broken, name: str, value: object, words: tuple[str, ...]
+) -> None:
     stage = broken(name, value)
     assert_one_sentence(anymole("run", stage), 4, "/Arm", *words)
     assert [p.name for p in stage.parent.iterdir()] == [stage.name]
@@ -339,7 +347,17 @@ def test_flipped_bits_never_end_in_a_traceback(fox: Path, tmp_path: Path) -> Non
         path = tmp_path / f"flipped_{attempt}.usdc"
         path.write_bytes(content)
         done = subprocess.run(
-            [sys.executable, "-m", "anymole_tui", "run", str(path), "--keys", "0,20", "--out", str(tmp_path / "run")],
+            [
+                sys.executable,
+                "-m",
+                "anymole_tui",
+                "run",
+                str(path),
+                "--keys",
+                "0,20",
+                "--out",
+                str(tmp_path / "run"),
+            ],
             capture_output=True,
             text=True,
             timeout=60,
@@ -356,7 +374,9 @@ def test_interrupt_ends_with_130(anymole: Anymole, fox_keys: Path, monkeypatch: 
     assert anymole("run", fox_keys).code == 130
 
 
-def test_our_own_fault_is_said_in_one_sentence(anymole: Anymole, fox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_own_fault_is_said_in_one_sentence(
+    anymole: Anymole, fox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("engine.run.plan", lambda config: 1 // 0)
     assert_one_sentence(anymole("run", fox), 1, "ZeroDivisionError", "--debug")
 

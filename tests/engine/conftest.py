@@ -53,11 +53,11 @@ def make_motion(character: Character, times: Sequence[float], *, seed: int = 0, 
     )
 
 
-@pytest.fixture()
+@pytest.fixture
 def character() -> Character:
     return make_character()
 
 
-@pytest.fixture()
+@pytest.fixture
 def motion_at(character: Character) -> Callable[..., Motion]:
     return lambda times, **options: make_motion(character, times, **options)

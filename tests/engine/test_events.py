@@ -41,7 +41,9 @@ def test_an_event_survives_its_line(event: Event) -> None:
     assert from_json_line(line) == (event, 12.346)
 
 
-@pytest.mark.parametrize("line", ["", "{", '{"event": "StageStar', "[]", "3", '{"event": "Later", "time": 1}', "null"])
+@pytest.mark.parametrize(
+    "line", ["", "{", '{"event": "StageStar', "[]", "3", '{"event": "Later", "time": 1}', "null"]
+)
 def test_torn_and_unknown_lines_are_skipped(line: str) -> None:
     assert from_json_line(line) is None
 

@@ -74,7 +74,9 @@ def test_scores_do_not_depend_on_place_scale_and_signs(character: Character, mot
     placed[:3, :3] = 3 * Rotation.from_euler("xyz", [0.3, 1.0, -2.0]).as_matrix()
     placed[:3, 3] = [5, -7, 11]
     size = metrics.height(character, truth, 20)
-    moved = [replace(m, T_world_skel=np.tile(placed, (60, 1, 1)), rotations=-m.rotations) for m in (truth, result)]
+    moved = [
+        replace(m, T_world_skel=np.tile(placed, (60, 1, 1)), rotations=-m.rotations) for m in (truth, result)
+    ]
     a = metrics.score(character, truth, result, plan)
     b = metrics.score(character, *moved, plan)
     moved_size = metrics.height(character, moved[0], 20)

@@ -35,7 +35,9 @@ def test_two_keys_side_by_side_are_no_context(motion_at: MotionAt) -> None:
     assert sparse_keys(motion) == (0, 1, 24, 25, 48)
 
 
-def test_found_plan_fills_whole_frames_between_context_and_keys(character: Character, motion_at: MotionAt) -> None:
+def test_found_plan_fills_whole_frames_between_context_and_keys(
+    character: Character, motion_at: MotionAt
+) -> None:
     plan = make_plan(character, motion_at([*range(0, 49), 52, 55]))
     assert plan.contexts == ((0, 48),)
     assert plan.keys == (48, 52, 55)
@@ -50,7 +52,9 @@ def test_context_may_lie_behind_and_on_both_sides(character: Character, motion_a
     assert [(gap.start, gap.end) for gap in behind.gaps] == [(0, 12), (12, 24)]
 
 
-def test_samples_off_whole_frames_are_filled_on_whole_frames(character: Character, motion_at: MotionAt) -> None:
+def test_samples_off_whole_frames_are_filled_on_whole_frames(
+    character: Character, motion_at: MotionAt
+) -> None:
     plan = make_plan(character, motion_at(np.arange(0, 50) * 1.25), contexts=[(0, 12.5)], keys=[15])
     assert gap_times(plan) == [[13, 14]]
 

@@ -28,7 +28,9 @@ def fox_truth(data: Path) -> str:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
 def world_joints(stage_path: str, skeleton: str, time: float) -> np.ndarray:
@@ -73,7 +75,9 @@ def test_stages_come_in_order(fox_keys: str, tmp_path: Path) -> None:
     assert [stage for stage in started if stage != "preview"] == ["fill", "score", "author", "check"]
 
 
-def test_score_against_the_truth_names_slerp_and_spline(fox_keys: str, fox_truth: str, tmp_path: Path) -> None:
+def test_score_against_the_truth_names_slerp_and_spline(
+    fox_keys: str, fox_truth: str, tmp_path: Path
+) -> None:
     result = engine_run.run(RunConfig(stage=fox_keys, truth=fox_truth, out=str(tmp_path / "run")))
     truth = result.scores["/Fox/Skeleton"]["truth"]
     assert truth.keys() == {"auto", "slerp", "spline"}
@@ -92,7 +96,9 @@ def test_remaking_part_of_a_dense_clip_is_scored_against_it(fox_truth: str, tmp_
 
 
 def test_locked_joints_keep_what_is_authored(fox_truth: str, tmp_path: Path) -> None:
-    config = RunConfig(stage=fox_truth, keys=(0, 40, 82), lock=("b_Tail*",), prior="hold", out=str(tmp_path / "run"))
+    config = RunConfig(
+        stage=fox_truth, keys=(0, 40, 82), lock=("b_Tail*",), prior="hold", out=str(tmp_path / "run")
+    )
     result = engine_run.run(config)
 
     def locals_at(path: str, time: float) -> tuple[list[str], np.ndarray]:
@@ -142,7 +148,9 @@ def test_same_settings_give_the_same_layer(fox_keys: str, tmp_path: Path) -> Non
 def test_cancelled_run_leaves_no_result(fox_keys: str, tmp_path: Path) -> None:
     events: list[Event] = []
     with pytest.raises(RunCancelled):
-        engine_run.run(RunConfig(stage=fox_keys, out=str(tmp_path / "run")), events.append, cancel=lambda: True)
+        engine_run.run(
+            RunConfig(stage=fox_keys, out=str(tmp_path / "run")), events.append, cancel=lambda: True
+        )
     assert json.loads((tmp_path / "run" / "state.json").read_text())["state"] == "cancelled"
     assert not list((tmp_path / "run").glob("*.usd*"))
     assert events[-1] == RunFailed(events[-1].message, 130)  # type: ignore[union-attr]
