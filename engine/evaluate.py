@@ -119,22 +119,37 @@ def evaluate(
 
     names = priors_named(priors)
     shot = read_shot(stage, tuple(skeletons), meshes=False)
+    plans = _plans(shot, contexts, keys, strict=bool(skeletons))
     return tuple(
-        _evaluate(shot, character, motion, contexts, keys, names, progress or Progress())
-        for character, motion in zip(shot.characters, shot.motions, strict=True)
+        _evaluate(shot, character, motion, plan, names, progress or Progress())
+        for character, motion, plan in plans
     )
+
+
+def _plans(
+    shot: Shot, contexts: Sequence[tuple[float, float]], keys: Sequence[float], *, strict: bool
+) -> list[tuple[Character, Motion, Plan]]:
+    """Plans of the skeletons that the times suit; all of them have to when they were named."""
+    made, refused = [], []
+    for character, motion in zip(shot.characters, shot.motions, strict=True):
+        try:
+            plan = make_plan(character, motion, contexts=contexts, keys=keys, fill_at_samples=True)
+            made.append((character, motion, plan))
+        except ConfigError as error:
+            refused.append(error)
+    if refused and (strict or not made):
+        raise refused[0]
+    return made
 
 
 def _evaluate(
     shot: Shot,
     character: Character,
     motion: Motion,
-    contexts: Sequence[tuple[float, float]],
-    keys: Sequence[float],
+    plan: Plan,
     names: Sequence[str],
     progress: Progress,
 ) -> Evaluation:
-    plan = make_plan(character, motion, contexts=contexts, keys=keys, fill_at_samples=True)
     rows: list[Row] = []
     for i, name in enumerate(names):
         scores, seconds = _timed_score(character, motion, plan, name)

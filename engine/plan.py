@@ -110,6 +110,8 @@ def make_plan(
         NothingToFill: Every frame is authored, or one key alone.
     """
     where = shown(character.skeleton_path)
+    if not character.joints:
+        raise NothingToFill(f"{where}: the skeleton has no joints (blend shapes alone are left as they are).")
     first, last = float(motion.times[0]), float(motion.times[-1])
     ranges = _checked_contexts(contexts, first, last, where) if contexts else ()
     given = _checked_keys(keys, ranges, first, last, where) if keys else ()

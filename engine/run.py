@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from engine.config import RunConfig
-from engine.errors import SHOWN_ERRORS, NothingToFill, RunCancelled, exit_code
+from engine.errors import SHOWN_ERRORS, ConfigError, RunCancelled, exit_code
 from engine.events import Event, OnEvent, RunFailed, RunFinished, RunStarted, ignore
 from engine.fill import Filled, fill, split
 from engine.plan import Plan, dense_ranges, make_plan, sparse_keys
@@ -27,7 +27,7 @@ from engine.score import score_run
 from engine.workspace import Workspace, result_stem, run_folder
 from usd_io.errors import UsdIoError
 from usd_io.finding import Finding
-from usd_io.model import Shot, SkeletonInfo
+from usd_io.model import Character, Motion, Shot, SkeletonInfo
 
 
 @dataclass(frozen=True)
@@ -162,19 +162,20 @@ def plan(config: RunConfig) -> Planned:
 
 def plan_shot(shot: Shot, config: RunConfig) -> Planned:
     """The plans of a shot; a skeleton with nothing to fill is left out unless it was asked for."""
-    chosen, notes = [], []
+    chosen: list[tuple[Character, Motion, Plan]] = []
+    refused: list[ConfigError] = []
     for character, motion in zip(shot.characters, shot.motions, strict=True):
         try:
             made = make_plan(character, motion, contexts=config.context, keys=config.keys, lock=config.lock)
             chosen.append((character, motion, made))
-        except NothingToFill as nothing:
-            if config.skeletons or len(shot.characters) == 1:
+        except ConfigError as error:
+            if config.skeletons:
                 raise
-            notes.append(str(nothing))
+            refused.append(error)
     if not chosen:
-        raise NothingToFill(" ".join(notes))
+        raise refused[0]
     characters, motions, plans = zip(*chosen, strict=True)
-    return Planned(replace(shot, characters=characters, motions=motions), plans, tuple(notes))
+    return Planned(replace(shot, characters=characters, motions=motions), plans, tuple(map(str, refused)))
 
 
 def run(
@@ -246,9 +247,9 @@ def _run_stages(config: RunConfig, planned: Planned, workspace: Workspace, progr
             provenance=_provenance(config, planned, scores),
         )
     with progress.stage("check"):
-        before = {(finding.rule, finding.message) for finding in check(config.stage)}
+        before = {(finding.rule, finding.prim) for finding in check(config.stage)}
         for finding in check(str(authored.root)):
-            if finding.severity != "info" and (finding.rule, finding.message) not in before:
+            if finding.severity != "info" and (finding.rule, finding.prim) not in before:
                 progress.note(f"{finding.rule}: {finding.message}", level="warning")
     return RunResult(
         result=str(authored.root),

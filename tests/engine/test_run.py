@@ -120,6 +120,14 @@ def test_several_skeletons_are_filled_in_one_run(arm_pair: Path, tmp_path: Path)
     assert [len(plan["gaps"]) for plan in result.plan] == [2, 2]
 
 
+def test_skeleton_that_the_times_do_not_suit_is_left_out_with_a_note(arm_pair: Path) -> None:
+    planned = engine_run.plan(RunConfig(stage=str(arm_pair), keys=(1, 9)))
+    assert [plan.skeleton_path for plan in planned.plans] == ["/World/Left/Skel"]
+    assert "/World/Right/Skel: key 1 lies outside" in planned.notes[0]
+    with pytest.raises(ConfigError, match="/World/Right/Skel"):
+        engine_run.plan(RunConfig(stage=str(arm_pair), keys=(1, 9), skeletons=("/World/Right/Skel",)))
+
+
 def test_default_folder_lies_beside_the_stage_and_is_numbered(two_bone_arm: Path) -> None:
     folders = [Path(engine_run.run(RunConfig(stage=str(two_bone_arm))).run) for _ in range(2)]
     assert [folder.name for folder in folders] == ["two_bone_arm_inbetween", "two_bone_arm_inbetween_002"]
