@@ -19,12 +19,17 @@ def captured() -> Iterator[list[str]]:
         try:
             yield said
         finally:
-            texts = [shown(d.commentary.strip()) for d in [*trap.GetErrors(), *trap.GetWarnings()]]
+            texts = [sentence(d.commentary) for d in [*trap.GetErrors(), *trap.GetWarnings()]]
             said.extend(dict.fromkeys(texts))
             trap.Clear()
 
 
 def reason(error: Tf.ErrorException) -> str:
     """The most telling sentence of a USD error: the longest, as USD repeats it with file and line added."""
-    sentences = [shown(e.commentary.strip()) for e in error.args if isinstance(e, Tf.Error)]
-    return max(sentences, key=len, default=shown(error))
+    sentences = [sentence(e.commentary) for e in error.args if isinstance(e, Tf.Error)]
+    return max(sentences, key=len, default=sentence(error))
+
+
+def sentence(text: object) -> str:
+    """What USD says, safe to show: a long path in it loses its middle, not the sentence."""
+    return " ".join(shown(word) for word in str(text).strip().split(" "))

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from pxr import Sdf, Usd, UsdGeom, UsdSkel
 
 from usd_io import convert
+from usd_io.diagnostics import sentence
 from usd_io.errors import StageNotFoundError, StageReadError, shown
 
 INSTANCES_TOO = Usd.TraverseInstanceProxies(Usd.PrimDefaultPredicate)
@@ -172,7 +173,7 @@ def _no_skeleton_at(stage: Usd.Stage, path: str) -> str:
 
 def why_no_skeleton(stage: Usd.Stage) -> str:
     """What to do about a stage without skeletons, from what it holds instead."""
-    problems = [shown(error) for error in stage.GetCompositionErrors()]
+    problems = [sentence(error) for error in stage.GetCompositionErrors()]
     if problems:
         return f"A part of it is missing: {problems[0]}"
     lone = next((p for p in Usd.PrimRange.Stage(stage, INSTANCES_TOO) if p.IsA(UsdSkel.Animation)), None)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from pxr import Ar, Tf, Usd, UsdGeom, UsdSkel
 
-from usd_io.diagnostics import captured, reason
+from usd_io.diagnostics import captured, reason, sentence
 from usd_io.errors import StageNotFoundError, StageReadError, shown
 from usd_io.model import Motion, Shot, SkeletonInfo, StageInfo
 from usd_io.read_character import find_skinned, read_bound_character
@@ -56,7 +56,7 @@ def _cannot_open(identifier: str, error: Tf.ErrorException) -> StageReadError:
 
 def composition_problems(stage: Usd.Stage) -> tuple[str, ...]:
     """Sublayers, references and payloads that were not found, one sentence with layer and asset path each."""
-    return tuple(dict.fromkeys(shown(error) for error in stage.GetCompositionErrors()))
+    return tuple(dict.fromkeys(sentence(error) for error in stage.GetCompositionErrors()))
 
 
 def find_skeletons(stage: Usd.Stage) -> tuple[SkeletonInfo, ...]:
