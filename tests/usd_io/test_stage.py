@@ -77,9 +77,7 @@ def test_a_missing_reference_that_takes_the_skeleton_is_an_error(tmp_path: Path)
     stage.DefinePrim("/Hero").GetReferences().AddReference("./hero.usda")
     stage.Save()
     for paths in ((), ("/Hero/Skel",)):
-        with pytest.raises(
-            StageNotFoundError, match=r"holds no skeleton. A part of it is missing: .*hero.usda"
-        ):
+        with pytest.raises(StageReadError, match=r"holds no skeleton. A part of it is missing: .*hero.usda"):
             read_shot(tmp_path / "shot.usda", paths)
 
 
