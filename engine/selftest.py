@@ -1,22 +1,25 @@
-"""How well priors do on this very shot: pieces of the finished context are hidden, filled and compared."""
+"""What error to expect on this very shot, and which priors to trust: measured on its own finished context."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
+from jaxtyping import Float
 
-from engine import metrics
-from engine.geometry import skeleton
 from engine.plan import Gap, Plan
-from engine.priors import offsets
+from engine.priors.trials import Prior, Trial, mean_error, run_trials
 from usd_io.model import Character, Motion
 
-Prior = Callable[[Character, Motion, Plan], Motion]
-
-PIECES = 3
-"""Places tried from either end of a context."""
-LARGEST_SHARE = 0.5
-"""A piece hides at most this part of its context: the rest has to stand for the context of the real gaps."""
+CORPUS_WEIGHTS: Mapping[str, float] = {"spline": 0.1, "context": 0.8}
+"""Best fixed shares over the corpus; a prior that is not listed starts at 0 and has to earn its share."""
+STIFFNESS = 3.2
+"""Weight of the corpus against the trials: squared changes of shares count as this many times the mean loss in
+ratio per trial. Tuned on the corpus; flat between 1.5 and 6."""
+SHARE_STEP = 0.1
+"""Shares are tried in steps of this size; the error is flat around its minimum."""
+GROWTH = 1.0
+"""An error grows with this power of the length of the gap: pieces may be shorter than the gaps."""
 
 
 @dataclass(frozen=True)
@@ -32,101 +35,129 @@ class PriorError:
 
 @dataclass(frozen=True)
 class GapChoice:
-    """What is to fill one gap, and why."""
+    """What fills one gap, and why."""
 
     start: float
     end: float
-    prior: str
-    trust: float
-    """0 (slerp) to 1."""
+    """Time codes."""
+    weights: tuple[tuple[str, float], ...]
+    """Share of every prior in the offset from slerp, each 0 to 1; what is missing to 1 is slerp's."""
+    expected_l2p: float | None
+    """Error to expect in this gap [heights], None without pieces."""
     reason: str
+
+    @property
+    def prior(self) -> str:
+        """The prior with the largest share."""
+        name, weight = max(self.weights, key=lambda item: item[1], default=("slerp", 0.0))
+        return name if weight > 1 - self.trust else "slerp"
+
+    @property
+    def trust(self) -> float:
+        """How far the result goes away from slerp, 0 to 1."""
+        return min(1.0, sum(weight for _, weight in self.weights))
 
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Measured on the context; nothing in it has seen the truth in the gaps."""
+    """Measured on the context alone: nothing in it has seen the truth in the gaps."""
 
     pieces: int
     piece_seconds: float
-    """Mean length of the pieces [s]; 0 without pieces."""
+    """Mean length of the pieces [s], 0 without pieces."""
     errors: tuple[PriorError, ...]
-    """In the order of the priors given; empty without pieces."""
+    """One per prior, in the order given; empty without pieces."""
     choices: tuple[GapChoice, ...]
+    """One per gap."""
     expected_l2p: float | None
-    """Error to expect of the choice [heights], None where nothing could be hidden."""
+    """Error to expect over all gaps [heights], None without pieces."""
+    expected_ratio: float | None
+    """Error of the choice over slerp's on the pieces, None without pieces."""
 
 
 def self_test(character: Character, known: Motion, plan: Plan, priors: Mapping[str, Prior]) -> SelfTest:
-    """Hide pieces of the context, fill them with every prior, and choose.
+    """Hide pieces of the context, fill them with every prior, and choose shares for the gaps.
 
     Args:
         character: The skeleton.
         known: The known frames only.
-        plan: Gives context and gaps; pieces are as long as its gaps where the context allows.
-        priors: Name to function; must hold ``slerp``.
+        plan: Gives context and gaps.
+        priors: Name to function.
 
     Returns:
-        Errors per prior and one choice per gap. Without context: no errors, ``spline`` if given, else ``slerp``.
+        Errors per prior and one choice per gap. Without context the corpus alone decides, and no error is expected.
     """
-    pieces = hidden_pieces(known, plan)
-    errors = {
-        name: [_error(character, known, piece, prior) for piece in pieces] for name, prior in priors.items()
-    }
-    table = tuple(
-        PriorError(name, float(np.mean(e)), _ratio(float(np.mean(e)), float(np.mean(errors["slerp"]))))
-        for name, e in errors.items()
-        if e
+    names = tuple(priors)
+    trials = run_trials(character, known, plan, priors)
+    shares = choose_shares(trials, names)
+    slerp = mean_error(trials, np.zeros(len(names))) if trials else None
+    error = mean_error(trials, shares) if trials else None
+    seconds = float(np.mean([trial.seconds for trial in trials])) if trials else 0.0
+    ratio = None if slerp is None or error is None else (error / slerp if slerp > 0 else 1.0)
+    choices = tuple(
+        GapChoice(
+            start=gap.start,
+            end=gap.end,
+            weights=tuple((name, float(share)) for name, share in zip(names, shares, strict=True)),
+            expected_l2p=None if error is None else _expected(error, seconds, gap, known),
+            reason=_reason(len(trials), seconds, ratio),
+        )
+        for gap in plan.gaps
     )
-    best = min(table, key=lambda row: row.ratio) if table else None
-    name = best.prior if best else ("spline" if "spline" in priors else "slerp")
-    reason = f"{best.ratio:.2f} of slerp's error on the context" if best else "no context to test on"
     return SelfTest(
-        pieces=len(pieces),
-        piece_seconds=float(np.mean([p.gaps[0].end - p.gaps[0].start for p in pieces]))
-        / known.time_codes_per_second
-        if pieces
-        else 0.0,
-        errors=table,
-        choices=tuple(GapChoice(gap.start, gap.end, name, 1.0, reason) for gap in plan.gaps),
-        expected_l2p=best.l2p if best else None,
+        pieces=len(trials),
+        piece_seconds=seconds,
+        errors=prior_errors(trials, names),
+        choices=choices,
+        expected_l2p=_mean_over_frames(choices, plan),
+        expected_ratio=ratio,
     )
 
 
-def hidden_pieces(known: Motion, plan: Plan) -> list[Plan]:
-    """Plans that hide one piece of context each: what lies on one side of it stays as context, of the other side
-    only the next pose, as in the real gaps."""
-    pieces = []
-    wanted = float(np.median([gap.end - gap.start for gap in plan.gaps]))
-    for start, end in plan.contexts:
-        times = known.times[(known.times >= start) & (known.times <= end)]
-        length = min(wanted, LARGEST_SHARE * (end - start))
-        for share in np.linspace(0, 1, PIECES):
-            room = (end - start - length) * share * 0.5
-            pieces += [
-                _piece(plan, times, end - room - length, end - room, context_before=True),
-                _piece(plan, times, start + room, start + room + length, context_before=False),
-            ]
-    return [piece for piece in pieces if piece is not None]
+def prior_errors(trials: Sequence[Trial], names: Sequence[str]) -> tuple[PriorError, ...]:
+    """Mean error of every prior over the trials."""
+    if not trials:
+        return ()
+    slerp = mean_error(trials, np.zeros(len(names)))
+    errors = [mean_error(trials, row) for row in np.eye(len(names))]
+    return tuple(
+        PriorError(name, error, error / slerp if slerp > 0 else 1.0)
+        for name, error in zip(names, errors, strict=True)
+    )
 
 
-def _piece(plan: Plan, times: np.ndarray, start: float, end: float, *, context_before: bool) -> Plan | None:
-    a, b = (float(times[np.argmin(np.abs(times - t))]) for t in (start, end))
-    inside = times[(times > a) & (times < b)]
-    rest = (float(times[0]), a) if context_before else (b, float(times[-1]))
-    if len(inside) == 0 or rest[0] >= rest[1]:
-        return None
-    gap = Gap(a, b, tuple(float(t) for t in inside))
-    return Plan(plan.skeleton_path, (rest,), tuple(sorted({a, b, *rest})), (gap,))
+def choose_shares(trials: Sequence[Trial], names: Sequence[str]) -> Float[np.ndarray, " prior"]:
+    """Shares of the priors: least error on the trials plus a penalty on leaving the corpus's shares."""
+    corpus = np.array([CORPUS_WEIGHTS.get(name, 0.0) for name in names])
+    slerp = mean_error(trials, np.zeros(len(names))) if trials else 0.0
+    if slerp == 0:
+        return corpus
+    shares = _simplex(len(names))
+    ratios = np.mean([trial.errors(shares) for trial in trials], axis=0) / slerp
+    penalty = STIFFNESS / len(trials) * ((shares - corpus) ** 2).sum(1)
+    return shares[np.argmin(ratios + penalty)]
 
 
-def _error(character: Character, known: Motion, piece: Plan, prior: Prior) -> float:
-    """L2P of a prior on a hidden piece [heights]."""
-    seen = known.at(piece.known(known.times))
-    got = skeleton.joint_positions(character, prior(character, seen, piece))
-    true = skeleton.joint_positions(character, known.at(offsets.frames_at(known, piece.fill_times)))
-    size = metrics.height(character, known, piece.keys[0])
-    return metrics.l2p(true / size, got / size)
+def _simplex(count: int) -> Float[np.ndarray, "blend prior"]:
+    """All shares on a grid that sum to at most one."""
+    steps = np.arange(0, 1 + SHARE_STEP / 2, SHARE_STEP)
+    grid = np.array(list(product(steps, repeat=count)))
+    return grid[grid.sum(1) < 1 + SHARE_STEP / 2]
 
 
-def _ratio(error: float, slerp_error: float) -> float:
-    return error / slerp_error if slerp_error > 0 else 1.0
+def _expected(error: float, seconds: float, gap: Gap, known: Motion) -> float:
+    length = (gap.end - gap.start) / known.time_codes_per_second
+    return float(error * (length / seconds) ** GROWTH)
+
+
+def _mean_over_frames(choices: Sequence[GapChoice], plan: Plan) -> float | None:
+    expected = [choice.expected_l2p for choice in choices]
+    known = [value for value in expected if value is not None]
+    counts = [len(gap.times) for gap in plan.gaps]
+    return float(np.average(known, weights=counts)) if known and len(known) == len(counts) else None
+
+
+def _reason(pieces: int, seconds: float, ratio: float | None) -> str:
+    if ratio is None:
+        return "no context to test on: the shares that serve most clips"
+    return f"{ratio:.2f} of slerp's error on {pieces} hidden pieces of {seconds:.2g} s of the context"

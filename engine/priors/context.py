@@ -15,7 +15,7 @@ from engine.plan import Gap, Plan
 from engine.priors import ground, mirror, offsets, spline, windows
 from usd_io.model import Character, Motion
 
-NEARNESS = 0.3
+NEARNESS = 0.2
 """Length scale of the kernel, in parts of the typical size of a window's answer."""
 NOISE = 0.3
 """Variance of an answer given the question, in parts of its prior variance: windows that overlap are not
@@ -94,7 +94,9 @@ def _answers(
     answers = np.zeros((len(found.run), len(parts), len(character.joints), 9))
     for index in np.unique(found.run):
         chosen = found.run == index
-        answers[chosen] = _unexplained(runs[index].motion, found.start[chosen], found.end[chosen], goal, parts)
+        answers[chosen] = _unexplained(
+            runs[index].motion, found.start[chosen], found.end[chosen], goal, parts
+        )
     axes = ground.T_ground_skel(character, known)
     return ground.turn_carriers(answers, found.angle, character, known, axes)
 

@@ -48,7 +48,8 @@ def turn_carriers(
     local = known.rotations[:1].astype(float)
     parent_rotations = rotations.to_matrix(skeleton.global_rotations(character.parents, local)[0])
     turned = ground.T @ turn(angle) @ ground
-    for joint in carriers(character, offsets.moving(known).any(-1)):
+    moves: Bool[np.ndarray, " joint"] = np.any(offsets.moving(known), axis=-1)
+    for joint in carriers(character, moves):
         parent = character.parents[joint]
         frame = parent_rotations[parent] if parent >= 0 else np.eye(3)
         matrices = frame.T @ turned @ frame

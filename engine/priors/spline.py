@@ -63,7 +63,9 @@ def bend(known: Motion, plan: Plan) -> offsets.Offsets:
     )
 
 
-def hump(time: Float[np.ndarray, " fill"], reach: Float[np.ndarray, " fill"]) -> Float[np.ndarray, " fill"]:
+def hump(
+    time: Float[np.ndarray, " fill"], reach: Float[np.ndarray, " fill"] | float
+) -> Float[np.ndarray, " fill"]:
     """Cubic of rate 1 at time 0, which is zero with rate zero from the reach on."""
     return time * np.clip(1 - time / reach, 0, 1) ** 2
 

@@ -21,7 +21,7 @@ SEARCH_REACH_S = 10.0
 """How far from a gap the context is searched [s]: bounds the cost for long clips, near motion fits better."""
 SHORTEST_WARP, LONGEST_WARP = 0.6, 1.6
 """Lengths of windows in gap lengths; beyond these a played-back motion looks slowed or hurried."""
-VELOCITY_WEIGHT_S = 0.15
+VELOCITY_WEIGHT_S = 0.1
 """A difference in velocity counts as the difference in position that it makes in this time [s]."""
 MOST_WINDOWS = 128
 """Windows looked at in full."""
@@ -146,7 +146,8 @@ def _compare(
     middle = (run.positions.mean(1)[start] + run.positions.mean(1)[end]) / 2
     middle[:, 2] = 0
     along, across, level = (
-        at_a[start] + at_b[end] for at_a, at_b in zip(_moments(run.positions, a), _moments(run.positions, b), strict=True)
+        at_a[start] + at_b[end]
+        for at_a, at_b in zip(_moments(run.positions, a), _moments(run.positions, b), strict=True)
     )
     # moments about the window's own middle: sum (p - m) . a = sum p . a - m . sum a
     total = (a + b).sum(0)
