@@ -1,0 +1,137 @@
+"""Pictures and videos on disk: PNG, H.264 at the exact frame rate, contact sheets. Files appear whole or not at all."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from av.video.stream import VideoStream
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from engine.errors import DataError, EngineError
+from usd_io.errors import shown
+
+Picture = UInt8[np.ndarray, "height width 3"]
+
+LARGEST_RATE_PART = 1_000_000
+"""Frame rates are fractions with numerator and denominator up to this: 23.976 and 30000/1001 are exact."""
+QUALITY = "18"
+"""Constant rate factor of x264: visually lossless."""
+PNG_LEVEL = 1
+"""zlib level: 6 takes four times as long for files a tenth smaller."""
+LABEL_PX = 12
+GAP_PX = 2
+
+
+def to_picture(rgb: Float[np.ndarray, "height width 3"]) -> Picture:
+    """Display colours in [0, 1] as bytes."""
+    return (np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def write_png(path: Path, picture: Picture) -> None:
+    """Write an image.
+
+    Raises:
+        EngineError: The folder or the file cannot be written.
+    """
+    with _whole(path) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG", compress_level=PNG_LEVEL)
+
+
+def exact_rate(frame_rate: float) -> Fraction:
+    """A frame rate [1/s] as the fraction that videos store."""
+    if not 0 < frame_rate < LARGEST_RATE_PART:
+        raise DataError(f"a video cannot have {frame_rate:g} frames a second; choose other times.")
+    ntsc = Fraction(round(frame_rate * 1001), 1001)  # 29.97 stands for 30000/1001
+    if ntsc.numerator % 1000 == 0 and abs(float(ntsc) - frame_rate) < 5e-4:
+        return ntsc
+    return Fraction(frame_rate).limit_denominator(10_000)
+
+
+class VideoWriter:
+    """Encodes pictures of one size as H.264 in an mp4 file; used in a ``with`` statement."""
+
+    def __init__(self, path: Path, frame_rate: float, height: int, width: int) -> None:
+        self._context = _whole(path)
+        self._rate = exact_rate(frame_rate)
+        self._size = height, width
+        self._count = 0
+
+    def __enter__(self) -> "VideoWriter":
+        temporary = self._context.__enter__()
+        self._container = av.open(str(temporary), "w", format="mp4")
+        stream = self._container.add_stream("libx264", rate=self._rate, options={"crf": QUALITY})
+        assert isinstance(stream, VideoStream)
+        height, width = self._size
+        stream.height, stream.width = height + height % 2, width + width % 2  # chroma has half the size
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = 1 / self._rate
+        stream.codec_context.thread_count = 1
+        self._stream = stream
+        return self
+
+    def write(self, picture: Picture) -> None:
+        """Append a picture; odd sizes are padded with their last row and column."""
+        height, width = picture.shape[:2]
+        padded = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        frame = av.VideoFrame.from_ndarray(padded, format="rgb24")
+        frame.pts = self._count
+        frame.time_base = 1 / self._rate
+        self._count += 1
+        self._container.mux(self._stream.encode(frame))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._container.mux(self._stream.encode(None))
+        self._container.close()
+        self._context.__exit__(kind, error, trace)
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[Picture]], row_labels: Sequence[str] = (), column_labels: Sequence[str] = ()
+) -> Picture:
+    """Pictures of one size in a grid, with labels written onto the first of each row and above each column."""
+    height, width = rows[0][0].shape[:2]
+    top = LABEL_PX + 4 if column_labels else 0
+    columns = max(map(len, rows))
+    sheet = np.full(
+        (top + len(rows) * (height + GAP_PX) - GAP_PX, columns * (width + GAP_PX) - GAP_PX, 3), 255, np.uint8
+    )
+    for i, row in enumerate(rows):
+        for j, picture in enumerate(row):
+            y, x = top + i * (height + GAP_PX), j * (width + GAP_PX)
+            sheet[y : y + height, x : x + width] = picture
+    places = [(2 + j * (width + GAP_PX), 1, text) for j, text in enumerate(column_labels)]
+    places += [(2, top + i * (height + GAP_PX) + 1, text) for i, text in enumerate(row_labels)]
+    return write_labels(sheet, places)
+
+
+def write_labels(picture: Picture, labels: Sequence[tuple[int, int, str]]) -> Picture:
+    """Write lines of text at (x, y) [pixels]."""
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(LABEL_PX)
+    for x, y, text in labels:
+        draw.text((x, y), text, fill=(40, 40, 40), font=font)
+    return np.asarray(image)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A temporary file beside the path that takes its name when all went well."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise EngineError(f"{shown(path)} cannot be written ({reason}); name another folder.") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,63 @@
+"""Characters in motion as vertices, batch by batch."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from engine.geometry.skeleton import blend_points, joint_transforms
+from engine.rendering.skin import Rig, bound_points, build_rig
+from usd_io.model import Character, Motion
+
+FRAMES_AT_ONCE = 16
+"""Frames skinned together where all of a motion is walked through."""
+
+
+class Actors:
+    """Some characters with their motions, which share their times."""
+
+    def __init__(
+        self, characters: Sequence[Character], motions: Sequence[Motion], like: Tensor | None = None
+    ) -> None:
+        """``like`` gives the device and the precision of the vertices; None: float32 on the CPU."""
+        self.characters = tuple(characters)
+        self.motions = tuple(motions)
+        self._like = torch.zeros(()) if like is None else like
+        self._rigs: tuple[Rig, ...] = tuple(build_rig(character, self._like) for character in characters)
+
+    @property
+    def frame_count(self) -> int:
+        return len(self.motions[0].times)
+
+    @torch.no_grad()
+    def vertices(self, frames: Int[np.ndarray, " frame"] | slice) -> Float[Tensor, "frame vertex 3"]:
+        """World points of all meshes of all characters [stage units]."""
+        parts = [
+            _posed(rig, character, motion.at(frames), self._like)
+            for rig, character, motion in zip(self._rigs, self.characters, self.motions, strict=True)
+            if character.meshes
+        ]
+        return torch.cat(parts, dim=1)
+
+    def clouds(self) -> Iterator[Float[np.ndarray, "frame vertex 3"]]:
+        """World points of the whole motion, in parts."""
+        for first in range(0, self.frame_count, FRAMES_AT_ONCE):
+            yield self.vertices(slice(first, first + FRAMES_AT_ONCE)).cpu().numpy()
+
+
+def _posed(rig: Rig, character: Character, motion: Motion, like: Tensor) -> Float[Tensor, "frame vertex 3"]:
+    T_skel_joint = torch.from_numpy(joint_transforms(character, motion)).to(like)
+    T_world_skel = torch.from_numpy(motion.T_world_skel).to(like)
+    return rig.vertices(T_skel_joint, T_world_skel, blended_points(character, motion, like))
+
+
+def blended_points(
+    character: Character, motion: Motion, like: Tensor
+) -> Float[Tensor, "frame vertex 3"] | None:
+    """Bind-pose points in skeleton space with the blend shapes of every frame; None where there are none."""
+    if motion.blend_weights is None or not any(mesh.blend_shapes for mesh in character.meshes):
+        return None
+    parts = [bound_points(mesh, blend_points(mesh, motion)) for mesh in character.meshes]
+    return torch.from_numpy(np.concatenate(parts, axis=1)).to(like)

@@ -1,0 +1,114 @@
+"""Cameras that frame a whole motion by themselves, one per view."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from engine.errors import ConfigError
+from engine.rendering.camera import FIELD_OF_VIEW_DEG, Cameras, focal_length, join_cameras, orbit_rotation
+
+VIEWS = {"front": 0.0, "left": 90.0, "right": 270.0, "back": 180.0}
+"""Azimuths [degrees] of the named views, see :func:`engine.rendering.camera.orbit_rotation`."""
+ELEVATION_DEG = 10.0
+MARGIN = 0.06
+"""Part of the image left free at each side."""
+NEAR_SHARE = 0.02
+"""The near plane, as part of the least depth of the framed points."""
+
+
+def parse_views(text: str) -> dict[str, float]:
+    """``front,left,30`` as azimuths [degrees] by name.
+
+    Raises:
+        ConfigError: A view that is neither a known name nor a number.
+    """
+    views = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        try:
+            azimuth = VIEWS[part] if part in VIEWS else float(part)
+        except ValueError:
+            azimuth = float("nan")
+        if not np.isfinite(azimuth):
+            raise ConfigError(
+                f"--views {part!r} is no view; choose {', '.join(VIEWS)} or an azimuth in degrees."
+            )
+        views[part if part in VIEWS else f"azimuth{azimuth:g}"] = azimuth
+    if not views:
+        raise ConfigError(f"--views names no view; choose {', '.join(VIEWS)} or azimuths in degrees.")
+    return views
+
+
+def frame_views(
+    clouds: Iterable[Float[np.ndarray, "*cloud 3"]],
+    azimuths_deg: Sequence[float],
+    *,
+    up_axis: str,
+    height: int,
+    width: int,
+    elevation_deg: float = ELEVATION_DEG,
+    field_of_view_deg: float = FIELD_OF_VIEW_DEG,
+) -> Cameras:
+    """The closest cameras that look from given directions and see all points.
+
+    For a fixed direction each side of the image bounds the camera by one plane, so the closest place follows
+    from the extremes of two linear functions per axis: no search.
+
+    Args:
+        clouds: World points [stage units], in parts, so that long motions need not be held at once.
+        azimuths_deg: One camera each.
+        up_axis: Y or Z.
+        height: Of the images [pixels].
+        width: Of the images [pixels].
+        elevation_deg: Of all cameras.
+        field_of_view_deg: Across the shorter side.
+    """
+    rotations = np.stack([orbit_rotation(a, elevation_deg, up_axis) for a in azimuths_deg])
+    focal = focal_length(height, width, field_of_view_deg)
+    tangents = np.array([width, height]) * (0.5 - MARGIN) / focal
+    least = np.full((len(rotations), 5), np.inf)
+    most = np.full((len(rotations), 5), -np.inf)
+    for cloud in clouds:
+        points = cloud.reshape(-1, 3).astype(float) @ rotations.mT
+        x, y, z = points[..., 0], points[..., 1], points[..., 2]
+        tx, ty = tangents
+        sides = np.stack([x + tx * z, x - tx * z, y + ty * z, y - ty * z, z], axis=-1)
+        least, most = np.minimum(least, sides.min(1)), np.maximum(most, sides.max(1))
+    cameras = [
+        _camera(rotation, low, high, tangents, focal, (height, width))
+        for rotation, low, high in zip(rotations, least, most, strict=True)
+    ]
+    return join_cameras(cameras)
+
+
+def _camera(
+    rotation: Float[np.ndarray, "3 3"],
+    low: Float[np.ndarray, "5"],
+    high: Float[np.ndarray, "5"],
+    tangents: Float[np.ndarray, "2"],
+    focal: float,
+    size: tuple[int, int],
+) -> Cameras:
+    """The position c (in rotated axes) has |x - c_x| <= t_x (z - c_z) for all points, and the same along y."""
+    far_side = np.array([high[1], high[3]])
+    near_side = np.array([low[0], low[2]])
+    position = np.empty(3)
+    position[:2] = (far_side + near_side) / 2
+    position[2] = ((near_side - far_side) / (2 * tangents)).min()
+    nearest = low[4] - position[2]
+    extent = max(high[4] - low[4], nearest, 1e-6)
+    if nearest < 0.1 * extent:  # a single point, or points in one line of sight
+        position[2] -= extent
+        nearest += extent
+    transform = np.eye(4)
+    transform[:3, :3] = rotation
+    transform[:3, 3] = -position
+    height, width = size
+    return Cameras(
+        transform[None],
+        np.full((1, 2), focal),
+        np.array([[width / 2, height / 2]]),
+        height,
+        width,
+        near=NEAR_SHARE * nearest,
+    )

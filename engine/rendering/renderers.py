@@ -1,0 +1,81 @@
+"""Choosing who draws: torch everywhere, pyrender where OpenGL is there; both behind one protocol."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from engine.rendering.camera import Cameras
+from engine.rendering.shade import Lighting
+from engine.rendering.surface import Appearance, Surface
+from engine.rendering.torch_renderer import Backdrop, Images, render
+
+RendererName = Literal["auto", "torch", "pyrender"]
+
+
+class Renderer(Protocol):
+    """Draws batches of images of one surface."""
+
+    @property
+    def name(self) -> str: ...
+
+    def render(
+        self, vertices: Float[Tensor, "image vertex 3"], cameras: Cameras, backdrop: Backdrop | None = None
+    ) -> Images:
+        """See :func:`engine.rendering.torch_renderer.render`."""
+
+
+@dataclass(frozen=True, eq=False)
+class TorchRenderer:
+    """Draws with :mod:`engine.rendering.torch_renderer`, without gradients."""
+
+    surface: Surface
+    appearance: Appearance = "textured"
+    lighting: Lighting | None = None
+    antialiased: bool = True
+    name: str = "torch"
+
+    @torch.no_grad()
+    def render(
+        self, vertices: Float[Tensor, "image vertex 3"], cameras: Cameras, backdrop: Backdrop | None = None
+    ) -> Images:
+        """Draw a batch."""
+        return render(
+            vertices,
+            cameras,
+            self.surface,
+            appearance=self.appearance,
+            lighting=self.lighting,
+            backdrop=backdrop,
+            antialiased=self.antialiased,
+        )
+
+
+def choose_renderer(
+    name: RendererName, surface: Surface, appearance: Appearance, lighting: Lighting | None = None
+) -> tuple[Renderer, str]:
+    """The renderer of a name, and a note on the choice (empty where there is nothing to say).
+
+    ``auto`` takes pyrender where a GPU does the work of OpenGL. Where OpenGL is missing or is computed in
+    software it takes torch, which is quicker there (docs/measurements.md).
+
+    Raises:
+        RendererMissing: pyrender was asked for and cannot work here.
+    """
+    from engine.rendering.pyrender_renderer import PyrenderRenderer, RendererMissing, software_driver
+
+    if name == "torch":
+        return TorchRenderer(surface, appearance, lighting), ""
+    if name == "pyrender":
+        return PyrenderRenderer(surface, appearance, lighting), ""
+    try:
+        renderer = PyrenderRenderer(surface, appearance, lighting)
+    except RendererMissing as missing:
+        return TorchRenderer(surface, appearance, lighting), f"drawing with torch, since {missing}"
+    software = software_driver()
+    if software:
+        note = f"drawing with torch, since OpenGL is computed in software here ({software})."
+        return TorchRenderer(surface, appearance, lighting), note
+    return renderer, ""
