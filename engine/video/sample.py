@@ -1,0 +1,124 @@
+"""Sampling one window: DDIM with frames that are held at what is known (context guidance, paper section 3.2)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from engine.progress import Progress
+from engine.video.schedule import add_noise, ddim_step, trailing_timesteps
+
+Predict = Callable[[Tensor, int], tuple[Tensor, Tensor]]
+"""Velocities with and without condition at a timestep: ``(x, t) -> (v_condition, v_empty)``."""
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How a window is sampled; the defaults are those of the paper's code."""
+
+    steps: int = 50
+    guidance: float = 7.5
+    """Weight of the condition (classifier-free guidance); 1 is none."""
+    guidance_rescale: float = 0.7
+    """How far the guided prediction takes back the spread of the unguided one (Lin et al. 2024, eq. 15 and 16)."""
+    eta: float = 1.0
+    """1: fresh noise at each step (DDPM); 0: none."""
+    only_keys_below: int = 750
+    """At and below this timestep only true frames are held, no generated guides (``onlykey`` of the code)."""
+    hold: Literal["noised", "clean"] = "noised"
+    """Held frames are noised to the current timestep (``ddpm`` of the code) or stay clean (``x0``)."""
+    exact: bool = True
+    """Give true held frames back as they were, not as the last step leaves them."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Known latents of a window and the frames they are held at."""
+
+    latents: Float[Tensor, "batch channel frame height width"]
+    above: Bool[Tensor, " frame"]
+    """Held at high noise: true frames and guides."""
+    below: Bool[Tensor, " frame"]
+    """Held down to the end: true frames only."""
+
+
+def guide(
+    conditional: Float[Tensor, "batch *latent"],
+    empty: Float[Tensor, "batch *latent"],
+    weight: float,
+    rescale: float,
+) -> Float[Tensor, "batch *latent"]:
+    """Classifier-free guidance with rescaled spread (Lin et al. 2024, eq. 14 to 16)."""
+    guided = empty + weight * (conditional - empty)
+    over = tuple(range(1, guided.ndim))
+    spread = conditional.std(over, keepdim=True) / guided.std(over, keepdim=True)
+    return guided * (rescale * spread + 1 - rescale)
+
+
+def sample_window(
+    predict: Predict,
+    hold: Hold,
+    settings: SamplerSettings,
+    draw: Callable[[], Tensor],
+    *,
+    progress: Progress,
+) -> Float[Tensor, "batch channel frame height width"]:
+    """Sample the latents of a window.
+
+    Args:
+        predict: The network with its conditions.
+        hold: What is known.
+        settings: Steps, guidance and holding.
+        draw: Gives standard normal noise of the latents' shape: first the start, then for each step that of the
+            held frames and that of the step (the order of upstream's random numbers).
+        progress: Told of each step; may stop the run.
+
+    Returns:
+        Clean latents, in the scale that the network was trained on.
+    """
+    x = draw()
+    times = trailing_timesteps(settings.steps)
+    for i, t in enumerate(times):
+        held = (hold.above if t > settings.only_keys_below else hold.below)[None, None, :, None, None].to(
+            x.device
+        )
+        noise = draw()
+        known = _noised(hold.latents, noise, t) if settings.hold == "noised" else hold.latents
+        x = torch.where(held, known, x)
+        v = guide(*predict(x, t), settings.guidance, settings.guidance_rescale)
+        x = ddim_step(x, v, draw(), t, times[i + 1] if i + 1 < len(times) else None, settings.eta)
+        progress.step(i + 1, len(times))
+    if settings.exact:
+        x = torch.where(hold.below[None, None, :, None, None].to(x.device), hold.latents, x)
+    return x
+
+
+def _noised(latents: Tensor, noise: Tensor, t: int) -> Tensor:
+    """Held frames at a timestep; upstream leaves out the dynamic rescale here, and so do we."""
+    return add_noise(latents, noise, torch.full((len(latents),), t))
+
+
+def seeded_noise(shape: tuple[int, ...], *seed: int, device: torch.device | str) -> Callable[[], Tensor]:
+    """A ``draw`` whose numbers depend on the seeds alone, not on the device.
+
+    Args:
+        shape: Of the latents.
+        seed: Any number of parts, such as the run's seed and the window's place.
+        device: Where the noise is needed.
+    """
+    generator = torch.Generator().manual_seed(combine_seeds(*seed))
+    return lambda: torch.randn(shape, generator=generator).to(device)
+
+
+def combine_seeds(*parts: int) -> int:
+    """One 63-bit seed of several (the mixing function of splitmix64)."""
+    mixed = 0
+    for part in parts:
+        mixed = (mixed + part + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        mixed ^= mixed >> 31
+    return mixed >> 1
