@@ -3,8 +3,14 @@
 EngineError            anything a user can cause in a run; the message is shown as it is
 ├── ConfigError        settings that cannot be used, all problems in one message
 │   └── NothingToFill  every frame is authored already
-├── DataError          motion or images that cannot be used (NaN, too few samples, ...)
-└── RunCancelled       the user or the system asked the run to stop
+├── DataError          motion, images or weights that cannot be used (NaN, too few samples, truncated, ...)
+├── ResourceMissing    weights or a device that are not here now
+├── OutOfMemory        memory ran out; says what to make smaller
+├── RunBusy            another process writes this run
+├── RunLost            another process took this run over
+├── SourceChanged      a source layer changed under a running run
+└── RunCancelled       the user asked the run to stop
+    └── RunTerminated  the system did (SIGTERM, SIGUSR1)
 """
 
 from enum import IntEnum
@@ -28,8 +34,32 @@ class DataError(EngineError):
     """Input that was read but cannot be worked with."""
 
 
+class RunBusy(EngineError):
+    """Another process writes this run; two never do at once."""
+
+
+class RunLost(EngineError):
+    """Another process took this run over while this one was stopped or cut off."""
+
+
+class SourceChanged(EngineError):
+    """A source layer changed while a run was reading it."""
+
+
+class ResourceMissing(EngineError):
+    """Something the work needs is not here now and can be brought here."""
+
+
+class OutOfMemory(EngineError, MemoryError):
+    """Memory of the device ran out."""
+
+
 class RunCancelled(EngineError):
     """The run was asked to stop; its folder stays resumable."""
+
+
+class RunTerminated(RunCancelled):
+    """The system asked the run to stop; its folder stays resumable."""
 
 
 SHOWN_ERRORS = (EngineError, UsdIoError)
@@ -54,7 +84,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
     """Stopped by the user (SIGINT)."""
     TERMINATED = 143
-    """Stopped by the system (SIGTERM)."""
+    """Stopped by the system (SIGTERM, SIGUSR1)."""
 
 
 _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
@@ -63,6 +93,10 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (StageReadError, ExitCode.VALIDATION),
     (DataError, ExitCode.VALIDATION),
     (AuthorError, ExitCode.FAILED),
+    (ResourceMissing, ExitCode.RETRYABLE),
+    (RunBusy, ExitCode.RETRYABLE),
+    (SourceChanged, ExitCode.RETRYABLE),
+    (RunTerminated, ExitCode.TERMINATED),
     (RunCancelled, ExitCode.INTERRUPTED),
     (KeyboardInterrupt, ExitCode.INTERRUPTED),
     (MemoryError, ExitCode.OUT_OF_MEMORY),
@@ -71,4 +105,6 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
 
 def exit_code(error: BaseException) -> ExitCode:
     """The exit code that an error ends a command with."""
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which is no MemoryError and must not be imported here
+        return ExitCode.OUT_OF_MEMORY
     return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.FAILED)
