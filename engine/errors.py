@@ -105,6 +105,8 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
 
 def exit_code(error: BaseException) -> ExitCode:
     """The exit code that an error ends a command with."""
-    if type(error).__name__ == "OutOfMemoryError":  # torch's, which is no MemoryError and must not be imported here
+    if (
+        type(error).__name__ == "OutOfMemoryError"
+    ):  # torch's, which is no MemoryError and must not be imported here
         return ExitCode.OUT_OF_MEMORY
     return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.FAILED)

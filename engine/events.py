@@ -16,6 +16,10 @@ class RunStarted:
 
     run: str
     settings: Mapping[str, Any]
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Stages to come with their share of the cost, in any unit."""
+    id: str = ""
+    """Short name of the run, the same when it is resumed."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,13 @@ class PlanReady:
 @dataclass(frozen=True)
 class StageStarted:
     """A run stage (read, plan, fill, ...) begins."""
+
+    stage: str
+
+
+@dataclass(frozen=True)
+class StageReused:
+    """A run stage was done before with the same inputs and settings; its outputs are taken from the run folder."""
 
     stage: str
 
@@ -67,6 +78,23 @@ class StageFinished:
 
 
 @dataclass(frozen=True)
+class Telemetry:
+    """The load of the machine and of this run, once a second; None where it cannot be known."""
+
+    cpu_percent: float | None
+    """Of the whole machine."""
+    memory_used_mb: float | None
+    memory_total_mb: float | None
+    process_cpu_percent: float | None
+    """Of the run; 100 is one core."""
+    process_memory_mb: float | None
+    gpus: tuple[Mapping[str, Any], ...] = ()
+    """One per GPU: the fields of :class:`engine.telemetry.Gpu`."""
+    note: str = ""
+    """Why no GPU is seen, where one might be."""
+
+
+@dataclass(frozen=True)
 class RunFinished:
     """The result is in place."""
 
@@ -88,7 +116,9 @@ Event = (
     RunStarted
     | PlanReady
     | StageStarted
+    | StageReused
     | StageProgress
+    | Telemetry
     | PreviewWritten
     | Note
     | StageFinished

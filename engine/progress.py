@@ -1,4 +1,4 @@
-"""Progress of a run stage, rate-limited at the source, and the way to stop a run."""
+"""Progress of a run stage, rate-limited at the source, the way to stop a run, and how far it is over all."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -6,10 +6,24 @@ from contextlib import contextmanager
 from typing import Any
 
 from engine.errors import RunCancelled
-from engine.events import Note, OnEvent, PlanReady, StageFinished, StageProgress, StageStarted, ignore
+from engine.events import (
+    Event,
+    Note,
+    OnEvent,
+    PlanReady,
+    RunFinished,
+    RunStarted,
+    StageFinished,
+    StageProgress,
+    StageReused,
+    StageStarted,
+    ignore,
+)
 
 SHORTEST_INTERVAL_S = 0.1
 """At most ten progress events a second leave a stage."""
+SHORTEST_FORECAST_S = 1.0
+"""No remaining time is told before so much has passed: the first steps of a stage say little."""
 
 
 def never() -> bool:
@@ -44,6 +58,10 @@ class Progress:
             self._last = now
             self._on_event(StageProgress(self._stage, done, total, values))
 
+    def reused(self) -> None:
+        """Report that the outputs of the stage are those of an earlier run."""
+        self._on_event(StageReused(self._stage))
+
     def tell_plan(self, plans: tuple[Mapping[str, Any], ...]) -> None:
         """Show what will be done before it is done."""
         self._on_event(PlanReady(plans))
@@ -56,3 +74,49 @@ class Progress:
         """Stop here when the user asked for it."""
         if self._cancel():
             raise RunCancelled("the run was cancelled; nothing was written beside its folder.")
+
+
+class Overall:
+    """How far a run is, folded from its events: the same in every face, live or replayed.
+
+    The percentage never falls within one process of a run: stages count by their share of the cost.
+    """
+
+    def __init__(self) -> None:
+        self.stage = ""
+        """Stage at work."""
+        self.percent = 0.0
+        """0 to 100."""
+        self.remaining_s: float | None = None
+        """Time to go [s], None where it cannot be said yet."""
+        self._weights: dict[str, float] = {}
+        self._done: dict[str, float] = {}
+        self._started = 0.0
+        self._gained = 0.0
+
+    def take(self, event: Event, at: float) -> None:
+        """Count an event that was told at a time [s]."""
+        match event:
+            case RunStarted(weights=weights):
+                self.__init__()  # type: ignore[misc]  # a resumed run starts over in the same log
+                self._weights, self._started = {k: max(0.0, float(v)) for k, v in weights.items()}, at
+            case StageStarted(stage):
+                self.stage = stage
+                self._weights.setdefault(stage, 0.0)
+            case StageProgress(stage, done, total) if total > 0:
+                self._count(stage, min(1.0, max(0.0, done / total)), at)
+            case StageReused(stage):
+                self._gained += self._weights.get(stage, 0.0)
+            case StageFinished(stage):
+                self._count(stage, 1.0, at)
+            case RunFinished():
+                self.percent, self.remaining_s = 100.0, 0.0
+
+    def _count(self, stage: str, part: float, at: float) -> None:
+        self._done[stage] = max(part, self._done.get(stage, 0.0))
+        total = sum(self._weights.values())
+        share = sum(self._weights.get(name, 0.0) * done for name, done in self._done.items())
+        self.percent = max(self.percent, 100.0 * share / total if total > 0 else 0.0)
+        worked, passed = share - self._gained, at - self._started
+        if worked > 0 and passed >= SHORTEST_FORECAST_S:
+            self.remaining_s = (total - share) * passed / worked

@@ -10,24 +10,32 @@ importing the engine stays quick.
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engine.config import RunConfig
+from engine.config import RunConfig, read_config
 from engine.errors import SHOWN_ERRORS, ConfigError, RunCancelled, exit_code
 from engine.events import Event, OnEvent, RunFailed, RunFinished, RunStarted, ignore
-from engine.fill import Filled, fill, split
+from engine.fill import Filled, Parts, fill, split
 from engine.plan import Plan, dense_ranges, make_plan, sparse_keys
-from engine.progress import Progress, never
+from engine.progress import Overall, Progress, never
+from engine.pulse import Pulse, where
 from engine.score import score_run
-from engine.workspace import Workspace, result_stem, run_folder
-from usd_io.errors import UsdIoError
+from engine.source import Source
+from engine.stored import Store
+from engine.workspace import CANCEL, REPORT, SETTINGS, Workspace, read_state, result_stem, run_folder
+from usd_io.errors import UsdIoError, shown
 from usd_io.finding import Finding
 from usd_io.model import Character, Motion, Shot, SkeletonInfo
+
+STAGE_WEIGHTS = {"fill": 5.0, "score": 2.0, "author": 1.0, "check": 1.0}
+"""Stages of a run with their share of the time, measured on clips of a few seconds."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +197,7 @@ def run(
 
     Args:
         config: All that decides the result.
-        on_event: Called with every event; they are written to the run folder too.
+        on_event: Called with every event, from several threads; they are written to the run folder too.
         cancel: Asked between steps; the run stops when it says True.
         planned: What :func:`plan` gave for this config, to not read the stage twice.
 
@@ -199,81 +207,209 @@ def run(
     """
     planned = planned or plan(config)
     workspace = Workspace(run_folder(config))
+    return _run_in(workspace, lambda: config, on_event, cancel, planned)
+
+
+def prepare(config: RunConfig) -> Path:
+    """Make the folder of a run that :func:`resume` then does, in another process; returns it.
+
+    Raises:
+        ConfigError: The folder holds a result already.
+        EngineError: It cannot be written to, or another process is at it.
+    """
+    workspace = Workspace(run_folder(config))
+    try:
+        workspace.settings(config)
+        workspace.state("waiting")
+        return workspace.folder.absolute()
+    finally:
+        workspace.close()
+
+
+def resume(
+    folder: Path,
+    on_event: OnEvent = ignore,
+    cancel: Callable[[], bool] = never,
+    *,
+    config: RunConfig | None = None,
+) -> RunResult:
+    """Start, go on with or confirm the run of a folder: stages that are done with the same inputs are not done again.
+
+    Args:
+        folder: The run folder.
+        on_event: As for :func:`run`.
+        cancel: As for :func:`run`.
+        config: The settings; None takes those saved in the folder.
+
+    Raises:
+        ConfigError: The folder holds no settings, or they cannot be used.
+        EngineError, UsdIoError: As for :func:`run`.
+    """
+    if config is None and not (folder / SETTINGS).is_file():
+        raise ConfigError(f"{shown(folder)} is no run folder: it holds no {SETTINGS}.")
+    read_state(folder)  # refuses a newer format before anything is written
+
+    def settings() -> RunConfig:
+        return replace(config or read_config(folder / SETTINGS), out=str(folder), force=True)
+
+    return _run_in(Workspace(folder), settings, on_event, cancel, None, save=config is not None)
+
+
+def _run_in(
+    workspace: Workspace,
+    settings: Callable[[], RunConfig],
+    on_event: OnEvent,
+    cancel: Callable[[], bool],
+    planned: Planned | None,
+    *,
+    save: bool = True,
+) -> RunResult:
+    """Do a run in a folder that is ours; however it ends, the folder says how."""
+    overall = Overall()
 
     def tell(event: Event) -> None:
+        overall.take(event, time.time())
         workspace.event(event)
         on_event(event)
 
     try:
-        workspace.settings(config)
-        workspace.state("running")
-        tell(RunStarted(str(workspace.folder), config.to_dict()))
+        (workspace.folder / CANCEL).unlink(missing_ok=True)
+        workspace.state("running", stage="plan", percent=0.0, remaining_s=None, exit_code=None, message="")
+        config = settings()
+        if save:
+            workspace.settings(config)
         started = time.monotonic()
-        result = _run_stages(config, planned, workspace, Progress(tell, cancel))
-        workspace.write_json("report.json", asdict(result))
-        workspace.state("done")
-        tell(RunFinished(result.result, result.layer, result.scores, round(time.monotonic() - started, 3)))
+        tell(RunStarted(str(workspace.folder), config.to_dict(), STAGE_WEIGHTS, workspace.id))
+        with Pulse(workspace, tell, overall) as pulse:
+            progress = Progress(tell, lambda: _asked_to_stop(pulse, cancel))
+            progress.check()
+            result = _run_stages(config, planned or plan(config), workspace, progress)
+        workspace.write_json(REPORT, asdict(result))
+        seconds = round(time.monotonic() - started, 3)
+        tell(RunFinished(result.result, result.layer, result.scores, seconds))
+        workspace.state("done", **where(overall), exit_code=0, result=result.result)
         return result
     except BaseException as error:
-        workspace.state("cancelled" if isinstance(error, (RunCancelled, KeyboardInterrupt)) else "failed")
-        message = str(error) if isinstance(error, SHOWN_ERRORS) else f"{type(error).__name__}: {error}"
-        tell(RunFailed(message, int(exit_code(error))))
+        _tell_failure(error, workspace, tell)
         raise
     finally:
         workspace.close()
 
 
-def _run_stages(config: RunConfig, planned: Planned, workspace: Workspace, progress: Progress) -> RunResult:
-    from usd_io.author import Take, author_result
+def _asked_to_stop(pulse: Pulse, cancel: Callable[[], bool]) -> bool:
+    pulse.check()
+    return pulse.cancelled or cancel()
 
+
+def _tell_failure(error: BaseException, workspace: Workspace, tell: OnEvent) -> None:
+    message = str(error) if isinstance(error, SHOWN_ERRORS) else f"{type(error).__name__}: {error}"
+    code = int(exit_code(error))
+    # what cannot be written any more (a full disk, a run that is another's now) must not hide why the run failed
+    with suppress(*SHOWN_ERRORS):
+        tell(RunFailed(message, code))
+    with suppress(*SHOWN_ERRORS):
+        stopped = isinstance(error, (RunCancelled, KeyboardInterrupt))
+        workspace.state("cancelled" if stopped else "failed", exit_code=code, message=message)
+
+
+def _run_stages(config: RunConfig, planned: Planned, workspace: Workspace, progress: Progress) -> RunResult:
+    source = Source(config)
+    store = Store(
+        workspace, progress, version=version("anymole"), source=source.hashes(), **_deciding(config)
+    )
+    source.compare_with(workspace, progress)
     progress.tell_plan(tuple(asdict(p) for p in planned.plans))
     _tell_warnings(planned, progress)
     with progress.stage("fill"):
-        results = fill_shot(planned, config, progress)
+        results = fill_shot(planned, config, store)
     with progress.stage("score"):
-        scores = score_run(planned.shot.characters, planned.plans, results, config.truth)
-    with progress.stage("author"):
-        takes = {
-            made.skeleton_path: Take(filled.motion, key_times=made.keys)
-            for made, filled in zip(planned.plans, results, strict=True)
-        }
-        authored = author_result(
-            config.stage,
-            workspace.folder,
-            result_stem(config),
-            takes,
-            mode=config.author,
-            overwrite=config.force,
-            provenance=_provenance(config, planned, scores),
+        scores = store.json(
+            "score", lambda: score_run(planned.shot.characters, planned.plans, results, config.truth)
         )
+    source.check_unchanged()
+    with progress.stage("author"):
+        root, layer = store.files(
+            "author",
+            lambda: _author(config, planned, results, scores, workspace),
+            stage_path=config.stage,
+            folder=str(workspace.folder),
+        )
+        source.check_unchanged((root, layer))
     with progress.stage("check"):
-        before = {(finding.rule, finding.prim) for finding in check(config.stage)}
-        for finding in check(str(authored.root)):
-            if finding.severity != "info" and (finding.rule, finding.prim) not in before:
-                progress.note(f"{finding.rule}: {finding.message}", level="warning")
+        for finding in store.json("check", lambda: _new_findings(config.stage, root)):
+            progress.note(f"{finding['rule']}: {finding['message']}", level="warning")
     return RunResult(
-        result=str(authored.root),
-        layer=str(authored.layer),
+        result=str(root),
+        layer=str(layer),
         run=str(workspace.folder),
         plan=tuple(asdict(p) for p in planned.plans),
         scores=scores,
     )
 
 
-def fill_shot(planned: Planned, config: RunConfig, progress: Progress) -> tuple[Filled, ...]:
+def _deciding(config: RunConfig) -> dict[str, Any]:
+    """The settings that decide what is made; files count by their contents."""
+    return {
+        name: value
+        for name, value in config.to_dict().items()
+        if name not in ("stage", "truth", "out", "force")
+    }
+
+
+def fill_shot(planned: Planned, config: RunConfig, store: Store) -> tuple[Filled, ...]:
     """Run stage *fill* for every planned skeleton."""
     from usd_io.read_motion import read_motion
     from usd_io.stage import open_stage
 
     opened = open_stage(config.stage)
-    filled = []
-    for i, (character, motion, made) in enumerate(
-        zip(planned.shot.characters, planned.shot.motions, planned.plans, strict=True)
-    ):
-        parts = split(motion, made, partial(read_motion, opened, character.skeleton_path))
-        filled.append(fill(character, parts, made, config.prior))
-        progress.step(i + 1, len(planned.plans))
-    return tuple(filled)
+
+    def work(
+        character: Character, motion: Motion, made: Plan
+    ) -> tuple[Callable[[], Filled], Callable[[], Parts]]:
+        def parts() -> Parts:
+            return split(motion, made, partial(read_motion, opened, character.skeleton_path))
+
+        return lambda: fill(character, parts(), made, config.prior), parts
+
+    shot = planned.shot
+    return store.fills(
+        [work(*each) for each in zip(shot.characters, shot.motions, planned.plans, strict=True)]
+    )
+
+
+def _author(
+    config: RunConfig,
+    planned: Planned,
+    results: tuple[Filled, ...],
+    scores: Mapping[str, Any],
+    workspace: Workspace,
+) -> tuple[Path, Path]:
+    from usd_io.author import Take, author_result
+
+    takes = {
+        made.skeleton_path: Take(filled.motion, key_times=made.keys)
+        for made, filled in zip(planned.plans, results, strict=True)
+    }
+    authored = author_result(
+        config.stage,
+        workspace.folder,
+        result_stem(config),
+        takes,
+        mode=config.author,
+        overwrite=config.force,
+        provenance=_provenance(config, planned, scores),
+    )
+    return authored.root, authored.layer
+
+
+def _new_findings(source: str, result: Path) -> list[dict[str, Any]]:
+    """What is wrong with the result and was not with its source."""
+    before = {(finding.rule, finding.message) for finding in check(source)}
+    return [
+        asdict(finding)
+        for finding in check(str(result))
+        if finding.severity != "info" and (finding.rule, finding.message) not in before
+    ]
 
 
 def check(file: str) -> tuple[Finding, ...]:
@@ -304,9 +440,7 @@ def _provenance(config: RunConfig, planned: Planned, scores: Mapping[str, Any]) 
         "engine": "motion",
         "prior": config.prior,
         "seed": config.seed,
-        "settings": {
-            name: value for name, value in config.to_dict().items() if name not in ("stage", "out", "truth")
-        },
+        "settings": _deciding(config),
         "plans": [asdict(p) for p in planned.plans],
         "scores": scores,
     }

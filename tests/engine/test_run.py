@@ -11,7 +11,7 @@ from pxr import Usd, UsdSkel
 from engine import run as engine_run
 from engine.config import RunConfig, read_config
 from engine.errors import ConfigError, EngineError, NothingToFill, RunCancelled
-from engine.events import Event, Note, RunFailed, RunFinished, from_json_line
+from engine.events import Event, Note, RunFailed, RunFinished, Telemetry, from_json_line
 from usd_io.errors import StageNotFoundError, UsdIoError
 
 KEYS = (0, 12, 24, 36, 48, 60, 72, 82)
@@ -69,7 +69,7 @@ def test_run_folder_tells_the_whole_story(fox_keys: str, tmp_path: Path) -> None
 def test_stages_come_in_order(fox_keys: str, tmp_path: Path) -> None:
     events: list[Event] = []
     engine_run.run(RunConfig(stage=fox_keys, out=str(tmp_path / "run")), events.append)
-    names = [type(event).__name__ for event in events if not isinstance(event, Note)]
+    names = [type(event).__name__ for event in events if not isinstance(event, Note | Telemetry)]
     assert names[:3] == ["RunStarted", "PlanReady", "StageStarted"]
     started = [event.stage for event in events if type(event).__name__ == "StageStarted"]  # type: ignore[union-attr]
     assert [stage for stage in started if stage != "preview"] == ["fill", "score", "author", "check"]

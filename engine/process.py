@@ -1,0 +1,152 @@
+"""Runs as processes: what signals ask of them, and how one is started that outlives its terminal."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from engine.errors import EngineError, RunCancelled, RunTerminated
+from engine.lock import runs_here
+from engine.workspace import CANCEL, LOG, read_state
+from usd_io.errors import shown
+
+GRACE_S = 5.0
+"""A stage has so long to reach a point where it can save and stop; then it is stopped where it is."""
+_USER = ("SIGINT",)
+_SYSTEM = ("SIGTERM", "SIGUSR1")
+
+
+class StopSignals:
+    """Signals as a wish to stop. Use as ``cancel`` of :func:`engine.run.run`.
+
+    The first signal is kept until the run asks for it; a second one, or ``GRACE_S`` without being asked, stops the
+    run in the middle of what it does. Nothing is lost by that: all that counts is written whole, by rename.
+    """
+
+    def __init__(self) -> None:
+        self._signal: int | None = None
+
+    def __call__(self) -> bool:
+        """Raise what the signal stands for.
+
+        Raises:
+            RunCancelled: SIGINT came.
+            RunTerminated: SIGTERM or SIGUSR1 came.
+        """
+        if self._signal is not None:
+            _disarm()
+            raise _stop_error(self._signal)
+        return False
+
+    def take(self, number: int, frame: types.FrameType | None) -> None:
+        """Handle a signal."""
+        del frame
+        if self._signal is not None:
+            _disarm()
+            raise _stop_error(self._signal)
+        self._signal = number
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+
+
+def _stop_error(number: int) -> RunCancelled:
+    what = "What was done is kept; 'anymole resume' goes on from there."
+    if signal.Signals(number).name in _USER:
+        return RunCancelled(f"stopped by the user. {what}")
+    return RunTerminated(f"stopped by the system ({signal.Signals(number).name}). {what}")
+
+
+def _disarm() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@contextmanager
+def stop_signals() -> Iterator[StopSignals]:
+    """Listen to SIGINT, SIGTERM and SIGUSR1 for the length of a run; outside the main thread to none."""
+    stop = StopSignals()
+    if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
+        yield stop
+        return
+    wanted = [getattr(signal, name) for name in (*_USER, *_SYSTEM)]
+    before: dict[int, Any] = {
+        number: signal.signal(number, stop.take) for number in (*wanted, signal.SIGALRM)
+    }
+    try:
+        yield stop
+    finally:
+        _disarm()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def start_detached(folder: Path) -> int:
+    """Start (or resume) the run whose settings lie in a folder, in a session of its own; returns its process id.
+
+    It reads nothing, talks to ``log.txt`` of its folder, and neither the end of this process nor of its terminal
+    reaches it.
+
+    Raises:
+        EngineError: It cannot be started.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "anymole_tui",
+        "resume",
+        str(folder.absolute()),
+        "--progress",
+        "plain",
+        "--here",
+    ]
+    try:
+        with (folder / LOG).open("ab") as log:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=_environment(),
+            )
+    except OSError as error:
+        raise EngineError(f"the run in {shown(folder)} cannot be started ({error.strerror}).") from error
+    return child.pid
+
+
+def _environment() -> dict[str, str]:
+    """As here, less the options: those of the run are in its settings. The package is found from any folder."""
+    root = str(Path(__file__).resolve().parent.parent)
+    kept = {
+        name: v for name, v in os.environ.items() if not name.startswith(("ANYMOLE_RUN_", "ANYMOLE_RESUME_"))
+    }
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))}
+
+
+def request_cancel(folder: Path) -> None:
+    """Ask a run to stop, on whatever host it is; on this one at once.
+
+    Raises:
+        EngineError: Its folder cannot be written to.
+    """
+    try:
+        (folder / CANCEL).touch()
+    except OSError as error:
+        raise EngineError(
+            f"{shown(folder)} cannot be written ({error.strerror}), so the run is not stopped."
+        ) from error
+    state = read_state(folder)
+    pid = state.get("pid")
+    if isinstance(pid, int) and pid > 1 and runs_here(*process_of(state)):
+        with suppress(OSError):  # it has just ended, or is another user's and will see the file
+            os.kill(pid, signal.SIGINT)
+
+
+def process_of(state: dict[str, Any]) -> tuple[str, int, str]:
+    """Host, process id and start of the process that wrote a state."""
+    pid = state.get("pid")
+    return str(state.get("host", "")), pid if isinstance(pid, int) else 0, str(state.get("process_start", ""))

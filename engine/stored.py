@@ -1,0 +1,123 @@
+"""The outputs of a run's stages, kept with the hash of what went into them and reused when that is the same.
+
+Each stage is hashed over the run's inputs and over the contents of all that the stages before it made, so that a
+change anywhere makes everything behind it anew.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from engine.artefacts import content_key, from_plain, load_arrays, save_arrays
+from engine.fill import Filled, Parts
+from engine.progress import Progress
+from engine.selftest import SelfTest
+from engine.workspace import Workspace
+from usd_io.model import Motion
+
+LARGEST_JSON = 256 << 20
+T = TypeVar("T")
+_ARRAYS = ("times", "translations", "rotations", "scales", "T_world_skel", "animated", "blend_weights")
+
+
+class Store:
+    """Gives a stage its outputs: from the run folder, or by making them."""
+
+    def __init__(self, workspace: Workspace, progress: Progress, **inputs: Any) -> None:
+        """Args:
+        workspace: The run folder.
+        progress: Told of stages that are taken from before.
+        inputs: Plain values that decide the results of all stages.
+        """
+        self._workspace, self._progress = workspace, progress
+        self._chain = [content_key(**inputs)]
+
+    def json(self, stage: str, make: Callable[[], T], **more: Any) -> T:
+        """An output of plain values; ``more`` decides it beside what came before."""
+
+        def save(path: Path, value: T) -> None:
+            path.write_text(json.dumps(value, default=str), encoding="utf-8")
+
+        return self._one(stage, f"{stage}.json", make, save, _load_json, more)
+
+    def fills(self, made: Sequence[tuple[Callable[[], Filled], Callable[[], Parts]]]) -> tuple[Filled, ...]:
+        """Outputs of *fill*, one per skeleton: how to make each, and its parts, which are read and not kept."""
+        before, filled, reused = tuple(self._chain), [], True
+        for index, (make, parts) in enumerate(made):
+            name, key = f"fill-{index}.npz", content_key(stage="fill", index=index, before=before)
+            reused = reused and self._workspace.stored(f"{name}", key) is not None
+            load = _loader(parts)
+            filled.append(self._workspace.reuse(name, key, make, save_filled, load))
+            self._chain.append(self._workspace.digest(name))
+            self._progress.step(index + 1, len(made))
+        if reused:
+            self._progress.reused()
+        return tuple(filled)
+
+    def files(self, stage: str, make: Callable[[], Sequence[Path]], **more: Any) -> tuple[Path, ...]:
+        """An output of files that the stage itself writes into the run folder, whole."""
+        key = content_key(stage=stage, before=self._chain, **more)
+        found = self._workspace.stored(stage, key)
+        if found is None:
+            found = tuple(make())
+            self._workspace.keep(stage, key, found)
+        else:
+            self._progress.reused()
+        self._chain.append(self._workspace.digest(stage))
+        return found
+
+    def _one(
+        self,
+        stage: str,
+        name: str,
+        make: Callable[[], T],
+        save: Callable[[Path, T], Any],
+        load: Callable[[Path], T],
+        more: dict[str, Any],
+    ) -> T:
+        key = content_key(stage=stage, before=self._chain, **more)
+        if self._workspace.stored(name, key) is not None:
+            self._progress.reused()
+        value = self._workspace.reuse(name, key, make, save, load)
+        self._chain.append(self._workspace.digest(name))
+        return value
+
+
+def _load_json(path: Path) -> Any:
+    if path.stat().st_size > LARGEST_JSON:
+        raise ValueError(f"{path} is too large")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _loader(parts: Callable[[], Parts]) -> Callable[[Path], Filled]:
+    return lambda path: load_filled(path, parts())
+
+
+def save_filled(path: Path, filled: Filled) -> None:
+    """Write the outcome of *fill*, without the parts that the stage itself holds."""
+    motion = filled.motion
+    arrays = {
+        name: np.asarray(getattr(motion, name)) for name in _ARRAYS if getattr(motion, name) is not None
+    }
+    plain = {f.name: getattr(motion, f.name) for f in fields(Motion) if f.name not in _ARRAYS}
+    save_arrays(path, arrays, {"motion": plain, "prior": filled.prior, "self_test": asdict(filled.self_test)})
+
+
+def load_filled(path: Path, parts: Parts) -> Filled:
+    """Read what :func:`save_filled` wrote.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError, AttributeError: The file is no such thing.
+    """
+    arrays, plain = load_arrays(path)
+    single = dict(plain["motion"])
+    single["blend_shapes"] = tuple(single["blend_shapes"])
+    values: dict[str, Any] = dict.fromkeys(_ARRAYS) | arrays | single
+    motion = replace(parts.kept, **values)
+    if motion.translations.shape[1:] != parts.kept.translations.shape[1:]:
+        raise ValueError(f"{path} holds another skeleton")
+    return Filled(motion, parts, str(plain["prior"]), from_plain(SelfTest, plain["self_test"]))
