@@ -10,6 +10,8 @@ from engine.run import RunResult, SkeletonReport, StageReport
 from usd_io.errors import shown
 from usd_io.finding import Finding
 
+MOST_GAPS = 8
+"""Gaps that a report lists."""
 WORTH_A_NOTE = 1.01
 """A result is called worse than a spline when its error is more than this times the spline's."""
 
@@ -71,9 +73,12 @@ def _scores(scores: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"  self-test on the context: L2P {test['expected_l2p']:.4f} to expect; over slerp: {ratios}"
         )
-    chosen = Counter(choice["prior"] for choice in test["choices"])
-    if scores["prior"] == "auto":
-        lines.append("  chosen: " + ", ".join(f"{name} for {count} gaps" for name, count in chosen.items()))
+    lines += [
+        f"  gap {choice['start']:g}..{choice['end']:g}: {_shares(choice)}"
+        for choice in test["choices"][:MOST_GAPS]
+    ]
+    if len(test["choices"]) > MOST_GAPS:
+        lines.append(f"  and {len(test['choices']) - MOST_GAPS} more gaps, see report.json")
     if scores["truth"]:
         lines += ["  against the true motion (lower is better):", *_truth(scores["truth"])]
         if scores["truth"][scores["prior"]]["l2p"] > WORTH_A_NOTE * scores["truth"]["spline"]["l2p"]:
@@ -81,6 +86,21 @@ def _scores(scores: Mapping[str, Any]) -> list[str]:
                 "  note: this result is worse than a spline between the keys; --prior spline gives that one"
             )
     return lines
+
+
+def _gaps(choices: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [f"  gap {c['start']:g}..{c['end']:g}: {_shares(c)}" for c in choices[:MOST_GAPS]]
+    return lines + (
+        [f"  and {len(choices) - MOST_GAPS} more gaps, see report.json"] if len(choices) > MOST_GAPS else []
+    )
+
+
+def _shares(choice: Mapping[str, Any]) -> str:
+    """How a gap is filled: the share of every prior, the rest being slerp's."""
+    weights = [(name, weight) for name, weight in choice["weights"] if weight > 0]
+    rest = 1 - sum(weight for _, weight in weights)
+    shares = [f"{name} {weight:.0%}" for name, weight in [*weights, ("slerp", rest)] if weight > 0.005]
+    return f"{', '.join(shares)} ({choice['reason']})"
 
 
 def _truth(truth: Mapping[str, Mapping[str, Any]]) -> list[str]:
