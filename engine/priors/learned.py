@@ -1,0 +1,159 @@
+"""A network trained on many skeletons bends slerp the way such motion usually goes on (docs/learned-prior.md).
+
+The network sees the poses around each gap and answers with an offset (:mod:`engine.priors.offsets`) that is zero at
+both keys, an expected error for every frame and joint, and the share of slerp's error it expects to leave.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from engine.geometry import rotations, skeleton
+from engine.plan import Gap, Plan
+from engine.priors import offsets
+from usd_io.model import Character, Motion
+
+HALF_TRUSTED = 0.05
+"""Expected position error [heights] at which the confidence is one half."""
+NOISE_SINES = 3
+"""Frequencies of what tells takes apart: slower than the motion itself, so that takes do not shake."""
+NOISE_SHARE = 0.7
+"""Takes stray by this part of the expected error, so that the odd joint does not go wild."""
+SHARED_NOISE = 0.6
+"""Part of a joint's noise that follows its parent's: limbs move as limbs."""
+_MEAN_LENGTH = 1.596
+"""Mean length of a vector of three standard normal numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedFill:
+    """A filled motion and what the network expects of it."""
+
+    motion: Motion
+    """At the fill times."""
+    rotation_error: Float[np.ndarray, "fill joint"]
+    """Expected error of local rotations [rad]."""
+    position_error: Float[np.ndarray, "fill joint"]
+    """Expected error of joint positions [heights]."""
+    gains: tuple[float, ...]
+    """Per gap: expected ratio of the position error to slerp's; above 1 slerp is the better guess."""
+    gain_bounds: tuple[float, ...]
+    """Per gap: ratio exceeded in one of five cases."""
+
+    @property
+    def confidence(self) -> Float[np.ndarray, "fill joint"]:
+        """0 to 1 per frame and joint; 1 at the keys."""
+        return 1 / (1 + self.position_error / HALF_TRUSTED)
+
+
+def learned(character: Character, known: Motion, plan: Plan, *, seed: int | None = None) -> Motion:
+    """Fill with the trained network.
+
+    Args:
+        character: Its tree of joints is what the network goes by; names play no part.
+        known: The known frames only.
+        plan: Gives context, keys and gaps.
+        seed: None for the best estimate; a number for a take that strays from it within the expected error.
+
+    Returns:
+        The motion at ``plan.fill_times``.
+    """
+    return fill(character, known, plan, seed=seed).motion
+
+
+def fill(character: Character, known: Motion, plan: Plan, *, seed: int | None = None) -> LearnedFill:
+    """The motion of :func:`learned` with its expected errors."""
+    from engine.learned.predict import predict, shipped_network
+
+    base = offsets.straight(known, plan)
+    joints, count = len(character.joints), len(base.times)
+    if joints == 0 or not plan.gaps:
+        nothing = np.zeros((count, joints))
+        return LearnedFill(base, nothing, nothing, (1.0,) * len(plan.gaps), (1.0,) * len(plan.gaps))
+    views = [_view(character, known, plan, gap) for gap in plan.gaps]
+    poses, translations, states, seconds, frames = (np.stack(column) for column in zip(*views, strict=True))
+    parts = [(np.array(gap.times) - gap.start) / (gap.end - gap.start) for gap in plan.gaps]
+    parents = np.asarray(character.parents, int)
+    predictions = predict(shipped_network(), parents, poses, translations, states, seconds, frames, parts)
+    unscaled = [
+        _parent_scale(character, known.at(offsets.frames_at(known, np.array([g.start])))) for g in plan.gaps
+    ]
+    offset = np.zeros((count, joints, 9))
+    offset[..., offsets.ROTATION] = np.concatenate([p.rotations for p in predictions])
+    offset[..., offsets.TRANSLATION] = np.concatenate(
+        [p.translations / scale[0, :, None] for p, scale in zip(predictions, unscaled, strict=True)]
+    )
+    rotation_error = np.concatenate([p.rotation_error for p in predictions])
+    if seed is not None:
+        offset[..., offsets.ROTATION] += _noise(character, parts, rotation_error, seed)
+    return LearnedFill(
+        motion=offsets.apply(base, offset),
+        rotation_error=rotation_error,
+        position_error=np.concatenate([p.position_error for p in predictions]),
+        gains=tuple(p.gain for p in predictions),
+        gain_bounds=tuple(p.gain_bound for p in predictions),
+    )
+
+
+def _view(
+    character: Character, known: Motion, plan: Plan, gap: Gap
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Poses around a gap as the network takes them: rotations, translations, states, seconds, frame."""
+    from engine.learned import layout
+
+    length = gap.end - gap.start
+    times = gap.start + length * layout.TIMES
+    poses = offsets.sample(known, times)
+    scale = _parent_scale(character, poses.at(slice(layout.START, layout.START + 1)))
+    translations = poses.translations.astype(float) * scale[..., None]
+    roots = np.asarray(character.parents) < 0
+    translations[:, roots] -= translations[layout.START, np.flatnonzero(roots)[0]]
+    states = layout.states(times[: len(layout.OUTSIDE)], plan.contexts, plan.keys)
+    start = poses.at(slice(layout.START, layout.START + 1))
+    seconds = np.array(length / known.time_codes_per_second)
+    return poses.rotations.astype(float), translations, states, seconds, _frame(character, start)
+
+
+def _parent_scale(character: Character, pose: Motion) -> Float[np.ndarray, "frame joint"]:
+    """Scale of each joint's parent in skeleton space, as one number: the network knows no scale."""
+    own = np.abs(np.prod(pose.scales.astype(float), axis=-1)) ** (1 / 3)
+    total = np.ones_like(own)
+    for joint, parent in enumerate(character.parents):
+        if parent >= 0:
+            total[:, joint] = total[:, parent] * own[:, parent]
+    return np.where(total > 0, total, 1.0)
+
+
+def _frame(character: Character, start: Motion) -> Float[np.ndarray, "3 3"]:
+    """Skeleton space to Y up and the heading of the root, so that a turned shot gives turned motion."""
+    u, _, vt = np.linalg.svd(start.T_world_skel[0, :3, :3])
+    upright = np.eye(3) if character.up_axis == "Y" else np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+    to_world = upright @ u @ vt
+    world = skeleton.global_rotations(character.parents, start.rotations.astype(float))[0, 0]
+    axes = to_world @ rotations.to_matrix(world)
+    axis = axes[:, np.argmax(np.hypot(axes[0], axes[2]))]
+    cosine, sine = np.array([axis[0], axis[2]]) / np.hypot(axis[0], axis[2])
+    heading = np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
+    frame: Float[np.ndarray, "3 3"] = heading @ to_world
+    return frame
+
+
+def _noise(
+    character: Character,
+    parts: list[Float[np.ndarray, " time"]],
+    expected: Float[np.ndarray, "fill joint"],
+    seed: int,
+) -> Float[np.ndarray, "fill joint 3"]:
+    """Smooth random rotation offsets as large as the expected error, alike in a joint and its parent."""
+    rng = np.random.default_rng(seed)
+    k = np.arange(1, NOISE_SINES + 1)
+    result = []
+    for part in parts:
+        waves = np.sin(np.pi * part[:, None] * k) / np.sqrt(NOISE_SINES / 2)
+        drawn = rng.normal(size=(len(character.joints), NOISE_SINES, 3))
+        for joint, parent in enumerate(character.parents):
+            if parent >= 0:
+                drawn[joint] = SHARED_NOISE * drawn[parent] + np.sqrt(1 - SHARED_NOISE**2) * drawn[joint]
+        result.append(np.einsum("tk,jkc->tjc", waves, drawn))
+    return np.concatenate(result) * (NOISE_SHARE / _MEAN_LENGTH) * expected[..., None]

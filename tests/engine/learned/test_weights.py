@@ -1,0 +1,78 @@
+"""The weights in the package: complete, small, quick to load, and sober where nothing moves."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from engine.geometry import skeleton
+from engine.learned import checkpoint, layout
+from engine.learned.predict import WEIGHTS
+from engine.plan import make_plan
+from engine.priors.learned import fill, learned
+from engine.priors.slerp import slerp
+from tests.engine.conftest import make_character, make_motion
+
+MOST_BYTES = 10_000_000
+
+
+def test_weights_load_strictly_and_are_small() -> None:
+    network, meta = checkpoint.load_weights(WEIGHTS)
+    assert WEIGHTS.stat().st_size < MOST_BYTES
+    assert meta["step"] > 0
+    with safe_open(WEIGHTS, framework="pt") as file:
+        assert set(file.keys()) == set(network.state_dict())
+        assert {str(file.get_slice(key).get_dtype()) for key in file.keys()} == {"F16"}
+
+
+def test_a_missing_tensor_is_refused(tmp_path: pytest.TempPathFactory) -> None:
+    tensors, meta = checkpoint.load(WEIGHTS)
+    del tensors["free.bias"]
+    path = tmp_path / "broken.safetensors"  # type: ignore[operator]
+    checkpoint.save(path, tensors, meta)
+    with pytest.raises(RuntimeError, match=r"free\.bias"):
+        checkpoint.load_weights(path)
+
+
+def test_a_swing_known_for_two_seconds_is_carried_on_better_than_slerp() -> None:
+    character = make_character((-1, 0, 1, 2))
+    times = np.arange(0, 97.0)
+    motion = make_motion(character, times)
+    swing = 0.5 * np.sin(2 * np.pi * times / 24)[:, None]
+    motion.rotations[:, 1:] = np.stack(
+        [np.cos(swing / 2), 0 * swing, 0 * swing, np.sin(swing / 2)], -1
+    ).repeat(3, axis=1)
+    motion.translations[:] = motion.translations[:1]
+    motion.rotations[:, 0] = motion.rotations[0, 0]
+    plan = make_plan(character, motion, contexts=[(0, 60)], keys=[60, 84], fill_at_samples=True)
+    known = motion.at(plan.known(motion.times))
+    truth = skeleton.joint_positions(character, motion.at(slice(61, 84)))
+    errors = [
+        np.abs(skeleton.joint_positions(character, prior(character, known, plan)) - truth).mean()
+        for prior in (learned, slerp)
+    ]
+    assert errors[0] < 0.6 * errors[1]
+
+
+def test_expected_errors_vanish_at_keys_and_grow_inside() -> None:
+    character = make_character()
+    motion = make_motion(character, range(61))
+    plan = make_plan(character, motion, contexts=[(0, 30)], keys=[60], fill_at_samples=True)
+    result = fill(character, motion.at(plan.known(motion.times)), plan)
+    middle = result.position_error[14].mean()
+    assert result.position_error[0].mean() < middle
+    assert result.position_error[-1].mean() < middle
+    assert len(result.gains) == len(result.gain_bounds) == 1
+
+
+def test_layout_reaches_back_over_three_gaps() -> None:
+    assert layout.BEFORE.min() == -3
+    assert (np.diff(layout.BEFORE) < 0).all()
+    assert (layout.STEPS != 0).all()
+
+
+def test_importing_the_prior_imports_no_torch() -> None:
+    code = "import sys, engine.priors.learned; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
