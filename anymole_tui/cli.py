@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from anymole_tui import cli_output as out
-from anymole_tui.commands import compare, look, run
+from anymole_tui.commands import compare, look, render, run
 from engine.errors import ExitCode
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for _module in (look, run, compare):
+for _module in (look, run, compare, render):
     _module.add_to(app)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 
@@ -116,10 +117,15 @@ def write_labels(picture: Picture, labels: Sequence[tuple[int, int, str]]) -> Pi
     """Write lines of text at (x, y) [pixels]."""
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(LABEL_PX)
+    font = _font()
     for x, y, text in labels:
         draw.text((x, y), text, fill=(40, 40, 40), font=font)
     return np.asarray(image)
+
+
+@cache
+def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default(LABEL_PX)
 
 
 @contextmanager

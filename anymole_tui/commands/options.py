@@ -35,26 +35,34 @@ def parse_contexts(texts: list[str]) -> list[tuple[float, float]]:
 
 
 def parse_keys(text: str | None) -> list[float]:
+    """Times of ``--keys``, see :func:`parse_times`."""
+    return parse_times(text, "--keys")
+
+
+def parse_times(text: str | None, option: str) -> list[float]:
     """``T,T,...``; ``A:B:STEP`` stands for the row from A to B."""
-    keys: list[float] = []
+    times: list[float] = []
     for part in split(text):
         row = part.split(":")
         if len(row) == 1:
-            keys.append(_time(part, "--keys"))
+            times.append(_time(part, option))
         elif len(row) == 3:
-            keys += _row(*(_time(value, "--keys") for value in row))
+            first, last, step = (_time(value, option) for value in row)
+            times += _row(first, last, step, option)
         else:
-            raise ConfigError(f"--keys {part!r} is no time; give T,T,... or A:B:STEP, for example 60,90,120.")
-    return keys
+            raise ConfigError(
+                f"{option} {part!r} is no time; give T,T,... or A:B:STEP, for example 60,90,120."
+            )
+    return times
 
 
-MOST_KEYS = 100_000
+MOST_TIMES = 100_000
 
 
-def _row(first: float, last: float, step: float) -> list[float]:
-    if step <= 0 or last < first or (last - first) / step > MOST_KEYS:
+def _row(first: float, last: float, step: float, option: str) -> list[float]:
+    if not (step > 0 and first <= last and (last - first) / step <= MOST_TIMES):
         raise ConfigError(
-            f"--keys {first:g}:{last:g}:{step:g} is no row; give A:B:STEP with A < B and STEP > 0."
+            f"{option} {first:g}:{last:g}:{step:g} is no row; give A:B:STEP with A < B and STEP > 0."
         )
     return [first + i * step for i in range(int((last - first) / step + 1e-9) + 1)]
 

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 
 from usd_io.model import Character, Mesh
 
-THICKNESS = 0.12
+THICKNESS = 0.16
 """Width of a bone, in its length."""
 WAIST = 0.2
 """Where it is thickest, from its parent joint."""

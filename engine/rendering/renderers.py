@@ -1,6 +1,7 @@
 """Choosing who draws: torch everywhere, pyrender where OpenGL is there; both behind one protocol."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 import torch
@@ -59,15 +60,16 @@ def choose_renderer(
     """The renderer of a name, and a note on the choice (empty where there is nothing to say).
 
     ``auto`` takes pyrender where a GPU does the work of OpenGL. Where OpenGL is missing or is computed in
-    software it takes torch, which is quicker there (docs/measurements.md).
+    software it takes torch, which is quicker there (docs/measurements.md); without a graphics device pyrender,
+    which takes a second to import, is not even tried.
 
     Raises:
         RendererMissing: pyrender was asked for and cannot work here.
     """
+    if name == "torch" or (name == "auto" and not _graphics_device()):
+        return TorchRenderer(surface, appearance, lighting), ""
     from engine.rendering.pyrender_renderer import PyrenderRenderer, RendererMissing, software_driver
 
-    if name == "torch":
-        return TorchRenderer(surface, appearance, lighting), ""
     if name == "pyrender":
         return PyrenderRenderer(surface, appearance, lighting), ""
     try:
@@ -79,3 +81,8 @@ def choose_renderer(
         note = f"drawing with torch, since OpenGL is computed in software here ({software})."
         return TorchRenderer(surface, appearance, lighting), note
     return renderer, ""
+
+
+def _graphics_device() -> bool:
+    """Whether a GPU that could draw shows up among the devices (of Linux: elsewhere pyrender has no EGL)."""
+    return any(next(Path("/dev").glob(pattern), None) for pattern in ("nvidia[0-9]*", "dri/renderD*"))

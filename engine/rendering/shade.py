@@ -12,12 +12,12 @@ from engine.rendering.fragments import Fragments
 
 @dataclass(frozen=True)
 class Lighting:
-    """A point light and how surfaces answer it; the reflectances are PyTorch3D's, which the paper uses."""
+    """A point light and how surfaces answer it."""
 
     ambient: float = 0.5
-    diffuse: float = 0.3
-    specular: float = 0.2
-    shininess: float = 64.0
+    diffuse: float = 0.5
+    specular: float = 0.08
+    shininess: float = 32.0
     world_position: tuple[float, float, float] | None = None
     """Place of the light [stage units]; None: it goes with the camera, above it to the left."""
     two_sided: bool = True
@@ -26,6 +26,10 @@ class Lighting:
 
 UNLIT = Lighting(ambient=1.0, diffuse=0.0, specular=0.0)
 """Colours as they are."""
+PAPER_LIGHT = Lighting(
+    diffuse=0.3, specular=0.2, shininess=64.0, world_position=(0.0, 0.0, 3.0), two_sided=False
+)
+"""What the paper's renderer uses: PyTorch3D's defaults and a light in front, so that backs get ambient light only."""
 CAMERA_LIGHT = (-0.5, -0.7, 0.0)
 """The light that goes with the camera, in camera space, as parts of the depth of what it lights."""
 
