@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from engine.progress import Progress
 from engine.video.schedule import add_noise, ddim_step, trailing_timesteps
 
 Predict = Callable[[Tensor, int], tuple[Tensor, Tensor]]
@@ -39,9 +38,9 @@ class Hold:
     """Known latents of a window and the frames they are held at."""
 
     latents: Float[Tensor, "batch channel frame height width"]
-    above: Bool[Tensor, " frame"]
+    above: Bool[Tensor, "batch frame"]
     """Held at high noise: true frames and guides."""
-    below: Bool[Tensor, " frame"]
+    below: Bool[Tensor, "batch frame"]
     """Held down to the end: true frames only."""
 
 
@@ -58,13 +57,17 @@ def guide(
     return guided * (rescale * spread + 1 - rescale)
 
 
+def nothing() -> None:
+    """An ``on_step`` that does nothing."""
+
+
 def sample_window(
     predict: Predict,
     hold: Hold,
     settings: SamplerSettings,
     draw: Callable[[], Tensor],
     *,
-    progress: Progress,
+    on_step: Callable[[], object] = nothing,
 ) -> Float[Tensor, "batch channel frame height width"]:
     """Sample the latents of a window.
 
@@ -74,26 +77,22 @@ def sample_window(
         settings: Steps, guidance and holding.
         draw: Gives standard normal noise of the latents' shape: first the start, then for each step that of the
             held frames and that of the step (the order of upstream's random numbers).
-        progress: Told of each step; may stop the run.
+        on_step: Called after each step; may raise to stop.
 
     Returns:
         Clean latents, in the scale that the network was trained on.
     """
     x = draw()
+    above, below = (held.to(x.device)[:, None, :, None, None] for held in (hold.above, hold.below))
     times = trailing_timesteps(settings.steps)
-    for i, t in enumerate(times):
-        held = (hold.above if t > settings.only_keys_below else hold.below)[None, None, :, None, None].to(
-            x.device
-        )
+    for t, t_next in zip(times, [*times[1:], None], strict=True):
         noise = draw()
         known = _noised(hold.latents, noise, t) if settings.hold == "noised" else hold.latents
-        x = torch.where(held, known, x)
+        x = torch.where(above if t > settings.only_keys_below else below, known, x)
         v = guide(*predict(x, t), settings.guidance, settings.guidance_rescale)
-        x = ddim_step(x, v, draw(), t, times[i + 1] if i + 1 < len(times) else None, settings.eta)
-        progress.step(i + 1, len(times))
-    if settings.exact:
-        x = torch.where(hold.below[None, None, :, None, None].to(x.device), hold.latents, x)
-    return x
+        x = ddim_step(x, v, draw(), t, t_next, settings.eta)
+        on_step()
+    return torch.where(below, hold.latents, x) if settings.exact else x
 
 
 def _noised(latents: Tensor, noise: Tensor, t: int) -> Tensor:
