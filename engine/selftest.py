@@ -11,13 +11,15 @@ from engine.plan import Gap, Plan
 from engine.priors.trials import Prior, Trial, mean_error, run_trials
 from usd_io.model import Character, Motion
 
-CORPUS_WEIGHTS: Mapping[str, float] = {"spline": 0.1, "context": 0.8}
+__all__ = ["GapChoice", "Prior", "PriorError", "SelfTest", "choose_shares", "prior_errors", "self_test"]
+
+CORPUS_WEIGHTS: Mapping[str, float] = {"spline": 0.0, "context": 0.9}
 """Best fixed shares over the corpus; a prior that is not listed starts at 0 and has to earn its share."""
-STIFFNESS = 3.2
+STIFFNESS = 1.6
 """Weight of the corpus against the trials: squared changes of shares count as this many times the mean loss in
-ratio per trial. Tuned on the corpus; flat between 1.5 and 6."""
-SHARE_STEP = 0.1
-"""Shares are tried in steps of this size; the error is flat around its minimum."""
+ratio per trial. Tuned on the corpus; flat between 0.4 and 3."""
+SHARE_STEP, COARSE_STEP = 0.1, 0.2
+"""Shares are tried in steps of this size, coarser for more than three priors; the error is flat there."""
 GROWTH = 1.0
 """An error grows with this power of the length of the gap: pieces may be shorter than the gaps."""
 
@@ -75,7 +77,9 @@ class SelfTest:
     """Error of the choice over slerp's on the pieces, None without pieces."""
 
 
-def self_test(character: Character, known: Motion, plan: Plan, priors: Mapping[str, Prior]) -> SelfTest:
+def self_test(
+    character: Character, known: Motion, plan: Plan, priors: Mapping[str, Prior], *, only: str | None = None
+) -> SelfTest:
     """Hide pieces of the context, fill them with every prior, and choose shares for the gaps.
 
     Args:
@@ -83,13 +87,14 @@ def self_test(character: Character, known: Motion, plan: Plan, priors: Mapping[s
         known: The known frames only.
         plan: Gives context and gaps.
         priors: Name to function.
+        only: The one of them that fills the gaps; None lets the trials choose a blend.
 
     Returns:
         Errors per prior and one choice per gap. Without context the corpus alone decides, and no error is expected.
     """
     names = tuple(priors)
     trials = run_trials(character, known, plan, priors)
-    shares = choose_shares(trials, names)
+    shares = choose_shares(trials, names) if only is None else (np.array(names) == only).astype(float)
     slerp = mean_error(trials, np.zeros(len(names))) if trials else None
     error = mean_error(trials, shares) if trials else None
     seconds = float(np.mean([trial.seconds for trial in trials])) if trials else 0.0
@@ -132,17 +137,17 @@ def choose_shares(trials: Sequence[Trial], names: Sequence[str]) -> Float[np.nda
     slerp = mean_error(trials, np.zeros(len(names))) if trials else 0.0
     if slerp == 0:
         return corpus
-    shares = _simplex(len(names))
+    shares = simplex(len(names))
     ratios = np.mean([trial.errors(shares) for trial in trials], axis=0) / slerp
     penalty = STIFFNESS / len(trials) * ((shares - corpus) ** 2).sum(1)
     return shares[np.argmin(ratios + penalty)]
 
 
-def _simplex(count: int) -> Float[np.ndarray, "blend prior"]:
+def simplex(count: int) -> Float[np.ndarray, "blend prior"]:
     """All shares on a grid that sum to at most one."""
-    steps = np.arange(0, 1 + SHARE_STEP / 2, SHARE_STEP)
-    grid = np.array(list(product(steps, repeat=count)))
-    return grid[grid.sum(1) < 1 + SHARE_STEP / 2]
+    steps = round(1 / (SHARE_STEP if count <= 3 else COARSE_STEP))
+    grid = np.array(list(product(range(steps + 1), repeat=count)), float).reshape(-1, count)
+    return grid[grid.sum(1) <= steps] / steps
 
 
 def _expected(error: float, seconds: float, gap: Gap, known: Motion) -> float:

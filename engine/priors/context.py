@@ -39,11 +39,13 @@ def context(character: Character, known: Motion, plan: Plan) -> Motion:
         The motion at ``plan.fill_times``.
     """
     result = spline.bend(known, plan)
+    changes = spline.velocity_changes(known, plan)
     symmetry = mirror.find_symmetry(character)
     first = 0
-    for gap in plan.gaps:
+    for index, gap in enumerate(plan.gaps):
         inside = slice(first, first + len(gap.times))
-        result[inside] += _correction(character, known, plan, gap, symmetry)
+        ends = changes[0][index], changes[1][index]
+        result[inside] += _correction(character, known, plan, gap, symmetry, ends)
         first = inside.stop
     still = np.repeat(~offsets.moving(known), 3, axis=-1)
     result[:, still] = 0
@@ -51,9 +53,14 @@ def context(character: Character, known: Motion, plan: Plan) -> Motion:
 
 
 def _correction(
-    character: Character, known: Motion, plan: Plan, gap: Gap, symmetry: mirror.Symmetry | None
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    gap: Gap,
+    symmetry: mirror.Symmetry | None,
+    changes: tuple[Float[np.ndarray, "joint 9"], Float[np.ndarray, "joint 9"]],
 ) -> offsets.Offsets:
-    """What the context adds to spline in one gap."""
+    """What the context adds to spline, which changes slerp's velocities at the ends as given, in one gap."""
     nothing = np.zeros((len(gap.times), len(character.joints), 9))
     runs = windows.runs_near(character, known, plan, gap, symmetry)
     goal = windows.goal_of(character, known, gap, runs)
@@ -63,6 +70,7 @@ def _correction(
     knots = int(np.clip(round(KNOTS_PER_S * goal.seconds), FEWEST_KNOTS, MOST_KNOTS))
     parts = np.arange(1, knots + 1) / (knots + 1)
     answers = _answers(character, known, runs, goal, found, parts)
+    answers -= _bend_without_windows(goal, parts, changes)
     size = _size(character, known, answers)
     if size == 0:
         return nothing
@@ -99,6 +107,24 @@ def _answers(
         )
     axes = ground.T_ground_skel(character, known)
     return ground.turn_carriers(answers, found.angle, character, known, axes)
+
+
+def _bend_without_windows(
+    goal: windows.Goal,
+    parts: Float[np.ndarray, " knot"],
+    changes: tuple[Float[np.ndarray, "joint 9"], Float[np.ndarray, "joint 9"]],
+) -> Float[np.ndarray, "knot joint 9"]:
+    """Spline's bends at ends whose velocity is a guess from other keys: windows have no such keys, and one that is
+    fully trusted has to replace the guess."""
+    reach = min(spline.REACH_S, goal.seconds)
+    bends = [
+        sign * spline.hump(passed * goal.seconds, reach)[:, None, None] * change
+        for velocity, passed, sign, change in zip(
+            goal.velocities, (parts, 1 - parts), (1, -1), changes, strict=True
+        )
+        if velocity is None
+    ]
+    return np.sum([np.zeros((len(parts), *changes[0].shape)), *bends], axis=0)
 
 
 def _unexplained(

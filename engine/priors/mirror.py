@@ -52,12 +52,13 @@ def find_symmetry(character: Character) -> Symmetry | None:
 def mirrored(character: Character, motion: Motion, symmetry: Symmetry) -> Motion:
     """The motion seen in the mirror plane, in the skeleton's own joints."""
     twin, lateral, parents = symmetry.twin, symmetry.lateral, character.parents
-    bind, rest = _bind_rotations(character), _bind_translations(character)
     turned = skeleton.global_rotations(parents, motion.rotations.astype(float))
+    bind = np.broadcast_to(_bind_rotations(character), turned.shape)
+    rest = _bind_translations(character)
     deviation = _reflect_rotation(rotations.multiply(turned, rotations.conjugate(bind)), lateral)[:, twin]
-    image = rotations.multiply(deviation, np.broadcast_to(bind, deviation.shape))
+    image = rotations.multiply(deviation, bind)
     local = rotations.multiply(rotations.conjugate(_of_parents(parents, image)), image)
-    bind_parent = np.broadcast_to(_of_parents(parents, bind), local.shape)
+    bind_parent = _of_parents(parents, bind)
     shift = _reflect(rotations.rotate(bind_parent, motion.translations - rest), lateral)[:, twin]
     return replace(
         motion,

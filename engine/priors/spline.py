@@ -48,19 +48,27 @@ def spline(character: Character, known: Motion, plan: Plan) -> Motion:
 def bend(known: Motion, plan: Plan) -> offsets.Offsets:
     """Offsets of :func:`spline`."""
     anchors = offsets.anchors_of(known, plan)
-    starts = offsets.frames_at(known, np.array([gap.start for gap in plan.gaps], float))
-    ends = offsets.frames_at(known, np.array([gap.end for gap in plan.gaps], float))
     gap_of = np.repeat(np.arange(len(plan.gaps)), [len(gap.times) for gap in plan.gaps])
-    mean = mean_velocities(known, starts, ends)
-    at_start, at_end = _end_velocities(known, plan, mean)
+    at_start, at_end = velocity_changes(known, plan)
     second = known.time_codes_per_second
     elapsed = (anchors.times - known.times[anchors.before]) / second
     left = (known.times[anchors.after] - anchors.times) / second
     reach = np.minimum(REACH_S, elapsed + left)
     return (
-        hump(elapsed, reach)[:, None, None] * (at_start - mean)[gap_of]
-        - hump(left, reach)[:, None, None] * (at_end - mean)[gap_of]
+        hump(elapsed, reach)[:, None, None] * at_start[gap_of]
+        - hump(left, reach)[:, None, None] * at_end[gap_of]
     )
+
+
+def velocity_changes(
+    known: Motion, plan: Plan
+) -> tuple[Float[np.ndarray, "gap joint 9"], Float[np.ndarray, "gap joint 9"]]:
+    """Velocities of :func:`spline` less slerp's at the start and at the end of every gap, per second."""
+    starts = offsets.frames_at(known, np.array([gap.start for gap in plan.gaps], float))
+    ends = offsets.frames_at(known, np.array([gap.end for gap in plan.gaps], float))
+    mean = mean_velocities(known, starts, ends)
+    at_start, at_end = _end_velocities(known, plan, mean)
+    return at_start - mean, at_end - mean
 
 
 def hump(
