@@ -43,6 +43,8 @@ class RunConfig:
     """A stage with the true motion of the same skeletons, to score against; empty: the stage's own hidden samples."""
     force: bool = False
     """Replace a result that is already in the run folder."""
+    preview: bool = True
+    """Draw the result beside slerp and the keys: a video, a contact sheet and a plot in the run folder."""
 
     def __post_init__(self) -> None:
         problems = _unknown_choices(vars(self))

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from engine.errors import RunCancelled
@@ -11,6 +12,7 @@ from engine.events import (
     Note,
     OnEvent,
     PlanReady,
+    PreviewWritten,
     RunFinished,
     RunStarted,
     StageFinished,
@@ -61,6 +63,10 @@ class Progress:
     def reused(self) -> None:
         """Report that the outputs of the stage are those of an earlier run."""
         self._on_event(StageReused(self._stage))
+
+    def preview(self, path: Path) -> None:
+        """Report an image or video to look at."""
+        self._on_event(PreviewWritten(self._stage, str(path)))
 
     def tell_plan(self, plans: tuple[Mapping[str, Any], ...]) -> None:
         """Show what will be done before it is done."""

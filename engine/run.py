@@ -1,11 +1,11 @@
 """The run API: ``inspect`` a stage, ``plan`` the work, ``run`` it. Both faces call these and nothing else.
 
-A run is six stages that a newcomer can read top to bottom in :func:`run`::
+A run is seven stages that a newcomer can read top to bottom in :func:`run`::
 
-    read -> plan -> fill -> score -> author -> check
+    read -> plan -> fill -> score -> author -> check -> preview
 
-Only this module and :mod:`engine.evaluate` call :mod:`usd_io`, with imports inside their functions, so that
-importing the engine stays quick.
+Only this module, :mod:`engine.run_preview`, :mod:`engine.render` and :mod:`engine.evaluate` call :mod:`usd_io`,
+with imports inside their functions, so that importing the engine stays quick.
 """
 
 import time
@@ -34,7 +34,7 @@ from usd_io.errors import UsdIoError, shown
 from usd_io.finding import Finding
 from usd_io.model import Character, Motion, Shot, SkeletonInfo
 
-STAGE_WEIGHTS = {"fill": 5.0, "score": 2.0, "author": 1.0, "check": 1.0}
+STAGE_WEIGHTS = {"fill": 5.0, "score": 2.0, "author": 1.0, "check": 1.0, "preview": 6.0}
 """Stages of a run with their share of the time, measured on clips of a few seconds."""
 
 
@@ -99,6 +99,8 @@ class RunResult:
     plan: tuple[Mapping[str, Any], ...]
     scores: Mapping[str, Any]
     """By skeleton path."""
+    previews: tuple[str, ...] = ()
+    """Pictures and videos of the result."""
 
 
 def inspect(stage: str) -> StageReport:
@@ -226,6 +228,16 @@ def prepare(config: RunConfig) -> Path:
         workspace.close()
 
 
+def check_free(folder: Path) -> None:
+    """Refuse a run folder that another process is writing, before one more is started for it.
+
+    Raises:
+        RunBusy: One is.
+        EngineError: The folder cannot be written to.
+    """
+    Workspace(folder).close()
+
+
 def resume(
     folder: Path,
     on_event: OnEvent = ignore,
@@ -338,13 +350,35 @@ def _run_stages(config: RunConfig, planned: Planned, workspace: Workspace, progr
     with progress.stage("check"):
         for finding in store.json("check", lambda: _new_findings(config.stage, root)):
             progress.note(f"{finding['rule']}: {finding['message']}", level="warning")
+    previews = _preview(config, planned, results, workspace, store, progress) if config.preview else ()
     return RunResult(
         result=str(root),
         layer=str(layer),
         run=str(workspace.folder),
         plan=tuple(asdict(p) for p in planned.plans),
         scores=scores,
+        previews=tuple(map(str, previews)),
     )
+
+
+def _preview(
+    config: RunConfig,
+    planned: Planned,
+    results: tuple[Filled, ...],
+    workspace: Workspace,
+    store: Store,
+    progress: Progress,
+) -> tuple[Path, ...]:
+    from engine.run_preview import preview_run, try_preview
+
+    def make() -> tuple[Path, ...]:
+        characters = planned.shot.characters
+        return preview_run(
+            config.stage, characters, planned.plans, results, config.truth, workspace.folder, progress
+        )
+
+    with progress.stage("preview"):
+        return try_preview(lambda: store.files("preview", make), progress)
 
 
 def _deciding(config: RunConfig) -> dict[str, Any]:
@@ -352,7 +386,7 @@ def _deciding(config: RunConfig) -> dict[str, Any]:
     return {
         name: value
         for name, value in config.to_dict().items()
-        if name not in ("stage", "truth", "out", "force")
+        if name not in ("stage", "truth", "out", "force", "preview")
     }
 
 

@@ -37,7 +37,7 @@ def score_run(
 
 def _score_skeleton(character: Character, plan: Plan, filled: Filled, truth_stage: str) -> dict[str, Any]:
     kept = filled.parts.kept
-    truth = _true_motion(character, plan, filled, truth_stage)
+    truth = true_motion(character, plan, filled, truth_stage)
     scores: dict[str, Any] = {
         "prior": filled.prior,
         "frames": len(plan.fill_times),
@@ -58,7 +58,7 @@ def score_prior(name: str, character: Character, truth: Motion, plan: Plan, fill
     return score(character, truth, complete(character, filled.parts, plan, made), plan)
 
 
-def _true_motion(character: Character, plan: Plan, filled: Filled, truth_stage: str) -> Motion | None:
+def true_motion(character: Character, plan: Plan, filled: Filled, truth_stage: str) -> Motion | None:
     """The truth at the fill times and the keys, None where it is not known."""
     if not truth_stage:
         times = filled.parts.authored_times
