@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from engine.progress import Progress
@@ -68,13 +68,3 @@ def encode_context(
         EmptyCondition(empty.text.cpu(), empty.image.cpu()),
         frame_rate,
     )
-
-
-def dropped(draws: Float[Tensor, " batch"], share: float) -> tuple[Int[Tensor, " k"], Int[Tensor, " m"]]:
-    """Which clips of a batch lose their text and which their image.
-
-    A ``share`` each loses only the text, both, or only the image (upstream ``uncond_prob``).
-    """
-    text = draws < 2 * share
-    image = (draws >= share) & (draws < 3 * share)
-    return torch.nonzero(text)[:, 0], torch.nonzero(image)[:, 0]

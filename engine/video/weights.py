@@ -38,6 +38,12 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, A
     part.replace(path)
 
 
+def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values as they come back from JSON: tuples become lists."""
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
+
+
 def load_tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
     """All tensors of a safetensors file.
 

@@ -1,0 +1,113 @@
+"""What an adaptation trains and the optimiser that trains it: set up, saved, taken up again, taken apart."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.video import weights
+from engine.video.adapt_settings import AdaptSettings
+from engine.video.adapter import Adapter, digest
+from engine.video.lora import Lora, merge_lora
+from engine.video.model import VideoModel
+from engine.video.trainable import trained_matrices, trained_parameters
+
+STATE = "adapt.safetensors"
+"""Checkpoint, in the checkpoint folder."""
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Trained:
+    """Trained values within a model, their optimiser and the scale of losses in fp16."""
+
+    def __init__(self, model: VideoModel, settings: AdaptSettings) -> None:
+        self.model, self.settings = model, settings
+        self.lora: Lora | None = None
+        self.values = self._choose()
+        self.optimiser = torch.optim.AdamW(self.values.values(), lr=settings.rate)
+        self.scaler = torch.amp.GradScaler(model.device.type, enabled=settings.precision == "fp16")
+        model.unet.recompute = settings.memory != "high"
+        model.unet.train()
+
+    def _choose(self) -> dict[str, nn.Parameter]:
+        """Mark and return what is trained, in single precision; what is not may go down to half."""
+        settings = self.settings
+        if settings.kind == "lora":
+            self.lora = Lora(dict(trained_matrices(self.model)), settings.rank, settings.seed)
+            chosen = self.lora.tensors
+        else:
+            chosen = dict(trained_parameters(self.model))
+        for parameter in chosen.values():
+            parameter.data = parameter.data.float()
+            parameter.requires_grad_(True)
+        if settings.memory == "low":
+            _narrow_frozen(self.model.unet, DTYPES[settings.precision])
+        return chosen
+
+    def update(self) -> None:
+        """One step with the gradients gathered so far; where fp16 overflowed, only the scale changes."""
+        self.scaler.unscale_(self.optimiser)
+        nn.utils.clip_grad_norm_(self.values.values(), self.settings.clip_norm)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.optimiser.zero_grad()
+
+    def save(self, folder: Path | None, meta: Mapping[str, Any]) -> None:
+        """Write the checkpoint; without a folder nothing is kept."""
+        if folder is None:
+            return
+        tensors: dict[str, Tensor] = {f"trained.{name}": p for name, p in self.values.items()}
+        for i, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{i}.{key}": value for key, value in state.items()}
+        weights.save_tensors(folder / STATE, tensors, {**meta, "scaler": self.scaler.state_dict()})
+
+    @torch.no_grad()
+    def restore(self, folder: Path | None, work: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Take up the checkpoint of the same work, if there is one, and return what was saved beside it."""
+        if folder is None or not (folder / STATE).is_file():
+            return None
+        meta = weights.load_meta(folder / STATE)
+        if {key: meta.get(key) for key in work} != weights.as_json(work):
+            return None
+        tensors = weights.load_tensors(folder / STATE)
+        for name, parameter in self.values.items():
+            parameter.copy_(tensors[f"trained.{name}"])
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith("optimiser."):
+                _, index, name = key.split(".")
+                state.setdefault(int(index), {})[name] = value
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
+        if meta["scaler"]:
+            self.scaler.load_state_dict(meta["scaler"])
+        return meta
+
+    def finish(self, provenance: Mapping[str, Any]) -> Adapter:
+        """The adapter; low-rank pairs go into the network's weights now."""
+        learnt = {name: p.detach().cpu().clone() for name, p in self.values.items()}
+        if self.lora is not None:
+            self.lora.detach()
+            merge_lora(self.lora.layers, learnt)
+        self.model.source = {**self.model.source, "adapter": digest(learnt)}
+        return Adapter(self.settings.kind, learnt, weights.as_json(provenance))
+
+    def close(self) -> None:
+        """Leave the model ready to run, with or without having finished."""
+        if self.lora is not None:
+            self.lora.detach()
+        for parameter in self.values.values():
+            parameter.requires_grad_(False)
+            parameter.grad = None
+        self.model.unet.recompute = False
+        self.model.unet.eval()
+
+
+def _narrow_frozen(network: nn.Module, dtype: torch.dtype) -> None:
+    """Keep matrices and kernels that are not trained in the precision they are used in anyway."""
+    for module in network.modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d, nn.Conv3d)) and not any(
+            p.requires_grad for p in module.parameters()
+        ):
+            module.to(dtype)
