@@ -73,12 +73,8 @@ def _scores(scores: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"  self-test on the context: L2P {test['expected_l2p']:.4f} to expect; over slerp: {ratios}"
         )
-    lines += [
-        f"  gap {choice['start']:g}..{choice['end']:g}: {_shares(choice)}"
-        for choice in test["choices"][:MOST_GAPS]
-    ]
-    if len(test["choices"]) > MOST_GAPS:
-        lines.append(f"  and {len(test['choices']) - MOST_GAPS} more gaps, see report.json")
+    if scores["prior"] == "auto":
+        lines += _gaps(test["choices"])
     if scores["truth"]:
         lines += ["  against the true motion (lower is better):", *_truth(scores["truth"])]
         if scores["truth"][scores["prior"]]["l2p"] > WORTH_A_NOTE * scores["truth"]["spline"]["l2p"]:
