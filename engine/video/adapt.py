@@ -102,6 +102,8 @@ class _Training:
             self.step, self.losses = meta["step"], meta["losses"]
             self.measured = [(step, loss) for step, loss in meta["held_out"]]
         try:
+            if self.held_out and not self.measured:
+                self.measured.append((0, self._measure()))
             while self.step < settings.steps and not self._stalled():
                 values = {"loss": self._advance()}
                 if self.held_out and (
