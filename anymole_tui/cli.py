@@ -7,9 +7,11 @@ import sys
 import traceback
 
 import typer
+from typer.main import get_command
 
 from anymole_tui import cli_output as out
-from anymole_tui.commands import compare, look, render, run
+from anymole_tui.commands import compare, config, look, manage, render, run
+from anymole_tui.settings import bind_environment, default_map, flag
 from engine.errors import ExitCode
 
 app = typer.Typer(
@@ -21,21 +23,23 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for _module in (look, run, compare, render):
+for _module in (look, run, manage, compare, render, config):
     _module.add_to(app)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented code (docs/cli.md)."""
     argv = sys.argv[1:] if arguments is None else arguments
-    as_json = "--json" in argv
+    group = get_command(app)
+    bind_environment(group)
+    as_json = flag(argv, "json", group)
     try:
-        app(argv, prog_name="anymole")
+        group.main(argv, prog_name="anymole", default_map={} if "--help" in argv else default_map(group))
     except SystemExit as stop:
         if as_json and stop.code == ExitCode.USAGE:  # typer has said on stderr what it did not understand
             out.print_json({"error": "the command line was not understood", "exit_code": int(ExitCode.USAGE)})
         raise
     except (Exception, KeyboardInterrupt) as error:
-        if "--debug" in argv:
+        if flag(argv, "debug", group):
             traceback.print_exception(error)
         sys.exit(int(out.fail(error, as_json=as_json)))

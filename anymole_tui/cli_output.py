@@ -7,7 +7,7 @@ from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
 from engine.errors import SHOWN_ERRORS, ExitCode, exit_code
-from engine.events import Event, Note, PlanReady, RunFailed, StageFinished, StageProgress
+from engine.events import Event, Note, PlanReady, RunFailed, StageFinished, StageProgress, StageReused
 from usd_io.errors import shown
 
 
@@ -19,7 +19,7 @@ def print_json(value: Any) -> None:
 def say(text: str, stream: TextIO | None = None) -> None:
     """A line of talk, on stderr unless it is the answer itself; line by line safe for the terminal."""
     stream = stream or sys.stderr
-    stream.write("\n".join(_line(line) for line in text.split("\n")) + "\n")
+    stream.write("\n".join(one_line(line) for line in text.split("\n")) + "\n")
 
 
 def answer(text: str = "") -> None:
@@ -29,7 +29,7 @@ def answer(text: str = "") -> None:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns of text, the first to the left, the others to the right."""
-    cells = [list(map(_line, row)) for row in (header, *rows)]
+    cells = [list(map(one_line, row)) for row in (header, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = [
         "  ".join(
@@ -66,6 +66,8 @@ def narrate(event: Event) -> None:
                 say(describe_plan(plan))
         case Note(level, text):
             say(f"{level}: {text}")
+        case StageReused(stage):
+            say(f"{stage}: as before")
         case StageFinished(stage, seconds):
             say(f"{stage}: {seconds:.1f} s")
         case StageProgress() | RunFailed():
@@ -106,7 +108,7 @@ def _gaps(gaps: Sequence[Mapping[str, Any]], most: int = 12) -> str:
     return " ".join(texts) + (f" and {len(gaps) - most} more" if len(gaps) > most else "")
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """Each printable as it is, everything else spelt out; long lines are kept whole."""
     return "".join(c if c.isprintable() else shown(c) for c in text)
 

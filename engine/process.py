@@ -84,8 +84,8 @@ def stop_signals() -> Iterator[StopSignals]:
             signal.signal(number, handler)
 
 
-def start_detached(folder: Path) -> int:
-    """Start (or resume) the run whose settings lie in a folder, in a session of its own; returns its process id.
+def start_detached(folder: Path) -> "subprocess.Popen[bytes]":
+    """Start (or resume) the run whose settings lie in a folder, in a session of its own.
 
     It reads nothing, talks to ``log.txt`` of its folder, and neither the end of this process nor of its terminal
     reaches it.
@@ -105,7 +105,7 @@ def start_detached(folder: Path) -> int:
     ]
     try:
         with (folder / LOG).open("ab") as log:
-            child = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -115,7 +115,6 @@ def start_detached(folder: Path) -> int:
             )
     except OSError as error:
         raise EngineError(f"the run in {shown(folder)} cannot be started ({error.strerror}).") from error
-    return child.pid
 
 
 def _environment() -> dict[str, str]:

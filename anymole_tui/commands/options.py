@@ -22,6 +22,15 @@ Keys = Annotated[
     typer.Option("--keys", help="Times of the poses to keep, T,T,... in time codes; A:B:STEP for a row."),
 ]
 
+ProgressOption = Annotated[
+    str,
+    typer.Option("--progress", help="How progress is shown: auto, rich, plain, json, openjd or none."),
+]
+Detach = Annotated[bool, typer.Option("--detach", help="Start it, say where it is, and leave it to itself.")]
+Here = Annotated[
+    bool, typer.Option("--here", help="Work in this process, even where a person watches in a terminal.")
+]
+
 
 def parse_contexts(texts: list[str]) -> list[tuple[float, float]]:
     """``START:END`` each."""

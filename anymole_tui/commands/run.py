@@ -1,5 +1,6 @@
 """``run``: fill the motion between the keys."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -9,7 +10,10 @@ from anymole_tui.commands.options import (
     AsJson,
     Contexts,
     Debug,
+    Detach,
+    Here,
     Keys,
+    ProgressOption,
     Skeletons,
     Stage,
     parse_contexts,
@@ -34,7 +38,7 @@ def run(
     engine: Annotated[str, typer.Option(help="How motion is made: auto or motion.")] = "auto",
     prior: Annotated[str, typer.Option(help="Motion prior: auto, context, spline, slerp or hold.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    folder: Annotated[
+    out_folder: Annotated[
         str, typer.Option("--out", help="Run folder.", show_default="STEM_inbetween beside the stage")
     ] = "",
     author: Annotated[
@@ -46,16 +50,24 @@ def run(
     force: Annotated[
         bool, typer.Option("--force", help="Replace an earlier result in the run folder.")
     ] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview/--no-preview", help="Draw the result beside slerp and the keys.")
+    ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    detach: Detach = False,
+    here: Here = False,
+    progress: ProgressOption = "auto",
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Fill the motion between the keys and author it as a new layer; the source is never touched."""
     from dataclasses import asdict
 
-    from anymole_tui.report import run_report
+    from anymole_tui import attaching
+    from anymole_tui.progress_view import listener, progress_kind, progress_view
     from engine import run as engine_run
     from engine.config import config_from_mapping
+    from engine.process import stop_signals
 
     config = config_from_mapping(
         {
@@ -67,12 +79,14 @@ def run(
             "engine": engine,
             "prior": prior,
             "seed": seed,
-            "out": folder,
+            "out": out_folder,
             "author": author,
             "truth": truth,
             "force": force,
+            "preview": preview,
         }
     )
+    kind = progress_kind(progress)
     planned = engine_run.plan(config)
     if dry_run:
         plans = [asdict(plan) for plan in planned.plans]
@@ -80,9 +94,22 @@ def run(
             out.print_json({"plan": plans, "notes": planned.notes})
         else:
             out.answer("\n".join(map(out.describe_plan, plans)))
-        return
-    result = engine_run.run(config, on_event=out.narrate, planned=planned)
-    if as_json:
-        out.print_json(result)
+    elif detach:
+        folder = engine_run.prepare(config)
+        attaching.launch(folder)
+        attaching.say_detached(folder, as_json=as_json)
+    elif in_own_process(kind, here=here):
+        folder = engine_run.prepare(config)
+        attaching.watch(folder, kind, as_json=as_json, child=attaching.launch(folder))
     else:
-        out.answer(run_report(result))
+        with progress_view(kind, as_json=as_json) as view, stop_signals() as stop:
+            result = engine_run.run(config, listener(view), stop, planned=planned)
+        attaching.answer_run(result, kind, as_json=as_json)
+
+
+def in_own_process(kind: str, *, here: bool) -> bool:
+    """Whether a run leaves this process, so as to outlive a terminal: where a person watches it.
+
+    Elsewhere (farms, scripts, tests) the run is the process that was started, which signals and limits then reach.
+    """
+    return kind == "rich" and not here and sys.stdin.isatty() and sys.stderr.isatty()
