@@ -124,8 +124,13 @@ def below(rig: Rig, joints: Bool[np.ndarray, " joint"]) -> Bool[np.ndarray, " jo
     return result
 
 
-def read_corpus(root: Path, *, held_out: bool) -> Iterator[Clip]:
+def read_corpus(root: Path, *, held_out: bool, play_loops: bool = True) -> Iterator[Clip]:
     """Clips of the corpus, either those for training or those held out.
+
+    Args:
+        root: Folder of the corpus.
+        held_out: Which of the two.
+        play_loops: Repeat short loops (:func:`looped`).
 
     Raises:
         FileNotFoundError: The folder holds no ``.npz``.
@@ -136,10 +141,10 @@ def read_corpus(root: Path, *, held_out: bool) -> Iterator[Clip]:
     for path in paths:
         source = path.relative_to(root).with_suffix("").as_posix()
         if (source in HELD_OUT) == held_out:
-            yield from _read_character(path, source)
+            yield from _read_character(path, source, play_loops)
 
 
-def _read_character(path: Path, source: str) -> Iterator[Clip]:
+def _read_character(path: Path, source: str, play_loops: bool) -> Iterator[Clip]:
     with np.load(path, allow_pickle=False) as file:
         z = {key: file[key] for key in file.files}
     rig = make_rig(z["parents"])
@@ -153,7 +158,7 @@ def _read_character(path: Path, source: str) -> Iterator[Clip]:
         mocap = source.startswith("cmu/")
         usable = without_flips(clip, z["clip_max_step"][i].astype(float)) if mocap else clip
         if usable is not None and usable.frames >= SHORTEST_FRAMES:
-            yield looped(usable) if z["clip_loop"][i] else usable
+            yield looped(usable) if play_loops and z["clip_loop"][i] else usable
 
 
 def without_flips(clip: Clip, max_step: Float[np.ndarray, " joint"]) -> Clip | None:

@@ -18,7 +18,7 @@ HALF_TRUSTED = 0.05
 """Expected position error [heights] at which the confidence is one half."""
 NOISE_SINES = 3
 """Frequencies of what tells takes apart: slower than the motion itself, so that takes do not shake."""
-NOISE_SHARE = 0.7
+NOISE_SHARE = 0.4
 """Takes stray by this part of the expected error, so that the odd joint does not go wild."""
 SHARED_NOISE = 0.6
 """Part of a joint's noise that follows its parent's: limbs move as limbs."""

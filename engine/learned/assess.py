@@ -1,0 +1,214 @@
+"""Measure the learned prior on the characters held out of training, the way a user would run it.
+
+    python -m engine.learned.assess --corpus DIR [--priors learned,context,spline] [--cases 6] [--json FILE]
+
+Prints errors relative to slerp by kind of character, by length of gap and by joint count, how well the expected
+errors hold, and how far takes differ.
+"""
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from engine import metrics
+from engine.geometry import skeleton
+from engine.learned.data import FRAME_RATE, Clip, read_corpus
+from engine.plan import Gap, Plan
+from engine.priors import learned, offsets
+from engine.priors.context import context
+from engine.priors.spline import spline
+from usd_io.model import Character, Motion
+
+log = logging.getLogger(__name__)
+
+Prior = Callable[[Character, Motion, Plan], Motion]
+PRIORS: Mapping[str, Prior] = {"learned": learned.learned, "context": context, "spline": spline}
+MOVING = 0.05
+"""Cases in which slerp errs less [heights] are calm: ratios say little of them."""
+QUANTILES = (0.5, 0.8, 0.9)
+"""Of the error, if it were distributed as the network is trained to assume (exponentially)."""
+SEED = 11
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A held-out clip with a plan."""
+
+    source: str
+    character: Character
+    truth: Motion
+    plan: Plan
+
+
+def as_shot(clip: Clip) -> tuple[Character, Motion]:
+    """A clip of the corpus as what the engine takes."""
+    joints = len(clip.rig.parents)
+    names: list[str] = []
+    for joint, parent in enumerate(clip.rig.parents):
+        names.append(f"j{joint}" if parent < 0 else f"{names[parent]}/j{joint}")
+    identity = np.tile(np.array([1, 0, 0, 0], np.float32), (joints, 1))
+    character = Character(
+        name=clip.source,
+        skeleton_path="/" + clip.source,
+        joints=tuple(names),
+        parents=clip.rig.parents,
+        T_skel_joint_bind=np.tile(np.eye(4), (joints, 1, 1)),
+        rest_translations=clip.translations[0].copy(),
+        rest_rotations=identity,
+        rest_scales=np.ones((joints, 3), np.float32),
+    )
+    motion = Motion(
+        times=np.arange(clip.frames, dtype=float),
+        translations=clip.translations.copy(),
+        rotations=clip.rotations / np.linalg.norm(clip.rotations, axis=-1, keepdims=True),
+        scales=np.ones((clip.frames, joints, 3), np.float32),
+        T_world_skel=np.tile(np.eye(4), (clip.frames, 1, 1)),
+        time_codes_per_second=FRAME_RATE,
+        frame_rate=FRAME_RATE,
+    )
+    return character, motion
+
+
+def make_plan(clip: Clip, gap_s: float, rng: np.random.Generator) -> Plan | None:
+    """Two seconds of context (less in short clips), then up to three gaps, at a random place; None if too short."""
+    length = round(gap_s * FRAME_RATE)
+    gaps = min(3, (clip.frames - 1 - length // 2) // length)
+    if gaps < 1:
+        return None
+    ahead = min(round(2 * FRAME_RATE), clip.frames - 1 - gaps * length)
+    start = int(rng.integers(0, clip.frames - ahead - gaps * length))
+    keys = [float(start + ahead + i * length) for i in range(gaps + 1)]
+    inside = [Gap(a, b, tuple(np.arange(a + 1, b))) for a, b in pairwise(keys)]
+    return Plan("/", ((float(start), keys[0]),), tuple(keys), tuple(inside))
+
+
+def held_out_cases(corpus: Path, per_character: int, gap_s: float) -> Iterator[Case]:
+    """Cases of all held-out characters; short clips get gaps of half a second, as in the suite."""
+    rng = np.random.default_rng(SEED)
+    for source, group in groupby(
+        read_corpus(corpus, held_out=True, play_loops=False), lambda clip: clip.source
+    ):
+        clips = list(group)
+        for index in rng.permutation(len(clips))[:per_character]:
+            short = clips[index].frames < 3 * FRAME_RATE
+            plan = make_plan(clips[index], min(gap_s, 0.5) if short else gap_s, rng)
+            if plan is not None:
+                yield Case(source, *as_shot(clips[index]), plan)
+
+
+def errors(case: Case, filled: Motion) -> tuple[Float[np.ndarray, "fill joint"], Float[np.ndarray, " fill"]]:
+    """Distance of every joint from the truth, and L2P of every frame [heights]."""
+    true = case.truth.at(offsets.frames_at(case.truth, case.plan.fill_times))
+    size = metrics.height(case.character, case.truth, case.plan.keys[0])
+    apart = skeleton.joint_positions(case.character, filled) - skeleton.joint_positions(case.character, true)
+    distance = np.linalg.norm(apart, axis=-1) / size
+    return distance, np.sqrt((distance**2).sum(-1))
+
+
+def assess_priors(cases: Sequence[Case], names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Mean ratio of L2P to slerp's over the moving cases, mean difference over the calm ones, by kind."""
+    table: dict[str, dict[str, list[float]]] = {name: {} for name in names}
+    for case in cases:
+        known = case.truth.at(case.plan.known(case.truth.times))
+        straight = errors(case, offsets.straight(known, case.plan))[1].mean()
+        kind = "mocap" if case.source.startswith("cmu/") else "by hand"
+        for name in names:
+            error = errors(case, PRIORS[name](case.character, known, case.plan))[1].mean()
+            key = f"{kind}, moving" if straight > MOVING else "calm, difference"
+            value = error / straight if straight > MOVING else error - straight
+            table[name].setdefault(key, []).append(float(value))
+    return {
+        name: {f"{key} ({len(values)})": float(np.mean(values)) for key, values in sorted(rows.items())}
+        | {"worst moving": max((max(v) for k, v in rows.items() if "moving" in k), default=0.0)}
+        for name, rows in table.items()
+    }
+
+
+def assess_calibration(cases: Sequence[Case]) -> dict[str, float]:
+    """Share of joints and frames, and of gaps, in which the errors stay below what was said of them."""
+    below: list[np.ndarray] = []
+    kept, expected, got = [], [], []
+    for case in cases:
+        known = case.truth.at(case.plan.known(case.truth.times))
+        result = learned.fill(case.character, known, case.plan)
+        distance, per_frame = errors(case, result.motion)
+        straight = errors(case, offsets.straight(known, case.plan))[1]
+        moving = distance > 1e-4
+        below.append((distance / np.maximum(result.position_error, 1e-9))[moving])
+        ends = np.cumsum([len(gap.times) for gap in case.plan.gaps])
+        for gap, (a, b) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+            ratio = per_frame[a:b].mean() / max(straight[a:b].mean(), 1e-9)
+            kept.append(ratio <= result.gain_bounds[gap])
+            expected.append(np.log(result.gains[gap]))
+            got.append(np.log(max(ratio, 1e-3)))
+    joined = np.concatenate(below)
+    coverage = {f"error within {q:.0%} bound": float((joined < -np.log(1 - q)).mean()) for q in QUANTILES}
+    return coverage | {
+        "gap ratio within its 80% bound": float(np.mean(kept)),
+        "correlation of expected and true log ratio": float(np.corrcoef(expected, got)[0, 1]),
+    }
+
+
+def assess_takes(cases: Sequence[Case], takes: int = 4) -> dict[str, float]:
+    """How far takes lie from each other and from the truth, over the best estimate's error."""
+    apart, away = [], []
+    for case in cases:
+        known = case.truth.at(case.plan.known(case.truth.times))
+        best = errors(case, learned.learned(case.character, known, case.plan))[1].mean()
+        filled = [learned.learned(case.character, known, case.plan, seed=seed) for seed in range(takes)]
+        size = metrics.height(case.character, case.truth, case.plan.keys[0])
+        p = np.stack([skeleton.joint_positions(case.character, motion) for motion in filled]) / size
+        pairs = [metrics.l2p(p[a], p[b]) for a in range(takes) for b in range(a)]
+        if best > MOVING:
+            apart.append(np.mean(pairs) / best)
+            away.append(np.mean([errors(case, motion)[1].mean() for motion in filled]) / best)
+    return {"takes apart, over the error": float(np.mean(apart)), "error of a take": float(np.mean(away))}
+
+
+def assess_growth(corpus: Path, per_character: int) -> dict[str, float]:
+    """Mean ratio to slerp by length of gap."""
+    result: dict[str, float] = {}
+    for seconds in (0.25, 0.5, 1.0, 2.0, 3.0):
+        cases = list(held_out_cases(corpus, per_character, seconds))
+        rows = assess_priors(cases, ["learned"])["learned"]
+        result |= {f"{seconds:g} s, {key}": value for key, value in rows.items() if "moving (" in key}
+    return result
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--priors", default="learned,spline")
+    parser.add_argument("--cases", type=int, default=6, help="clips per held-out character")
+    parser.add_argument("--gap", type=float, default=1.0, help="length of the gaps [s]")
+    parser.add_argument("--growth", action="store_true", help="also gaps of 0.25 to 3 s")
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    began = time.monotonic()
+    cases = list(held_out_cases(args.corpus, args.cases, args.gap))
+    report: dict[str, object] = {"cases": len(cases), "priors": assess_priors(cases, args.priors.split(","))}
+    report["calibration"] = assess_calibration(cases)
+    report["takes"] = assess_takes(cases[::3])
+    if args.growth:
+        report["growth"] = assess_growth(args.corpus, max(1, args.cases // 2))
+    report["seconds"] = round(time.monotonic() - began, 1)
+    log.info(json.dumps(report, indent=1))
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
