@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from engine.errors import EngineError
+from engine.errors import ResourceMissing
 from engine.rendering.camera import Cameras, camera_points
 from engine.rendering.shade import Lighting, vertex_normals
 from engine.rendering.surface import Appearance, Surface
@@ -31,7 +31,7 @@ _FLIP = np.diag([1.0, -1, -1, 1])
 """OpenGL cameras look along -z with y up."""
 
 
-class RendererMissing(EngineError):
+class RendererMissing(ResourceMissing):
     """A renderer cannot work on this machine; the message says what is missing."""
 
 

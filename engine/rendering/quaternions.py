@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-POLAR_STEPS = 12
-"""Newton steps of the polar decomposition; it converges quadratically."""
+POLAR_STEPS = 10
+"""Newton steps of the polar decomposition; scaled, they converge quadratically from the start."""
 
 
 def multiply(a: Float[Tensor, "*batch 4"], b: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 4"]:
@@ -58,7 +58,7 @@ def matrix_to_quaternion(m: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batc
 def polar_rotation(m: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"]:
     """The rotation nearest to a matrix; of a mirrored one, that of its negative.
 
-    Newton's iteration (Higham 1986, "Computing the polar decomposition with applications", equation 3.5)
+    Newton's iteration (Higham 1986, "Computing the polar decomposition with applications", section 3)
     instead of an SVD, whose gradient is not finite where singular values are equal, as they are for rotations.
     A matrix that squashes space to a plane is first thickened a little.
     """
@@ -68,5 +68,8 @@ def polar_rotation(m: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"
     flat = (determinant.abs() / size[..., 0, 0] ** 3 < 1e-7)[..., None, None]
     x = torch.where(flat, x + 1e-3 * torch.eye(3).to(m), x)
     for _ in range(POLAR_STEPS):
-        x = 0.5 * (x + torch.linalg.inv(x).mT)
+        inverse = torch.linalg.inv(x).mT
+        with torch.no_grad():  # any scale leads to the same rotation
+            scale = (inverse.norm(dim=(-2, -1), keepdim=True) / x.norm(dim=(-2, -1), keepdim=True)).sqrt()
+        x = 0.5 * (scale * x + inverse / scale)
     return x

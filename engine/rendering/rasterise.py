@@ -110,8 +110,12 @@ def _edge_functions(
     e0 = torch.stack([x1 * y2 - y1 * x2, y1 * z2 - z1 * y2, z1 * x2 - x1 * z2], dim=-1)
     e1 = torch.stack([x2 * y0 - y2 * x0, y2 * z0 - z2 * y0, z2 * x0 - x2 * z0], dim=-1)
     e2 = torch.stack([x0 * y1 - y0 * x1, y0 * z1 - z0 * y1, z0 * x1 - x0 * z1], dim=-1)
-    determinant = e0[:, 0] * z0 + e1[:, 0] * z1 + e2[:, 0] * z2
-    scale = 1 / torch.where(determinant == 0, torch.nan, determinant)
+    terms = torch.stack([e0[:, 0] * z0, e1[:, 0] * z1, e2[:, 0] * z2])
+    determinant = terms.sum(0)
+    noise = 4 * torch.finfo(corners.dtype).eps * terms.abs().amax(0)
+    scale = 1 / torch.where(
+        determinant.abs() > noise, determinant, torch.nan
+    )  # without area, without a picture
     return torch.stack([e0, e1, e2], dim=1) * scale[:, None, None]
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from engine.rendering.torch_renderer import Backdrop, Images, render
 RendererName = Literal["auto", "torch", "pyrender"]
 
 
+@runtime_checkable
 class Renderer(Protocol):
     """Draws batches of images of one surface."""
 

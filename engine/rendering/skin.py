@@ -38,9 +38,10 @@ class Skin:
 class Rig:
     """A character's kinematics and skins as tensors of one device and precision."""
 
-    levels: tuple[Int[Tensor, " level"], ...]
-    """Joints by depth, roots first."""
-    parents: Int[Tensor, " joint"]
+    levels: tuple[tuple[Int[Tensor, " _"], Int[Tensor, " _"]], ...]
+    """Joints by depth, roots first, and the places of their parents among all joints of the levels before."""
+    places: Int[Tensor, " joint"]
+    """Place of every joint in the levels, one after another."""
     skins: tuple[Skin, ...]
 
     def joint_transforms(
@@ -51,13 +52,11 @@ class Rig:
     ) -> Float[Tensor, "frame joint 4 4"]:
         """``T_skel_joint`` from local transforms; quaternions ``w x y z`` of any length but zero."""
         local = compose(translations, rotations, scales)
-        done = [local.index_select(1, self.levels[0])]
-        order = [self.levels[0]]
-        for level in self.levels[1:]:
-            places = torch.cat(order).argsort()[self.parents[level]]
-            done.append(torch.cat(done, 1).index_select(1, places) @ local.index_select(1, level))
-            order.append(level)
-        return torch.cat(done, 1).index_select(1, torch.cat(order).argsort())
+        done = local[:, :0]
+        for joints, parents in self.levels:
+            own = local.index_select(1, joints)
+            done = torch.cat([done, done.index_select(1, parents) @ own if len(parents) else own], dim=1)
+        return done.index_select(1, self.places)
 
     def vertices(
         self,
@@ -87,9 +86,18 @@ class Rig:
 def build_rig(character: Character, like: Tensor) -> Rig:
     """The tensors of a character, on the device and in the precision of ``like``."""
     runs = groupby(character.meshes, key=lambda mesh: mesh.skinning_method)
+    order = list(levels(character.parents)) if len(character.parents) else []
+    places = np.argsort(np.concatenate([*order, np.zeros(0, int)]))
+
+    def indices(array: Int[np.ndarray, " _"]) -> Tensor:
+        return torch.from_numpy(array).to(like.device)
+
     return Rig(
-        levels=tuple(torch.from_numpy(level).to(like.device) for level in levels(character.parents)),
-        parents=torch.from_numpy(character.parents.astype(np.int64)).to(like.device),
+        levels=tuple(
+            (indices(level), indices(places[character.parents[level]] if depth else level[:0]))
+            for depth, level in enumerate(order)
+        ),
+        places=indices(places),
         skins=tuple(_build_skin(character, tuple(run), like) for _, run in runs),
     )
 
