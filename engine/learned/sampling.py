@@ -62,16 +62,16 @@ def draw_case(clip: Clip, rng: np.random.Generator, *, plain: bool = False) -> C
     speed = 1.0 if plain else float(np.exp(rng.uniform(np.log(0.6), np.log(1.6))))
     per_second = FRAME_RATE * speed
     kind = rng.random()
-    if plain or kind < 0.55:
+    if plain or kind < 0.65:
         length = 1.0 if plain else rng.uniform(0.8, 1.25)
-    elif kind < 0.75:
+    elif kind < 0.8:
         length = rng.uniform(0.35, 0.65)
     else:
         length = float(np.exp(rng.uniform(np.log(0.25), np.log(3.0))))
     length = min(length * per_second, 0.5 * last)
-    gaps_before, gaps_after = int(rng.choice(3, p=[0.5, 0.3, 0.2])), int(rng.choice(3, p=[0.4, 0.3, 0.3]))
+    gaps_before, gaps_after = int(rng.choice(3, p=[0.4, 0.33, 0.27])), int(rng.choice(3, p=[0.4, 0.3, 0.3]))
     kind = rng.random()
-    context = 2.0 if plain or kind < 0.7 else (0.0 if kind < 0.8 else rng.uniform(0.3, 2.5))
+    context = 2.0 if plain or kind < 0.78 else (0.0 if kind < 0.86 else rng.uniform(0.3, 2.5))
     context *= per_second
     gaps_before = min(gaps_before, int((last - length) * 0.5 / length))
     spread = 0.0 if plain or rng.random() < 0.6 else 0.3
@@ -116,7 +116,7 @@ def leaves_dropped(
     keep = np.ones(len(parents), bool)
     children = np.bincount(parents[parents >= 0], minlength=len(parents))
     wanted = min(len(parents), most)
-    if not plain and rng.random() < 0.35:
+    if not plain and rng.random() < 0.25:
         wanted = max(1, int(wanted * rng.uniform(0.4, 1)))
     while keep.sum() > wanted:
         leaves = np.flatnonzero(keep & (children == 0))
@@ -130,8 +130,8 @@ def leaves_dropped(
 def make_batch(
     clips: Sequence[Clip], rng: np.random.Generator, *, plain: bool = False, most: int = MOST_JOINTS
 ) -> tuple[Poses, Truth]:
-    """One case of each clip, every fourth played backwards."""
-    turned = [clip if plain or rng.random() < 0.75 else _backwards(clip) for clip in clips]
+    """One case of each clip, every fifth played backwards."""
+    turned = [clip if plain or rng.random() < 0.8 else _backwards(clip) for clip in clips]
     kept = [leaves_dropped(clip, most, rng, plain=plain) for clip in turned]
     joints = max(len(keep) for keep in kept)
     read = [
