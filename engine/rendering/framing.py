@@ -40,7 +40,7 @@ def parse_views(text: str) -> dict[str, float]:
 
 
 def frame_views(
-    clouds: Iterable[Float[np.ndarray, "*cloud 3"]],
+    clouds: Iterable[Float[np.ndarray, "... 3"]],
     azimuths_deg: Sequence[float],
     *,
     up_axis: str,

@@ -162,7 +162,8 @@ def _spans(
     value = conditions[..., 0] + conditions[..., 2] * row[:, None]
     growth = conditions[..., 1]
     crossing = -value / growth
-    low = torch.where(growth > 0, crossing, torch.where((growth == 0) & (value < 0), torch.inf, -torch.inf))
+    open_left = (growth < 0) | ((growth == 0) & (value >= 0))  # false for NaN, so that such a row stays empty
+    low = torch.where(growth > 0, crossing, torch.where(open_left, -torch.inf, torch.inf))
     high = torch.where(growth < 0, crossing, torch.inf)
     last = (wide - 1).index_select(0, box)
     start = torch.ceil(low.amax(1) - OVERLAP_PX).clamp_min(0)
