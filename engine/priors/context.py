@@ -10,7 +10,6 @@ threshold. Offsets are zero at the keys, so a window is carried over and fitted 
 import numpy as np
 from jaxtyping import Float
 
-from engine.geometry import skeleton
 from engine.plan import Gap, Plan
 from engine.priors import ground, mirror, offsets, spline, windows
 from usd_io.model import Character, Motion
@@ -38,14 +37,15 @@ def context(character: Character, known: Motion, plan: Plan) -> Motion:
     Returns:
         The motion at ``plan.fill_times``.
     """
-    result = spline.bend(known, plan)
+    result = spline.bend(character, known, plan)
     changes = spline.velocity_changes(known, plan)
+    reaches = spline.reaches(character, known, plan)
     symmetry = mirror.find_symmetry(character)
     first = 0
     for index, gap in enumerate(plan.gaps):
         inside = slice(first, first + len(gap.times))
         ends = changes[0][index], changes[1][index]
-        result[inside] += _correction(character, known, plan, gap, symmetry, ends)
+        result[inside] += _correction(character, known, plan, gap, symmetry, ends, float(reaches[index]))
         first = inside.stop
     still = np.repeat(~offsets.moving(known), 3, axis=-1)
     result[:, still] = 0
@@ -59,6 +59,7 @@ def _correction(
     gap: Gap,
     symmetry: mirror.Symmetry | None,
     changes: tuple[Float[np.ndarray, "joint 9"], Float[np.ndarray, "joint 9"]],
+    reach: float,
 ) -> offsets.Offsets:
     """What the context adds to spline, which changes slerp's velocities at the ends as given, in one gap."""
     nothing = np.zeros((len(gap.times), len(character.joints), 9))
@@ -69,9 +70,9 @@ def _correction(
         return nothing
     knots = int(np.clip(round(KNOTS_PER_S * goal.seconds), FEWEST_KNOTS, MOST_KNOTS))
     parts = np.arange(1, knots + 1) / (knots + 1)
-    answers = _answers(character, known, runs, goal, found, parts)
-    answers -= _bend_without_windows(goal, parts, changes)
-    size = _size(character, known, answers)
+    answers = _answers(character, known, runs, goal, found, parts, reach)
+    answers -= _bend_without_windows(goal, parts, reach, changes)
+    size = ground.joint_rms(character, known, answers)
     if size == 0:
         return nothing
     weights = _weights(found, NEARNESS * size)
@@ -97,14 +98,14 @@ def _answers(
     goal: windows.Goal,
     found: windows.Windows,
     parts: Float[np.ndarray, " knot"],
+    reach: float,
 ) -> Float[np.ndarray, "window knot joint 9"]:
     """Offsets of the windows from their own spline at parts of their length, turned to fit the gap."""
     answers = np.zeros((len(found.run), len(parts), len(character.joints), 9))
     for index in np.unique(found.run):
         chosen = found.run == index
-        answers[chosen] = _unexplained(
-            runs[index].motion, found.start[chosen], found.end[chosen], goal, parts
-        )
+        start, end = found.start[chosen], found.end[chosen]
+        answers[chosen] = _unexplained(runs[index].motion, start, end, goal, parts, reach)
     axes = ground.T_ground_skel(character, known)
     return ground.turn_carriers(answers, found.angle, character, known, axes)
 
@@ -112,11 +113,11 @@ def _answers(
 def _bend_without_windows(
     goal: windows.Goal,
     parts: Float[np.ndarray, " knot"],
+    reach: float,
     changes: tuple[Float[np.ndarray, "joint 9"], Float[np.ndarray, "joint 9"]],
 ) -> Float[np.ndarray, "knot joint 9"]:
     """Spline's bends at ends whose velocity is a guess from other keys: windows have no such keys, and one that is
     fully trusted has to replace the guess."""
-    reach = min(spline.REACH_S, goal.seconds)
     bends = [
         sign * spline.hump(passed * goal.seconds, reach)[:, None, None] * change
         for velocity, passed, sign, change in zip(
@@ -133,6 +134,7 @@ def _unexplained(
     end: Float[np.ndarray, " window"],
     goal: windows.Goal,
     parts: Float[np.ndarray, " knot"],
+    reach: float,
 ) -> Float[np.ndarray, "window knot joint 9"]:
     """Offsets of windows from slerp, less the bends that spline gives the ends whose velocity is known."""
     count, knots = len(start), len(parts)
@@ -142,13 +144,12 @@ def _unexplained(
     line = offsets.between(pose, window, window + count, np.tile(parts, count), inner)
     result = offsets.offsets_from(line, pose.at(slice(2 * count, None))).reshape(count, knots, -1, 9)
     chord = offsets.offsets_from(pose.at(np.arange(count)), pose.at(np.arange(count, 2 * count)))
-    reach = min(spline.REACH_S / goal.seconds, 1.0)
     for velocity, time, passed, sign in zip(
         goal.velocities, (start, end), (parts, 1 - parts), (1, -1), strict=True
     ):
         if velocity is not None:
             bend = _velocities(motion, time) * (end - start)[:, None, None] - chord
-            result -= sign * spline.hump(passed, reach)[:, None, None] * bend[:, None]
+            result -= sign * spline.hump(passed, reach / goal.seconds)[:, None, None] * bend[:, None]
     return result
 
 
@@ -161,25 +162,6 @@ def _velocities(motion: Motion, times: Float[np.ndarray, " window"]) -> Float[np
     count = len(times)
     change = offsets.offsets_from(pose.at(np.arange(count)), pose.at(np.arange(count, 2 * count)))
     return change / (after - before)[:, None, None]
-
-
-def _size(character: Character, known: Motion, answers: Float[np.ndarray, "window knot joint 9"]) -> float:
-    """Root mean square over windows, knots and joints of how far answers move joints [stage units].
-
-    Rotations count by the lever arms of the joints below them in the first known pose.
-    """
-    positions = skeleton.joint_transforms(character, known.at(slice(0, 1)))[0, :, :3, 3]
-    arms, below = np.zeros(len(positions)), np.zeros(len(positions))
-    for joint in range(len(positions)):
-        ancestor = joint
-        while ancestor >= 0:
-            arms[ancestor] += ((positions[joint] - positions[ancestor]) ** 2).sum()
-            below[ancestor] += 1
-            ancestor = character.parents[ancestor]
-    squares = (answers**2).mean((0, 1))
-    turned = (squares[:, offsets.ROTATION].sum(-1) * arms).sum()
-    moved = (squares[:, offsets.TRANSLATION].sum(-1) * below).sum()
-    return float(np.sqrt((turned + moved) / len(positions)))
 
 
 def sine_series(

@@ -57,3 +57,23 @@ def turn_carriers(
             "wab,wtb->wta", matrices, values[:, :, joint, offsets.TRANSLATION]
         )
     return result
+
+
+def joint_rms(character: Character, known: Motion, values: Float[np.ndarray, "*batch joint 9"]) -> float:
+    """How far offsets or their changes move joints: root mean square over the batch and joints [stage units].
+
+    Rotations count by the lever arms of the joints below them in the first known pose, to first order.
+    """
+    positions = skeleton.joint_transforms(character, known.at(slice(0, 1)))[0, :, :3, 3]
+    positions = positions - positions.mean(0)
+    below, sums, squared = np.ones(len(positions)), positions.copy(), (positions**2).sum(1)
+    for joint in range(len(positions) - 1, -1, -1):
+        if (parent := character.parents[joint]) >= 0:
+            for total in (below, sums, squared):
+                total[parent] += total[joint]
+    # sum over the subtree of |p - p_j|^2
+    arms = squared - 2 * (positions * sums).sum(1) + below * (positions**2).sum(1)
+    squares = (values.reshape(-1, len(positions), 9) ** 2).mean(0)
+    turned = (squares[:, offsets.ROTATION].sum(-1) * arms).sum()
+    moved = (squares[:, offsets.TRANSLATION].sum(-1) * below).sum()
+    return float(np.sqrt((turned + moved) / len(positions)))

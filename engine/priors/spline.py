@@ -5,23 +5,28 @@ key changes the angular velocity there by exactly ``w``, since the exponential m
 zero; so velocities can be asked for in the tangent space at the key without loss (Kim, Kim and Shin 1995, "A general
 construction scheme for unit quaternion curves", build on the same fact).
 
-Each end's bend is over after :data:`REACH_S`, not at the far key as in a usual Hermite curve: what a limb does at
-the end of the context says little about where it is a second later, and a full-length cubic would carry it
+Each end's bend is over after at most :data:`REACH_S`, not at the far key as in a usual Hermite curve: what a limb
+does at the end of the context says little about where it is a second later, and a full-length cubic would carry it
 4/27 of the *gap* times the velocity away. Here an offset never exceeds 4/27 of the *reach* times the change of
-velocity: an overshoot that is known before.
+velocity, and the reach is shorter where that is large beside the way to the next key (:func:`reaches`): an overshoot
+that is known before, and no surprise.
 """
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from engine.plan import Plan
-from engine.priors import offsets
+from engine.priors import ground, offsets
 from usd_io.model import Character, Motion
 
-REACH_S = 0.7
+REACH_S = 0.9
 """How long the velocity at a key shows [s], at most the gap."""
 KEY_SHARE = 0.8
 """Share taken of the tangent that the neighbouring keys suggest; 1 would be Catmull-Rom."""
+OVERSHOOT = 0.8
+"""The reach is halved, or nearly, where the bend is this many times as large as the way from key to key."""
+FLOOR = 0.25
+"""Part of the reach that is always left, so that a motion that comes back to where it is now still moves."""
 VELOCITY_SPAN_S = 1 / 15
 """Over how much of the context its velocity at the end is measured [s]."""
 
@@ -34,7 +39,7 @@ def spline(character: Character, known: Motion, plan: Plan) -> Motion:
     ends the shot nothing is known and nothing is bent.
 
     Args:
-        character: Not used; all priors have one signature.
+        character: Gives the lever arms by which turns count as ways.
         known: The known frames only.
         plan: Gives context and gaps.
 
@@ -42,10 +47,10 @@ def spline(character: Character, known: Motion, plan: Plan) -> Motion:
         The motion at ``plan.fill_times``.
     """
     base = offsets.straight(known, plan)
-    return offsets.apply(base, bend(known, plan))
+    return offsets.apply(base, bend(character, known, plan))
 
 
-def bend(known: Motion, plan: Plan) -> offsets.Offsets:
+def bend(character: Character, known: Motion, plan: Plan) -> offsets.Offsets:
     """Offsets of :func:`spline`."""
     anchors = offsets.anchors_of(known, plan)
     gap_of = np.repeat(np.arange(len(plan.gaps)), [len(gap.times) for gap in plan.gaps])
@@ -53,7 +58,7 @@ def bend(known: Motion, plan: Plan) -> offsets.Offsets:
     second = known.time_codes_per_second
     elapsed = (anchors.times - known.times[anchors.before]) / second
     left = (known.times[anchors.after] - anchors.times) / second
-    reach = np.minimum(REACH_S, elapsed + left)
+    reach = reaches(character, known, plan)[gap_of]
     return (
         hump(elapsed, reach)[:, None, None] * at_start[gap_of]
         - hump(left, reach)[:, None, None] * at_end[gap_of]
@@ -69,6 +74,25 @@ def velocity_changes(
     mean = mean_velocities(known, starts, ends)
     at_start, at_end = _end_velocities(known, plan, mean)
     return at_start - mean, at_end - mean
+
+
+def reaches(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, " gap"]:
+    """How long the velocities at the ends of each gap show [s].
+
+    A swing that would carry the body further than the way to the next key is about to be stopped or turned: its
+    reach is shorter, smoothly the more so the larger it is beside that way. Velocity stays continuous.
+    """
+    changes = np.stack(velocity_changes(known, plan))
+    result = np.zeros(len(plan.gaps))
+    for index, gap in enumerate(plan.gaps):
+        seconds = (gap.end - gap.start) / known.time_codes_per_second
+        longest = min(REACH_S, seconds)
+        a, b = offsets.frames_at(known, np.array([gap.start, gap.end]))
+        chord = offsets.offsets_from(known.at(slice(a, a + 1)), known.at(slice(b, b + 1)))
+        way = OVERSHOOT * ground.joint_rms(character, known, chord)
+        size = max(ground.joint_rms(character, known, 4 / 27 * longest * c) for c in changes[:, index])
+        result[index] = longest * (way**2 + FLOOR * size**2) / (way**2 + size**2) if size > 0 else longest
+    return result
 
 
 def hump(

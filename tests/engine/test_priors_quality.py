@@ -183,14 +183,26 @@ def test_spline_never_strays_further_from_slerp_than_it_says() -> None:
     motion = make_motion(character, np.arange(0, 120).tolist(), seed=5)
     plan = make_plan(character, motion, contexts=[(0, 48)], keys=[48, 112], fill_at_samples=True)
     known = motion.at(plan.known(motion.times))
-    bend = np.linalg.norm(spline.bend(known, plan)[..., offsets.ROTATION], axis=-1).max(0)
+    bend = np.linalg.norm(spline.bend(character, known, plan)[..., offsets.ROTATION], axis=-1).max(0)
     starts, ends = (offsets.frames_at(known, np.array([t])) for t in (48.0, 112.0))
     change = (
         spline.context_velocity(known, (0, 48), at_end=True) - spline.mean_velocities(known, starts, ends)[0]
     )
-    bound = 4 / 27 * spline.REACH_S * np.linalg.norm(change[:, offsets.ROTATION], axis=-1)
+    (reach,) = spline.reaches(character, known, plan)
+    assert reach <= spline.REACH_S
+    bound = 4 / 27 * reach * np.linalg.norm(change[:, offsets.ROTATION], axis=-1)
     assert (bend <= bound + 1e-12).all()
     assert (bend > 0.9 * bound).all()
+
+
+def test_a_swing_that_is_about_to_stop_is_followed_for_a_shorter_time() -> None:
+    character = make_character()
+    motion = make_motion(character, np.arange(0, 60).tolist(), seed=5)
+    stopped = motion.at(np.minimum(np.arange(60), 49))
+    stopped = replace(stopped, times=motion.times)
+    plan = make_plan(character, motion, contexts=[(0, 48)], keys=[48, 58], fill_at_samples=True)
+    reaches = [spline.reaches(character, m.at(plan.known(m.times)), plan)[0] for m in (motion, stopped)]
+    assert reaches[1] < 0.6 * reaches[0]
 
 
 def test_a_key_that_is_an_extreme_stays_one() -> None:
