@@ -7,6 +7,7 @@ from collections.abc import Callable
 from engine.errors import SHOWN_ERRORS
 from engine.events import Event
 from engine.progress import Overall
+from engine.telemetry import Sampler
 from engine.workspace import CANCEL, Workspace
 
 BEAT_S = 1.0
@@ -17,6 +18,9 @@ class Pulse:
 
     def __init__(self, workspace: Workspace, tell: Callable[[Event], None], overall: Overall) -> None:
         self._workspace, self._tell, self._overall = workspace, tell, overall
+        # Here and not in the thread: it loads libraries, and one thread that does so with Python's lock held and one
+        # that loads USD, whose start takes that lock, wait for each other for ever.
+        self._sampler = Sampler()
         self._stop = threading.Event()
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._beat, name="anymole-pulse", daemon=True)
@@ -38,13 +42,10 @@ class Pulse:
         self._workspace.check_ours()
 
     def _beat(self) -> None:
-        from engine.telemetry import Sampler
-
-        sampler = Sampler()
         while not self._stop.is_set():
             self.cancelled = self.cancelled or (self._workspace.folder / CANCEL).exists()
             try:
-                self._tell(sampler.sample())
+                self._tell(self._sampler.sample())
                 self._workspace.state("running", **where(self._overall))
             except SHOWN_ERRORS as error:
                 self._error = error
