@@ -1,7 +1,7 @@
 """Pictures and videos on disk: PNG, H.264 at the exact frame rate, contact sheets. Files appear whole or not at all."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,8 @@ from engine.errors import DataError, EngineError
 from usd_io.errors import shown
 
 Picture = UInt8[np.ndarray, "height width 3"]
+Sheet = UInt8[np.ndarray, "sheet_height sheet_width 3"]
+"""Made of pictures, so of another size."""
 
 LARGEST_RATE_PART = 1_000_000
 """Frame rates are fractions with numerator and denominator up to this: 23.976 and 30000/1001 are exact."""
@@ -96,7 +98,7 @@ class VideoWriter:
 
 def contact_sheet(
     rows: Sequence[Sequence[Picture]], row_labels: Sequence[str] = (), column_labels: Sequence[str] = ()
-) -> Picture:
+) -> Sheet:
     """Pictures of one size in a grid, with labels written onto the first of each row and above each column."""
     height, width = rows[0][0].shape[:2]
     top = LABEL_PX + 4 if column_labels else 0
@@ -113,7 +115,7 @@ def contact_sheet(
     return write_labels(sheet, places)
 
 
-def write_labels(picture: Picture, labels: Sequence[tuple[int, int, str]]) -> Picture:
+def write_labels(picture: Sheet, labels: Sequence[tuple[int, int, str]]) -> Sheet:
     """Write lines of text at (x, y) [pixels]."""
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
@@ -140,4 +142,5 @@ def _whole(path: Path) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise EngineError(f"{shown(path)} cannot be written ({reason}); name another folder.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

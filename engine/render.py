@@ -63,11 +63,6 @@ class RenderConfig:
 
     def __post_init__(self) -> None:
         problems = []
-        for name, choices in (("appearance", Appearance), ("renderer", RendererName)):
-            if getattr(self, name) not in get_args(choices):
-                problems.append(
-                    f"--{name} {getattr(self, name)!r} is unknown; choose {', '.join(get_args(choices))}"
-                )
         if not (1 <= self.height <= LARGEST_SIDE and 1 <= self.width <= LARGEST_SIDE):
             problems.append(f"--size {self.height}x{self.width} is out of range; choose up to {LARGEST_SIDE}")
         if not abs(self.elevation_deg) < 90:
@@ -325,6 +320,13 @@ class _Files:
                 f"{shown(self.folder)} cannot be written to ({error.strerror}); name another --out."
             ) from error
         return path
+
+
+def chosen(option: str, text: str, choices: Any) -> Any:
+    """The text of an option that takes one of the values of a ``Literal``."""
+    if text not in get_args(choices):
+        raise ConfigError(f"{option} {text!r} is unknown; choose {', '.join(get_args(choices))}.")
+    return text
 
 
 def with_size(config: RenderConfig, text: str) -> RenderConfig:

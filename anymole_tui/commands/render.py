@@ -64,11 +64,11 @@ def render(
     debug: Debug = False,
 ) -> None:
     """Draw a stage: images, joint tracks in pixels and cameras as data; on request videos and a contact sheet."""
-    from typing import Any, cast
-
     from engine.progress import Progress
-    from engine.render import RenderConfig, render_stage, with_size
+    from engine.render import RenderConfig, chosen, render_stage, with_size
     from engine.rendering.framing import parse_views
+    from engine.rendering.renderers import RendererName
+    from engine.rendering.surface import Appearance
 
     config = with_size(
         RenderConfig(
@@ -79,8 +79,8 @@ def render(
             views=parse_views(views),
             elevation_deg=elevation,
             camera=camera,
-            appearance=cast(Any, appearance),  # checked by the config
-            renderer=cast(Any, renderer),
+            appearance=chosen("--appearance", appearance, Appearance),
+            renderer=chosen("--renderer", renderer, RendererName),
             ground=ground,
             video=video,
             sheet=sheet,
