@@ -53,7 +53,7 @@ class Source:
     def compare_with(self, workspace: Workspace, progress: Progress) -> None:
         """Name the layers that changed since the folder's run began, and note what this run reads."""
         now = {str(file): digest for file, (_, digest) in self._known.items()}
-        before = _read_inputs(workspace.folder / INPUTS)
+        before = read_inputs(workspace.folder)
         for file, digest in now.items():
             if before.get(file, digest) != digest:
                 progress.note(
@@ -62,9 +62,13 @@ class Source:
         workspace.write_json(INPUTS, {"layers": now})
 
 
-def _read_inputs(path: Path) -> dict[str, str]:
+def read_inputs(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file that the run of a folder has read, by path; empty when it is not known."""
     try:
-        return {str(file): str(digest) for file, digest in json.loads(path.read_text())["layers"].items()}
+        return {
+            str(file): str(digest)
+            for file, digest in json.loads((folder / INPUTS).read_text(encoding="utf-8"))["layers"].items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 

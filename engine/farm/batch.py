@@ -1,0 +1,129 @@
+"""The one task description behind all targets: a command per shot, and what it needs."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.artefacts import file_hash, is_intact, read_index
+from engine.config import read_config
+from engine.errors import ConfigError, ExitCode
+from engine.farm.shots import Shot
+from engine.runs import RunRecord, read_run
+from engine.source import read_inputs
+from engine.workspace import SETTINGS
+
+NOT_RETRIED = {int(ExitCode.OK), int(ExitCode.USAGE), int(ExitCode.VALIDATION), int(ExitCode.INTERRUPTED)}
+"""The same command would end the same way, or a person has stopped it."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one shot takes."""
+
+    gpus: int = 0
+    memory_gb: float = 4.0
+    cpus: int = 2
+    timeout_min: float = 240.0
+    retries: int = 1
+    """Further tries after a failure that may pass."""
+
+    def __post_init__(self) -> None:
+        if (
+            min(self.gpus, self.retries) < 0
+            or self.cpus < 1
+            or not (0 < self.memory_gb < 1e5 and 0 < self.timeout_min < 1e6)
+        ):
+            raise ConfigError(
+                "--gpus and --retries are 0 or more, --cpus, --memory and --timeout more than 0."
+            )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A submission: its shots in their order, its folder and what each shot takes."""
+
+    shots: tuple[Shot, ...]
+    out: Path
+    needs: Needs = Needs()
+    command: Callable[[int], list[str]] | None = None
+    """Command of a shot by its number; None: our own. Another one stands in for it in tests of scale."""
+
+    def task(self, number: int) -> list[str]:
+        """The command of a shot, counted from 1. It may be repeated at any time: what is done is not done again."""
+        if self.command is not None:
+            return self.command(number)
+        return [
+            sys.executable,
+            "-m",
+            "anymole_tui",
+            *task_arguments(str(self.out / "shots.toml"), str(number), str(self.out)),
+        ]
+
+    def record(self, shot: Shot) -> RunRecord:
+        """How a shot stands."""
+        return read_run(shot.folder(self.out))
+
+
+def task_arguments(shot_list: str, number: str, out: str, progress: str = "none") -> list[str]:
+    """Arguments of ``anymole`` for one shot; the texts may be placeholders of a template."""
+    return ["shot", shot_list, "--number", number, "--out", out, "--progress", progress]
+
+
+def is_current(shot: Shot, out: Path) -> bool:
+    """Whether a shot is done with these settings, from sources that are as they were, and its result is intact.
+
+    Asked without USD, so that a list that is nearly done is gone through quickly.
+    """
+    folder = shot.folder(out)
+    try:
+        if read_run(folder).state != "done" or _deciding(read_config(folder / SETTINGS)) != _deciding(
+            shot.config
+        ):
+            return False
+        inputs, index = read_inputs(folder), read_index(folder)
+        return (
+            bool(inputs)
+            and "author" in index
+            and is_intact(folder, index["author"])
+            and all(file_hash(Path(file)) == digest for file, digest in inputs.items())
+        )
+    except (ConfigError, OSError):
+        return False
+
+
+def _deciding(config: object) -> dict[str, object]:
+    return {name: value for name, value in vars(config).items() if name not in ("out", "force")}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a submission stands."""
+
+    out: str
+    total: int
+    states: dict[str, int]
+    """Number of shots by state; ``queued``: not begun."""
+    percent: float
+    failures: tuple[dict[str, object], ...]
+    """``name``, ``exit_code`` and ``message`` of the shots that failed."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """0 when all shots are done."""
+        return ExitCode.OK if self.states.get("done", 0) == self.total else ExitCode.FAILED
+
+
+def summarise(shots: Sequence[Shot], out: Path) -> Summary:
+    """Read how every shot of a submission stands."""
+    states: dict[str, int] = {}
+    percent = 0.0
+    failures: list[dict[str, object]] = []
+    for shot in shots:
+        record = read_run(shot.folder(out))
+        state = "queued" if record.state == "unknown" else record.state
+        states[state] = states.get(state, 0) + 1
+        percent += 100.0 if state == "done" else record.percent or 0.0
+        if state == "failed":
+            failures.append({"name": shot.name, "exit_code": record.exit_code, "message": record.message})
+    return Summary(str(out), len(shots), states, round(percent / max(len(shots), 1), 1), tuple(failures))

@@ -1,0 +1,77 @@
+"""A submission on a Ray cluster that exists: one Ray task per shot, placed and retried by Ray."""
+
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+from engine.errors import EngineError
+from engine.farm.batch import NOT_RETRIED, Batch
+from engine.farm.pool import OnShot, environment
+from usd_io.errors import shown
+
+
+class ShotFailed(RuntimeError):
+    """A shot ended in a way that another try may mend; Ray tries again."""
+
+
+def run_on_ray(batch: Batch, *, address: str, on_shot: OnShot, stop: Callable[[], bool]) -> None:
+    """Run all shots as tasks of a cluster.
+
+    Args:
+        batch: The shots; their files are seen from all nodes by the same paths.
+        address: Of the cluster, as ``ray.init`` takes it; ``local`` starts one for this call.
+        on_shot: Told of every end.
+        stop: Asked often; when it says True or raises, tasks are cancelled.
+
+    Raises:
+        EngineError: Ray is not installed or the cluster is not reached.
+    """
+    ray = _ray()
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="error", include_dashboard=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise EngineError(f"the Ray cluster {shown(address)} is not reached: {shown(error)}") from error
+    try:
+        _gather(ray, batch, on_shot, stop)
+    finally:
+        ray.shutdown()
+
+
+def _gather(ray: Any, batch: Batch, on_shot: OnShot, stop: Callable[[], bool]) -> None:
+    needs = batch.needs
+    remote = ray.remote(_task).options(
+        num_cpus=needs.cpus,
+        num_gpus=needs.gpus,
+        memory=int(needs.memory_gb * 2**30),
+        max_retries=needs.retries,
+        retry_exceptions=[ShotFailed],
+    )
+    waiting = {
+        remote.remote(batch.task(n), environment(), needs.timeout_min * 60): n
+        for n in range(1, len(batch.shots) + 1)
+    }
+    try:
+        while waiting and not stop():
+            done, _ = ray.wait(list(waiting), num_returns=1, timeout=0.5)
+            for task in done:
+                shot = batch.shots[waiting.pop(task) - 1]
+                on_shot(shot, batch.record(shot).state)
+    finally:
+        for task in waiting:
+            ray.cancel(task)
+
+
+def _task(command: list[str], env: dict[str, str], timeout_s: float) -> int:
+    """One shot, on a node."""
+    done = subprocess.run(command, env=env, timeout=timeout_s, check=False)
+    if done.returncode not in NOT_RETRIED:
+        raise ShotFailed(f"exit code {done.returncode}")
+    return done.returncode
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError:
+        raise EngineError("this target needs Ray; install it with: pip install 'anymole[ray]'") from None
+    return ray

@@ -1,0 +1,97 @@
+"""A submission as an Open Job Description template, for AWS Deadline Cloud and every other OpenJD runner."""
+
+from typing import Any
+
+from engine.errors import ConfigError
+from engine.farm.batch import Batch, task_arguments
+
+SPECIFICATION = "jobtemplate-2023-09"
+NOTIFY_S = 60
+"""Time between the notice to stop and the end: enough to save."""
+MOST_NAME = 64
+
+
+def template(batch: Batch, name: str = "anymole") -> dict[str, Any]:
+    """The job template, as plain values; JSON of it is a valid template file.
+
+    One task is one shot. Paths are parameters of type PATH, so that a farm maps them; those inside the shot list are
+    mapped by the task from the session's rules.
+    """
+    needs = batch.needs
+    arguments = task_arguments(
+        "{{Param.ShotList}}", "{{Task.Param.Shot}}", "{{Param.OutputFolder}}", "openjd"
+    )
+    amounts: list[dict[str, Any]] = [
+        {"name": "amount.worker.vcpu", "min": needs.cpus},
+        {"name": "amount.worker.memory", "min": int(needs.memory_gb * 1024)},
+    ]
+    if needs.gpus:
+        amounts.append({"name": "amount.worker.gpu", "min": needs.gpus})
+    return {
+        "specificationVersion": SPECIFICATION,
+        "name": name[:MOST_NAME],
+        "parameterDefinitions": [
+            _path("ShotList", "FILE", "IN", str(batch.out / "shots.toml"), "The shots, one task each."),
+            _path(
+                "OutputFolder", "DIRECTORY", "OUT", str(batch.out), "One run folder per shot is made in here."
+            ),
+            {
+                "name": "Anymole",
+                "type": "STRING",
+                "default": "anymole",
+                "description": "The anymole command on the worker.",
+            },
+        ],
+        "steps": [
+            {
+                "name": "InBetween",
+                "parameterSpace": {
+                    "taskParameterDefinitions": [
+                        {"name": "Shot", "type": "INT", "range": f"1-{len(batch.shots)}"}
+                    ]
+                },
+                "hostRequirements": {"amounts": amounts},
+                "script": {
+                    "actions": {
+                        "onRun": {
+                            "command": "{{Param.Anymole}}",
+                            "args": [*arguments, "--path-mapping", "{{Session.PathMappingRulesFile}}"],
+                            "timeout": int(needs.timeout_min * 60),
+                            "cancelation": {
+                                "mode": "NOTIFY_THEN_TERMINATE",
+                                "notifyPeriodInSeconds": NOTIFY_S,
+                            },
+                        }
+                    }
+                },
+            }
+        ],
+    }
+
+
+def _path(name: str, kind: str, flow: str, default: str, text: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "PATH",
+        "objectType": kind,
+        "dataFlow": flow,
+        "default": default,
+        "description": text,
+    }
+
+
+def validate(values: dict[str, Any]) -> bool:
+    """Check a template with the reference model; False where that is not installed.
+
+    Raises:
+        ConfigError: It is not valid.
+    """
+    try:
+        from openjd.model import DecodeValidationError, decode_job_template
+    except ImportError:
+        return False
+    try:
+        decode_job_template(template=values)
+    except DecodeValidationError as error:
+        raise ConfigError(f"the template is not valid Open Job Description: {error}") from error
+    return True

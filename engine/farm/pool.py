@@ -1,0 +1,154 @@
+"""A submission on this machine: submitit runs every shot as a process of its own, a few at a time."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ConfigError, EngineError
+from engine.farm.batch import NOT_RETRIED, Batch, is_current
+from engine.farm.shots import Shot
+from engine.process import request_cancel
+
+JOBS = "jobs"
+POLL_S = 0.05
+
+OnShot = Callable[[Shot, str], None]
+"""Called with every shot that ends and its state."""
+
+
+def run_pool(batch: Batch, *, jobs: int, on_shot: OnShot, stop: Callable[[], bool], gpus: int = 0) -> None:
+    """Run all shots, ``jobs`` at a time; one that fails is tried again and never keeps the others from going on.
+
+    Args:
+        batch: The shots.
+        jobs: Processes at a time; with ``gpus``, one per GPU at most.
+        on_shot: Told of every end.
+        stop: Asked often; when it says True or raises, shots at work save and stop, and no other begins.
+        gpus: GPUs of this machine; shots that need some get them in turn.
+
+    Raises:
+        EngineError: submitit is not installed.
+    """
+    need_submitit()
+    places = _Places(batch, gpus)
+    width = max(1, min(jobs, places.count or jobs, len(batch.shots)))
+    stopping = threading.Event()
+    with ThreadPoolExecutor(width) as pool:
+        numbers = iter(range(1, len(batch.shots) + 1))
+        lock = threading.Lock()
+        workers = [
+            pool.submit(_work, batch, _shared(numbers, lock), places, on_shot, stopping) for _ in range(width)
+        ]
+        try:
+            while not all(worker.done() for worker in workers):
+                if stop():
+                    break
+                time.sleep(POLL_S)
+        finally:
+            stopping.set()
+    for worker in workers:
+        worker.result()
+
+
+def _shared(numbers: Iterator[int], lock: threading.Lock) -> Iterator[int]:
+    while True:
+        with lock:
+            number = next(numbers, None)
+        if number is None:
+            return
+        yield number
+
+
+class _Places:
+    """Which GPUs a process may see."""
+
+    def __init__(self, batch: Batch, gpus: int) -> None:
+        need = batch.needs.gpus
+        if need > gpus:
+            raise ConfigError(
+                f"a shot needs {need} GPUs and {gpus} are here; lower --gpus or use another machine."
+            )
+        groups = [tuple(range(i, i + need)) for i in range(0, gpus - need + 1, need)] if need else []
+        self.count, self._free, self._lock = len(groups), groups, threading.Lock()
+
+    def take(self) -> tuple[int, ...]:
+        with self._lock:
+            return self._free.pop() if self._free else ()
+
+    def give(self, group: tuple[int, ...]) -> None:
+        if group:
+            with self._lock:
+                self._free.append(group)
+
+
+def _work(
+    batch: Batch, numbers: Iterator[int], places: _Places, on_shot: OnShot, stopping: threading.Event
+) -> None:
+    for number in numbers:
+        if stopping.is_set():
+            return
+        shot = batch.shots[number - 1]
+        if not is_current(shot, batch.out):
+            group = places.take()
+            try:
+                _try(batch, number, group, stopping)
+            finally:
+                places.give(group)
+        on_shot(shot, batch.record(shot).state)
+
+
+def _try(batch: Batch, number: int, group: tuple[int, ...], stopping: threading.Event) -> None:
+    shot = batch.shots[number - 1]
+    for _ in range(batch.needs.retries + 1):
+        job = _submit(batch, number, group)
+        asked = False
+        while not job.done():
+            if stopping.is_set() and not asked:
+                asked = True
+                with suppress(EngineError):
+                    request_cancel(shot.folder(batch.out))
+            time.sleep(POLL_S)
+        _tidy(job)
+        record = batch.record(shot)
+        if stopping.is_set() or (not record.live and record.exit_code in NOT_RETRIED):
+            return
+
+
+def _submit(batch: Batch, number: int, group: tuple[int, ...]) -> Any:
+    submitit = need_submitit()
+    executor = submitit.LocalExecutor(batch.out / JOBS)
+    executor.update_parameters(
+        timeout_min=batch.needs.timeout_min, gpus_per_node=len(group), visible_gpus=group, tasks_per_node=1
+    )
+    return executor.submit(
+        submitit.helpers.CommandFunction(batch.task(number), verbose=False, env=environment())
+    )
+
+
+def environment() -> dict[str, str]:
+    """That of a task: as here, with the package found from any folder."""
+    root = str(Path(__file__).resolve().parents[2])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+
+
+def _tidy(job: Any) -> None:
+    """Logs stay; submitit's own hand-over files are of no use once a job has ended."""
+    for path in (job.paths.submitted_pickle, job.paths.result_pickle):
+        with suppress(OSError):
+            path.unlink()
+
+
+def need_submitit() -> Any:
+    """The library, or one clear sentence."""
+    try:
+        import submitit
+    except ImportError:
+        raise EngineError(
+            "this target needs submitit; install it with: pip install 'anymole[farm]'"
+        ) from None
+    return submitit

@@ -1,0 +1,166 @@
+"""A shot list: what is to be done, one task per shot."""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import tomli_w
+
+from engine.config import RunConfig, config_from_mapping
+from engine.errors import ConfigError, EngineError
+from usd_io.errors import shown
+
+SHOT_LIST = "shots.toml"
+LARGEST_LIST = 32 << 20
+MOST_SHOTS = 100_000
+LONGEST_NAME = 80
+_OWN = {"out", "force"}
+"""Settings that a list does not decide: every shot has a folder of its own inside the chosen one."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One task."""
+
+    name: str
+    """A plain file name, the folder of the shot."""
+    config: RunConfig
+
+    def folder(self, out: Path) -> Path:
+        """Its run folder."""
+        return out / self.name
+
+
+def shots_of_stages(stages: Sequence[str], shared: Mapping[str, Any]) -> tuple[Shot, ...]:
+    """One shot per stage, all with the same settings."""
+    return _named([{**shared, "stage": str(Path(stage).absolute())} for stage in stages])
+
+
+def read_shots(path: Path) -> tuple[Shot, ...]:
+    """Shots of a TOML file: ``[[shot]]`` tables with a ``stage`` (relative to the file), a ``name`` and settings of a
+    run; a table ``[settings]`` counts for all of them.
+
+    Raises:
+        ConfigError: The file cannot be read or an entry is not as it should be.
+    """
+    try:
+        if path.stat().st_size > LARGEST_LIST:
+            raise ConfigError(f"{shown(path)} is larger than a shot list can be.")
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"the shot list {shown(path)} cannot be read: {shown(error)}.") from error
+    entries, shared = content.get("shot"), content.get("settings", {})
+    if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
+        raise ConfigError(f"{shown(path)} holds no [[shot]].")
+    if not isinstance(shared, dict) or len(entries) > MOST_SHOTS:
+        raise ConfigError(
+            f"{shown(path)} is no shot list: [settings] is a table, and there are {MOST_SHOTS} shots at most."
+        )
+    try:
+        return _named([_resolved({**shared, **entry}, path.absolute().parent) for entry in entries])
+    except ConfigError as error:
+        raise ConfigError(f"{shown(path)}: {error}") from error
+
+
+def _resolved(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
+    for name in ("stage", "truth"):
+        if isinstance(entry.get(name), str) and entry[name]:
+            entry[name] = str(folder / entry[name])
+    return entry
+
+
+def _named(entries: Sequence[dict[str, Any]]) -> tuple[Shot, ...]:
+    shots, taken = [], {SHOT_LIST, "jobs", "template.json"}
+    for number, entry in enumerate(entries, 1):
+        refused = sorted(_OWN & set(entry))
+        if refused:
+            raise ConfigError(
+                f"shot {number} sets {refused[0]!r}; shots go to folders inside the one of the whole list."
+            )
+        values = dict(entry)
+        name = _plain_name(str(values.pop("name", "")) or Path(str(entry.get("stage", ""))).stem, number)
+        try:
+            config = config_from_mapping(values)
+        except ConfigError as error:
+            raise ConfigError(f"shot {number} ({shown(name)}): {error}") from error
+        name = next(n for n in (name, *(f"{name}_{i}" for i in range(2, MOST_SHOTS + 3))) if n not in taken)
+        taken.add(name)
+        shots.append(Shot(name, config))
+    return tuple(shots)
+
+
+def _plain_name(name: str, number: int) -> str:
+    """A name that is a file name everywhere and leads nowhere else."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)[:LONGEST_NAME].strip("._-")
+    return plain or f"shot_{number:04d}"
+
+
+def write_shots(shots: Sequence[Shot], out: Path) -> Path:
+    """Write the resolved list into the folder of the submission.
+
+    Raises:
+        EngineError: It cannot be written.
+    """
+    path = out / SHOT_LIST
+    tables = [
+        {"name": shot.name}
+        | {k: v for k, v in shot.config.to_dict().items() if k not in _OWN and v is not None}
+        for shot in shots
+    ]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(tomli_w.dumps({"shot": tables}), encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise EngineError(
+            f"{shown(path)} cannot be written ({error.strerror}); name another folder with --out."
+        ) from error
+    return path
+
+
+Rule = tuple[PurePosixPath | PureWindowsPath, str]
+
+
+def read_path_mapping(path: Path) -> tuple[Rule, ...]:
+    """Rules of an Open Job Description session, the longest source first.
+
+    Raises:
+        ConfigError: The file is no such thing.
+    """
+    import json
+
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8")).get("path_mapping_rules", [])
+        kinds: dict[str, type[PurePosixPath | PureWindowsPath]] = {
+            "POSIX": PurePosixPath,
+            "WINDOWS": PureWindowsPath,
+        }
+        rules = [
+            (kinds[e["source_path_format"].upper()](e["source_path"]), str(e["destination_path"]))
+            for e in entries
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ConfigError(f"the path mapping {shown(path)} cannot be read: {shown(error)}.") from error
+    return tuple(sorted(rules, key=lambda rule: -len(rule[0].parts)))
+
+
+def map_path(path: str, rules: Sequence[Rule]) -> str:
+    """A path of the submitting machine as it is here."""
+    for source, destination in rules:
+        here = type(source)(path)
+        if here.is_relative_to(source):
+            return str(Path(destination).joinpath(*here.relative_to(source).parts))
+    return path
+
+
+def mapped(config: RunConfig, rules: Sequence[Rule]) -> RunConfig:
+    """Settings with their files where they are here."""
+    return replace(
+        config,
+        stage=map_path(config.stage, rules),
+        truth=map_path(config.truth, rules) if config.truth else "",
+    )

@@ -1,0 +1,53 @@
+"""A submission as a Slurm array, through submitit: one array task per shot."""
+
+import math
+from typing import Any
+
+from engine.errors import EngineError
+from engine.farm.batch import Batch
+from engine.farm.pool import JOBS, need_submitit
+from usd_io.errors import shown
+
+SIGNAL_S = 60
+"""So long before the time limit a task is told to save and stop."""
+
+
+def parameters(batch: Batch, *, jobs: int, partition: str = "") -> dict[str, Any]:
+    """What Slurm is asked for, in submitit's words."""
+    needs = batch.needs
+    wanted: dict[str, Any] = {
+        "job_name": "anymole",
+        "time": math.ceil(needs.timeout_min),
+        "mem": f"{math.ceil(needs.memory_gb * 1024)}MB",
+        "cpus_per_task": needs.cpus,
+        "array_parallelism": jobs,
+        "signal_delay_s": SIGNAL_S,
+        # a task that is preempted goes back into the queue and takes up where it was
+        "additional_parameters": {"requeue": True},
+    }
+    if needs.gpus:
+        wanted["gpus_per_node"] = needs.gpus
+    if partition:
+        wanted["partition"] = partition
+    return wanted
+
+
+def submit(batch: Batch, *, jobs: int, partition: str = "") -> list[str]:
+    """Hand all shots to Slurm; returns the job ids.
+
+    Raises:
+        EngineError: submitit or Slurm is not there, or refuses.
+    """
+    submitit = need_submitit()
+    try:
+        executor = submitit.SlurmExecutor(batch.out / JOBS)
+        executor.update_parameters(**parameters(batch, jobs=jobs, partition=partition))
+        commands = [
+            submitit.helpers.CommandFunction(batch.task(n), verbose=False)
+            for n in range(1, len(batch.shots) + 1)
+        ]
+        with executor.batch():
+            queued = [executor.submit(command) for command in commands]
+        return [str(job.job_id) for job in queued]
+    except (RuntimeError, OSError, submitit.core.utils.FailedJobError) as error:
+        raise EngineError(f"Slurm did not take the shots: {shown(error)}") from error
