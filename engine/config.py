@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from engine.errors import ConfigError
 
 EngineName = Literal["auto", "motion"]
-PriorName = Literal["auto", "context", "spline", "slerp", "hold"]
+PriorName = Literal["auto", "learned", "context", "spline", "slerp", "hold"]
 AuthorMode = Literal["rebind", "over", "variant"]
 CHOICES = {"engine": EngineName, "prior": PriorName, "author": AuthorMode}
 

@@ -12,6 +12,7 @@ from engine.plan import Plan
 from engine.priors import auto
 from engine.priors.context import context
 from engine.priors.hold import hold
+from engine.priors.learned import learned
 from engine.priors.slerp import slerp
 from engine.priors.spline import spline
 from engine.selftest import Prior, SelfTest, self_test
@@ -20,6 +21,7 @@ from usd_io.model import Character, Motion
 
 PRIORS: Mapping[str, Prior] = {
     "auto": auto.auto,
+    "learned": learned,
     "context": context,
     "spline": spline,
     "slerp": slerp,
@@ -79,9 +81,8 @@ def fill(character: Character, parts: Parts, plan: Plan, prior: str) -> Filled:
         made, test = auto.fill(character, parts.known, plan, auto.CANDIDATES)
     else:
         made = PRIORS[prior](character, parts.known, plan)
-        test = self_test(
-            character, parts.known, plan, {"slerp": slerp, "spline": spline, prior: PRIORS[prior]}
-        )
+        priors = {"spline": spline, prior: PRIORS[prior]}
+        test = self_test(character, parts.known, plan, priors, only=prior)
     _check_finite(made, character, prior)
     return Filled(complete(character, parts, plan, made), parts, prior, test)
 
