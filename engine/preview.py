@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from engine.fill import PRIORS, Filled, complete
 from engine.geometry import rotations
 from engine.geometry.skeleton import joint_positions
-from engine.images import Picture, VideoWriter, contact_sheet, write_labels, write_png
+from engine.images import Picture, Sheet, VideoWriter, contact_sheet, write_labels, write_png
 from engine.metrics import height
 from engine.plan import Plan
 from engine.plots import Plot, draw_plots
@@ -218,7 +218,7 @@ def _nearest(times: Float[np.ndarray, " frame"], keys: Sequence[float]) -> Bool[
 
 def _sheet(
     panels: Mapping[str, Sequence[Picture]], times: Float[np.ndarray, " frame"], keys: Sequence[float]
-) -> Picture:
+) -> Sheet:
     """Keys and the middles between them, evenly thinned out."""
     at_key = np.flatnonzero(_nearest(times, keys))
     middles = (at_key[1:] + at_key[:-1]) // 2

@@ -28,6 +28,7 @@ def test_a_run_leaves_a_video_a_sheet_and_a_plot(data: Path, tmp_path: Path) -> 
         out=str(tmp_path / "run"),
     )
     result = run(config, events.append)
+    assert not [e.text for e in events if isinstance(e, Note) and "preview" in e.text]
     assert [Path(p).name for p in result.previews] == ["preview.mp4", "preview.png", "preview_plot.png"]
     assert [e.path for e in events if isinstance(e, PreviewWritten)] == list(result.previews)
     with av.open(result.previews[0]) as container:
