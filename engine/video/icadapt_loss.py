@@ -58,7 +58,7 @@ def clip_loss(
     latents = latents_from_moments(moments, sample_noise).transpose(1, 2)
     noise = draws.noise.to(device)
     clean = rescale_clean(latents, draws.timestep)
-    condition = _condition(model, cache, clips, latents, draws.drop, drop)
+    condition = clip_condition(model, cache, clips, latents, draws.drop, drop)
     predicted = model.unet(
         torch.cat([add_noise(clean, noise, draws.timestep), condition.ends], 1),
         draws.timestep.to(device),
@@ -68,7 +68,7 @@ def clip_loss(
     return mse_loss(predicted.float(), velocity(clean, noise, draws.timestep))
 
 
-def _condition(
+def clip_condition(
     model: VideoModel,
     cache: ContextCache,
     clips: Sequence[Clip],
