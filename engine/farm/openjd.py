@@ -4,6 +4,7 @@ from typing import Any
 
 from engine.errors import ConfigError
 from engine.farm.batch import Batch, task_arguments
+from engine.farm.shots import SHOT_LIST
 
 SPECIFICATION = "jobtemplate-2023-09"
 NOTIFY_S = 60
@@ -14,7 +15,8 @@ MOST_NAME = 64
 def template(batch: Batch, name: str = "anymole") -> dict[str, Any]:
     """The job template, as plain values; JSON of it is a valid template file.
 
-    One task is one shot. Paths are parameters of type PATH, so that a farm maps them; those inside the shot list are
+    One task is one shot. Paths are relative to the template, which lies in the folder of the submission, and
+    parameters of type PATH, so that a farm maps them; those inside the shot list are
     mapped by the task from the session's rules.
     """
     needs = batch.needs
@@ -31,10 +33,8 @@ def template(batch: Batch, name: str = "anymole") -> dict[str, Any]:
         "specificationVersion": SPECIFICATION,
         "name": name[:MOST_NAME],
         "parameterDefinitions": [
-            _path("ShotList", "FILE", "IN", str(batch.out / "shots.toml"), "The shots, one task each."),
-            _path(
-                "OutputFolder", "DIRECTORY", "OUT", str(batch.out), "One run folder per shot is made in here."
-            ),
+            _path("ShotList", "FILE", "IN", SHOT_LIST, "The shots, one task each."),
+            _path("OutputFolder", "DIRECTORY", "OUT", ".", "One run folder per shot is made in here."),
             {
                 "name": "Anymole",
                 "type": "STRING",
