@@ -25,7 +25,7 @@ from engine.rendering.surface import Appearance, build_surface
 from engine.rendering.threads import DEFAULT_THREADS, limited_threads
 from engine.stages.render import View, joint_tracks, orbit_views, render_view, visible_characters
 from usd_io.errors import StageReadError, shown
-from usd_io.model import Character, Motion, StageInfo
+from usd_io.model import Character, Motion, Shot, StageInfo
 
 MOST_IMAGES = 100_000
 LARGEST_SIDE = 8192
@@ -96,16 +96,11 @@ def render_stage(config: RenderConfig, progress: Progress | None = None) -> Rend
         ConfigError: Settings, prims or times that do not exist.
         EngineError: The folder cannot be written to, or the renderer asked for cannot work here.
     """
-    from usd_io.stage import open_stage, stage_info
     from usd_io.texture import read_texture_bytes
 
     progress = progress or Progress()
-    opened = open_stage(config.stage)
-    info = stage_info(opened)
-    characters = _read_characters(opened, info, config.skeletons, progress)
-    times = np.array(config.times) if config.times else _all_frames(opened, info, characters)
-    motions = _read_motions(opened, characters, times)
-    _check_count(len(times), 1 if config.camera else len(config.views))
+    shot = read_shot_to_draw(config, progress)
+    characters, motions, times = shot.characters, shot.motions, shot.motions[0].times
     with limited_threads(config.threads):
         actors = Actors(characters, motions)
         surface = build_surface(characters, read_texture_bytes, config.appearance)
@@ -114,14 +109,32 @@ def render_stage(config: RenderConfig, progress: Progress | None = None) -> Rend
         renderer, note = choose_renderer(config.renderer, surface, config.appearance)
         if note:
             progress.note(note)
-        views = _views(config, opened, actors, times)
-        files = _Files(config, times, info)
+        views = _views(config, actors, times)
+        files = _Files(config, times, shot.info)
         total = len(times) * len(views)
         for number, view in enumerate(views):
             pictures = render_view(renderer, actors, view, progress, first=number * len(times), total=total)
             files.write_view(view.name, pictures)
         data = files.write_data(views, characters, motions, renderer.name)
     return RenderResult(config.out, str(data), total, renderer.name, tuple(files.videos), files.write_sheet())
+
+
+def read_shot_to_draw(config: RenderConfig, progress: Progress) -> Shot:
+    """The characters that can be seen, with all frames that are asked for; warnings become notes.
+
+    Raises:
+        UsdIoError: The stage cannot be read.
+        ConfigError: Prims or times that do not exist.
+        DataError: There is nothing to see.
+    """
+    from usd_io.stage import open_stage, stage_info
+
+    opened = open_stage(config.stage)
+    info = stage_info(opened)
+    characters = _read_characters(opened, info, config.skeletons, progress)
+    times = np.array(config.times) if config.times else _all_frames(opened, info, characters)
+    _check_count(len(times), 1 if config.camera else len(config.views))
+    return Shot(info, characters, _read_motions(opened, characters, times))
 
 
 def _read_characters(
@@ -185,13 +198,12 @@ def _check_count(frames: int, views: int) -> None:
         )
 
 
-def _views(
-    config: RenderConfig, opened: Any, actors: Actors, times: Float[np.ndarray, " frame"]
-) -> tuple[View, ...]:
+def _views(config: RenderConfig, actors: Actors, times: Float[np.ndarray, " frame"]) -> tuple[View, ...]:
     if config.camera:
         from usd_io.read_camera import read_camera
+        from usd_io.stage import open_stage
 
-        pinhole = read_camera(opened, config.camera, times)
+        pinhole = read_camera(open_stage(config.stage), config.camera, times)
         cameras = stage_cameras(
             pinhole.T_world_camera,
             pinhole.aperture,
