@@ -1,0 +1,313 @@
+"""Break runs in every way that a farm knows, resume them, and compare with an undisturbed one.
+
+    python scripts/fault_campaign.py [--kills 100] [--preview-kills 10] [--disks 20] [--starts 10] [--seed 0]
+
+Prints one JSON object: counts per kind of fault and every failure. Exit code 0 when there is none. Disk-full faults
+need the right to mount a small tmpfs; without it they are skipped, and the report says so.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from engine import run as engine_run  # noqa: E402
+from engine.config import RunConfig  # noqa: E402
+from engine.errors import SourceChanged  # noqa: E402
+from engine.events import Event, StageFinished, StageReused, StageStarted  # noqa: E402
+from engine.runs import read_events, read_run  # noqa: E402
+
+FOX = ROOT / "examples" / "fox"
+STAGES = ("begin", "fill", "score", "author", "check", "end")
+PREVIEW_STAGES = ("preview", "preview", "check", "end")
+TIMEOUT_S = 300.0
+
+
+class Campaign:
+    """Counts and failures of all faults."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder, self.random = folder, random.Random(seed)
+        self.counts: Counter[str] = Counter()
+        self.failures: list[str] = []
+        shutil.copytree(FOX, folder / "fox")
+        self.stage = folder / "fox" / "fox_survey_keys.usda"
+
+    def expect(self, holds: bool, what: str) -> None:
+        if not holds:
+            self.failures.append(what)
+
+    def command(self, out: Path, *, preview: bool = False) -> list[str]:
+        flag = "--preview" if preview else "--no-preview"
+        return anymole("run", str(self.stage), "--out", str(out), "--progress", "none", flag)
+
+    def check_result(self, out: Path, wanted: dict[str, str], what: str) -> None:
+        self.expect(result_hashes(out) == wanted, f"{what}: the result differs from the undisturbed one")
+        self.expect(not list(out.glob(".*.tmp")), f"{what}: half-written files are left")
+
+
+def anymole(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "anymole_tui", *arguments]
+
+
+def call(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+
+
+def result_hashes(out: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(out.glob("*_inbetween*.usd*"))}
+
+
+def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    """Until it holds or the process has ended."""
+    while process.poll() is None and not condition():
+        time.sleep(0.002)
+
+
+def kill_at(
+    campaign: Campaign, out: Path, command: Sequence[str], stage: str, lengths: dict[str, float]
+) -> set[str]:
+    """SIGKILL a run at a random moment of a stage; returns the stages that it had completed."""
+    before = len(read_events(out))
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if stage == "begin":
+        time.sleep(campaign.random.uniform(0, lengths["begin"]))
+    else:
+        reached = (
+            (lambda e: isinstance(e, StageFinished))
+            if stage == "end"
+            else (lambda e: isinstance(e, StageStarted))
+        )
+        name = "check" if stage == "end" else stage
+        wait_for(lambda: any(reached(e) and e.stage == name for e, _ in read_events(out)[before:]), process)
+        time.sleep(campaign.random.uniform(0, lengths.get(stage, 0.2)))
+    process.send_signal(signal.SIGKILL)
+    campaign.counts["killed" if process.wait() == -signal.SIGKILL else "ended before the kill"] += 1
+    return {e.stage for e, _ in read_events(out) if isinstance(e, StageFinished)}
+
+
+def lengths_of(out: Path, seconds: float) -> dict[str, float]:
+    found = {e.stage: e.seconds for e, _ in read_events(out) if isinstance(e, StageFinished)}
+    return {**found, "begin": max(0.1, seconds - sum(found.values())), "end": 0.05}
+
+
+def kills(campaign: Campaign, count: int, *, preview: bool) -> None:
+    """Kill runs, some of them again while they are resumed, and compare."""
+    name = "preview" if preview else "motion"
+    reference = campaign.folder / f"reference_{name}"
+    began = time.monotonic()
+    done = call(campaign.command(reference, preview=preview))
+    campaign.expect(done.returncode == 0, f"{name}: the undisturbed run failed: {done.stderr}")
+    wanted, lengths = result_hashes(reference), lengths_of(reference, time.monotonic() - began)
+    left = count
+    number = 0
+    while left > 0:
+        number += 1
+        out, what = campaign.folder / f"{name}_{number:03d}", f"kill {name} {number}"
+        command, completed = campaign.command(out, preview=preview), set()
+        for _ in range(min(left, campaign.random.choice((1, 1, 1, 2)))):
+            stage = campaign.random.choice(PREVIEW_STAGES if preview else STAGES)
+            completed |= kill_at(campaign, out, command, stage, lengths)
+            left -= 1
+            if (out / "run.toml").exists():
+                command = anymole("resume", str(out), "--progress", "none")
+        before = len(read_events(out))
+        resumed = call(command)
+        campaign.expect(
+            resumed.returncode == 0, f"{what}: resumed with {resumed.returncode}: {resumed.stderr}"
+        )
+        reused = {e.stage for e, _ in read_events(out)[before:] if isinstance(e, StageReused)}
+        lost = completed - reused
+        campaign.counts["completed stages before a kill"] += len(completed)
+        campaign.expect(not lost, f"{what}: completed stages were done again: {sorted(lost)}")
+        campaign.check_result(out, wanted, what)
+        shutil.rmtree(out)
+
+
+def disk_full(campaign: Campaign, count: int) -> None:
+    """Runs on a disk that is too small, resumed when there is room."""
+    place = campaign.folder / "disk"
+    place.mkdir()
+    wanted = result_hashes(campaign.folder / "reference_motion")
+    for number in range(count):
+        size = campaign.random.randint(4, 90) * 4
+        mounted = call(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(place)])
+        if mounted.returncode:
+            campaign.counts["disk full: skipped, no right to mount"] += 1
+            return
+        try:
+            out = place / "a" / "b"
+            (place / "a").mkdir()
+            full = call(campaign.command(out))
+            text = full.stderr.strip()
+            campaign.counts["disk full" if full.returncode else "disk just large enough"] += 1
+            campaign.expect(
+                full.returncode in (0, 1), f"disk of {size} kB: exit code {full.returncode}: {text}"
+            )
+            campaign.expect("Traceback" not in text, f"disk of {size} kB: traceback")
+            call(["mount", "-o", "remount,size=64m", str(place)])
+            command = (
+                anymole("resume", str(out), "--progress", "none")
+                if (out / "run.toml").exists()
+                else campaign.command(out)
+            )
+            again = call(command)
+            campaign.expect(again.returncode == 0, f"disk of {size} kB, resumed: {again.stderr}")
+            found = list(result_hashes(out))
+            campaign.expect(found == list(wanted), f"disk of {size} kB: result files {found}")
+        finally:
+            call(["umount", str(place)])
+        del number
+
+
+def closed_folders(campaign: Campaign) -> None:
+    """A folder that is read-only, one that is a file, a source that vanishes."""
+    (campaign.folder / "file").write_text("")
+    for out in (campaign.folder / "file" / "run", Path("/proc/anymole/run")):
+        done = call(campaign.command(out))
+        campaign.counts["closed folders"] += 1
+        campaign.expect(
+            done.returncode == 1 and "Traceback" not in done.stderr, f"{out}: {done.returncode} {done.stderr}"
+        )
+    gone = call(anymole("run", str(campaign.folder / "gone.usda")))
+    campaign.expect(gone.returncode == 2, f"vanished source: {gone.returncode}")
+
+
+CLOCK = """
+import random, sys, time
+real, shift, rng = time.time, [0.0], random.Random(int(sys.argv[1]))
+def jumping():
+    if rng.random() < 0.2:
+        shift[0] = rng.uniform(-86400, 86400)
+    return real() + shift[0]
+time.time = jumping
+from anymole_tui.cli import main
+main(sys.argv[2:])
+"""
+
+
+def clock_jumps(campaign: Campaign, count: int) -> None:
+    """Runs whose clock jumps by up to a day at any reading."""
+    wanted = result_hashes(campaign.folder / "reference_motion")
+    for number in range(count):
+        out = campaign.folder / f"clock_{number}"
+        done = call([sys.executable, "-c", CLOCK, str(number), *campaign.command(out)[3:]])
+        campaign.counts["clock jumps"] += 1
+        campaign.expect(done.returncode == 0, f"clock {number}: {done.stderr}")
+        campaign.check_result(out, wanted, f"clock {number}")
+
+
+def two_starts(campaign: Campaign, count: int) -> None:
+    """Three processes begin the same run at once: one does it."""
+    wanted = result_hashes(campaign.folder / "reference_motion")
+    for number in range(count):
+        out = campaign.folder / f"twice_{number}"
+        running = [
+            subprocess.Popen(
+                campaign.command(out), cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
+            for _ in range(3)
+        ]
+        codes = sorted(process.wait() for process in running)
+        campaign.counts["starts at once"] += 1
+        # one that comes late refuses to replace the result of the first, or confirms it where it had looked before
+        campaign.expect(codes[0] == 0 and set(codes[1:]) <= {0, 2, 3}, f"three starts: exit codes {codes}")
+        campaign.check_result(out, wanted, f"three starts {number}")
+
+
+def changed_sources(campaign: Campaign) -> None:
+    """The source is saved anew while a run reads it."""
+    for moment in ("fill", "score", "author"):
+        folder = campaign.folder / f"changing_{moment}"
+        shutil.copytree(FOX, folder)
+        stage = folder / "fox_survey_keys.usda"
+
+        def change(event: Event, moment: str = moment, stage: Path = stage) -> None:
+            if isinstance(event, StageStarted) and event.stage == moment:
+                stage.write_text(stage.read_text() + "\n# saved again\n")
+
+        config = RunConfig(stage=str(stage), out=str(folder / "run"), preview=False)
+        campaign.counts["sources changed"] += 1
+        try:
+            engine_run.run(config, change)
+            campaign.expect(False, f"a change during {moment} was not noticed")
+        except SourceChanged as error:
+            campaign.expect(stage.name in str(error), f"a change during {moment} does not name the file")
+        campaign.expect(not result_hashes(folder / "run"), f"a change during {moment} left a result")
+        engine_run.resume(folder / "run")
+        campaign.expect(
+            read_run(folder / "run").state == "done", f"not resumed after a change during {moment}"
+        )
+
+
+def torn_lines(campaign: Campaign, count: int) -> None:
+    """Event logs cut and scribbled over anywhere: they are read, and the run goes on in them."""
+    wanted = result_hashes(campaign.folder / "reference_motion")
+    whole = (campaign.folder / "reference_motion" / "events.jsonl").read_bytes()
+    for number in range(count):
+        out = campaign.folder / f"torn_{number}"
+        shutil.copytree(campaign.folder / "reference_motion", out)
+        cut = whole[: campaign.random.randrange(len(whole))]
+        (out / "events.jsonl").write_bytes(
+            cut + campaign.random.randbytes(campaign.random.choice((0, 0, 40)))
+        )
+        campaign.counts["torn logs"] += 1
+        readable = len(read_events(out))
+        campaign.expect(readable >= cut.count(b"\n"), f"torn log {number}: {readable} events left")
+        engine_run.resume(out)
+        campaign.expect(len(read_events(out)) > readable, f"torn log {number}: nothing was added")
+        campaign.check_result(out, wanted, f"torn log {number}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name, default in (
+        ("kills", 100),
+        ("preview-kills", 10),
+        ("disks", 20),
+        ("starts", 10),
+        ("torn", 10),
+        ("seed", 0),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    options = parser.parse_args()
+    began = time.monotonic()
+    os.environ["ANYMOLE_CONFIG"] = ""
+    with tempfile.TemporaryDirectory(prefix="anymole_faults_") as name:
+        campaign = Campaign(Path(name), options.seed)
+        os.environ["ANYMOLE_STATE_DIR"] = str(Path(name) / "known")
+        kills(campaign, options.kills, preview=False)
+        if options.preview_kills:
+            kills(campaign, options.preview_kills, preview=True)
+        disk_full(campaign, options.disks)
+        closed_folders(campaign)
+        clock_jumps(campaign, max(1, options.starts // 2))
+        two_starts(campaign, options.starts)
+        changed_sources(campaign)
+        torn_lines(campaign, options.torn)
+    report = {
+        "faults": dict(campaign.counts),
+        "failures": campaign.failures,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    return 1 if campaign.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
