@@ -55,7 +55,9 @@ def log(q: Quaternions) -> Vectors:
     sine = np.linalg.norm(q[..., 1:], axis=-1, keepdims=True)
     angle = 2 * np.arctan2(sine, q[..., :1])
     # angle / sin(angle / 2) -> 2 at the identity
-    return q[..., 1:] * np.where(sine > _SMALL_ANGLE, angle / np.where(sine > 0, sine, 1), 2.0).astype(q.dtype)
+    return q[..., 1:] * np.where(sine > _SMALL_ANGLE, angle / np.where(sine > 0, sine, 1), 2.0).astype(
+        q.dtype
+    )
 
 
 def exp(v: Vectors) -> Quaternions:
