@@ -6,19 +6,18 @@ a command holds its options; what stands above all tables counts for every comma
 """
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigError
+from engine.toml_file import read_toml
 from usd_io.errors import shown
 
 PROJECT_FILE = "anymole.toml"
 USER_FILE = "ANYMOLE_CONFIG"
 """Environment variable that names the user file; empty: none is read."""
-LARGEST_FILE = 1 << 20
 _TRUE = {"1", "true", "t", "yes", "y", "on"}
 
 
@@ -145,20 +144,11 @@ def _from_files(group: Any) -> list[tuple[Setting, Any]]:
     known = {" ".join(words): options_of(command) for words, command in commands_of(group)}
     won: dict[tuple[str, str], tuple[Setting, Any]] = {}
     for name, path in files():
-        for command, option, value in _entries(_read(path), known, path):
+        for command, option, value in _entries(read_toml(path, "the settings file"), known, path):
             parameter = known[command][option]
             setting = Setting(command, option, _as_option(value, parameter, option, path), name, str(path))
             won[command, option] = (setting, parameter)
     return list(won.values())
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ConfigError(f"{shown(path)} is larger than settings can be; is it the right file?")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"the settings file {shown(path)} cannot be read: {shown(error)}.") from error
 
 
 def _entries(

@@ -1,13 +1,13 @@
 """Settings of a run: frozen dataclasses, read from TOML or flags, saved with every result."""
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from engine.errors import ConfigError
+from engine.toml_file import read_toml
 
 EngineName = Literal["auto", "motion"]
 PriorName = Literal["auto", "learned", "context", "spline", "slerp", "hold"]
@@ -109,12 +109,7 @@ def _unknown_choices(values: Mapping[str, Any]) -> list[str]:
 
 def read_config(path: Path) -> RunConfig:
     """Read settings from a TOML file (``run.toml`` of a run folder, or one written by hand)."""
-    try:
-        return config_from_mapping(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the settings file {str(path)!r} cannot be read: {error}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{str(path)!r} is no valid TOML: {error}.") from error
+    return config_from_mapping(read_toml(path, "the settings file"))
 
 
 def _text(value: Any) -> str:

@@ -5,7 +5,6 @@ Nothing is written to or beside the stage. A *suite* is a TOML file with a list 
 
 import json
 import time
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from engine.fill import PRIORS, complete, split
 from engine.metrics import Scores, score
 from engine.plan import Plan, make_plan
 from engine.progress import Progress
+from engine.toml_file import read_toml
 from usd_io.errors import shown
 from usd_io.model import Character, Motion, Shot
 
@@ -190,12 +190,10 @@ def read_suite(path: Path) -> tuple[Case, ...]:
         ConfigError: The file cannot be read or an entry is not as it should be.
     """
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("case", [])
+        entries = read_toml(path, "the suite").get("case", [])
         cases = tuple(_case(entry, path.parent) for entry in entries)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the suite {shown(path)} cannot be read: {error}.") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{shown(path)} is no suite: {type(error).__name__} {error}.") from error
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ConfigError(f"{shown(path)} is no suite: {type(error).__name__} {shown(error)}.") from error
     if not cases:
         raise ConfigError(f"{shown(path)} holds no [[case]].")
     return cases

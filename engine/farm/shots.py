@@ -1,7 +1,6 @@
 """A shot list: what is to be done, one task per shot."""
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -11,10 +10,10 @@ import tomli_w
 
 from engine.config import RunConfig, config_from_mapping
 from engine.errors import ConfigError, EngineError
+from engine.toml_file import read_toml
 from usd_io.errors import shown
 
 SHOT_LIST = "shots.toml"
-LARGEST_LIST = 32 << 20
 MOST_SHOTS = 100_000
 LONGEST_NAME = 80
 _OWN = {"out", "force"}
@@ -46,12 +45,7 @@ def read_shots(path: Path) -> tuple[Shot, ...]:
     Raises:
         ConfigError: The file cannot be read or an entry is not as it should be.
     """
-    try:
-        if path.stat().st_size > LARGEST_LIST:
-            raise ConfigError(f"{shown(path)} is larger than a shot list can be.")
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"the shot list {shown(path)} cannot be read: {shown(error)}.") from error
+    content = read_toml(path, "the shot list")
     entries, shared = content.get("shot"), content.get("settings", {})
     if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
         raise ConfigError(f"{shown(path)} holds no [[shot]].")

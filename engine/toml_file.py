@@ -1,0 +1,38 @@
+"""TOML files of users, read with one clear sentence for all that can be wrong with them."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ConfigError
+from usd_io.errors import shown
+
+LARGEST = 4 << 20
+"""Bytes; what a person writes by hand is far below, and parsing takes time with the size."""
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Args:
+        path: The file.
+        what: What it is to the user, for messages ("the shot list").
+
+    Raises:
+        ConfigError: It cannot be read, is no TOML or far too large.
+    """
+    try:
+        if path.is_file() and path.stat().st_size > LARGEST:
+            raise ConfigError(
+                f"{what} {shown(path)} is larger than {LARGEST >> 20} MB; is it the right file?"
+            )
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{what} {shown(path)} cannot be read: {shown(error)}.") from error
+    try:
+        return tomllib.loads(text)
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # numbers of thousands of digits and deep nesting are no decode errors
+        raise ConfigError(f"{what} {shown(path)} is no valid TOML: {shown(error)}.") from error
