@@ -34,5 +34,5 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     except (
         ValueError,
         RecursionError,
-    ) as error:  # numbers of thousands of digits and deep nesting are no decode errors
+    ) as error:  # absurd numbers and nesting, too
         raise ConfigError(f"{what} {shown(path)} is no valid TOML: {shown(error)}.") from error
