@@ -26,7 +26,8 @@ class Trained:
         self.model, self.settings = model, settings
         self.lora: Lora | None = None
         self.values = self._choose()
-        self.optimiser = torch.optim.AdamW(self.values.values(), lr=settings.rate)
+        # One parameter after the other: all at once would need another copy of them for temporary values.
+        self.optimiser = torch.optim.AdamW(self.values.values(), lr=settings.rate, foreach=False)
         self.scaler = torch.amp.GradScaler(model.device.type, enabled=settings.precision == "fp16")
         model.unet.recompute = settings.memory != "high"
         model.unet.train()
@@ -110,4 +111,5 @@ def _narrow_frozen(network: nn.Module, dtype: torch.dtype) -> None:
         if isinstance(module, (nn.Linear, nn.Conv2d, nn.Conv3d)) and not any(
             p.requires_grad for p in module.parameters()
         ):
-            module.to(dtype)
+            for parameter in module.parameters():
+                parameter.data = parameter.data.to(dtype)
