@@ -25,6 +25,10 @@ class Fragments:
     ray: Float[Tensor, "pixel 3"]
     """The visible point over its depth, in camera space: z is 1."""
 
+    def select(self, which: Int[Tensor, " selected"]) -> "Fragments":
+        """Some of the pixels."""
+        return Fragments(*(value.index_select(0, which) for value in vars(self).values()))
+
     def interpolate(self, values: Float[Tensor, "pixel 3 *channel"]) -> Float[Tensor, "pixel *channel"]:
         """Mix values of the three corners."""
         shape = (-1, *(1,) * (values.ndim - 2))  # three products are much quicker than tiny matrix products

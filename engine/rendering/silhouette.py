@@ -67,11 +67,12 @@ def antialias(
 def _find(pixels: Float[Tensor, "image vertex 3"], surface: Surface, cameras: Cameras) -> _Outlines:
     """Edges between a face seen from one side and a face seen from the other, or none."""
     with torch.no_grad():
-        corners = pixels[:, surface.faces]
+        corners = pixels.index_select(1, surface.faces.flatten()).reshape(len(pixels), -1, 3, 3)
         facing = _determinant(corners) > 0
         first, second = surface.edge_faces.unbind(1)
-        outline = (facing[:, first] != facing[:, second]) | (second < 0)
-        outline &= (pixels[..., 2] > cameras.near)[:, surface.edges].all(-1)
+        behind = (pixels[..., 2] <= cameras.near).index_select(1, surface.edges.flatten())
+        across = facing.index_select(1, first) != facing.index_select(1, second.clamp_min(0))
+        outline = (across | (second < 0)) & ~behind.reshape(len(pixels), -1, 2).any(-1)
         image, edge = torch.nonzero(outline, as_tuple=True)
         triangle = corners[image, first[edge]]
         inner = (triangle[..., :2] / triangle[..., 2:].clamp_min(cameras.near)).mean(1)

@@ -66,9 +66,9 @@ def render(
     points = camera_points(cameras, vertices)
     pixels = homogeneous_pixels(cameras, points)
     ids = triangle_ids(pixels, surface.faces, cameras)
-    if backdrop is not None:
-        ids = _hide_behind(ids, pixels, surface, cameras, backdrop)
     fragments = make_fragments(ids, pixels, surface.faces, cameras)
+    if backdrop is not None:
+        ids, fragments = _hide_behind(ids, fragments, backdrop)
     colors = base_colors(surface, fragments, appearance)
     if appearance != "canonical":
         colors = _light(colors, fragments, points, surface, cameras, lighting or Lighting())
@@ -87,19 +87,16 @@ def render(
 
 
 def _hide_behind(
-    ids: Int[Tensor, "image height width"],
-    pixels: Float[Tensor, "image vertex 3"],
-    surface: Surface,
-    cameras: Cameras,
-    backdrop: Backdrop,
-) -> Int[Tensor, "image height width"]:
+    ids: Int[Tensor, "image height width"], fragments: Fragments, backdrop: Backdrop
+) -> tuple[Int[Tensor, "image height width"], Fragments]:
     """Take out the pixels where the backdrop, the ground for example, is nearer."""
-    with torch.no_grad():
-        fragments = make_fragments(ids, pixels, surface.faces, cameras)
-        limit = backdrop.depth.to(pixels).expand(ids.shape).flatten()[fragments.place]
-        flat = ids.flatten()
-        flat[fragments.place[fragments.depth > limit]] = -1
-        return flat.reshape(ids.shape)
+    depth = fragments.depth.detach()
+    limit = backdrop.depth.to(depth).expand(ids.shape).reshape(-1).index_select(0, fragments.place)
+    hidden = depth > limit
+    if not hidden.any():
+        return ids, fragments
+    flat = ids.flatten().index_fill(0, fragments.place[hidden], -1)
+    return flat.reshape(ids.shape), fragments.select(torch.nonzero(~hidden)[:, 0])
 
 
 def _light(

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 
 from engine.geometry.skeleton import joint_positions
-from engine.images import Picture, to_picture
+from engine.images import Picture
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.camera import Cameras, project
@@ -97,9 +97,9 @@ def render_view(
         backdrop = view.backdrop
         if backdrop is not None and moving:
             backdrop = Backdrop(backdrop.rgb[frames], backdrop.depth[frames])
-        rgb = renderer.render(actors.vertices(frames), cameras, backdrop).rgb.cpu().numpy()
+        rgb = renderer.render(actors.vertices(frames), cameras, backdrop).rgb
         progress.step(first + frames.stop, total or count)
-        yield from map(to_picture, rgb)
+        yield from (rgb * 255 + 0.5).clamp(0, 255).to(torch.uint8).cpu().numpy()
 
 
 def joint_tracks(
