@@ -44,7 +44,7 @@ def adapt(
     progress: Progress,
     checkpoint_dir: Path | None = None,
 ) -> Adapter:
-    """Adapt a model to the context; afterwards the model has the adapter in it.
+    """Adapt a model to the context; afterwards the model has the adapter in it, and its encoders are off the device.
 
     Args:
         model: Unadapted; changed in place.

@@ -52,4 +52,4 @@ def merge_lora(layers: Mapping[str, nn.Linear], tensors: Mapping[str, Tensor], s
     for name, layer in layers.items():
         if f"{name}.{UP}" in tensors:
             up, down = (tensors[f"{name}.{kind}"].to(layer.weight.device).float() for kind in (UP, DOWN))
-            layer.weight += (scale * up @ down).to(layer.weight)
+            layer.weight.copy_(layer.weight.float() + scale * up @ down)

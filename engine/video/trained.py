@@ -24,6 +24,7 @@ class Trained:
 
     def __init__(self, model: VideoModel, settings: AdaptSettings) -> None:
         self.model, self.settings = model, settings
+        self.dtype: torch.dtype = model.unet.conv_in.weight.dtype
         self.lora: Lora | None = None
         self.values = self._choose()
         # One parameter after the other: all at once would need another copy of them for temporary values.
@@ -41,10 +42,10 @@ class Trained:
         else:
             chosen = dict(trained_parameters(self.model))
         for parameter in chosen.values():
-            parameter.data = parameter.data.float()
             parameter.requires_grad_(True)
-        if settings.memory == "low":
-            _narrow_frozen(self.model.unet, DTYPES[settings.precision])
+        narrow = DTYPES[settings.precision] if settings.memory == "low" else torch.float32
+        for network in (self.model.unet, self.model.resampler):
+            _set_precision(network, narrow)
         return chosen
 
     def update(self) -> None:
@@ -88,6 +89,7 @@ class Trained:
     def finish(self, provenance: Mapping[str, Any]) -> Adapter:
         """The adapter; low-rank pairs go into the network's weights now."""
         learnt = {name: p.detach().cpu().clone() for name, p in self.values.items()}
+        self._restore_precision()
         if self.lora is not None:
             self.lora.detach()
             merge_lora(self.lora.layers, learnt)
@@ -95,21 +97,26 @@ class Trained:
         return Adapter(self.settings.kind, learnt, weights.as_json(provenance))
 
     def close(self) -> None:
-        """Leave the model ready to run, with or without having finished."""
+        """Leave the model ready to run in the precision it came in, with or without having finished."""
         if self.lora is not None:
             self.lora.detach()
         for parameter in self.values.values():
             parameter.requires_grad_(False)
             parameter.grad = None
+        self._restore_precision()
         self.model.unet.recompute = False
         self.model.unet.eval()
 
+    def _restore_precision(self) -> None:
+        """Back to the one precision the model came in."""
+        for network in (self.model.unet, self.model.resampler):
+            network.to(self.dtype)
 
-def _narrow_frozen(network: nn.Module, dtype: torch.dtype) -> None:
-    """Keep matrices and kernels that are not trained in the precision they are used in anyway."""
+
+def _set_precision(network: nn.Module, narrow: torch.dtype) -> None:
+    """Single precision for all that is trained, and for norms; ``narrow`` for other matrices and kernels."""
     for module in network.modules():
-        if isinstance(module, (nn.Linear, nn.Conv2d, nn.Conv3d)) and not any(
-            p.requires_grad for p in module.parameters()
-        ):
-            for parameter in module.parameters():
-                parameter.data = parameter.data.to(dtype)
+        for parameter in module.parameters(recurse=False):
+            matrix = isinstance(module, (nn.Linear, nn.Conv2d, nn.Conv3d))
+            keep = parameter.requires_grad or not matrix
+            parameter.data = parameter.data.to(torch.float32 if keep else narrow)

@@ -17,7 +17,7 @@ from engine.video.adapter import Adapter, apply_adapter, load_adapter, save_adap
 from engine.video.clips import all_clips, split_clips
 from engine.video.context_cache import encode_context
 from engine.video.icadapt_loss import clip_condition, draw
-from engine.video.model import VideoModel
+from engine.video.model import VideoModel, place_model
 from engine.video.trainable import PARTS, trained_parameters
 
 QUICK = AdaptSettings(steps=3, batch=2, accumulate=1, strides=(1,), learning_rate=1e-3, held_out=0.2)
@@ -133,6 +133,20 @@ def test_memory_modes_and_half_precision_give_the_same_loss(new_model: NewModel,
         half = run(new_model(), context, replace(one, memory="low", precision=precision))
         assert half.provenance["losses"] == pytest.approx(plain, rel=0.1)
         assert all(value.dtype == torch.float32 for value in half.tensors.values())
+
+
+@pytest.mark.parametrize("kind", ["full", "lora"])
+def test_model_in_half_precision_is_adapted_and_stays_so(
+    model: VideoModel, context: Tensor, kind: str
+) -> None:
+    place_model(model, "cpu", torch.bfloat16)
+    settings = replace(QUICK, kind=kind, steps=1, held_out=0.0, memory="low", precision="bf16")
+    before = parameters(model)
+    adapter = run(model, context, settings)
+    assert {p.dtype for part in PARTS for p in getattr(model, part).parameters()} == {torch.bfloat16}
+    assert all(value.dtype == torch.float32 for value in adapter.tensors.values())
+    allowed = {name for name, _ in trained_parameters(model)}
+    assert {n for n, v in parameters(model).items() if not torch.equal(v, before[n])} <= allowed
 
 
 def test_accumulated_batches_have_the_mean_gradient(new_model: NewModel, context: Tensor) -> None:
