@@ -19,6 +19,6 @@ def lively_network(monkeypatch: pytest.MonkeyPatch) -> Network:
     network = Network(Shape(width=24, blocks=2, heads=2)).eval()
     with torch.no_grad():
         for layer in (network.weights, network.free, network.spread):
-            layer.weight.mul_(300)
+            layer.weight.mul_(30)
     monkeypatch.setattr(predict, "shipped_network", lambda: network)
     return network
