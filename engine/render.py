@@ -3,76 +3,28 @@
 Like :mod:`engine.run` this module calls :mod:`usd_io`, with imports inside its functions.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from engine.errors import ConfigError, DataError, EngineError
-from engine.images import Picture, VideoWriter, contact_sheet, write_png
+from engine.errors import ConfigError, DataError
 from engine.progress import Progress
+from engine.render_config import RenderConfig
+from engine.render_folder import RenderFolder
 from engine.rendering.actors import Actors
 from engine.rendering.bones import with_bones
 from engine.rendering.camera import Cameras
-from engine.rendering.framing import ELEVATION_DEG, VIEWS
-from engine.rendering.renderers import RendererName, choose_renderer
-from engine.rendering.surface import Appearance, build_surface
-from engine.rendering.threads import DEFAULT_THREADS, limited_threads
-from engine.stages.render import View, joint_tracks, orbit_views, render_view, visible_characters
+from engine.rendering.renderers import choose_renderer
+from engine.rendering.surface import build_surface
+from engine.rendering.threads import limited_threads
+from engine.stages.render import View, orbit_views, render_view, visible_characters
 from usd_io.errors import StageReadError, shown
 from usd_io.model import Character, Motion, Shot, StageInfo
 
 MOST_IMAGES = 100_000
-LARGEST_SIDE = 8192
-SHEET_COLUMNS = 8
-"""Pictures of each view that a contact sheet shows, spread over the motion."""
-FORMAT = 1
-"""Version of ``render.json``."""
-
-
-@dataclass(frozen=True)
-class RenderConfig:
-    """What to draw and how. Times are time codes of the stage."""
-
-    stage: str
-    out: str
-    """Folder for the pictures."""
-    skeletons: tuple[str, ...] = ()
-    """Prim paths; empty: all."""
-    times: tuple[float, ...] = ()
-    """Empty: every frame of the authored motion."""
-    views: Mapping[str, float] = field(default_factory=lambda: dict(VIEWS))
-    """Azimuths [degrees] by name."""
-    elevation_deg: float = ELEVATION_DEG
-    camera: str = ""
-    """Prim path of a camera of the stage; it takes the place of the views."""
-    height: int = 320
-    width: int = 512
-    appearance: Appearance = "textured"
-    renderer: RendererName = "auto"
-    ground: bool = True
-    video: bool = False
-    sheet: bool = False
-    threads: int = DEFAULT_THREADS
-    """Threads of torch; 0: as many as it likes."""
-
-    def __post_init__(self) -> None:
-        problems = []
-        if not (1 <= self.height <= LARGEST_SIDE and 1 <= self.width <= LARGEST_SIDE):
-            problems.append(f"--size {self.height}x{self.width} is out of range; choose up to {LARGEST_SIDE}")
-        if not abs(self.elevation_deg) < 90:
-            problems.append(
-                f"--elevation {self.elevation_deg:g} is out of range; choose between -90 and 90 degrees"
-            )
-        if not np.isfinite(self.times).all():
-            problems.append("--times takes finite time codes")
-        if problems:
-            raise ConfigError("; ".join(problems) + ".")
 
 
 @dataclass(frozen=True)
@@ -110,7 +62,7 @@ def render_stage(config: RenderConfig, progress: Progress | None = None) -> Rend
         if note:
             progress.note(note)
         views = _views(config, actors, times)
-        files = _Files(config, times, shot.info)
+        files = RenderFolder(config, times, shot.info)
         total = len(times) * len(views)
         for number, view in enumerate(views):
             pictures = render_view(renderer, actors, view, progress, first=number * len(times), total=total)
@@ -239,111 +191,3 @@ def stage_cameras(
     cameras = Cameras(transforms, focal, centre, height, width, near)
     still = all(np.allclose(a, a[:1]) for a in (transforms, focal, centre))
     return cameras.at(slice(0, 1)) if still else cameras
-
-
-class _Files:
-    """The folder that is written to."""
-
-    def __init__(self, config: RenderConfig, times: Float[np.ndarray, " frame"], info: StageInfo) -> None:
-        self.folder = Path(config.out)
-        self.videos: list[str] = []
-        self._config = config
-        self._times = times
-        self._info = info
-        self._rows: dict[str, list[Picture]] = {}
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ConfigError(f"--out {shown(config.out)} is a file; name a folder.")
-
-    def frame_rate(self) -> float:
-        """Of the pictures [1/s]: the stage's own where they are one frame apart."""
-        step = float(np.median(np.diff(self._times))) if len(self._times) > 1 else 0.0
-        own = self._info.time_codes_per_second / self._info.frame_rate
-        if step == 0 or abs(step - own) < 1e-6 * own:
-            return self._info.frame_rate
-        return self._info.time_codes_per_second / step
-
-    def write_view(self, name: str, pictures: Iterator[Picture]) -> None:
-        """Pictures of one view, and its video where one was asked for."""
-        shown_frames = (
-            np.linspace(0, len(self._times) - 1, min(SHEET_COLUMNS, len(self._times))).round().astype(int)
-        )
-        row = self._rows.setdefault(name, [])
-        size = self._config.height, self._config.width
-        with ExitStack() as stack:
-            video = None
-            if self._config.video:
-                path = self.folder / f"{name}.mp4"
-                video = stack.enter_context(VideoWriter(path, self.frame_rate(), *size))
-                self.videos.append(str(path))
-            for frame, picture in enumerate(pictures):
-                write_png(self.folder / name / f"{frame:05d}.png", picture)
-                if video is not None:
-                    video.write(picture)
-                if frame in shown_frames:
-                    row.append(picture)
-
-    def write_sheet(self) -> str:
-        """The contact sheet, one row per view; empty where none was asked for."""
-        if not self._config.sheet:
-            return ""
-        path = self.folder / "contact_sheet.png"
-        write_png(path, contact_sheet(list(self._rows.values()), list(self._rows)))
-        return str(path)
-
-    def write_data(
-        self, views: Sequence[View], characters: Sequence[Character], motions: Sequence[Motion], renderer: str
-    ) -> Path:
-        """``render.json`` and ``tracks.npz``."""
-        tracks = {
-            f"skeleton{i}": np.stack([joint_tracks(c, m, v.cameras).astype(np.float32) for v in views])
-            for i, (c, m) in enumerate(zip(characters, motions, strict=True))
-        }
-        facts = {
-            "format": FORMAT,
-            "stage": self._config.stage,
-            "renderer": renderer,
-            "appearance": self._config.appearance,
-            "times": self._times.tolist(),
-            "frame_rate": self.frame_rate(),
-            "up_axis": self._info.up_axis,
-            "meters_per_unit": self._info.meters_per_unit,
-            "views": [
-                {"name": v.name, "images": f"{v.name}/%05d.png", "cameras": v.cameras.to_dict()}
-                for v in views
-            ],
-            "tracks": "tracks.npz",
-            "skeletons": [
-                {
-                    "path": c.skeleton_path,
-                    "array": f"skeleton{i}",
-                    "axes": "view frame joint (x px, y px, depth)",
-                    "joints": c.joints,
-                }
-                for i, c in enumerate(characters)
-            ],
-        }
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            np.savez(self.folder / "tracks.npz", **tracks)  # type: ignore[arg-type]  # its stub lacks keywords
-            path = self.folder / "render.json"
-            path.write_text(json.dumps(facts, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise EngineError(
-                f"{shown(self.folder)} cannot be written to ({error.strerror}); name another --out."
-            ) from error
-        return path
-
-
-def chosen(option: str, text: str, choices: Any) -> Any:
-    """The text of an option that takes one of the values of a ``Literal``."""
-    if text not in get_args(choices):
-        raise ConfigError(f"{option} {text!r} is unknown; choose {', '.join(get_args(choices))}.")
-    return text
-
-
-def with_size(config: RenderConfig, text: str) -> RenderConfig:
-    """``320x512``: height x width."""
-    height, separator, width = text.lower().partition("x")
-    if not separator or not height.strip().isdigit() or not width.strip().isdigit():
-        raise ConfigError(f"--size {text!r} is no size; give HEIGHTxWIDTH, for example 320x512.")
-    return replace(config, height=int(height), width=int(width))

@@ -65,7 +65,8 @@ def render(
 ) -> None:
     """Draw a stage: images, joint tracks in pixels and cameras as data; on request videos and a contact sheet."""
     from engine.progress import Progress
-    from engine.render import RenderConfig, chosen, render_stage, with_size
+    from engine.render import render_stage
+    from engine.render_config import RenderConfig, chosen, with_size
     from engine.rendering.framing import parse_views
     from engine.rendering.renderers import RendererName
     from engine.rendering.surface import Appearance

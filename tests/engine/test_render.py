@@ -12,7 +12,8 @@ from pxr import Usd, UsdGeom
 from engine.errors import ConfigError
 from engine.events import Event, Note, StageProgress
 from engine.progress import Progress
-from engine.render import RenderConfig, chosen, render_stage, with_size
+from engine.render import render_stage
+from engine.render_config import RenderConfig, chosen, with_size
 from engine.rendering.framing import parse_views
 from engine.rendering.surface import Appearance
 from usd_io.errors import StageReadError
@@ -114,7 +115,9 @@ def test_settings_that_cannot_be_used_are_refused(more: dict[str, object], messa
 
 def test_unknown_choices_are_refused() -> None:
     assert chosen("--appearance", "canonical", Appearance) == "canonical"
-    with pytest.raises(ConfigError, match="--appearance 'shiny' is unknown; choose textured, shaded, canonical"):
+    with pytest.raises(
+        ConfigError, match="--appearance 'shiny' is unknown; choose textured, shaded, canonical"
+    ):
         chosen("--appearance", "shiny", Appearance)
 
 

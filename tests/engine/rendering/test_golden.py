@@ -16,7 +16,8 @@ from PIL import Image
 from engine.errors import EngineError
 from engine.images import Picture, contact_sheet, to_picture, write_png
 from engine.progress import Progress
-from engine.render import RenderConfig, read_shot_to_draw
+from engine.render import read_shot_to_draw
+from engine.render_config import RenderConfig
 from engine.rendering.actors import Actors
 from engine.rendering.camera import project
 from engine.rendering.surface import build_surface
