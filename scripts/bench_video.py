@@ -33,8 +33,8 @@ from engine.video.trained import DTYPES, Trained
 from engine.video.unet import DynamiCrafterUNet
 
 PARITY = UNetShape(channels=(32, 64, 128, 128), head_channels=16, context_channels=48)
-MIDDLE = UNetShape(channels=(96, 192, 384, 384), head_channels=32, context_channels=128)
-"""Configurations: that of the records, and one of a tenth of the full model's parameters."""
+MIDDLE = UNetShape(channels=(64, 128, 256, 256), head_channels=32, context_channels=128)
+"""Configurations: that of the records, and one of twice the width (the full model has ten times)."""
 HEIGHT, WIDTH = 40, 64
 """Latents of 320 x 512 pixels."""
 MODES = {

@@ -169,7 +169,9 @@ def place_model(
         dtype: Of all weights but the autoencoder's, which stays in single precision: it overflows in half.
         encoders: Whether the encoders go there too, or stay where they are, to save the device's memory.
     """
-    model.unet.to(device=device, dtype=dtype)
+    nn.Module.to(
+        model.unet, device=device, dtype=dtype
+    )  # diffusers' own method warns of nothing in particular
     model.resampler.to(device=device, dtype=dtype)
     if encoders:
         model.vae.to(device)

@@ -110,7 +110,7 @@ class Trained:
     def _restore_precision(self) -> None:
         """Back to the one precision the model came in."""
         for network in (self.model.unet, self.model.resampler):
-            network.to(self.dtype)
+            nn.Module.to(network, self.dtype)  # diffusers' own method warns of nothing in particular
 
 
 def _set_precision(network: nn.Module, narrow: torch.dtype) -> None:

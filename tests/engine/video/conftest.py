@@ -33,9 +33,9 @@ def model(new_model: Callable[[], VideoModel]) -> VideoModel:
 
 @pytest.fixture
 def context() -> Tensor:
-    """A bright wave that wanders over grey, 20 frames of 2 views."""
+    """A bright wave that wanders over grey, 18 frames of 2 views."""
     x = torch.linspace(0, 1, 48)
-    time = torch.arange(20)[None, :, None] / 20
+    time = torch.arange(18)[None, :, None] / 20
     view = torch.arange(2)[:, None, None]
     wave = 0.5 + 0.5 * torch.sin(12 * (x + time) + view)
-    return wave[:, :, None, None, :].expand(2, 20, 3, 32, 48).contiguous()
+    return wave[:, :, None, None, :].expand(2, 18, 3, 32, 48).contiguous()

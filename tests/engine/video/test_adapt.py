@@ -52,14 +52,14 @@ def test_exactly_the_allowed_parameters_change(model: VideoModel, context: Tenso
     assert not any(p.requires_grad for part in PARTS for p in getattr(model, part).parameters())
 
 
-@pytest.mark.parametrize(("kind", "rate"), [("full", 3e-3), ("lora", 2e-2)])
+@pytest.mark.parametrize(("kind", "rate"), [("full", 3e-3), ("lora", 3e-2)])
 def test_held_out_loss_falls(model: VideoModel, context: Tensor, kind: str, rate: float) -> None:
-    settings = replace(QUICK, kind=kind, steps=25, learning_rate=rate)
+    settings = replace(QUICK, kind=kind, steps=14, learning_rate=rate)
     adapter = run(model, context, settings)
     (first, before), (last, after) = adapter.provenance["held_out"]
-    assert (first, last) == (0, 25)
+    assert (first, last) == (0, 14)
     assert after < 0.9 * before
-    assert len(adapter.provenance["losses"]) == 25
+    assert len(adapter.provenance["losses"]) == 14
 
 
 @pytest.mark.parametrize("kind", ["full", "lora"])
@@ -98,11 +98,9 @@ def test_low_rank_pairs_act_while_they_are_trained_as_when_merged(model: VideoMo
 def test_a_stopped_run_goes_on_to_the_same_result(
     new_model: NewModel, context: Tensor, tmp_path: Path, settings: AdaptSettings
 ) -> None:
-    settings = replace(settings, steps=4, save_every=1)
+    settings = replace(settings, steps=3, save_every=1)
     whole = run(new_model(), context, settings)
-    checks = iter(
-        [False] * 14 + [True]
-    )  # the context is encoded in 12 checked steps, here 2 views and 10 clips
+    checks = iter([False] * 10 + [True])  # 8 for 2 views and 6 first frames; then in the third step
     with pytest.raises(RunCancelled):
         run(
             new_model(),
@@ -157,7 +155,7 @@ def test_accumulated_batches_have_the_mean_gradient(new_model: NewModel, context
         for layer in model.unet.modules():
             if isinstance(layer, torch.nn.Dropout):
                 layer.p = 0.0
-        settings = replace(QUICK, steps=2, batch=batch, accumulate=accumulate)
+        settings = replace(QUICK, steps=1, batch=batch, accumulate=accumulate)
         losses.append(run(model, context, settings).provenance["losses"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
@@ -201,7 +199,7 @@ def test_the_paper_has_372_clips() -> None:
 
 
 def test_conditions_are_lost_one_by_one_and_together(model: VideoModel, context: Tensor) -> None:
-    clips = all_clips(2, 20, (1,))[:4]
+    clips = all_clips(2, 18, (1,))[:4]
     cache = encode_context(model, context, 30.0, "a wave", clips, progress=Progress())
     latents = torch.zeros(4, 4, 16, 4, 6)
     draws = torch.tensor([0.01, 0.07, 0.12, 0.2])
