@@ -8,7 +8,8 @@ import typer
 from anymole_tui import cli_output as out
 from anymole_tui.progress_view import ProgressKind, is_protocol, progress_view
 from anymole_tui.report import run_report
-from engine.errors import ExitCode
+from engine.artefacts import from_plain
+from engine.errors import EngineError, ExitCode
 from engine.process import request_cancel, start_detached
 from engine.run import RunResult
 from engine.runs import RunRecord, follow, log_text, read_run, remember, result_of
@@ -83,12 +84,13 @@ def conclude(folder: Path, kind: ProgressKind, *, as_json: bool) -> None:
         if as_json:
             out.print_json({"error": message, "exit_code": code})
         raise typer.Exit(code)
-    report = result_of(folder, REPORT)
-    answer_run(
-        RunResult(**{name: report[name] for name in RunResult.__annotations__ if name in report}),
-        kind,
-        as_json=as_json,
-    )
+    try:
+        result = from_plain(RunResult, result_of(folder, REPORT))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EngineError(
+            f"the report of {shown(folder)} cannot be read; 'anymole resume' makes it anew."
+        ) from error
+    answer_run(result, kind, as_json=as_json)
 
 
 def answer_run(result: RunResult, kind: ProgressKind, *, as_json: bool) -> None:
