@@ -1,0 +1,25 @@
+"""The campaigns of ``scripts/`` still run; a few inputs each, the real numbers are in docs/measurements.md."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        ("fault_campaign", "--kills 1 --preview-kills 0 --disks 1 --starts 1 --torn 1"),
+        ("hostile_campaign", "--inputs 6 --only-crafted 4"),
+        ("pool_campaign", "--shots 4 --jobs 2"),
+    ],
+)
+def test_a_small_campaign_finds_no_failure(script: str, arguments: str) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *arguments.split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not json.loads(done.stdout).get("failures")
