@@ -14,6 +14,9 @@ from usd_io.read_character import find_skinned, read_bound_character
 from usd_io.read_motion import read_motion
 from usd_io.skeleton import ancestry, bound_skeleton, skeleton_prims, why_no_skeleton
 
+SLOWEST_RATE = 1e-6
+"""Rates below this, and above its inverse, are no rates of time: quotients of them leave the range of numbers."""
+
 
 def open_stage(path: str | Path) -> Usd.Stage:
     """Open a USD stage with all its payloads.
@@ -38,8 +41,10 @@ def open_stage(path: str | Path) -> Usd.Stage:
         ("timeCodesPerSecond", stage.GetTimeCodesPerSecond()),
         ("framesPerSecond", stage.GetFramesPerSecond()),
     ):
-        if not (np.isfinite(rate) and rate > 0):
-            raise StageReadError(f"{shown(identifier)}: {name} is {rate:g}; it must be positive.")
+        if not SLOWEST_RATE <= rate <= 1 / SLOWEST_RATE:
+            raise StageReadError(
+                f"{shown(identifier)}: {name} is {rate:g}; it must be positive, and a real one."
+            )
     return stage
 
 
