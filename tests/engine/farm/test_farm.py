@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -167,7 +168,13 @@ SBATCH = """#!/bin/sh
 for last; do :; done
 export SLURM_JOB_ID=7 SLURM_ARRAY_JOB_ID=7 SLURM_NODEID=0 SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_NTASKS=1
 export SLURM_JOB_NUM_NODES=1 SLURM_JOB_NODELIST=here SLURM_JOB_NODELIST=here
-for task in 0 1; do SLURM_ARRAY_TASK_ID=$task sh "$last" >&2; done
+for task in 0 1; do  # as Slurm does, once submitit has handed the task over
+  (
+    until [ -e "$(dirname "$last")/7_${task}_submitted.pkl" ]; do sleep 0.05; done
+    SLURM_ARRAY_TASK_ID=$task sh "$JOBS/script.sh"
+  ) > /dev/null 2>&1 &
+done
+cp "$last" "$JOBS/script.sh"
 echo "Submitted batch job 7"
 """
 SRUN = """#!/bin/sh
@@ -181,7 +188,7 @@ exec "$@"
 def test_slurm_gets_one_array_with_a_task_per_shot(
     stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # type: ignore[no-untyped-def]
-    """With stand-ins for Slurm's two commands that run the array at once."""
+    """With stand-ins for Slurm's two commands that run the array."""
     for name, text in (("sbatch", SBATCH), ("srun", SRUN)):
         command = tmp_path / "bin" / name
         command.parent.mkdir(exist_ok=True)
@@ -189,10 +196,11 @@ def test_slurm_gets_one_array_with_a_task_per_shot(
         command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     batch = stub(["a", "b"], Needs(gpus=1, memory_gb=8, timeout_min=30))
+    monkeypatch.setenv("JOBS", str(tmp_path))
     assert to_slurm(batch, jobs=4, partition="gpu") == ["7_0", "7_1"]
-    script = next((batch.out / "jobs").rglob("*.sh")).read_text()
+    script = (tmp_path / "script.sh").read_text()
     for line in (
-        "--array=0-1%4",
+        "--array=0-1%2",
         "--gpus-per-node=1",
         "--mem=8192MB",
         "--time=30",
@@ -200,6 +208,9 @@ def test_slurm_gets_one_array_with_a_task_per_shot(
         "--requeue",
     ):
         assert line in script
+    end = time.monotonic() + 60
+    while summarise(batch.shots, batch.out).exit_code and time.monotonic() < end:
+        time.sleep(0.05)
     assert summarise(batch.shots, batch.out).states == {"done": 2}
 
 
