@@ -21,6 +21,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     save_file({k: v.contiguous() for k, v in tensors.items()}, part, {_META: json.dumps(meta)})
+    part.chmod(0o644)  # safetensors writes for the owner alone; shipped weights are for all
     part.replace(path)
 
 
