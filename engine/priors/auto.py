@@ -1,8 +1,8 @@
 """The blend of priors that the corpus suggests and the self-test on this shot's own context corrects.
 
 Averages of decent predictors beat each of them, and a share left to slerp shrinks what neither is sure of. So the
-priors' offsets from slerp are averaged with weights that sum to at most one: those that did best over a corpus of
-some 600 clips (docs/experiments.md), moved as far as the hidden pieces of the context ask for. With few pieces they
+priors' offsets from slerp are averaged with weights that sum to at most one: those that did best over clips of
+other characters (docs/experiments.md), moved as far as the hidden pieces of the context ask for. With few pieces they
 move little (ridge regression towards the corpus), since a handful of seconds cannot rank priors by itself.
 """
 
@@ -13,17 +13,18 @@ import numpy as np
 from engine.plan import Plan
 from engine.priors import offsets
 from engine.priors.context import context
+from engine.priors.learned import learned
 from engine.priors.spline import spline
 from engine.priors.trials import Prior
 from engine.selftest import SelfTest, self_test
 from usd_io.model import Character, Motion
 
-CANDIDATES: Mapping[str, Prior] = {"spline": spline, "context": context}
-"""What is blended; a trained prior joins by being added to a copy of this mapping (see :func:`fill`)."""
+CANDIDATES: Mapping[str, Prior] = {"spline": spline, "context": context, "learned": learned}
+"""What is blended."""
 
 
 def auto(character: Character, known: Motion, plan: Plan) -> Motion:
-    """Fill with the blend of spline and context that the self-test suggests.
+    """Fill with the blend of spline, context and learned that the self-test suggests.
 
     Args:
         character: The skeleton.
