@@ -80,7 +80,7 @@ def conclude(folder: Path, kind: ProgressKind, *, as_json: bool) -> None:
     record = read_run(folder)
     if record.state != "done":
         message, code = _why(folder, record)
-        out.say(f"anymole: {message}")
+        out.say(out.one_line(f"anymole: {message}"))
         if as_json:
             out.print_json({"error": message, "exit_code": code})
         raise typer.Exit(code)

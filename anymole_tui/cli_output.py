@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
-from engine.errors import SHOWN_ERRORS, ExitCode, exit_code
+from engine.errors import SHOWN_ERRORS, ExitCode, exit_code, is_damage, message_of
 from engine.events import Event, Note, PlanReady, RunFailed, StageFinished, StageProgress, StageReused
 from usd_io.errors import shown
 
@@ -44,15 +44,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def fail(error: BaseException, *, as_json: bool) -> ExitCode:
     """Say an error in one sentence and return the exit code."""
     code = exit_code(error)
-    if isinstance(error, SHOWN_ERRORS):
-        message = str(error)
+    if isinstance(error, SHOWN_ERRORS) or is_damage(error):
+        message = message_of(error)
     elif isinstance(error, KeyboardInterrupt):
         message = "stopped by the user."
     elif isinstance(error, MemoryError):
         message = "memory ran out; fill fewer gaps at once (--keys) or fewer skeletons (--skeleton)."
     else:
-        message = f"unexpected {type(error).__name__}: {error}; run again with --debug and report it, please."
-    say(f"anymole: {message}")
+        message = f"{message_of(error)}; run again with --debug and report it, please."
+    say(one_line(f"anymole: {message}"))
     if as_json:
         print_json({"error": message, "exit_code": int(code)})
     return code
@@ -65,7 +65,7 @@ def narrate(event: Event) -> None:
             for plan in plans:
                 say(describe_plan(plan))
         case Note(level, text):
-            say(f"{level}: {text}")
+            say(one_line(f"{level}: {text}"))  # a newline in a name from a file must not begin a line
         case StageReused(stage):
             say(f"{stage}: as before")
         case StageFinished(stage, seconds):

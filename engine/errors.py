@@ -15,7 +15,7 @@ EngineError            anything a user can cause in a run; the message is shown 
 
 from enum import IntEnum
 
-from usd_io.errors import AuthorError, StageNotFoundError, StageReadError, UsdIoError
+from usd_io.errors import AuthorError, StageNotFoundError, StageReadError, UsdIoError, shown
 
 
 class EngineError(Exception):
@@ -103,10 +103,27 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
 )
 
 
+def is_damage(error: BaseException) -> bool:
+    """Whether an error is USD's own word on a damaged file, met where a value was read: it checks few when it opens."""
+    return type(error).__module__.startswith("pxr.") or isinstance(error, UnicodeDecodeError)
+
+
+def message_of(error: BaseException) -> str:
+    """What a user is told of any error."""
+    if isinstance(error, SHOWN_ERRORS):
+        return str(error)
+    if is_damage(error):
+        said = str(error).strip().splitlines() or [""]
+        return f"the stage, or a layer that it uses, is damaged: {shown(said[-1].strip())}"
+    return f"unexpected {type(error).__name__}: {shown(error)}"
+
+
 def exit_code(error: BaseException) -> ExitCode:
     """The exit code that an error ends a command with."""
     if (
         type(error).__name__ == "OutOfMemoryError"
     ):  # torch's, which is no MemoryError and must not be imported here
         return ExitCode.OUT_OF_MEMORY
+    if is_damage(error):
+        return ExitCode.VALIDATION
     return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.FAILED)

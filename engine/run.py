@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from engine.config import RunConfig, read_config
-from engine.errors import SHOWN_ERRORS, ConfigError, RunCancelled, exit_code
+from engine.errors import SHOWN_ERRORS, ConfigError, RunCancelled, exit_code, message_of
 from engine.events import Event, OnEvent, RunFailed, RunFinished, RunStarted, ignore
 from engine.fill import Filled, Parts, fill, split
 from engine.plan import Plan, dense_ranges, make_plan, sparse_keys
@@ -314,7 +314,7 @@ def _asked_to_stop(pulse: Pulse, cancel: Callable[[], bool]) -> bool:
 
 
 def _tell_failure(error: BaseException, workspace: Workspace, tell: OnEvent) -> None:
-    message = str(error) if isinstance(error, SHOWN_ERRORS) else f"{type(error).__name__}: {error}"
+    message = message_of(error)
     code = int(exit_code(error))
     # what cannot be written any more (a full disk, a run that is another's now) must not hide why the run failed
     with suppress(*SHOWN_ERRORS):

@@ -91,7 +91,7 @@ def logs(
     for event, at in events:
         line = to_json_line(event, at) if raw else _told(event, at)
         if line:
-            out.answer(line)
+            out.answer(out.one_line(line))
     text = "" if raw else engine_runs.log_text(folder, LOG).strip()
     if text:
         out.answer(f"-- {LOG} --\n{text}")

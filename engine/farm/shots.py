@@ -1,6 +1,7 @@
 """A shot list: what is to be done, one task per shot."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -67,7 +68,7 @@ def _resolved(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _named(entries: Sequence[dict[str, Any]]) -> tuple[Shot, ...]:
-    shots, taken = [], {SHOT_LIST, "jobs", "template.json"}
+    shots, taken, same = [], {SHOT_LIST, "jobs", "template.json"}, Counter[str]()
     for number, entry in enumerate(entries, 1):
         refused = sorted(_OWN & set(entry))
         if refused:
@@ -80,7 +81,12 @@ def _named(entries: Sequence[dict[str, Any]]) -> tuple[Shot, ...]:
             config = config_from_mapping(values)
         except ConfigError as error:
             raise ConfigError(f"shot {number} ({shown(name)}): {error}") from error
-        name = next(n for n in (name, *(f"{name}_{i}" for i in range(2, MOST_SHOTS + 3))) if n not in taken)
+        plain = name
+        while (
+            name in taken
+        ):  # counted on from the last one of this name: a list may hold thousands of the same
+            same[plain] += 1
+            name = f"{plain}_{same[plain] + 1}"
         taken.add(name)
         shots.append(Shot(name, config))
     return tuple(shots)
