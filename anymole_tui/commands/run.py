@@ -36,7 +36,9 @@ def run(
         str | None, typer.Option("--lock", help="Joints that stay as authored: names or patterns, J,J,...")
     ] = None,
     engine: Annotated[str, typer.Option(help="How motion is made: auto or motion.")] = "auto",
-    prior: Annotated[str, typer.Option(help="Motion prior: auto, learned, context, spline, slerp or hold.")] = "auto",
+    prior: Annotated[
+        str, typer.Option(help="Motion prior: auto, learned, context, spline, slerp or hold.")
+    ] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     out_folder: Annotated[
         str, typer.Option("--out", help="Run folder.", show_default="STEM_inbetween beside the stage")

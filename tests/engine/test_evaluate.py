@@ -64,7 +64,7 @@ def test_benchmark_sums_up_calm_cases_as_differences(fox: str, tmp_path: Path) -
     ("text", "words"),
     [
         ("", "holds no"),
-        ("[[case]\n", "is no suite"),
+        ("[[case]\n", "is no valid TOML"),
         ('[[case]]\nid = "a"\n', "is no suite: KeyError"),
         ('[[case]]\nid = "a"\nstage = "a.usd"\ncontext = 5\nkeys = [1]\n', "is no suite: TypeError"),
         ('[[case]]\nid = "a"\nstage = "a.usd"\ncontext = [0, 1]\nkeys = ["x"]\n', "is no suite: ValueError"),
