@@ -1,5 +1,7 @@
 """From poses around gaps to residuals at any time: the network averaged over headings and mirror images."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,11 +71,23 @@ def predict(
         parts: Where in each gap the residual is wanted, 0 to 1.
     """
     results: list[Prediction] = []
-    for first in range(0, len(seconds), GAPS_AT_ONCE):
-        some = slice(first, first + GAPS_AT_ONCE)
-        poses = _poses(parents, rotations[some], translations[some], states[some], seconds[some])
-        results += _predict(network, poses, torch.from_numpy(frames[some]).float(), parts[some])
+    with _one_thread():
+        for first in range(0, len(seconds), GAPS_AT_ONCE):
+            some = slice(first, first + GAPS_AT_ONCE)
+            poses = _poses(parents, rotations[some], translations[some], states[some], seconds[some])
+            results += _predict(network, poses, torch.from_numpy(frames[some]).float(), parts[some])
     return results
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in one order: a resumed run gives the same bits as an undisturbed one, whatever else set the threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _poses(
