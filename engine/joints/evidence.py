@@ -1,0 +1,26 @@
+"""What pictures say of joints: where each was seen, how deep, and how sure that is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+
+@dataclass(frozen=True, eq=False)
+class JointEvidence:
+    """The joints of one character in one view over the frames of a video.
+
+    Errors are told as standard deviations, so that a fit can weigh what it is told: a joint behind the body, or a depth
+    that one view cannot show, comes with a large one.
+    """
+
+    xy: Float[np.ndarray, "frame joint 2"]
+    """Place in the picture [pixels of the video; x right, y down, as :func:`engine.rendering.camera.project`]."""
+    depth: Float[np.ndarray, "frame joint"]
+    """Distance along the view axis [stage units]."""
+    xy_sigma: Float[np.ndarray, "frame joint"]
+    """Expected error of the place, per axis [pixels]."""
+    depth_sigma: Float[np.ndarray, "frame joint"]
+    """Expected error of the depth [stage units]."""
+    seen: Bool[np.ndarray, " joint"]
+    """Joints that pictures can show (:attr:`usd_io.model.Character.observable`); the others hold zeros."""
