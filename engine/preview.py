@@ -4,14 +4,13 @@ What is drawn is thinned out so that a preview takes seconds, whatever the shot.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from engine.fill import PRIORS, Filled, complete
-from engine.geometry import rotations
 from engine.geometry.skeleton import joint_positions
 from engine.images import Picture, Sheet, VideoWriter, contact_sheet, write_labels, write_png
 from engine.metrics import height
@@ -23,6 +22,7 @@ from engine.rendering.bones import with_bones
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.surface import LoadTexture, build_surface
 from engine.rendering.threads import limited_threads
+from engine.resample import resample
 from engine.stages.render import orbit_views, render_view, visible_characters
 from usd_io.model import Character, Motion
 
@@ -96,30 +96,6 @@ def preview_times(plans: Sequence[Plan], motion: Motion) -> Float[np.ndarray, " 
     stride = max(1, int(np.ceil((last - first) / motion.frame_step / (MOST_FRAMES - 1) - 1e-9)))
     step = stride * motion.frame_step
     return first + step * np.arange(int((last - first) / step + 1e-6) + 1)
-
-
-def resample(motion: Motion, times: Float[np.ndarray, " frame"]) -> Motion:
-    """A motion at other times as USD evaluates it: linear, rotations by slerp, held beyond its ends."""
-    inside = np.clip(times, motion.times[0], motion.times[-1])
-    after = np.clip(np.searchsorted(motion.times, inside), 1, len(motion.times) - 1)
-    before = after - 1
-    share = (inside - motion.times[before]) / (motion.times[after] - motion.times[before])
-
-    def mix(values: Float[np.ndarray, "frame *any"]) -> Float[np.ndarray, "selected *any"]:
-        weight = share.reshape(-1, *(1,) * (values.ndim - 1)).astype(values.dtype)
-        result = values[before] + weight * (values[after] - values[before])
-        return result
-
-    turned = np.broadcast_to(share[:, None], (len(times), motion.rotations.shape[1]))
-    return replace(
-        motion,
-        times=times,
-        translations=mix(motion.translations),
-        rotations=rotations.slerp(motion.rotations[before], motion.rotations[after], turned),
-        scales=mix(motion.scales),
-        T_world_skel=mix(motion.T_world_skel),
-        blend_weights=None if motion.blend_weights is None else mix(motion.blend_weights),
-    )
 
 
 def _takes(shown: Sequence[Shown]) -> dict[str, Callable[[Shown], Motion]]:

@@ -16,10 +16,10 @@ from engine.render_config import RenderConfig
 from engine.render_folder import RenderFolder
 from engine.rendering.actors import Actors
 from engine.rendering.bones import with_bones
-from engine.rendering.camera import Cameras
 from engine.rendering.renderers import choose_renderer
 from engine.rendering.surface import build_surface
 from engine.rendering.threads import limited_threads
+from engine.stage_camera import read_cameras
 from engine.stages.render import View, orbit_views, render_view, visible_characters
 from usd_io.errors import StageReadError, shown
 from usd_io.model import Character, Motion, Shot, StageInfo
@@ -152,18 +152,7 @@ def _check_count(frames: int, views: int) -> None:
 
 def _views(config: RenderConfig, actors: Actors, times: Float[np.ndarray, " frame"]) -> tuple[View, ...]:
     if config.camera:
-        from usd_io.read_camera import read_camera
-        from usd_io.stage import open_stage
-
-        pinhole = read_camera(open_stage(config.stage), config.camera, times)
-        cameras = stage_cameras(
-            pinhole.T_world_camera,
-            pinhole.aperture,
-            pinhole.offset,
-            config.height,
-            config.width,
-            pinhole.near,
-        )
+        cameras = read_cameras(config.stage, config.camera, times, height=config.height, width=config.width)
         return (View("camera", cameras),)
     return orbit_views(
         actors,
@@ -173,21 +162,3 @@ def _views(config: RenderConfig, actors: Actors, times: Float[np.ndarray, " fram
         elevation_deg=config.elevation_deg,
         ground=config.ground,
     )
-
-
-def stage_cameras(
-    T_world_camera: Float[np.ndarray, "frame 4 4"],
-    aperture: Float[np.ndarray, "frame 2"],
-    offset: Float[np.ndarray, "frame 2"],
-    height: int,
-    width: int,
-    near: float,
-) -> Cameras:
-    """A camera of a stage as ours; all that it sees is in the picture, with more at two sides where the image has
-    another aspect. For the arguments see :class:`usd_io.read_camera.PinholeCamera`."""
-    focal = (np.array([width, height]) / aperture).min(axis=1, keepdims=True).repeat(2, axis=1)
-    centre = np.array([width, height]) / 2 + focal * offset * [-1, 1]
-    transforms = np.diag([1.0, -1, -1, 1]) @ np.linalg.inv(T_world_camera)
-    cameras = Cameras(transforms, focal, centre, height, width, near)
-    still = all(np.allclose(a, a[:1]) for a in (transforms, focal, centre))
-    return cameras.at(slice(0, 1)) if still else cameras

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pxr import Gf, Usd, UsdGeom
 
-from engine.render import stage_cameras
+from engine.stage_camera import stage_cameras
 from usd_io.errors import StageNotFoundError, StageReadError
 from usd_io.read_camera import read_camera
 

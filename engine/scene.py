@@ -1,0 +1,189 @@
+"""What the video engine looks at: the characters in front of cameras, and the times that pictures are needed of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float
+
+from engine.errors import DataError
+from engine.fill import Filled
+from engine.plan import Plan
+from engine.rendering.actors import Actors
+from engine.rendering.bones import with_bones
+from engine.rendering.camera import Cameras
+from engine.rendering.framing import VIEWS
+from engine.rendering.surface import Surface, build_surface
+from engine.resample import resample
+from engine.stage_camera import read_cameras
+from engine.stages.render import View, make_view, orbit_views, visible_characters
+from usd_io.errors import shown
+from usd_io.model import Character, Motion
+
+CONTEXT_S = 2.0
+"""Finished motion that is shown to the video model and the joint estimator, beside each gap [s]; as in the paper."""
+FRONT = "front"
+"""The view that videos are generated in."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The skeletons that can be seen, with their work and the cameras on them."""
+
+    characters: tuple[Character, ...]
+    """With meshes; those without any, in a shot without any, with bones."""
+    plans: tuple[Plan, ...]
+    starts: tuple[Filled, ...]
+    """What the motion prior made of them."""
+    indices: tuple[int, ...]
+    """Their places among all skeletons of the run."""
+    views: tuple[View, ...]
+    """The video's own first."""
+    surface: Surface
+
+    @property
+    def cameras(self) -> Cameras:
+        """The camera of the video: one, or one per frame of :attr:`times`."""
+        return self.views[0].cameras
+
+    @property
+    def time_codes_per_second(self) -> float:
+        return self.starts[0].motion.time_codes_per_second
+
+    def motions(self, times: Float[np.ndarray, " frame"]) -> tuple[Motion, ...]:
+        """All characters at the same times [time codes]."""
+        return tuple(resample(start.motion, times) for start in self.starts)
+
+    def actors(self, times: Float[np.ndarray, " frame"]) -> Actors:
+        """All characters at the same times [time codes]; true where nothing is to be filled."""
+        return Actors(self.characters, self.motions(times))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The times that pictures are needed of [time codes], over all characters together."""
+
+    gaps: tuple[tuple[float, float], ...]
+    """Intervals to generate; at both ends every character is known."""
+    true: tuple[float, ...]
+    """Known frames near the gaps: keys and context, increasing."""
+    context: tuple[float, ...]
+    """The longest run of evenly spaced known frames, at the stage's rate."""
+
+
+def make_schedule(plans: Sequence[Plan], motion: Motion) -> Schedule:
+    """Find what has to be generated, and what of it may be looked at.
+
+    A character counts as known wherever it has nothing to fill, so that several characters with keys of their own
+    share one video.
+
+    Args:
+        plans: Of all characters in the picture.
+        motion: Of any of them, for the rates.
+
+    Raises:
+        DataError: No time lies between two at which every character is known.
+    """
+    gaps = _video_gaps(plans)
+    reach = CONTEXT_S * motion.time_codes_per_second
+    grids = [_grid(start, end, motion.frame_step) for start, end in _finished(plans)]
+    times = np.concatenate([np.zeros(0), *grids])
+    near = np.zeros(len(times), bool)
+    for start, end in gaps:
+        near |= (times >= start - reach - _EPSILON) & (times <= start) | (times >= end) & (
+            times <= end + reach + _EPSILON
+        )
+    true = np.unique(np.concatenate([times[near], *map(np.array, gaps)]))
+    return Schedule(gaps, tuple(true.tolist()), _longest_run(times[near], motion.frame_step))
+
+
+_EPSILON = 1e-6
+
+
+def _video_gaps(plans: Sequence[Plan]) -> tuple[tuple[float, float], ...]:
+    """Between neighbouring times at which nobody is inside a gap, where somebody has one."""
+    everyones = sorted({t for plan in plans for gap in plan.gaps for t in (gap.start, gap.end)})
+    inner = [(gap.start, gap.end) for plan in plans for gap in plan.gaps]
+    ends = [t for t in everyones if not any(start < t < end for start, end in inner)]
+    return tuple((a, b) for a, b in pairwise(ends) if any(start < b and a < end for start, end in inner))
+
+
+def _finished(plans: Sequence[Plan]) -> list[tuple[float, float]]:
+    """Ranges that are context of one character while no other has anything to fill."""
+    ranges = [
+        (start, end)
+        for plan in plans
+        for start, end in plan.contexts
+        if not any(start < gap.end and gap.start < end for other in plans for gap in other.gaps)
+    ]
+    return sorted(set(ranges))
+
+
+def _grid(start: float, end: float, step: float) -> Float[np.ndarray, " frame"]:
+    return start + step * np.arange(int((end - start) / step + _EPSILON) + 1)
+
+
+def _longest_run(times: Float[np.ndarray, " frame"], step: float) -> tuple[float, ...]:
+    if not len(times):
+        return ()
+    runs = np.split(times, np.flatnonzero(np.diff(times) > step * 1.5) + 1)
+    return tuple(max(runs, key=len).tolist())
+
+
+def make_scene(
+    stage: str,
+    characters: Sequence[Character],
+    plans: Sequence[Plan],
+    starts: Sequence[Filled],
+    *,
+    height: int,
+    width: int,
+    camera: str = "",
+    times: Sequence[float] = (),
+) -> Scene:
+    """Read the meshes of the characters of a run and put cameras around them.
+
+    Args:
+        stage: The source; a run itself does not read meshes.
+        characters: The skeletons of the run.
+        plans: One per skeleton.
+        starts: One per skeleton.
+        height: Of the pictures [pixels].
+        width: Of the pictures [pixels].
+        camera: Prim path of the video's camera; empty: the front view.
+        times: Of the video [time codes], for a camera that moves.
+
+    Raises:
+        DataError: There is nothing to see.
+        UsdIoError: The camera cannot be read.
+    """
+    from usd_io.read_character import find_skinned, read_bound_character
+    from usd_io.stage import open_stage
+    from usd_io.texture import read_texture_bytes
+
+    opened = open_stage(stage)
+    skinned = find_skinned(opened)
+    read = [read_bound_character(opened, character.skeleton_path, skinned) for character in characters]
+    if not visible_characters(read):
+        read = [with_bones(character) for character in read]
+    indices = visible_characters(read)
+    if not indices:
+        raise DataError(f"{shown(stage)}: nothing is bound to the skeletons and they have no joints to draw.")
+    chosen = tuple(read[i] for i in indices)
+    scene = Scene(
+        chosen,
+        tuple(plans[i] for i in indices),
+        tuple(starts[i] for i in indices),
+        indices,
+        (),
+        build_surface(chosen, read_texture_bytes),
+    )
+    schedule = make_schedule(scene.plans, scene.starts[0].motion)
+    filled = [plan.fill_times for plan in scene.plans]
+    framed = scene.actors(np.unique(np.concatenate([schedule.true, *filled])))
+    views = orbit_views(framed, VIEWS, height=height, width=width)
+    if camera:
+        cameras = read_cameras(stage, camera, np.array(times), height=height, width=width)
+        views = (make_view("camera", cameras), *views)
+    return replace(scene, views=views)
