@@ -10,7 +10,7 @@ import typer
 from typer.main import get_command
 
 from anymole_tui import cli_output as out
-from anymole_tui.commands import compare, config, look, manage, render, run, submit
+from anymole_tui.commands import compare, config, look, manage, render, run, submit, tui
 from anymole_tui.settings import bind_environment, default_map, flag
 from engine.errors import ExitCode
 
@@ -23,13 +23,15 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for _module in (look, run, manage, submit, compare, render, config):
+for _module in (tui, look, run, manage, submit, compare, render, config):
     _module.add_to(app)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented code (docs/cli.md)."""
     argv = sys.argv[1:] if arguments is None else arguments
+    if not argv and sys.stdin.isatty() and sys.stdout.isatty():
+        argv = ["tui"]
     group = get_command(app)
     bind_environment(group)
     as_json = flag(argv, "json", group)

@@ -18,6 +18,8 @@ from usd_io.errors import shown
 PROJECT_FILE = "anymole.toml"
 USER_FILE = "ANYMOLE_CONFIG"
 """Environment variable that names the user file; empty: none is read."""
+TUI_TABLES = ("keys", "themes")
+"""Tables of the files that hold no options but what the terminal UI takes: keys and colours by name."""
 _TRUE = {"1", "true", "t", "yes", "y", "on"}
 
 
@@ -131,6 +133,21 @@ def files() -> list[tuple[str, Path]]:
     return found + ([("project", project)] if project else [])
 
 
+def user_table(name: str) -> dict[str, Any]:
+    """A table of ``TUI_TABLES``; what the project file says wins over the user file.
+
+    Raises:
+        ConfigError: A file cannot be read, or the entry is no table.
+    """
+    merged: dict[str, Any] = {}
+    for _, path in files():
+        table = read_toml(path, "the settings file").get(name, {})
+        if not isinstance(table, Mapping):
+            raise ConfigError(f"{shown(path)}: {name} is no table; write [{name}] above its entries.")
+        merged |= table
+    return merged
+
+
 def _user_file() -> Path | None:
     if USER_FILE in os.environ:
         return Path(os.environ[USER_FILE]) if os.environ[USER_FILE] else None
@@ -144,7 +161,9 @@ def _from_files(group: Any) -> list[tuple[Setting, Any]]:
     known = {" ".join(words): options_of(command) for words, command in commands_of(group)}
     won: dict[tuple[str, str], tuple[Setting, Any]] = {}
     for name, path in files():
-        for command, option, value in _entries(read_toml(path, "the settings file"), known, path):
+        values = read_toml(path, "the settings file")
+        options = {key: value for key, value in values.items() if key not in TUI_TABLES}
+        for command, option, value in _entries(options, known, path):
             parameter = known[command][option]
             setting = Setting(command, option, _as_option(value, parameter, option, path), name, str(path))
             won[command, option] = (setting, parameter)

@@ -1,0 +1,165 @@
+"""The terminal UI: a stack of places, the keys that work in all of them, themes, clipboard, and the session."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
+from textual.driver import Driver
+from textual.scrollbar import ScrollBar, ScrollBarRender
+from textual.types import CSSPathType
+from textual.widget import Widget
+
+from anymole_tui.actions import ActionCommands
+from anymole_tui.screens.browse import Browse
+from anymole_tui.screens.help import Help
+from anymole_tui.screens.jump import Jump, targets_of
+from anymole_tui.screens.place import Place
+from anymole_tui.session import Session, load_session, save_session
+from anymole_tui.terminal import clipboard_codes
+from anymole_tui.themes import DARK, LIGHT, user_themes
+
+Pictures = Literal["auto", "kitty", "sixel", "blocks", "ascii"]
+ASCII_KEYS = {"↑": "up", "↓": "down", "←": "left", "→": "right", "⏎": "enter", "⌫": "bksp", "␣": "space"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the terminal UI is shown."""
+
+    theme: str = ""
+    """Empty: that of the last time."""
+    ascii: bool = False
+    mouse: bool = True
+    pictures: Pictures = "auto"
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Keys by id of the binding, as a user has set them."""
+    themes: Mapping[str, Any] = field(default_factory=dict)
+    """Colours by name of the theme, as a user has set them."""
+
+
+class AnymoleApp(App[None]):
+    """Places lie on one another; leaving the first one ends the app. Runs go on without it."""
+
+    TITLE = "anymole"
+    CSS_PATH: ClassVar[CSSPathType | None] = "tui.tcss"
+    COMMANDS: ClassVar = {ActionCommands}
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark,f1", "help", "Help", id="app.help"),
+        Binding("ctrl+p,colon", "command_palette", "Palette", id="app.palette"),
+        Binding("ctrl+o", "jump", "Jump to a panel", show=False, id="app.jump"),
+        Binding("1", "browse", "Files", show=False, id="app.browse"),
+        Binding("f9", "change_theme", "Choose a theme", show=False, id="app.theme"),
+        Binding("f10", "screenshot", "Save the screen as SVG", show=False, id="app.screenshot"),
+        Binding("ctrl+q,Q", "quit", "Quit", show=False, priority=False, id="app.quit"),
+    ]
+
+    def __init__(
+        self,
+        target: Path | None = None,
+        look: Look | None = None,
+        *,
+        driver_class: type[Driver] | None = None,
+    ) -> None:
+        """``target``: what to show first, a stage, a run folder or another folder; None: the current folder."""
+        self.look = look or Look()
+        super().__init__(driver_class=driver_class)
+        self.session: Session = load_session()
+        self._target = target
+        if "TEXTUAL_ANIMATIONS" not in os.environ:
+            self.animation_level = "none"
+        for theme in (DARK, LIGHT, *user_themes(self.look.themes)):
+            self.register_theme(theme)
+        wanted = self.look.theme or self.session.theme
+        self.theme = wanted if wanted in self.available_themes else DARK.name
+        self.set_keymap(self.look.keys)
+        if self.ascii:
+            ScrollBar.renderer = AsciiScrollBar
+
+    @property
+    def ascii(self) -> bool:
+        """Whether to draw with ASCII alone."""
+        return self.look.ascii
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """``$frame`` is the kind of border of all panels."""
+        return {**super().get_theme_variable_defaults(), "frame": "ascii" if self.ascii else "round"}
+
+    def get_key_display(self, binding: Binding) -> str:
+        display = super().get_key_display(binding)
+        return ASCII_KEYS.get(display, display) if self.ascii else display
+
+    # Places --------------------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        target = self._target
+        self.push_screen(Browse(target if target and target.is_dir() else None))
+        if target and not target.is_dir():
+            self.open_stage(target)
+
+    def open_stage(self, path: Path) -> None:
+        """Show what is in a stage."""
+        from anymole_tui.screens.stage import StagePlace
+
+        self.push_screen(StagePlace(path))
+
+    def leave(self) -> None:
+        """Back to the place below; from the first one, quit."""
+        if len([screen for screen in self.screen_stack if isinstance(screen, Place)]) > 1:
+            self.pop_screen()
+        else:
+            self.exit()
+
+    def action_browse(self) -> None:
+        """Back to the files, from anywhere."""
+        while len(self.screen_stack) > 1 and not isinstance(self.screen, Browse):
+            self.pop_screen()
+
+    # What works everywhere -----------------------------------------------------------------------------------------
+
+    def action_help(self) -> None:
+        if isinstance(self.screen, Place):
+            self.push_screen(Help(self.screen))
+
+    def action_jump(self) -> None:
+        if isinstance(self.screen, Place):
+            self.push_screen(Jump(targets_of(self.screen)), _focus)
+
+    def action_press(self, key: str) -> None:
+        """Let a letter stand for a key of movement."""
+        self.simulate_key(key)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Put a text on the clipboard, also over SSH and through tmux. The caller shows the text as well: no terminal
+        says whether it took it."""
+        self._clipboard = text
+        if self._driver is not None:
+            self._driver.write(clipboard_codes(text))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "command_palette" and isinstance(self.screen, CommandPalette):
+            return False
+        return super().check_action(action, parameters)
+
+    def watch_theme(self, theme: str) -> None:
+        self.session.theme = theme
+
+    def on_unmount(self) -> None:
+        save_session(self.session)
+
+
+def _focus(widget: Widget | None) -> None:
+    if widget is not None:
+        widget.focus()
+
+
+class AsciiScrollBar(ScrollBarRender):
+    """Ends of whole cells: no partial blocks."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "]
+    HORIZONTAL_BARS: ClassVar[list[str]] = [" "]

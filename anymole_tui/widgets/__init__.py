@@ -1,0 +1,1 @@
+"""What the places of the terminal UI are made of, one widget per module."""

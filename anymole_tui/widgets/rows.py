@@ -1,0 +1,127 @@
+"""A list of any length of which only the lines in view are drawn: the base of trees and lists here."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.style import Style
+from textual.visual import Visual
+
+
+class Rows(ScrollView, can_focus=True):
+    """One line per row, with a cursor. Subclasses say how many rows there are and what each shows."""
+
+    DEFAULT_CSS = """
+    Rows { height: 1fr; }
+    Rows > .rows--cursor { background: $block-cursor-background 60%; }
+    Rows:focus > .rows--cursor {
+        background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor"}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="rows.up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="rows.down"),
+        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False, id="rows.page_up"),
+        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False, id="rows.page_down"),
+        Binding("home,g", "first", "First", show=False, id="rows.first"),
+        Binding("end,G", "last", "Last", show=False, id="rows.last"),
+        Binding("enter", "choose", "Open", id="rows.choose"),
+    ]
+    EMPTY = "nothing here"
+
+    cursor: reactive[int] = reactive(0)
+
+    @dataclass
+    class Highlighted(Message):
+        """The cursor is on another row."""
+
+        rows: "Rows"
+        index: int
+
+        @property
+        def control(self) -> "Rows":
+            return self.rows
+
+    @dataclass
+    class Chosen(Message):
+        """A row was opened: enter, or a click on the row under the cursor."""
+
+        rows: "Rows"
+        index: int
+
+        @property
+        def control(self) -> "Rows":
+            return self.rows
+
+    def row_count(self) -> int:
+        """How many rows there are."""
+        raise NotImplementedError
+
+    def row(self, index: int, width: int) -> Content:
+        """What a row shows; longer than ``width`` cells it is cut."""
+        raise NotImplementedError
+
+    def rows_changed(self) -> None:
+        """To be called when rows came, went or changed."""
+        self.virtual_size = Size(0, self.row_count())
+        self.cursor = self.validate_cursor(self.cursor)
+        self.refresh()
+
+    def validate_cursor(self, cursor: int) -> int:
+        return max(0, min(cursor, self.row_count() - 1))
+
+    def watch_cursor(self, old: int, new: int) -> None:
+        top = self.scroll_offset.y
+        for index in (old, new):
+            self.refresh(Region(0, index - top, self.size.width, 1))
+        self.scroll_to_region(Region(0, new, 1, 1), animate=False, force=True, x_axis=False)
+        if new < self.row_count():
+            self.post_message(self.Highlighted(self, new))
+
+    def render_line(self, y: int) -> Strip:
+        index, width = self.scroll_offset.y + y, self.size.width
+        if index >= self.row_count():
+            empty = Content.styled(self.EMPTY, "dim") if index == 0 else Content("")
+            return self._strip(empty, width, self.visual_style)
+        style = self.visual_style
+        if index == self.cursor:
+            style = self.get_visual_style("rows--cursor")
+        return self._strip(self.row(index, width), width, style)
+
+    def _strip(self, content: Content, width: int, style: Style) -> Strip:
+        cut = content.truncate(width, ellipsis=not getattr(self.app, "ascii", False))
+        (strip,) = Visual.to_strips(self, cut, width, 1, style, apply_selection=False) or [Strip.blank(width)]
+        return strip.adjust_cell_length(width, style.rich_style)
+
+    def action_move(self, by: int) -> None:
+        self.cursor += by
+
+    def action_page(self, by: int) -> None:
+        self.cursor += by * max(self.size.height - 1, 1)
+
+    def action_first(self) -> None:
+        self.cursor = 0
+
+    def action_last(self) -> None:
+        self.cursor = self.row_count() - 1
+
+    def action_choose(self) -> None:
+        if self.row_count():
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        index = self.scroll_offset.y + event.y - self.gutter.top
+        if not 0 <= index < self.row_count():
+            return
+        if index == self.cursor:
+            self.action_choose()
+        else:
+            self.cursor = index
