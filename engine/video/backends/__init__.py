@@ -1,0 +1,130 @@
+"""Video models behind one protocol: what a run asks of any of them.
+
+    model = backend("dynamicrafter", memory="auto")          # says at once what is missing
+    adapter = model.adapt(views, prompt, AdaptOptions(), out=folder / "adapter.safetensors", progress=progress)
+    video = model.generate(front, gaps, prompt, GenerateOptions(seed=1), adapter=adapter, progress=progress)
+
+Features: weights are loaded when they are first needed; an adapter is applied to the untouched weights, so that a run
+that was stopped after *adapt* goes on with the same ones. True frames come back as they were given.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from engine.errors import ConfigError
+from engine.progress import Progress
+from engine.video.generate import Video
+from engine.video.options import AdaptOptions, GenerateOptions, Memory
+
+__all__ = ["Backend", "Gap", "backend"]
+
+Gap = tuple[float, float]
+"""Start and end [s], both true frames."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A video model that fills gaps."""
+
+    name: str
+    height: int
+    """Of the pictures it is given and gives [pixels]."""
+    width: int
+    rate: float
+    """Of the result [frames/s]; exceeded where a gap or a short context asks for it, so that keys fall on frames."""
+    group: int
+    """Frames that share a latent: 1 holds every true frame by itself."""
+    source: Mapping[str, Any]
+    """What the weights are, with their hashes: plain values for artefact keys and the provenance of results."""
+
+    def adapt(
+        self,
+        views: Mapping[str, Video],
+        prompt: str,
+        options: AdaptOptions,
+        *,
+        out: Path,
+        progress: Progress,
+        checkpoint_dir: Path | None = None,
+    ) -> Path | None:
+        """Adapt to the context.
+
+        Args:
+            views: The context as drawn from each view, all at the same times; the longest stretch without a hole is
+                learnt from. Pictures are height x width of this model, display-referred RGB in [0, 1].
+            prompt: What is seen, or nothing.
+            options: What is trained and for how long.
+            out: The adapter to write.
+            progress: Told of each step with its loss.
+            checkpoint_dir: Where the state is kept, so that a stopped run goes on from there.
+
+        Returns:
+            ``out``, or None where nothing was to be trained.
+
+        Raises:
+            ConfigError: The model has no such way to be adapted.
+            DataError: The context is too short.
+            OutOfMemory: The device's memory ran out; the last checkpoint is kept.
+            RunCancelled: The user stopped the run; its state is kept.
+        """
+        ...
+
+    def generate(
+        self,
+        true: Video,
+        gaps: Sequence[Gap],
+        prompt: str,
+        options: GenerateOptions,
+        *,
+        adapter: Path | None = None,
+        progress: Progress,
+        checkpoint_dir: Path | None = None,
+    ) -> Video:
+        """Fill gaps.
+
+        Args:
+            true: One view: all frames of the context and all keys.
+            gaps: What is to be filled, in order; they may touch but not overlap.
+            prompt: What is seen, or nothing.
+            options: Steps, guidance and seed; a seed gives one video.
+            adapter: Written by :meth:`adapt` of the same model.
+            progress: Told of each step.
+            checkpoint_dir: Where finished windows are kept, so that a stopped run goes on from there.
+
+        Returns:
+            Frames at :attr:`rate` or more from the start to the end of each gap, and the true frames they hang on. True
+            frames are unchanged.
+
+        Raises:
+            ConfigError: Gaps overlap or are empty.
+            DataError: A true frame is missing, or the adapter is of another model.
+            OutOfMemory: The device's memory ran out; finished windows are kept.
+            RunCancelled: The user stopped the run; finished windows are kept.
+        """
+        ...
+
+
+def backend(name: str, *, memory: Memory = "auto", device: str = "auto") -> Backend:
+    """A video model that is ready to work here; its weights are read when they are first needed.
+
+    Args:
+        name: One of :data:`engine.video.options.ModelName`.
+        memory: How sparing to be with the device's memory.
+        device: ``auto``: a GPU, which all but ``tiny`` must have; ``cpu`` or ``cuda:1``: that one, whatever it takes.
+
+    Raises:
+        ConfigError: There is no such model.
+        ResourceMissing: Weights or a device that it needs are not here; says where they were looked for, how to bring
+            them, and what runs without.
+    """
+    match name:
+        case "dynamicrafter":
+            from engine.video.backends.native import dynamicrafter
+
+            return dynamicrafter(memory, device)
+        case "tiny":
+            from engine.video.backends.native import tiny
+
+            return tiny(memory, device)
+    raise ConfigError(f"video model {name!r} is unknown; choose dynamicrafter or tiny.")

@@ -1,0 +1,176 @@
+"""The DynamiCrafter networks as a backend: the released model, and the tiny one of the same kind."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.errors import ResourceMissing
+from engine.progress import Progress
+from engine.video.adapt import adapt
+from engine.video.adapt_settings import AdaptSettings
+from engine.video.adapter import apply_adapter, load_adapter, save_adapter
+from engine.video.backends import Gap
+from engine.video.backends.context import longest_stretch, strides_for
+from engine.video.backends.devices import INSTEAD, pick_device, precision
+from engine.video.convert import DESCRIPTION, load_model, read_description
+from engine.video.generate import GenerateSettings, Video, generate
+from engine.video.memory import explain_memory
+from engine.video.model import VideoModel, place_model
+from engine.video.models import card, find_file, models_folder, require_file
+from engine.video.names import PREFIXES
+from engine.video.options import AdaptOptions, GenerateOptions, Memory
+from engine.video.sample import SamplerSettings
+from engine.video.windows import plan_windows
+
+RATE = 15.0
+"""Of the paper's result [frames/s]."""
+HEIGHT, WIDTH = 320, 512
+"""Pictures of DynamiCrafter_512_interp."""
+
+
+@dataclass
+class Native:
+    """A DynamiCrafter network of any size."""
+
+    name: str
+    height: int
+    width: int
+    source: Mapping[str, Any]
+    load: Callable[[], VideoModel]
+    """Reads the weights onto the processor."""
+    device: torch.device
+    memory: Memory
+    adapt_steps: int = AdaptSettings.steps
+    """Where the user names no number."""
+    rate: float = RATE
+    group: int = 1
+    _loaded: tuple[Path | None, VideoModel] | None = field(default=None, repr=False)
+
+    def adapt(
+        self,
+        views: Mapping[str, Video],
+        prompt: str,
+        options: AdaptOptions,
+        *,
+        out: Path,
+        progress: Progress,
+        checkpoint_dir: Path | None = None,
+    ) -> Path | None:
+        """See :meth:`engine.video.backends.Backend.adapt`."""
+        if options.mode == "off":
+            return None
+        frames, frame_rate = longest_stretch(views)
+        settings = self._adapt_settings(options, frame_rate)
+        model = self._model(None)
+        self._loaded = None  # it will not be the untouched one any more
+        made = adapt(
+            model, frames, frame_rate, prompt, settings, progress=progress, checkpoint_dir=checkpoint_dir
+        )
+        # Low-rank pairs are small; whole parameters go back to the precision that they came in.
+        save_adapter(out, made, model.unet.conv_in.weight.dtype if made.kind == "full" else None)
+        return out
+
+    def _adapt_settings(self, options: AdaptOptions, frame_rate: float) -> AdaptSettings:
+        names = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+        return AdaptSettings(
+            kind="lora" if options.mode == "lora" else "full",
+            steps=options.steps or self.adapt_steps,
+            strides=strides_for(frame_rate),
+            precision=names[precision(self.device, self.memory)],  # type: ignore[arg-type]
+            memory=self.memory,
+            seed=options.seed,
+        )
+
+    def generate(
+        self,
+        true: Video,
+        gaps: Sequence[Gap],
+        prompt: str,
+        options: GenerateOptions,
+        *,
+        adapter: Path | None = None,
+        progress: Progress,
+        checkpoint_dir: Path | None = None,
+    ) -> Video:
+        """See :meth:`engine.video.backends.Backend.generate`; coarse and fine windows are planned here."""
+        windows = plan_windows(gaps, true.times, self.rate)
+        usual = SamplerSettings()
+        sampler = SamplerSettings(options.steps or usual.steps, options.guidance or usual.guidance)
+        settings = GenerateSettings(sampler, options.seed)
+        return generate(
+            self._model(adapter),
+            windows,
+            true,
+            prompt,
+            settings,
+            progress=progress,
+            checkpoint_dir=checkpoint_dir,
+        )
+
+    def _model(self, adapter: Path | None) -> VideoModel:
+        """The networks on their device, untouched or with one adapter."""
+        if self._loaded is None or self._loaded[0] != adapter:
+            self._loaded = None  # before another is read
+            model = self.load()
+            if adapter is not None:
+                apply_adapter(model, load_adapter(adapter))
+            self._loaded = adapter, model
+        model = self._loaded[1]
+        with explain_memory("loading the video model", "--memory low, a larger GPU or --model tiny"):
+            return place_model(
+                model, self.device, precision(self.device, self.memory), encoders=self.memory != "low"
+            )
+
+
+def dynamicrafter(memory: Memory, device: str) -> Native:
+    """The released model, from its converted folder.
+
+    Raises:
+        ResourceMissing: Weights or a GPU are missing.
+    """
+    model_card = card("dynamicrafter")
+    folder = models_folder() / model_card.name
+    if not (folder / DESCRIPTION).is_file():
+        checkpoint = model_card.files[0]
+        if find_file(model_card, checkpoint) is None:
+            try:
+                require_file(model_card, checkpoint)
+            except ResourceMissing as error:
+                raise ResourceMissing(f"{error} {INSTEAD}") from None
+        raise ResourceMissing(
+            f"{model_card.name}'s {checkpoint.name} is here but not yet converted; run 'anymole models convert "
+            f"{model_card.name}' once. {INSTEAD}"
+        )
+    description = read_description(folder)
+    for part in PREFIXES:
+        if not (folder / f"{part}.safetensors").is_file():
+            raise ResourceMissing(
+                f"{folder / part}.safetensors is not there; run 'anymole models convert {model_card.name}' again. "
+                f"{INSTEAD}"
+            )
+    source = {"name": description["source"]["name"], "parts": description["parts"]}
+    return Native(
+        model_card.name,
+        HEIGHT,
+        WIDTH,
+        source,
+        lambda: load_model(folder),
+        pick_device(model_card, device),
+        memory,
+    )
+
+
+def tiny(memory: Memory, device: str) -> Native:
+    """The embedded model: a tour of the method on any machine, never to be sold as quality."""
+    from engine.video.tiny import IMAGE_SIZE, load_tiny  # type: ignore[import-untyped,unused-ignore]
+
+    height, width = IMAGE_SIZE
+    where = torch.device("cpu" if device == "auto" else device)
+    return Native("tiny", height, width, load_tiny().source, load_tiny, where, memory, TINY_ADAPT_STEPS)
+
+
+TINY_ADAPT_STEPS = 60
+"""Minutes and not hours on a processor."""

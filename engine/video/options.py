@@ -1,0 +1,40 @@
+"""What a user may ask of any video model; importing this takes no time."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.errors import ConfigError
+
+ModelName = Literal["dynamicrafter", "wan-vace", "ltx", "tiny"]
+AdaptMode = Literal["auto", "full", "lora", "off"]
+"""``auto``: what suits the model; ``full``: all that the paper trains; ``lora``: low-rank pairs; ``off``: nothing."""
+Memory = Literal["auto", "low", "high"]
+"""``low``: least memory of the device, more time; ``high``: single precision and all activations kept."""
+
+
+@dataclass(frozen=True)
+class AdaptOptions:
+    """How a model is adapted to the context."""
+
+    mode: AdaptMode = "auto"
+    steps: int = 0
+    """Steps of the optimiser; 0: the model's own number."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """How frames are generated."""
+
+    steps: int = 0
+    """Denoising steps; 0: the model's own number."""
+    guidance: float = 0.0
+    """Weight of the prompt (classifier-free guidance), 1: none; 0: the model's own."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 0 or not 0 <= self.guidance < 1000:
+            raise ConfigError(
+                f"{self.steps} steps with a guidance of {self.guidance:g} cannot be sampled; "
+                "choose --steps 1 or more and --guidance from 1 to 15 (0: the model's own)."
+            )
