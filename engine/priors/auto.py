@@ -13,7 +13,7 @@ import numpy as np
 from engine.plan import Plan
 from engine.priors import offsets
 from engine.priors.context import context
-from engine.priors.learned import learned
+from engine.priors.learned import fits, learned
 from engine.priors.spline import spline
 from engine.priors.trials import Prior
 from engine.selftest import SelfTest, self_test
@@ -46,11 +46,13 @@ def fill(
         character: The skeleton.
         known: The known frames only.
         plan: Gives context and gaps.
-        candidates: Priors to blend; slerp is always the ground they stand on and need not be named.
+        candidates: Priors to blend; slerp is always the ground they stand on and need not be named. The learned one is
+            left out where the skeleton is too large for it.
 
     Returns:
         The motion at ``plan.fill_times`` and what to expect of it.
     """
+    candidates = {n: prior for n, prior in candidates.items() if prior is not learned or fits(character)}
     test = self_test(character, known, plan, candidates)
     base = offsets.straight(known, plan)
     counts = [len(gap.times) for gap in plan.gaps]

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from engine.errors import ConfigError
 from engine.geometry import rotations, skeleton
 from engine.plan import Gap, Plan
 from engine.priors import offsets
+from usd_io.errors import shown
 from usd_io.model import Character, Motion
 
 HALF_TRUSTED = 0.05
@@ -32,6 +34,9 @@ NOISE_SHARE = 0.4
 """Takes stray by this part of the expected error, so that the odd joint does not go wild."""
 SHARED_NOISE = 0.6
 """Part of a joint's noise that follows its parent's: limbs move as limbs."""
+MOST_JOINTS = 1000
+"""Every joint looks at every other: a gap of one so large takes seconds, of 20,000 joints many minutes and all memory.
+"""
 _MEAN_LENGTH = 1.596
 """Mean length of a vector of three standard normal numbers."""
 
@@ -57,6 +62,11 @@ class LearnedFill:
         return 1 / (1 + self.position_error / HALF_TRUSTED)
 
 
+def fits(character: Character) -> bool:
+    """Whether the skeleton is small enough for the network."""
+    return len(character.joints) <= MOST_JOINTS
+
+
 def learned(character: Character, known: Motion, plan: Plan, *, seed: int | None = None) -> Motion:
     """Fill with the trained network.
 
@@ -68,6 +78,9 @@ def learned(character: Character, known: Motion, plan: Plan, *, seed: int | None
 
     Returns:
         The motion at ``plan.fill_times``.
+
+    Raises:
+        ConfigError: The skeleton is too large (:func:`fits`).
     """
     return fill(character, known, plan, seed=seed).motion
 
@@ -76,6 +89,11 @@ def fill(character: Character, known: Motion, plan: Plan, *, seed: int | None = 
     """The motion of :func:`learned` with its expected errors."""
     from engine.learned.predict import predict, shipped_network
 
+    if not fits(character):
+        raise ConfigError(
+            f"{shown(character.skeleton_path)}: {len(character.joints)} joints are more than the {MOST_JOINTS} that the "
+            "learned prior can take; choose another with --prior, or auto, which then leaves it out."
+        )
     base = offsets.straight(known, plan)
     joints, count = len(character.joints), len(base.times)
     if joints == 0 or not plan.gaps:

@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.errors import ConfigError
 from engine.geometry import rotations, skeleton
 from engine.plan import Plan, make_plan
-from engine.priors import offsets
+from engine.priors import auto as auto_prior
+from engine.priors import learned, offsets
 from engine.priors.auto import auto
 from engine.priors.context import context
 from engine.priors.hold import hold
@@ -219,3 +221,12 @@ def test_animated_scales_are_filled(prior: Prior) -> None:
     got = prior(character, known(replace(motion, scales=scales), plan), plan)
     np.testing.assert_allclose(got.scales[:, 1, 0], 1 + got.times / 100, atol=0.02)
     assert skeleton.joint_positions(character, got).shape == (len(got.times), len(TREE), 3)
+
+
+def test_large_skeletons_are_filled_without_the_learned_prior() -> None:
+    character, motion, plan = shot([-1, *range(30)] + [0] * learned.MOST_JOINTS, keys=(0, 3), contexts=())
+    made, test = auto_prior.fill(character, known(motion, plan), plan, auto_prior.CANDIDATES)
+    assert [name for name, _ in test.choices[0].weights] == ["spline", "context"]
+    assert len(made.times) == 2
+    with pytest.raises(ConfigError, match=r"1031 joints .* --prior"):
+        learned.learned(character, known(motion, plan), plan)
