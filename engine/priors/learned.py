@@ -91,8 +91,8 @@ def fill(character: Character, known: Motion, plan: Plan, *, seed: int | None = 
 
     if not fits(character):
         raise ConfigError(
-            f"{shown(character.skeleton_path)}: {len(character.joints)} joints are more than the {MOST_JOINTS} that the "
-            "learned prior can take; choose another with --prior, or auto, which then leaves it out."
+            f"{shown(character.skeleton_path)}: {len(character.joints)} joints are more than the {MOST_JOINTS} that "
+            "the learned prior can take; choose another with --prior, or auto, which then leaves it out."
         )
     base = offsets.straight(known, plan)
     joints, count = len(character.joints), len(base.times)
