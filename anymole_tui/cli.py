@@ -10,7 +10,7 @@ import typer
 from typer.main import get_command
 
 from anymole_tui import cli_output as out
-from anymole_tui.commands import compare, config, look, manage, render, run, submit, tui
+from anymole_tui.commands import compare, config, look, manage, models, render, run, submit, tui
 from anymole_tui.settings import bind_environment, default_map, flag
 from engine.errors import ExitCode
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for _module in (tui, look, run, manage, submit, compare, render, config):
+for _module in (tui, look, run, manage, submit, compare, render, models, config):
     _module.add_to(app)
 
 

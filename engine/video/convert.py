@@ -28,11 +28,11 @@ def convert_checkpoint(
     shape: ModelShape | None = None,
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Convert a checkpoint; the folder appears complete or not at all.
+    """Convert a checkpoint; the result counts when its description is there, which comes last.
 
     Args:
         source: ``model.ckpt`` of DynamiCrafter_512_interp, or the same tensors as safetensors.
-        folder: Where the result goes; replaced where it exists.
+        folder: Where the result goes; the checkpoint may lie there, too, and stays.
         progress: Told of each of the five networks.
         shape: Of the networks; by default the released ones.
         dtype: Of the result but for the autoencoder, such as ``torch.float16`` to halve it; by default as it is.
@@ -61,8 +61,11 @@ def convert_checkpoint(
         "source": {"name": source.name, "sha256": sha256_of(source)},
     }
     (part / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
-    rmtree(folder, ignore_errors=True)
-    part.rename(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / DESCRIPTION).unlink(missing_ok=True)
+    for name in (*(f"{n}.safetensors" for n in networks), DESCRIPTION):
+        (part / name).replace(folder / name)
+    part.rmdir()
 
 
 def _mapped(

@@ -1,17 +1,22 @@
-"""What weights there are: licence and limits, size, least memory, and where they are on this machine.
+"""What video models and feature networks there are: licence and limits, size, least memory, where they are here.
 
 Files are looked for in the folder ``ANYMOLE_MODELS`` (a studio's mirror or a local copy; one sub-folder per model) and
-in the cache of the Hugging Face hub (``HF_HOME``). Nothing is fetched unless :func:`pull` is called, and that
-respects ``HF_HUB_OFFLINE``.
+in the cache of the Hugging Face hub (``HF_HOME``). Nothing is fetched unless :func:`engine.video.fetch.pull` is called.
 """
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.errors import ConfigError, ResourceMissing
-from engine.video.weights import check_hash, check_safetensors, load_checkpoint
+from engine.errors import ConfigError, DataError, ResourceMissing
+from usd_io.errors import shown
+
+PIPELINE = "model_index.json"
+"""Names the parts of a diffusers pipeline."""
+CONVERTED = "model.json"
+"""Describes a converted DynamiCrafter."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +46,20 @@ class ModelCard:
     """Least memory of the device to run it [1e9 bytes]; see docs/measurements.md for each mode."""
     memory_adapt_gb: float = 0.0
     """Least memory to adapt it (low-rank, low memory mode) [1e9 bytes]; 0: never adapted."""
-    hold: Literal["frame", ""] = ""
-    """How exactly a known frame can be held: each frame alone; empty: no video model."""
+    group: int = 0
+    """Frames that share a latent, so that a lone known frame is held less exactly; 0: no video model."""
+    parts: tuple[str, ...] = ()
+    """Sub-folders of a diffusers pipeline, whose weights may be one file or many."""
+    parts_gb: float = 0.0
+    """Size of all of them, from parameter counts at two bytes each; a repository may store four."""
 
+    @property
+    def gigabytes(self) -> float:
+        """Size of everything [1e9 bytes], about."""
+        return round(self.parts_gb + sum(f.gigabytes for f in self.files), 2)
+
+
+_PARTS = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
 
 CARDS = (
     ModelCard(
@@ -55,7 +71,33 @@ CARDS = (
         "by the author's word in issues 107 and 117 of Doubiiu/DynamiCrafter; read them before commercial use",
         8.0,
         8.0,
-        "frame",
+        1,
+    ),
+    ModelCard(
+        "wan-vace",
+        "Wan2.1-VACE 1.3B: context and keys in one call, 16 frames/s",
+        "Wan-AI/Wan2.1-VACE-1.3B-diffusers",
+        (WeightFile(PIPELINE, 0.0),),
+        "Apache-2.0",
+        "",
+        10.0,
+        12.0,
+        4,
+        _PARTS,
+        16.0,
+    ),
+    ModelCard(
+        "ltx",
+        "LTX-Video 2B: context and keys at any frame, any frame rate; the quickest",
+        "Lightricks/LTX-Video-0.9.5",
+        (WeightFile(PIPELINE, 0.0),),
+        "LTXV Open Weights",
+        "free below a yearly revenue of 10 million US dollars, by third-party summaries; read it before commercial use",
+        10.0,
+        12.0,
+        8,
+        _PARTS,
+        14.0,
     ),
     ModelCard(
         "fit3d",
@@ -103,15 +145,23 @@ def hub_cache() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
 
 
+def offline() -> bool:
+    """Whether downloads are forbidden, by the hub's own variable."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
 def find_file(model: ModelCard, file: WeightFile) -> Path | None:
     """Where a file is on this machine; None where it is not."""
-    from huggingface_hub import try_to_load_from_cache  # takes a quarter of a second
-
     own = models_folder() / model.name / file.name
     if own.is_file():
         return own
-    cached = try_to_load_from_cache(model.repository, file.name, cache_dir=hub_cache())
-    return Path(cached) if isinstance(cached, str) else None
+    repository = hub_cache() / f"models--{model.repository.replace('/', '--')}"
+    try:
+        revision = (repository / "refs" / "main").read_text().strip()
+    except (OSError, ValueError):
+        return None
+    cached = repository / "snapshots" / revision / file.name
+    return cached if revision and cached.is_file() else None
 
 
 def require_file(model: ModelCard, file: WeightFile) -> Path:
@@ -123,56 +173,105 @@ def require_file(model: ModelCard, file: WeightFile) -> Path:
     found = find_file(model, file)
     if found is None:
         raise ResourceMissing(
-            f"{file.name} of {model.name} ({file.gigabytes:g} GB, licence: {model.licence}) is neither in "
+            f"{file.name} of {model.name} ({model.gigabytes:g} GB, licence: {model.licence}) is neither in "
             f"{models_folder() / model.name} nor in the hub's cache {hub_cache()}. Fetch it with 'anymole models pull "
             f"{model.name}', copy it there, or point ANYMOLE_MODELS to a folder that has it."
         )
     return found
 
 
-def offline() -> bool:
-    """Whether downloads are forbidden, by the hub's own variable."""
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
-
-
-def pull(model: ModelCard) -> list[Path]:
-    """Download what is missing of a model into the hub's cache.
+def pipeline_files(folder: Path) -> list[Path]:
+    """The files of a diffusers pipeline that it cannot do without, there or not; weights as safetensors only.
 
     Raises:
-        ResourceMissing: Downloads are forbidden, or the hub cannot be reached.
-        DataError: A file came damaged.
+        DataError: A description cannot be read or names files outside the folder.
     """
-    from huggingface_hub import hf_hub_download
-
-    paths = []
-    for file in model.files:
-        path = find_file(model, file)
-        if path is None and offline():
-            raise ResourceMissing(
-                f"{file.name} of {model.name} is missing and HF_HUB_OFFLINE forbids to fetch it."
+    files = [folder / PIPELINE]
+    index = _read_json(folder / PIPELINE)
+    for part, kind in sorted(index.items()):
+        if not isinstance(kind, list) or None in kind or part.startswith("_"):
+            continue
+        if part in ("scheduler", "tokenizer"):
+            files.append(
+                folder / part / ("scheduler_config.json" if part == "scheduler" else "tokenizer_config.json")
             )
-        if path is None:
-            try:
-                path = Path(hf_hub_download(model.repository, file.name, cache_dir=hub_cache()))
-            except Exception as error:  # the hub's own errors and those of three libraries below it
-                raise ResourceMissing(f"{model.repository} cannot be fetched: {error}") from error
-        verify_file(file, path)
-        paths.append(path)
-    return paths
+        else:
+            files += [folder / part / "config.json", *_weights(folder / part)]
+    return files
 
 
-def verify_file(file: WeightFile, path: Path) -> bool:
-    """Check a file; False where its hash is not known to us, so that only its form was checked.
+def _weights(part: Path) -> list[Path]:
+    """Weight files of one part: the shards that its index names, or the one file that it has."""
+    indices = sorted(part.glob("*.safetensors.index.json"))
+    if not indices:
+        found = sorted(part.glob("*.safetensors"))
+        stem = "diffusion_pytorch_model" if part.name != "text_encoder" else "model"
+        return found[:1] or [part / f"{stem}.safetensors"]
+    names = _read_json(indices[0]).get("weight_map")
+    if not isinstance(names, dict) or any(Path(str(name)).name != name for name in names.values()):
+        raise DataError(f"{shown(indices[0])} names no files beside it.")
+    return [indices[0], *(part / name for name in sorted(set(names.values())))]
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ResourceMissing(f"{shown(path)} is not there.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{shown(path)} cannot be read ({shown(error)}); fetch it again.") from error
+    if not isinstance(values, dict):
+        raise DataError(f"{shown(path)} is no description of a model; fetch it again.")
+    return values
+
+
+def require_pipeline(model: ModelCard) -> Path:
+    """The folder of a complete diffusers pipeline.
 
     Raises:
-        ResourceMissing: There is no such file.
-        DataError: The hash is another, or the file is damaged or unsafe.
+        ResourceMissing: It is not here, or files of it are missing; names them.
+        DataError: A description cannot be read.
     """
-    if file.sha256:
-        check_hash(path, file.sha256)
-        return True
-    if path.suffix == ".safetensors":
-        check_safetensors(path)
-    elif path.suffix in {".ckpt", ".pth", ".pt"}:
-        load_checkpoint(path)
-    return False
+    folder = require_file(model, WeightFile(PIPELINE, 0.0)).parent
+    if gone := [str(f.relative_to(folder)) for f in pipeline_files(folder) if not f.is_file()]:
+        raise ResourceMissing(
+            f"{model.name} in {folder} lacks {', '.join(gone)}; fetch the rest with 'anymole models pull {model.name}' "
+            "(weights are read as safetensors only)."
+        )
+    return folder
+
+
+State = Literal["ready", "to convert", "incomplete", "missing"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is of a model on this machine."""
+
+    state: State
+    path: Path | None
+    """Its folder, or its file where it is one."""
+    detail: str = ""
+    """What is missing, in words."""
+
+
+def find_model(model: ModelCard) -> Found:
+    """Look for a model on this machine, without reading its weights."""
+    own = models_folder() / model.name
+    if (own / CONVERTED).is_file():
+        return Found("ready", own)
+    paths = [find_file(model, file) for file in model.files]
+    here = [path for path in paths if path is not None]
+    if not here:
+        return Found("missing", None)
+    if len(here) < len(paths):
+        gone = [f.name for f, path in zip(model.files, paths, strict=True) if path is None]
+        return Found("incomplete", here[0].parent, f"{', '.join(gone)} missing")
+    if model.parts:
+        try:
+            require_pipeline(model)
+        except (ResourceMissing, DataError) as error:
+            return Found("incomplete", here[0].parent, str(error))
+    if model.name == "dynamicrafter":
+        return Found("to convert", here[0], "run 'anymole models convert dynamicrafter' once")
+    return Found("ready", here[0] if len(here) == 1 and not model.parts else here[0].parent)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.errors import ConfigError, DataError, ExitCode, ResourceMissing, exit_code
 from engine.progress import Progress
-from engine.video import models, shapes
+from engine.video import fetch, models, shapes
 from engine.video.convert import convert_checkpoint, load_model
 from engine.video.models import WeightFile
 from engine.video.names import PREFIXES
@@ -212,7 +212,7 @@ def test_missing_weights_say_where_they_were_looked_for_and_what_to_do(
     assert exit_code(caught.value) == ExitCode.RETRYABLE
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ResourceMissing, match="HF_HUB_OFFLINE"):
-        models.pull(card)
+        fetch.pull(card, progress=Progress())
 
 
 def test_weights_are_found_in_the_mirror_before_the_hub(
@@ -235,10 +235,10 @@ def test_weights_are_found_in_the_mirror_before_the_hub(
 
 
 def test_wrong_hash_is_refused(file: Path) -> None:
-    assert models.verify_file(WeightFile("w.safetensors", 0, sha256_of(file)), file)
-    assert not models.verify_file(WeightFile("w.safetensors", 0), file)
+    assert fetch.verify_file(WeightFile("w.safetensors", 0, sha256_of(file)), file)
+    assert not fetch.verify_file(WeightFile("w.safetensors", 0), file)
     with pytest.raises(DataError, match="SHA-256"):
-        models.verify_file(WeightFile("w.safetensors", 0, "0" * 64), file)
+        fetch.verify_file(WeightFile("w.safetensors", 0, "0" * 64), file)
 
 
 def test_cards_are_complete_and_unknown_models_named() -> None:
