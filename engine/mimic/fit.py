@@ -1,0 +1,215 @@
+"""The most probable motion: joints alone first, then joints and pictures, from coarse to fine."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from engine.artefacts import load_arrays, save_arrays
+from engine.mimic.joint_term import JointTerm, joint_form
+from engine.mimic.kinematics import Pose, pose_at
+from engine.mimic.pictures import Level, Scene, make_level, match_colours, picture_form
+from engine.mimic.settings import MimicSettings
+from engine.mimic.solve import Quadratic, add, no_term, quadratic, solve
+from engine.progress import Progress
+
+STATE = "mimic.npz"
+"""The unknowns after the last step, in the checkpoint folder."""
+LONGEST_STEP = 0.5
+"""No joint turns further than this in one step [rad]."""
+FIRST_DAMPING = 1e-3
+MOST_DAMPING = 1e4
+ENOUGH = 2e-3
+"""A phase ends when a step lowers the cost by less than this part."""
+
+Unknown = Float[Tensor, "mode parameter"]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """The outcome for all characters."""
+
+    z: tuple[Unknown, ...]
+    forms: tuple[Quadratic, ...]
+    """The cost around the outcome, per character."""
+    joint_cost: float
+    picture_cost: float
+    level: Level | None
+    """The finest pictures that were looked at."""
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """How far a fit is: all that a stopped one needs to go on."""
+
+    phase: int
+    step: int
+    done: bool
+    """Whether the phase needs no more steps."""
+    damping: float
+    z: tuple[Unknown, ...]
+    begin: tuple[Unknown, ...]
+    """The unknowns at the start of the phase, at which colours were matched."""
+
+
+@dataclass(frozen=True, eq=False)
+class Costs:
+    """The negative logarithm of the probability of a motion, by parts."""
+
+    prior: float
+    joints: float
+    pictures: float
+    forms: tuple[Quadratic, ...]
+    """All of it around the motion, per character."""
+
+    @property
+    def total(self) -> float:
+        return self.prior + self.joints + self.pictures
+
+    def told(self) -> dict[str, float]:
+        """For the progress."""
+        parts = {"prior": self.prior, "joints": self.joints, "pictures": self.pictures}
+        return {"loss": self.total, **parts}
+
+
+class Fit:
+    """All that stays the same during a fit."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        joints: Sequence[JointTerm | None],
+        frames: Float[Tensor, "frame 3 height width"],
+        settings: MimicSettings,
+    ) -> None:
+        self.scene, self.joints, self.settings, self.frames = scene, tuple(joints), settings, frames
+        heights = sorted({min(h, scene.cameras.height) for h in settings.heights})
+        self.phases: list[int | None] = [None] if any(joints) else []
+        self.phases += heights if settings.image_weight > 0 else []
+
+    def poses(self, z: Sequence[Unknown]) -> tuple[Pose, ...]:
+        """Where all joints are at the frames of the video."""
+        return tuple(
+            pose_at(u, r, x) for u, r, x in zip(self.scene.unknowns, self.scene.rigs, z, strict=True)
+        )
+
+    def level(self, height: int | None, z: Sequence[Unknown]) -> Level | None:
+        """The pictures of a phase, their colours matched at its start."""
+        if height is None:
+            return None
+        s = self.settings
+        level = make_level(self.scene, self.frames, height, s.silhouette_weight, s.image_weight)
+        return match_colours(self.scene, level, self.poses(z))
+
+    def costs(self, z: Sequence[Unknown], level: Level | None) -> Costs:
+        """Costs and their form around ``z``."""
+        poses = self.poses(z)
+        terms = [
+            no_term(u) if joint is None else joint_form(joint, pose, self.scene.cameras)
+            for u, joint, pose in zip(self.scene.unknowns, self.joints, poses, strict=True)
+        ]
+        joints, pictures = sum(term.cost for term in terms), 0.0
+        if level is not None:
+            found = picture_form(self.scene, level, poses)
+            pictures = sum(term.cost for term in found)
+            terms = [add(a, b) for a, b in zip(terms, found, strict=True)]
+        forms = tuple(quadratic(u, t, x) for u, t, x in zip(self.scene.unknowns, terms, z, strict=True))
+        return Costs(sum(0.5 * float((x**2).sum()) for x in z), joints, pictures, forms)
+
+    def bounded(self, z: Sequence[Unknown], change: Sequence[Unknown]) -> tuple[Unknown, ...]:
+        """The change, no joint turning too far at once."""
+        most = max(
+            (
+                float(u.offsets(d, u.basis)[0].norm(dim=-1).max())
+                for u, d in zip(self.scene.unknowns, change, strict=True)
+                if len(u.turning) and len(u.basis) and d.numel()
+            ),
+            default=0.0,
+        )
+        share = min(1.0, LONGEST_STEP / most) if most > 0 else 1.0
+        return tuple(x + share * d for x, d in zip(z, change, strict=True))
+
+
+def fit(fit: Fit, progress: Progress, checkpoint_dir: Path | None, mark: str) -> Fitted:
+    """Minimise the cost by damped Gauss-Newton steps (Levenberg 1944, Marquardt 1963).
+
+    Args:
+        fit: The problem.
+        progress: Told of every step, with the costs.
+        checkpoint_dir: Where the state is kept after every step; a fit of the same ``mark`` goes on from there and
+            gives the same result.
+        mark: Hash of all that decides the result.
+    """
+    start = tuple(u.zeros() for u in fit.scene.unknowns)
+    state = _restore(checkpoint_dir, mark, start) or _begin(0, start)
+    steps = fit.settings.steps
+    total = len(fit.phases) * steps
+    for phase in range(state.phase, len(fit.phases)):
+        if phase > state.phase:
+            state = _begin(phase, state.z)
+        level = fit.level(fit.phases[phase], state.begin)
+        found = fit.costs(state.z, level)
+        while not state.done and state.step < steps:
+            state, found = _step(fit, state, level, found)
+            _keep(checkpoint_dir, mark, state)
+            progress.step(phase * steps + state.step, total, **found.told())
+    progress.step(total, total, **found.told())
+    return Fitted(state.z, found.forms, found.joints, found.pictures, level)
+
+
+def _begin(phase: int, z: tuple[Unknown, ...]) -> _State:
+    return _State(phase, 0, False, FIRST_DAMPING, z, z)
+
+
+def _step(fit: Fit, state: _State, level: Level | None, found: Costs) -> tuple[_State, Costs]:
+    """One step; it is taken only when it lowers the cost."""
+    change = [solve(form, -form.gradient, state.damping) for form in found.forms]
+    z = fit.bounded(state.z, change)
+    trial = fit.costs(z, level)
+    if trial.total < found.total:
+        done = found.total - trial.total < ENOUGH * found.total
+        return replace(state, step=state.step + 1, done=done, damping=state.damping / 5, z=z), trial
+    damping = max(state.damping, FIRST_DAMPING) * 10
+    return replace(state, step=state.step + 1, done=damping > MOST_DAMPING, damping=damping), found
+
+
+def fingerprint(arrays: Sequence[np.ndarray], plain: object) -> str:
+    """Hash of arrays and plain values."""
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _keep(folder: Path | None, mark: str, state: _State) -> None:
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {f"{name}{i}": x.numpy() for name in ("z", "begin") for i, x in enumerate(getattr(state, name))}
+    plain = {name: getattr(state, name) for name in ("phase", "step", "done", "damping")}
+    part = folder / f"{STATE}.part"
+    save_arrays(part, arrays, {"mark": mark, **plain})
+    part.replace(folder / STATE)
+
+
+def _restore(folder: Path | None, mark: str, start: tuple[Unknown, ...]) -> _State | None:
+    """The state of a stopped fit of the same mark; None where there is none, or none that can be read."""
+    if folder is None:
+        return None
+    try:
+        arrays, plain = load_arrays(folder / STATE)
+        if plain.pop("mark") != mark:
+            return None
+        z, begin = (
+            tuple(torch.from_numpy(arrays[f"{name}{i}"]) for i in range(len(start)))
+            for name in ("z", "begin")
+        )
+        return _State(**plain, z=z, begin=begin)
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None

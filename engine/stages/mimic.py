@@ -1,0 +1,190 @@
+"""Run stage *mimic*: a video of characters and a first guess of their motion -> the motion that the video shows."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from engine.errors import DataError
+from engine.joints.evidence import JointEvidence
+from engine.metrics import height
+from engine.mimic.confidence import LARGEST_RESIDUAL, LEAST_EXPLAINED, explained, sureness
+from engine.mimic.fit import Fit, Fitted, fingerprint, fit
+from engine.mimic.joint_term import JointTerm, make_joint_term, residuals
+from engine.mimic.pictures import make_scene
+from engine.mimic.settings import MimicSettings
+from engine.mimic.solve import no_term, quadratic
+from engine.mimic.unknowns import Unknowns, make_unknowns
+from engine.mimic.video_frames import frames_to_fit
+from engine.plan import Plan
+from engine.priors import offsets
+from engine.progress import Progress
+from engine.rendering.surface import Surface
+from engine.rendering.torch_renderer import Backdrop
+from engine.stages.render import View
+from engine.video.generate import Video
+from usd_io.errors import shown
+from usd_io.model import Character, Motion
+
+HALF_TRUSTED = 0.05
+"""Expected error [heights] at which the confidence is one half, as with the learned prior."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mimicked:
+    """The outcome for one character."""
+
+    motion: Motion
+    """At the fill times of the plan."""
+    plane_sigma: Float[np.ndarray, "fill joint"]
+    """Expected error of joint positions across the view axis, per axis [heights]."""
+    view_sigma: Float[np.ndarray, "fill joint"]
+    """The same along the view axis: large where one view cannot tell the depth."""
+    trusted: bool
+    """False: the video does not show this character's motion, and the motion is the start."""
+
+    @property
+    def confidence(self) -> Float[np.ndarray, "fill joint"]:
+        """0 to 1 per frame and joint."""
+        error = np.sqrt(2 * self.plane_sigma**2 + self.view_sigma**2)
+        return 1 / (1 + error / HALF_TRUSTED)
+
+
+def mimic(
+    characters: Sequence[Character],
+    plans: Sequence[Plan | None],
+    starts: Sequence[Motion],
+    video: Video,
+    view: View,
+    surface: Surface,
+    *,
+    evidence: Sequence[JointEvidence | None] | None = None,
+    settings: MimicSettings | None = None,
+    progress: Progress | None = None,
+    checkpoint_dir: Path | None = None,
+) -> tuple[Mimicked, ...]:
+    """Fit the motion between the keys to a video.
+
+    Args:
+        characters: All that the video shows, each with at least one mesh.
+        plans: Of each; None for one that has nothing to fill.
+        starts: The whole motion of each: what is known, and between it the first guess of a motion prior
+            (:func:`engine.fill.complete`). Their ``T_world_skel`` is kept.
+        video: Its times are seconds such that ``time * timeCodesPerSecond`` is the time code of the stage. Frames
+            outside all gaps are not looked at. Any size of the camera's aspect ratio.
+        view: From where it was taken, and what stands still behind the characters.
+        surface: Of the characters in their order, with the colours of ``settings.appearance``.
+        evidence: Joints in every frame of the video, in pixels of the view's cameras; None fits pictures alone.
+        settings: How to fit.
+        progress: Told of every step with its ``loss``, and of videos that do not show the motion.
+        checkpoint_dir: Where the state is kept after every step; a stopped fit goes on from there.
+
+    Returns:
+        Per character the motion at the fill times; keys are not among them and so stay exact.
+
+    Raises:
+        DataError: The video or the evidence cannot be fitted.
+        RunCancelled: The user stopped the run.
+    """
+    settings, progress = settings or MimicSettings(), progress or Progress()
+    rate = starts[0].time_codes_per_second
+    times, frames, which = frames_to_fit(video, plans, view.cameras, rate)
+    view = _at_frames(view, which)
+    given = [None if e is None else _at(e, which) for e in evidence or [None] * len(characters)]
+    unknowns = tuple(
+        make_unknowns(c, p, s, times, pose_prior=settings.pose_prior)
+        for c, p, s in zip(characters, plans, starts, strict=True)
+    )
+    scene = make_scene(unknowns, surface, view.cameras, view.backdrop, settings.appearance)
+    joints = [
+        None if e is None or settings.joint_weight == 0 else make_joint_term(u, e, settings.joint_weight)
+        for u, e in zip(unknowns, given, strict=True)
+    ]
+    problem = Fit(scene, joints, frames, settings)
+    mark = _mark(starts, plans, view, given, [times, frames.numpy()], settings)
+    fitted = fit(problem, progress, checkpoint_dir, mark)
+    return tuple(
+        _outcome(u, plan, fitted, i, problem, _trouble(problem, fitted, joints[i], i), progress)
+        for i, (u, plan) in enumerate(zip(unknowns, plans, strict=True))
+    )
+
+
+def _at_frames(view: View, which: Int[np.ndarray, " frame"]) -> View:
+    """A moving camera at the chosen frames; a still one as it is."""
+    if len(view.cameras) == 1:
+        return view
+    backdrop = view.backdrop
+    if backdrop is not None:
+        backdrop = Backdrop(backdrop.rgb[which], backdrop.depth[which])
+    return View(view.name, view.cameras.at(which), backdrop)
+
+
+def _at(evidence: JointEvidence, which: Int[np.ndarray, " frame"]) -> JointEvidence:
+    """Evidence of the chosen frames."""
+    if len(which) and which.max() >= len(evidence.xy):
+        raise DataError(f"joint evidence of {len(evidence.xy)} frames came with a longer video.")
+    return JointEvidence(
+        evidence.xy[which],
+        evidence.depth[which],
+        evidence.xy_sigma[which],
+        evidence.depth_sigma[which],
+        evidence.seen,
+    )
+
+
+def _mark(
+    starts: Sequence[Motion],
+    plans: Sequence[Plan | None],
+    view: View,
+    evidence: Sequence[JointEvidence | None],
+    arrays: Sequence[np.ndarray],
+    settings: MimicSettings,
+) -> str:
+    told = [a for e in evidence if e is not None for a in vars(e).values()]
+    moved = [a for s in starts for a in (s.times, s.translations, s.rotations, s.scales, s.T_world_skel)]
+    plain = [asdict(settings), view.cameras.to_dict(), [None if p is None else asdict(p) for p in plans]]
+    return fingerprint([*arrays, *told, *moved], plain)
+
+
+def _trouble(problem: Fit, fitted: Fitted, joint: JointTerm | None, index: int) -> str:
+    """What speaks against the video showing a character's motion; empty where nothing does."""
+    poses = problem.poses(fitted.z)
+    if joint is not None:
+        free = torch.from_numpy(problem.scene.unknowns[index].free)
+        off = residuals(joint, poses[index], problem.scene.cameras)[free][:, joint.used].norm(dim=-1)
+        if off.numel() and float(off.median()) > LARGEST_RESIDUAL:
+            return f"the joints seen in it stay {float(off.median()):.0f} standard deviations off"
+    if fitted.level is not None:
+        share = explained(problem.scene, fitted.level, poses)
+        if share < LEAST_EXPLAINED:
+            return f"the character explains {share:.0%} of what moves in it"
+    return ""
+
+
+def _outcome(
+    unknowns: Unknowns,
+    plan: Plan | None,
+    fitted: Fitted,
+    index: int,
+    problem: Fit,
+    trouble: str,
+    progress: Progress,
+) -> Mimicked:
+    fill_times = np.zeros(0) if plan is None else plan.fill_times
+    if plan is None or not len(fill_times):
+        nothing = np.zeros((0, len(unknowns.character.joints)))
+        return Mimicked(offsets.sample(unknowns.start, fill_times), nothing, nothing, True)
+    if trouble:
+        progress.note(
+            f"{shown(unknowns.character.skeleton_path)}: the video does not show this character between these keys "
+            f"({trouble}); the motion prior's motion is kept.",
+            level="warning",
+        )
+    size = height(unknowns.character, unknowns.start, plan.keys[0])
+    z = unknowns.zeros() if trouble else fitted.z[index]
+    form = quadratic(unknowns, no_term(unknowns), z) if trouble else fitted.forms[index]
+    sure = sureness(unknowns, z, form, fill_times, problem.scene.cameras, problem.settings.seed)
+    return Mimicked(unknowns.filled(z, fill_times), sure.plane / size, sure.view / size, not trouble)
