@@ -22,6 +22,7 @@ from anymole_tui.screens.place import Place
 from anymole_tui.session import Session, load_session, save_session
 from anymole_tui.terminal import clipboard_codes
 from anymole_tui.themes import DARK, LIGHT, user_themes
+from engine.workspace import STATE
 
 Pictures = Literal["auto", "kitty", "sixel", "blocks", "ascii"]
 ASCII_KEYS = {"↑": "up", "↓": "down", "←": "left", "→": "right", "⏎": "enter", "⌫": "bksp", "␣": "space"}
@@ -54,6 +55,7 @@ class AnymoleApp(App[None]):
         Binding("ctrl+p,colon", "command_palette", "Palette", id="app.palette"),
         Binding("ctrl+o", "jump", "Jump to a panel", show=False, id="app.jump"),
         Binding("1", "browse", "Files", show=False, id="app.browse"),
+        Binding("2", "runs", "Runs", show=False, id="app.runs"),
         Binding("f9", "change_theme", "Choose a theme", show=False, id="app.theme"),
         Binding("f10", "screenshot", "Save the screen as SVG", show=False, id="app.screenshot"),
         Binding("ctrl+q,Q", "quit", "Quit", show=False, priority=False, id="app.quit"),
@@ -99,7 +101,9 @@ class AnymoleApp(App[None]):
     def on_mount(self) -> None:
         target = self._target
         self.push_screen(Browse(target if target and target.is_dir() else None))
-        if target and not target.is_dir():
+        if target and (target / STATE).is_file():
+            self.open_run(target)
+        elif target and not target.is_dir():
             self.open_stage(target)
 
     def open_stage(self, path: Path) -> None:
@@ -107,6 +111,31 @@ class AnymoleApp(App[None]):
         from anymole_tui.screens.stage import StagePlace
 
         self.push_screen(StagePlace(path))
+
+    def open_plan(self, stage: Path) -> None:
+        """Plan a run on a stage."""
+        from anymole_tui.screens.plan import PlanPlace
+
+        self.push_screen(PlanPlace(stage))
+
+    def open_runs(self) -> None:
+        """Show all runs; there is one such place, which lies on the first one."""
+        from anymole_tui.screens.runs import Runs
+
+        if not isinstance(self.screen, Runs):
+            self.push_screen(Runs())
+
+    def open_run(self, folder: Path) -> None:
+        """Watch a run."""
+        from anymole_tui.screens.watch import Watch
+
+        self.push_screen(Watch(folder))
+
+    def open_compare(self, folder: Path) -> None:
+        """Compare what a run made."""
+        from anymole_tui.screens.compare import Compare
+
+        self.push_screen(Compare(folder))
 
     def leave(self) -> None:
         """Back to the place below; from the first one, quit."""
@@ -119,6 +148,10 @@ class AnymoleApp(App[None]):
         """Back to the files, from anywhere."""
         while len(self.screen_stack) > 1 and not isinstance(self.screen, Browse):
             self.pop_screen()
+
+    def action_runs(self) -> None:
+        """All runs, from anywhere."""
+        self.open_runs()
 
     # What works everywhere -----------------------------------------------------------------------------------------
 

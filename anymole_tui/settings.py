@@ -216,3 +216,29 @@ def _as_option(value: Any, parameter: Any, option: str, path: Path) -> Any:
             f"{shown(path)}: {shown(option)} takes {'true or false' if parameter.is_flag else 'a value'}."
         )
     return [str(value)] if parameter.multiple else value
+
+
+def run_defaults() -> dict[str, Any]:
+    """Settings of a run that the files and the environment set, by their name in :class:`engine.config.RunConfig`.
+
+    Raises:
+        ConfigError: A file or a value cannot be used.
+    """
+    from typer.main import get_command
+
+    from anymole_tui.cli import app
+    from anymole_tui.fields import from_text, run_fields
+
+    found = {s.option: s.value for s in settings(get_command(app), every=False) if s.command == "run"}
+    renamed = {"skeletons": "skeleton"}
+    return {
+        field.name: from_text(field, _as_text(found[option]))
+        for field in run_fields()
+        if (option := renamed.get(field.name, field.name)) in found
+    }
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -199,7 +199,7 @@ def follow(folder: Path, *, cancel: Callable[[], bool] = lambda: False) -> Itera
         folder: The run folder.
         cancel: Asked while waiting; ends the iteration, not the run.
     """
-    reader = _Tail(folder / EVENTS)
+    reader = Tail(folder / EVENTS)
     while not cancel():
         ended = not read_run(folder).live  # asked before reading: what was written until then is still read
         yield from reader.new()
@@ -208,7 +208,7 @@ def follow(folder: Path, *, cancel: Callable[[], bool] = lambda: False) -> Itera
         time.sleep(POLL_S)
 
 
-class _Tail:
+class Tail:
     """Reads what was appended to a log since the last time, whole lines only."""
 
     def __init__(self, path: Path) -> None:

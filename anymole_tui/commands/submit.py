@@ -65,10 +65,11 @@ def submit(
     if dry_run:
         _show(batch, to, as_json=as_json)
         return
-    write_shots(batch.shots, folder)
     if to == "openjd":
         _write_template(batch, as_json=as_json)
-    elif to == "slurm":
+        return
+    write_shots(batch.shots, folder)
+    if to == "slurm":
         from engine.farm.slurm import submit as to_slurm
 
         ids = to_slurm(batch, jobs=jobs, partition=partition)
@@ -120,12 +121,9 @@ def _run_here(batch: "Batch", to: str, *, jobs: int, address: str) -> None:
 
 
 def _write_template(batch: "Batch", *, as_json: bool) -> None:
-    from engine.farm.openjd import template, validate
+    from engine.farm.openjd import write_template
 
-    values = template(batch)
-    checked = validate(values)
-    path = batch.out / "template.json"
-    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    path, checked = write_template(batch)
     if not checked:
         out.say("note: not checked, since openjd-model is not installed (pip install 'anymole[farm]').")
     told = f"{path}\nrun it here:  openjd run {path} --step InBetween"

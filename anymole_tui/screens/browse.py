@@ -87,6 +87,8 @@ class Browse(Place):
             return
         if entry.kind == "stage":
             self.anymole.open_stage(entry.path)
+        elif entry.kind == "run":
+            self.anymole.open_run(entry.path)
         else:
             self.go(entry.path)
 

@@ -117,7 +117,7 @@ class Place(Screen[None]):
             self.busy += 1
             stop = threading.Event()
             try:
-                result = await _in_thread(lambda: job(stop.is_set))
+                result = await in_thread(lambda: job(stop.is_set))
             except Exception as error:
                 if not (isinstance(error, SHOWN_ERRORS) or is_damage(error)):
                     raise
@@ -140,7 +140,7 @@ class Place(Screen[None]):
         self.notify(said, markup=False, severity="error", title="Error", timeout=12)
 
 
-async def _in_thread(job: Callable[[], T]) -> T:
+async def in_thread(job: Callable[[], T]) -> T:
     """What a job returns or raises in a thread that nobody has to join."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()

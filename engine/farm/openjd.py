@@ -1,10 +1,13 @@
 """A submission as an Open Job Description template, for AWS Deadline Cloud and every other OpenJD runner."""
 
+import json
+from pathlib import Path
 from typing import Any
 
-from engine.errors import ConfigError
+from engine.errors import ConfigError, EngineError
 from engine.farm.batch import Batch, task_arguments
-from engine.farm.shots import SHOT_LIST
+from engine.farm.shots import SHOT_LIST, write_shots
+from usd_io.errors import shown
 
 SPECIFICATION = "jobtemplate-2023-09"
 NOTIFY_S = 60
@@ -95,3 +98,28 @@ def validate(values: dict[str, Any]) -> bool:
     except DecodeValidationError as error:
         raise ConfigError(f"the template is not valid Open Job Description: {error}") from error
     return True
+
+
+def write_template(batch: Batch) -> tuple[Path, bool]:
+    """Write the job bundle of a submission into its folder: the shot list and the template.
+
+    Returns:
+        The template, and whether it was checked with the reference model.
+
+    Raises:
+        ConfigError: It is not valid.
+        EngineError: The folder cannot be written to.
+    """
+    values = template(batch)
+    checked = validate(values)
+    write_shots(batch.shots, batch.out)
+    path = batch.out / "template.json"
+    beside = path.with_name(f".{path.name}.tmp")
+    try:
+        beside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise EngineError(
+            f"{shown(path)} cannot be written ({error.strerror}); name another folder with --out."
+        ) from error
+    return path, checked

@@ -1,0 +1,121 @@
+"""Starting work that outlives the terminal UI: a run in a process of its own, a farm job, a viewer."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from anymole_tui.attaching import launch
+from engine.config import RunConfig
+from engine.errors import ConfigError, EngineError, ResourceMissing, RunBusy
+from engine.process import request_cancel
+from engine.run import check_free, plan, prepare
+from engine.runs import read_run
+from engine.workspace import SETTINGS
+from usd_io.errors import shown
+
+VIEWER = "ANYMOLE_VIEWER"
+"""Environment variable: the command that opens a stage; the path is added at its end."""
+
+
+def start_run(config: RunConfig) -> Path:
+    """Start a run in a session of its own; returns its folder.
+
+    Raises:
+        EngineError, UsdIoError: It cannot be planned or its folder cannot be used.
+    """
+    plan(config)  # what cannot work is refused here, where it can be mended, and not in a log
+    folder = prepare(config)
+    _launch(folder)
+    return folder
+
+
+def start_again(folder: Path) -> None:
+    """Go on with a run in a session of its own.
+
+    Raises:
+        ConfigError: The folder holds no run.
+        RunBusy: The run is at work.
+    """
+    if not (folder / SETTINGS).is_file():
+        raise ConfigError(f"{shown(folder)} is no run folder: it holds no {SETTINGS}.")
+    if read_run(folder).state == "running":
+        raise RunBusy(f"the run in {shown(folder)} is at work.")
+    check_free(folder)
+    _launch(folder)
+
+
+def stop_run(folder: Path) -> None:
+    """Ask a run to save and stop.
+
+    Raises:
+        ConfigError: It is not at work.
+        EngineError: Its folder cannot be written to.
+    """
+    record = read_run(folder)
+    if not record.live:
+        raise ConfigError(f"run {record.id} is {record.state}, not at work.")
+    request_cancel(folder)
+
+
+def _launch(folder: Path) -> None:
+    child = launch(folder)
+    # a child that nobody waits for would look alive after its end
+    threading.Thread(target=child.wait, daemon=True, name="anymole-child").start()
+
+
+def write_farm_job(config: RunConfig, folder: Path) -> tuple[Path, bool]:
+    """Write a run as an Open Job Description job; returns the template, and whether it could be checked.
+
+    Raises:
+        EngineError: The folder cannot be written to.
+        ConfigError: The template is not valid.
+    """
+    from dataclasses import replace
+
+    from engine.farm.batch import Batch
+    from engine.farm.openjd import write_template
+    from engine.farm.shots import Shot
+
+    plan(config)
+    name = Path(config.stage).stem[:64].strip("._- ") or "shot"
+    shot = Shot(name, replace(config, stage=str(Path(config.stage).absolute()), out="", force=False))
+    return write_template(Batch((shot,), folder.absolute()))
+
+
+def viewer_command(path: str, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """What opens a stage: ``$ANYMOLE_VIEWER``, or usdview.
+
+    Raises:
+        ResourceMissing: There is neither.
+        ConfigError: The variable is no command.
+    """
+    wanted = environment.get(VIEWER, "").strip()
+    try:
+        words = shlex.split(wanted) or ["usdview"]
+    except ValueError as error:
+        raise ConfigError(f"${VIEWER} is no command: {error}.") from error
+    if shutil.which(words[0], path=environment.get("PATH")) is None:
+        raise ResourceMissing(
+            f"{shown(words[0])} is not here; set ${VIEWER} to the command that opens a stage, or copy the path."
+        )
+    return [*words, path]
+
+
+def open_viewer(path: str) -> str:
+    """Open a stage in a viewer that outlives us; returns the name of the viewer.
+
+    Raises:
+        EngineError: There is none or it cannot be started.
+    """
+    command = viewer_command(path)
+    quiet = subprocess.DEVNULL
+    try:
+        child = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+    except OSError as error:
+        raise EngineError(f"{shown(command[0])} cannot be started ({error.strerror}).") from error
+    threading.Thread(target=child.wait, daemon=True, name="anymole-viewer").start()
+    return Path(command[0]).name
