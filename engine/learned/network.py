@@ -50,6 +50,8 @@ class Shape:
     width: int = 192
     blocks: int = 4
     heads: int = 6
+    attention: bool = True
+    """Whether joints see each other; without it each sees its ancestors alone."""
 
 
 def relations(
@@ -72,9 +74,9 @@ def relations(
 class Block(nn.Module):
     """Attention over joints, then a layer that sees the joint and its parent."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, *, attention: bool) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.attention = heads, attention
         self.norm_attention, self.norm_mix = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.project = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.bias = nn.Embedding(RELATIONS, heads)
@@ -90,19 +92,31 @@ class Block(nn.Module):
         parents: Int[Tensor, "batch joint"],
     ) -> Float[Tensor, "batch joint width"]:
         """The tokens after one block."""
-        batch, joints, width = x.shape
-        q, k, v = (
-            self.qkv(self.norm_attention(x)).view(batch, joints, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        )
-        bias = self.bias(relation).permute(0, 3, 1, 2) + hidden
-        mixed = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        x = x + self.project(mixed.transpose(1, 2).reshape(batch, joints, width))
+        if self.attention:
+            x = x + self._attend(x, relation, hidden)
         y = self.norm_mix(x)
         from_parent = self.parent(y)
         index = parents.clamp_min(0)[..., None].expand(-1, -1, from_parent.shape[-1])
         from_parent = from_parent.gather(1, index) * (parents >= 0)[..., None]
         mixed_in: Float[Tensor, "batch joint width"] = self.out(nn.functional.gelu(self.own(y) + from_parent))
         return x + mixed_in
+
+    def _attend(
+        self,
+        x: Float[Tensor, "batch joint width"],
+        relation: Int[Tensor, "batch joint joint"],
+        hidden: Float[Tensor, "batch 1 1 joint"],
+    ) -> Float[Tensor, "batch joint width"]:
+        batch, joints, width = x.shape
+        q, k, v = (
+            self.qkv(self.norm_attention(x)).view(batch, joints, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        )
+        bias = self.bias(relation).permute(0, 3, 1, 2) + hidden
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        attended: Float[Tensor, "batch joint width"] = self.project(
+            mixed.transpose(1, 2).reshape(batch, joints, width)
+        )
+        return attended
 
 
 class Network(nn.Module):
@@ -113,7 +127,9 @@ class Network(nn.Module):
         width = shape.width
         self.embed = nn.Linear(3 * VECTORS + SCALARS, width)
         self.enter = nn.Sequential(nn.GELU(), nn.Linear(width, width))
-        self.blocks = nn.ModuleList(Block(width, shape.heads) for _ in range(shape.blocks))
+        self.blocks = nn.ModuleList(
+            Block(width, shape.heads, attention=shape.attention) for _ in range(shape.blocks)
+        )
         self.norm = nn.LayerNorm(width)
         self.rotation_bases = nn.Linear(2 * TRACK, BASES, bias=False)
         self.translation_bases = nn.Linear(2 * TRACK, BASES, bias=False)

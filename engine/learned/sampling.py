@@ -128,15 +128,21 @@ def leaves_dropped(
 
 
 def make_batch(
-    clips: Sequence[Clip], rng: np.random.Generator, *, plain: bool = False, most: int = MOST_JOINTS
+    clips: Sequence[Clip],
+    rng: np.random.Generator,
+    *,
+    plain: bool = False,
+    most: int = MOST_JOINTS,
+    context: bool = True,
 ) -> tuple[Poses, Truth]:
-    """One case of each clip, every fifth played backwards."""
+    """One case of each clip, every fifth played backwards; without ``context`` only the keys are known."""
     turned = [clip if plain or rng.random() < 0.8 else _backwards(clip) for clip in clips]
     kept = [leaves_dropped(clip, most, rng, plain=plain) for clip in turned]
     joints = max(len(keep) for keep in kept)
-    read = [
-        _read_case(c, k, draw_case(c, rng, plain=plain), joints) for c, k in zip(turned, kept, strict=True)
-    ]
+    cases = [draw_case(clip, rng, plain=plain) for clip in turned]
+    if not context:
+        cases = [replace(case, contexts=()) for case in cases]
+    read = [_read_case(*each, joints) for each in zip(turned, kept, cases, strict=True)]
     stacked = [torch.from_numpy(np.stack(column)) for column in zip(*read, strict=True)]
     stored, part, skeleton, states, seconds = stacked
     q, t = torch.nn.functional.normalize(stored[..., :4], dim=-1), stored[..., 4:]

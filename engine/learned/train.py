@@ -59,7 +59,17 @@ class Settings:
     by_hand: float = 0.38
     procedural: float = 0.12
     procedural_clips: int = 400
+    context: bool = True
+    """Whether finished motion around the gap is seen, or keys alone."""
 
+
+WITHOUT: dict[str, tuple[dict[str, float | bool], dict[str, bool]]] = {
+    "procedural": ({"procedural": 0.0}, {}),
+    "real": ({"mocap": 0.0, "by_hand": 0.0}, {}),
+    "context": ({"context": False}, {}),
+    "attention": ({}, {"attention": False}),
+}
+"""Ablations: what each changes in the settings and in the shape of the network."""
 
 Batch = tuple[Poses, Truth, Float[Tensor, "batch 3 3"]]
 """What is known, what was there, and the heading in which the network sees it."""
@@ -78,7 +88,7 @@ class Sampler:
             weights[chosen] *= shares.get(group, settings.by_hand) / weights[chosen].sum()
         sizes = [min(len(clip.rig.parents), MOST_JOINTS) for clip in clips]
         bucket = np.searchsorted(BUCKETS, sizes)
-        self.batch = settings.batch
+        self.batch, self.context = settings.batch, settings.context
         self.buckets = [
             ([clips[int(i)] for i in np.flatnonzero(bucket == b)], weights[bucket == b])
             for b in np.unique(bucket)
@@ -89,7 +99,7 @@ class Sampler:
         """One batch."""
         clips, weights = self.buckets[rng.choice(len(self.buckets), p=self.shares / self.shares.sum())]
         chosen = rng.choice(len(clips), size=self.batch, p=weights / weights.sum())
-        return make_batch([clips[i] for i in chosen], rng, plain=plain)
+        return make_batch([clips[i] for i in chosen], rng, plain=plain, context=self.context)
 
 
 def random_frames(count: int, rng: np.random.Generator) -> Float[Tensor, "batch 3 3"]:
@@ -204,7 +214,8 @@ def read_clips(corpus: Path, assets: Path | None, settings: Settings) -> tuple[l
 
 def train(run: Training, clips: tuple[Sequence[Clip], Sequence[Clip]], out: Path, minutes: float) -> None:
     """Go on until the steps or the minutes are over; log and save every two minutes and at the end."""
-    sampler, held_out = Sampler(clips[0], run.settings), Sampler(clips[1], run.settings)
+    held_out_settings = Settings(batch=run.settings.batch, context=run.settings.context)
+    sampler, held_out = Sampler(clips[0], run.settings), Sampler(clips[1], held_out_settings)
     began, saved, before = time.monotonic(), time.monotonic(), run.seconds
     recent: list[dict[str, float]] = []
     ahead = ThreadPoolExecutor(max_workers=1)
@@ -261,7 +272,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=Settings.batch)
     parser.add_argument("--width", type=int, default=Shape.width)
     parser.add_argument("--blocks", type=int, default=Shape.blocks)
-    parser.add_argument("--procedural", type=float, default=Settings.procedural, help="share of made-up rigs")
+    parser.add_argument("--without", choices=WITHOUT, help="leave a part out, to see what it is worth")
     parser.add_argument("--seed", type=int, default=Settings.seed)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
@@ -271,10 +282,10 @@ def main() -> None:
     if args.resume and (args.out / STATE).exists():
         run = Training.load(args.out, steps=args.steps)
     else:
-        settings = Settings(
-            steps=args.steps or Settings.steps, batch=args.batch, procedural=args.procedural, seed=args.seed
-        )
-        run = Training(settings, Shape(width=args.width, blocks=args.blocks))
+        settings = Settings(steps=args.steps or Settings.steps, batch=args.batch, seed=args.seed)
+        less, narrower = WITHOUT.get(args.without, ({}, {}))
+        shape = Shape(width=args.width, blocks=args.blocks)
+        run = Training(replace(settings, **less), replace(shape, **narrower))  # type: ignore[arg-type]
     clips = read_clips(args.corpus, args.assets, run.settings)
     write_clip_list(args.out / CLIPS, clips[0])
     train(run, clips, args.out, args.minutes)
