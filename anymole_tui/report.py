@@ -60,6 +60,8 @@ def run_report(result: RunResult) -> str:
     ]
     for path, scores in result.scores.items():
         lines += ["", shown(path), *_scores(scores)]
+    if any(len(scores["takes"]) > 1 for scores in result.scores.values()):
+        lines += ["", f"take 1 is shown; for another one: anymole take {shown(result.result)} N"]
     return "\n".join(lines)
 
 
@@ -75,12 +77,37 @@ def _scores(scores: Mapping[str, Any]) -> list[str]:
         )
     if scores["prior"] == "auto":
         lines += _gaps(test["choices"])
+    lines += _confidence(scores["confidence"]) + _takes(scores["takes"])
     if scores["truth"]:
         lines += ["  against the true motion (lower is better):", *_truth(scores["truth"])]
         if scores["truth"][scores["prior"]]["l2p"] > WORTH_A_NOTE * scores["truth"]["spline"]["l2p"]:
             lines.append(
                 "  note: this result is worse than a spline between the keys; --prior spline gives that one"
             )
+    return lines
+
+
+def _confidence(summary: Mapping[str, Any] | None) -> list[str]:
+    if summary is None:
+        return []
+    joints = ", ".join(
+        f"{shown(entry['joint'].rsplit('/', 1)[-1])} {entry['confidence']:.2f}" for entry in summary["joints"]
+    )
+    frames = ", ".join(f"{entry['time']:g}" for entry in summary["frames"])
+    return [
+        f"  confidence {summary['mean']:.2f} of 1; least sure of the joints {joints}",
+        f"  and of the frames at {frames}",
+    ]
+
+
+def _takes(takes: Sequence[Mapping[str, Any]]) -> list[str]:
+    if len(takes) == 1:
+        return []
+    lines = ["  takes:"]
+    for number, take in enumerate(takes, start=1):
+        truth = f", L2P {take['truth']['l2p']:.4f} from the truth" if take["truth"] else ""
+        far = "the best estimate" if number == 1 else f"L2P {take['from_first']:.4f} from take 1"
+        lines.append(f"    {number}: {far}{truth}; largest key error {take['key_error']:.1e}")
     return lines
 
 

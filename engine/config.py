@@ -12,6 +12,7 @@ from engine.toml_file import read_toml
 EngineName = Literal["auto", "motion"]
 PriorName = Literal["auto", "learned", "context", "spline", "slerp", "hold"]
 AuthorMode = Literal["rebind", "over", "variant"]
+MOST_TAKES = 100
 CHOICES = {"engine": EngineName, "prior": PriorName, "author": AuthorMode}
 
 
@@ -33,6 +34,8 @@ class RunConfig:
     """How motion is made; ``auto`` takes the best engine this machine has what it needs for."""
     prior: PriorName = "auto"
     """The motion prior; ``auto`` chooses per gap by its fit and the self-test."""
+    takes: int = 1
+    """How many motions are made: the best estimate, and others that are as plausible."""
     seed: int = 0
     """Seed of everything random."""
     out: str = ""
@@ -59,6 +62,10 @@ class RunConfig:
             problems.append("--keys and --context take finite time codes")
         if not 0 <= self.seed < 2**63:
             problems.append(f"--seed {self.seed} is out of range; choose 0 to 2^63 - 1")
+        if not 1 <= self.takes <= MOST_TAKES:
+            problems.append(f"--takes {self.takes} is out of range; choose 1 to {MOST_TAKES}")
+        if self.takes > 1 and self.author == "over":
+            problems.append("--author over has room for one take; choose rebind or variant for several")
         if problems:
             raise ConfigError("; ".join(problems) + ".")
 

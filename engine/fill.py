@@ -9,10 +9,9 @@ from jaxtyping import Float
 
 from engine.errors import DataError
 from engine.plan import Plan
-from engine.priors import auto
+from engine.priors import auto, learned
 from engine.priors.context import context
 from engine.priors.hold import hold
-from engine.priors.learned import learned
 from engine.priors.slerp import slerp
 from engine.priors.spline import spline
 from engine.selftest import Prior, SelfTest, self_test
@@ -21,13 +20,15 @@ from usd_io.model import Character, Motion
 
 PRIORS: Mapping[str, Prior] = {
     "auto": auto.auto,
-    "learned": learned,
+    "learned": learned.learned,
     "context": context,
     "spline": spline,
     "slerp": slerp,
     "hold": hold,
 }
 """All motion priors by name, best first."""
+SURE = ("auto", "learned")
+"""Priors that say how sure they are of every joint; the others have nothing to tell it by."""
 
 Sample = Callable[[Float[np.ndarray, " frame"]], Motion]
 """The motion as the stage evaluates it at any times."""
@@ -65,26 +66,73 @@ class Filled:
     """The outcome of the stage for one skeleton."""
 
     motion: Motion
-    """The whole motion; kept samples are equal bit for bit."""
+    """The whole motion, take 1; kept samples are equal bit for bit."""
     parts: Parts
     prior: str
     self_test: SelfTest
+    others: tuple[Motion, ...] = ()
+    """Takes 2, 3, ...: other plausible motions at the same times."""
+    confidence: Float[np.ndarray, "frame joint"] | None = None
+    """0 to 1 at every frame of the motion, 1 where it is kept; None of a prior that does not say."""
+
+    @property
+    def takes(self) -> tuple[Motion, ...]:
+        """All takes, the best estimate first."""
+        return (self.motion, *self.others)
 
 
-def fill(character: Character, parts: Parts, plan: Plan, prior: str) -> Filled:
+def fill(
+    character: Character, parts: Parts, plan: Plan, prior: str, *, takes: int = 1, seed: int = 0
+) -> Filled:
     """Fill the gaps of one skeleton and say what error to expect.
 
+    Args:
+        character: The skeleton.
+        parts: What is known of its motion.
+        plan: Gives context and gaps.
+        prior: Name of the prior that gives the best estimate.
+        takes: How many motions are wanted. Those after the best estimate, of whatever prior, stray from it as far as
+            the learned prior thinks likely (:func:`engine.priors.learned.vary`).
+        seed: Of these.
+
     Raises:
+        ConfigError: The skeleton is too large for the learned prior, which was asked for.
         DataError: The prior gave a value that is not finite.
     """
+    needed = takes > 1 or prior == "learned" or (prior == "auto" and learned.fits(character))
+    guess = learned.fill(character, parts.known, plan) if needed else None
+    priors = PRIORS if guess is None else {**PRIORS, "learned": _remembering(guess, plan)}
     if prior == "auto":
-        made, test = auto.fill(character, parts.known, plan, auto.CANDIDATES)
+        made, test = auto.fill(character, parts.known, plan, {name: priors[name] for name in auto.CANDIDATES})
     else:
-        made = PRIORS[prior](character, parts.known, plan)
-        priors = {"spline": spline, prior: PRIORS[prior]}
-        test = self_test(character, parts.known, plan, priors, only=prior)
-    _check_finite(made, character, prior)
-    return Filled(complete(character, parts, plan, made), parts, prior, test)
+        made = priors[prior](character, parts.known, plan)
+        tested = {"spline": spline, prior: PRIORS[prior]}
+        test = self_test(character, parts.known, plan, tested, only=prior)
+    others = []
+    if guess is not None:
+        others = [learned.vary(character, plan, made, guess.leeway, seed, n) for n in range(2, takes + 1)]
+    for motion in (made, *others):
+        _check_finite(motion, character, prior)
+    best, *rest = (complete(character, parts, plan, motion) for motion in (made, *others))
+    confidence = _confidence(character, best, plan, guess) if guess is not None and prior in SURE else None
+    return Filled(best, parts, prior, test, tuple(rest), confidence)
+
+
+def _remembering(guess: learned.LearnedFill, plan: Plan) -> Prior:
+    """The learned prior, which has answered for this plan before."""
+    return lambda character, known, other: (
+        guess.motion if other is plan else learned.learned(character, known, other)
+    )
+
+
+def _confidence(
+    character: Character, motion: Motion, plan: Plan, guess: learned.LearnedFill
+) -> Float[np.ndarray, "frame joint"]:
+    """The confidence in all frames: 1 where the motion or the joint is kept."""
+    result = np.ones(motion.translations.shape[:2], np.float32)
+    result[np.isin(motion.times, plan.fill_times)] = guess.confidence
+    result[:, np.isin(character.joints, plan.locked)] = 1
+    return result
 
 
 def complete(character: Character, parts: Parts, plan: Plan, made: Motion) -> Motion:

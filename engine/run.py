@@ -4,8 +4,8 @@ A run is seven stages that a newcomer can read top to bottom in :func:`run`::
 
     read -> plan -> fill -> score -> author -> check -> preview
 
-Only this module, :mod:`engine.run_preview`, :mod:`engine.render` and :mod:`engine.evaluate` call :mod:`usd_io`,
-with imports inside their functions, so that importing the engine stays quick.
+Only this module, :mod:`engine.run_preview`, :mod:`engine.render`, :mod:`engine.evaluate` and :mod:`engine.takes` call
+:mod:`usd_io`, with imports inside their functions, so that importing the engine stays quick.
 """
 
 import time
@@ -403,7 +403,10 @@ def fill_shot(planned: Planned, config: RunConfig, store: Store) -> tuple[Filled
         def parts() -> Parts:
             return split(motion, made, partial(read_motion, opened, character.skeleton_path))
 
-        return lambda: fill(character, parts(), made, config.prior), parts
+        def make() -> Filled:
+            return fill(character, parts(), made, config.prior, takes=config.takes, seed=config.seed)
+
+        return make, parts
 
     shot = planned.shot
     return store.fills(
@@ -421,7 +424,7 @@ def _author(
     from usd_io.author import Take, author_result
 
     takes = {
-        made.skeleton_path: Take(filled.motion, key_times=made.keys)
+        made.skeleton_path: Take(filled.motion, made.keys, filled.confidence, filled.others)
         for made, filled in zip(planned.plans, results, strict=True)
     }
     authored = author_result(

@@ -8,7 +8,8 @@ import numpy as np
 
 from engine.errors import ConfigError
 from engine.fill import PRIORS, Filled, complete, merge
-from engine.metrics import Scores, height, key_error, score
+from engine.geometry import skeleton
+from engine.metrics import Scores, height, key_error, l2p, score, select
 from engine.plan import Plan
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
@@ -16,6 +17,8 @@ from usd_io.model import Character, Motion
 BASELINES = ("slerp", "spline")
 DENSE_SHARE = 0.8
 """The stage's own samples are the truth where at least this part of the filled frames has one."""
+LEAST_SURE = 5
+"""Joints and frames that a report names as the least sure."""
 
 
 def score_run(
@@ -36,20 +39,63 @@ def score_run(
 
 
 def _score_skeleton(character: Character, plan: Plan, filled: Filled, truth_stage: str) -> dict[str, Any]:
-    kept = filled.parts.kept
     truth = true_motion(character, plan, filled, truth_stage)
     scores: dict[str, Any] = {
         "prior": filled.prior,
         "frames": len(plan.fill_times),
-        "key_error": key_error(character, kept, filled.motion, plan) / height(character, kept, plan.keys[0]),
+        "key_error": _key_error(character, plan, filled, filled.motion),
         "self_test": asdict(filled.self_test),
         "truth": None,
+        "takes": [_score_take(character, plan, filled, motion, truth) for motion in filled.takes],
+        "confidence": _sum_up_confidence(character, plan, filled),
     }
     if truth is not None:
-        scores["truth"] = {filled.prior: asdict(score(character, truth, filled.motion, plan))} | {
+        scores["truth"] = {filled.prior: scores["takes"][0]["truth"]} | {
             name: asdict(score_prior(name, character, truth, plan, filled)) for name in BASELINES
         }
     return scores
+
+
+def _score_take(
+    character: Character, plan: Plan, filled: Filled, motion: Motion, truth: Motion | None
+) -> dict[str, Any]:
+    """How far a take lies from the first one [heights, as L2P] and, where it is known, from the truth."""
+    size = height(character, filled.parts.kept, plan.keys[0])
+    first, own = (
+        skeleton.joint_positions(character, select(m, tuple(plan.fill_times))) / size
+        for m in (filled.motion, motion)
+    )
+    return {
+        "key_error": _key_error(character, plan, filled, motion),
+        "from_first": l2p(first, own),
+        "truth": None if truth is None else asdict(score(character, truth, motion, plan)),
+    }
+
+
+def _key_error(character: Character, plan: Plan, filled: Filled, motion: Motion) -> float:
+    """[heights]"""
+    kept = filled.parts.kept
+    return key_error(character, kept, motion, plan) / height(character, kept, plan.keys[0])
+
+
+def _sum_up_confidence(character: Character, plan: Plan, filled: Filled) -> dict[str, Any] | None:
+    """Mean over the filled frames, and the joints and frames of which the prior is least sure."""
+    if filled.confidence is None:
+        return None
+    inside = np.isin(filled.motion.times, plan.fill_times)
+    values = filled.confidence[inside].astype(float)
+    joints, frames = values.mean(0), values.mean(1)
+    return {
+        "mean": float(values.mean()),
+        "joints": [
+            {"joint": character.joints[j], "confidence": float(joints[j])}
+            for j in np.argsort(joints, kind="stable")[:LEAST_SURE]
+        ],
+        "frames": [
+            {"time": float(plan.fill_times[f]), "confidence": float(frames[f])}
+            for f in np.argsort(frames, kind="stable")[:LEAST_SURE]
+        ],
+    }
 
 
 def score_prior(name: str, character: Character, truth: Motion, plan: Plan, filled: Filled) -> Scores:

@@ -22,6 +22,8 @@ from usd_io.model import Motion
 LARGEST_JSON = 256 << 20
 T = TypeVar("T")
 _ARRAYS = ("times", "translations", "rotations", "scales", "T_world_skel", "animated", "blend_weights")
+_CHANNELS = ("translations", "rotations", "scales")
+"""What takes differ in."""
 
 
 class Store:
@@ -104,6 +106,10 @@ def save_filled(path: Path, filled: Filled) -> None:
         name: np.asarray(getattr(motion, name)) for name in _ARRAYS if getattr(motion, name) is not None
     }
     plain = {f.name: getattr(motion, f.name) for f in fields(Motion) if f.name not in _ARRAYS}
+    for number, other in enumerate(filled.others, start=2):
+        arrays |= {_of_take(name, number): getattr(other, name) for name in _CHANNELS}
+    if filled.confidence is not None:
+        arrays["confidence"] = filled.confidence
     save_arrays(path, arrays, {"motion": plain, "prior": filled.prior, "self_test": asdict(filled.self_test)})
 
 
@@ -116,8 +122,23 @@ def load_filled(path: Path, parts: Parts) -> Filled:
     arrays, plain = load_arrays(path)
     single = dict(plain["motion"])
     single["blend_shapes"] = tuple(single["blend_shapes"])
-    values: dict[str, Any] = dict.fromkeys(_ARRAYS) | arrays | single
+    values: dict[str, Any] = {name: arrays.get(name) for name in _ARRAYS} | single
     motion = replace(parts.kept, **values)
     if motion.translations.shape[1:] != parts.kept.translations.shape[1:]:
         raise ValueError(f"{path} holds another skeleton")
-    return Filled(motion, parts, str(plain["prior"]), from_plain(SelfTest, plain["self_test"]))
+    others: list[Motion] = []
+    while _of_take("rotations", len(others) + 2) in arrays:
+        channels: dict[str, Any] = {name: arrays[_of_take(name, len(others) + 2)] for name in _CHANNELS}
+        others.append(replace(motion, **channels))
+    return Filled(
+        motion,
+        parts,
+        prior=str(plain["prior"]),
+        self_test=from_plain(SelfTest, plain["self_test"]),
+        others=tuple(others),
+        confidence=arrays.get("confidence"),
+    )
+
+
+def _of_take(channel: str, number: int) -> str:
+    return f"{channel}_{number}"

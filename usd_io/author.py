@@ -1,7 +1,7 @@
 """Write a result: a data layer with the animation, and a small root stage over the untouched source."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,8 @@ def author_result(
         mode: ``rebind`` writes a new animation prim beside the old one and binds the skeleton to it; ``over``
             overrides the samples of the old prim, for tools that look it up by path; ``variant`` puts the new
             one into the variant set ``inbetween`` of the character, and works inside instances too, but only
-            where the character is referenced.
+            where the character is referenced. Several takes are variants of one set (:mod:`usd_io.takes`), the
+            first one selected; ``over`` has room for one.
         name: Suffix of the new animation prim, and name of the variant.
         provenance: What made the result: nested plain values, stored in ``customLayerData["anymole"]`` with
             the source layers, their SHA-256, and the keys.
@@ -74,7 +75,7 @@ def author_result(
     """
     files = result_files(Path(folder), stem)
     stage = open_stage(source)
-    placements = place_takes(stage, takes, mode, name)
+    placements = place_takes(stage, {path: len(take.motions) for path, take in takes.items()}, mode, name)
     placed = list(zip(placements, takes.values(), strict=True))
     for placement, take in placed:
         check_take(stage, placement, take)
@@ -143,6 +144,6 @@ def _describe(placement: Placement, take: Take) -> dict[str, Any]:
         "skeleton": placement.skeleton_path,
         "animation": placement.animation_path,
         "source_animation": placement.source_animation_path,
-        "variant": None if placement.variant is None else placement.variant[1],
+        "variants": None if placement.variants is None else asdict(placement.variants),
         "keys": [float(time) for time in take.key_times],
     }

@@ -11,7 +11,7 @@ from pxr import Sdf, Usd, UsdGeom, UsdSkel
 
 from usd_io.convert import continuous, to_floats, to_quatf, to_vec3f, to_vec3h
 from usd_io.model import Motion
-from usd_io.placement import ORIGINAL_VARIANT, VARIANT_SET, Placement
+from usd_io.placement import ORIGINAL_VARIANT, VARIANT_SET, Placement, Variants
 from usd_io.provenance import relative_path
 
 CONFIDENCE = "userProperties:anymole:confidence"
@@ -31,6 +31,13 @@ class Take:
     """Times at which the result equals what the source has; checked after writing and by rule SA008."""
     confidence: Float[np.ndarray, "frame joint"] | None = None
     """In [0, 1], in skeleton joint order."""
+    others: tuple[Motion, ...] = ()
+    """Takes 2, 3, ...: other motions at the same times, with the same keys."""
+
+    @property
+    def motions(self) -> tuple[Motion, ...]:
+        """All takes."""
+        return (self.motion, *self.others)
 
 
 def write_data_layer(
@@ -115,31 +122,50 @@ def _copy_metrics(stage: Usd.Stage, layer: Sdf.Layer, takes: Sequence[tuple[Plac
 
 
 def _write_take(layer: Sdf.Layer, stage: Usd.Stage, placement: Placement, take: Take) -> None:
-    prefix = _variant_prefix(layer, placement)
+    """Variants of the mode ``variant`` hold binding and animation, those of several takes the samples alone."""
+    variants = placement.variants
+    prefixes = [None] if variants is None else _make_variants(layer, variants)
+    whole = variants is not None and variants.set == VARIANT_SET
+    for place in prefixes if whole else [None]:
+        _write_prims(layer, stage, placement, take, place)
+    for motion, prefix in zip(take.motions, prefixes, strict=True):
+        animation = Sdf.CreatePrimInLayer(layer, _in_variant(placement.animation_path, prefix))
+        _write_samples(layer, animation, placement, motion)
+
+
+def _write_prims(
+    layer: Sdf.Layer, stage: Usd.Stage, placement: Placement, take: Take, prefix: Sdf.Path | None
+) -> None:
+    """The animation without its samples, the binding to it, and what is the same in all takes."""
     animation = Sdf.CreatePrimInLayer(layer, _in_variant(placement.animation_path, prefix))
     if placement.animation_path != placement.source_animation_path:
         animation.specifier = Sdf.SpecifierDef
         animation.typeName = "SkelAnimation"
         _copy_blend_shapes(layer, animation, stage, placement.source_animation_path)
     if placement.binding_path is not None:
-        _bind(
-            Sdf.CreatePrimInLayer(layer, _in_variant(placement.binding_path, prefix)),
-            placement.animation_path,
-        )
-    _write_samples(layer, animation, placement, take)
+        binding = Sdf.CreatePrimInLayer(layer, _in_variant(placement.binding_path, prefix))
+        _bind(binding, placement.animation_path)
+    order = list(placement.joint_order)
+    _uniform(animation, "joints", [placement.joints[joint] for joint in order])
+    if take.confidence is not None:
+        confidence = Sdf.AttributeSpec(animation, CONFIDENCE, Sdf.ValueTypeNames.FloatArray).path
+        for frame, time in enumerate(take.motion.times.tolist()):
+            layer.SetTimeSample(confidence, time, to_floats(take.confidence[frame, order]))
 
 
-def _variant_prefix(layer: Sdf.Layer, placement: Placement) -> Sdf.Path | None:
-    """Create and select the new variant, beside an empty one that shows the original."""
-    if placement.variant is None:
-        return None
-    owner, name = placement.variant
-    path = Sdf.Path(owner)
-    Sdf.CreatePrimInLayer(layer, path.AppendVariantSelection(VARIANT_SET, ORIGINAL_VARIANT))
-    chosen = path.AppendVariantSelection(VARIANT_SET, name)
-    Sdf.CreatePrimInLayer(layer, chosen)
-    layer.GetPrimAtPath(path).variantSelections[VARIANT_SET] = name
-    return chosen
+def _make_variants(layer: Sdf.Layer, variants: Variants) -> list[Sdf.Path | None]:
+    """Create the variants and select the first; beside results of the mode ``variant`` an empty one shows the
+    original."""
+    path = Sdf.Path(variants.owner)
+    if variants.set == VARIANT_SET:
+        Sdf.CreatePrimInLayer(layer, path.AppendVariantSelection(VARIANT_SET, ORIGINAL_VARIANT))
+    prefixes: list[Sdf.Path | None] = [
+        path.AppendVariantSelection(variants.set, name) for name in variants.names
+    ]
+    for prefix in prefixes:
+        Sdf.CreatePrimInLayer(layer, prefix)
+    layer.GetPrimAtPath(path).variantSelections[variants.set] = variants.names[0]
+    return prefixes
 
 
 def _in_variant(path: str, prefix: Sdf.Path | None) -> Sdf.Path:
@@ -176,10 +202,8 @@ def _uniform(prim: Sdf.PrimSpec, name: str, value: Any) -> None:
     Sdf.AttributeSpec(prim, name, kind, Sdf.VariabilityUniform).default = value
 
 
-def _write_samples(layer: Sdf.Layer, prim: Sdf.PrimSpec, placement: Placement, take: Take) -> None:
-    motion, order = take.motion, list(placement.joint_order)
-    _uniform(prim, "joints", [placement.joints[joint] for joint in order])
-    kinds = Sdf.ValueTypeNames
+def _write_samples(layer: Sdf.Layer, prim: Sdf.PrimSpec, placement: Placement, motion: Motion) -> None:
+    order, kinds = list(placement.joint_order), Sdf.ValueTypeNames
     translations = Sdf.AttributeSpec(prim, "translations", kinds.Float3Array).path
     rotations = Sdf.AttributeSpec(prim, "rotations", kinds.QuatfArray).path
     scales = Sdf.AttributeSpec(prim, "scales", kinds.Half3Array).path
@@ -188,7 +212,3 @@ def _write_samples(layer: Sdf.Layer, prim: Sdf.PrimSpec, placement: Placement, t
         layer.SetTimeSample(translations, time, to_vec3f(motion.translations[frame, order]))
         layer.SetTimeSample(rotations, time, to_quatf(q[frame, order]))
         layer.SetTimeSample(scales, time, to_vec3h(motion.scales[frame, order]))
-    if take.confidence is not None:
-        confidence = Sdf.AttributeSpec(prim, CONFIDENCE, kinds.FloatArray).path
-        for frame, time in enumerate(motion.times.tolist()):
-            layer.SetTimeSample(confidence, time, to_floats(take.confidence[frame, order]))

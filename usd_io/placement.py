@@ -7,7 +7,7 @@ mode has stages on which it cannot work; those are refused here or, where only c
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +19,21 @@ from usd_io.skeleton import INSTANCES_TOO, ancestry, bound_skeleton, skeleton_pr
 AuthorMode = Literal["rebind", "over", "variant"]
 
 VARIANT_SET = "inbetween"
+"""Of the mode ``variant``: the results on a character, and the original."""
+TAKE_SET = "anymole_take"
+"""Of the mode ``rebind``, where there are several takes."""
 ORIGINAL_VARIANT = "original"
+
+
+@dataclass(frozen=True)
+class Variants:
+    """The variants that takes are written to."""
+
+    owner: str
+    """Prim with the variant set."""
+    set: str
+    names: tuple[str, ...]
+    """One per take; the first is the one selected."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +49,8 @@ class Placement:
     source_animation_path: str | None
     binding_path: str | None
     """Prim that gets ``skel:animationSource``; None where the animation prim itself is overridden."""
-    variant: tuple[str, str] | None = None
-    """Prim with the variant set, and the name of the new variant."""
+    variants: Variants | None = None
+    """None where the only take is written to the prims themselves."""
 
 
 def animation_of(skeleton: Usd.Prim) -> Usd.Prim | None:
@@ -63,13 +77,13 @@ def instance_root_of(prim: Usd.Prim) -> Usd.Prim | None:
 
 
 def place_takes(
-    stage: Usd.Stage, skeleton_paths: Iterable[str], mode: AuthorMode, name: str
+    stage: Usd.Stage, skeletons: Mapping[str, int], mode: AuthorMode, name: str
 ) -> tuple[Placement, ...]:
     """Choose the prims for the results of some skeletons.
 
     Args:
         stage: The source stage.
-        skeleton_paths: Prim paths of skeletons.
+        skeletons: Number of takes by prim path of the skeleton.
         mode: See :func:`usd_io.author.author_result`.
         name: What the new animation (``OLD_name``) and the new variant are called.
 
@@ -82,24 +96,38 @@ def place_takes(
             f"The name {shown(name)!r} is no valid USD name: use letters, digits and underscores."
         )
     placements: list[Placement] = []
-    for path in skeleton_paths:
+    for path, takes in skeletons.items():
         skeleton = UsdSkel.Skeleton(bound_skeleton(stage, path).prim)
         taken = {placed.animation_path for placed in placements}
         if mode == "rebind":
-            placements.append(_place_rebind(skeleton, name, taken))
+            placements.append(_place_rebind(skeleton, name, taken, takes))
         elif mode == "over":
-            placements.append(_place_over(skeleton, taken))
+            placements.append(_place_over(skeleton, taken, takes))
         else:
-            placements.append(_place_variant(skeleton, name, taken))
+            placements.append(_place_variant(skeleton, name, taken, takes))
     return tuple(placements)
 
 
-def _place_rebind(skeleton: UsdSkel.Skeleton, name: str, taken: set[str]) -> Placement:
+def _place_rebind(skeleton: UsdSkel.Skeleton, name: str, taken: set[str], takes: int) -> Placement:
     binding = _rebindable_prim(skeleton.GetPrim())
     animation = animation_of(skeleton.GetPrim())
     parent = _editable_parent(animation) or binding.GetParent()
     path = _free_child(parent, _take_prim_name(animation, name), taken)
-    return _placement(skeleton, path, binding=binding)
+    variants = None if takes == 1 else _take_variants(skeleton.GetPrim(), path, takes)
+    return _placement(skeleton, path, binding=binding, variants=variants)
+
+
+def _take_variants(skeleton: Usd.Prim, animation: Sdf.Path, takes: int) -> Variants:
+    """Takes of a new animation prim, on which nobody has an opinion: variants hold its samples and nothing else.
+
+    They are offered on the SkelRoot, where people look for them, if the animation lies below it, else on the animation.
+    """
+    root = UsdSkel.Root.Find(skeleton)
+    owner = root.GetPrim() if root else skeleton
+    below = animation.HasPrefix(owner.GetPath()) and not owner.IsInstanceProxy() and not owner.IsInstance()
+    used = set(owner.GetVariantSets().GetNames()) if below else set()
+    path = owner.GetPath() if below else animation
+    return Variants(str(path), _free_name(TAKE_SET, used), tuple(f"take_{n}" for n in range(1, takes + 1)))
 
 
 def _rebindable_prim(skeleton: Usd.Prim) -> Usd.Prim:
@@ -128,8 +156,10 @@ def _serves_others(binding: Usd.Prim, skeleton: Usd.Prim) -> bool:
     return any(binding_of(other) == own for other in others)
 
 
-def _place_over(skeleton: UsdSkel.Skeleton, taken: set[str]) -> Placement:
+def _place_over(skeleton: UsdSkel.Skeleton, taken: set[str], takes: int) -> Placement:
     prim = skeleton.GetPrim()
+    if takes > 1:
+        raise AuthorError("The mode over has room for one take. Use the mode rebind or variant for several.")
     animation = animation_of(prim)
     if animation is None:
         raise AuthorError(f"<{prim.GetPath()}> has no animation to override. Use the mode rebind.")
@@ -145,19 +175,20 @@ def _place_over(skeleton: UsdSkel.Skeleton, taken: set[str]) -> Placement:
     return _placement(skeleton, animation.GetPath(), order_of=animation)
 
 
-def _place_variant(skeleton: UsdSkel.Skeleton, name: str, taken: set[str]) -> Placement:
+def _place_variant(skeleton: UsdSkel.Skeleton, name: str, taken: set[str], takes: int) -> Placement:
     prim = skeleton.GetPrim()
     owner = _variant_owner(prim)
     if owner is None:
         raise AuthorError(f"<{prim.GetPath()}> is a root prim of its own. Use the mode rebind.")
-    names = owner.GetVariantSets().GetVariantSet(VARIANT_SET).GetVariantNames()
+    used = {*owner.GetVariantSets().GetVariantSet(VARIANT_SET).GetVariantNames(), ORIGINAL_VARIANT}
     animation = animation_of(prim)
     parent = _parent_below(animation, owner)
     path = _free_child(parent, _take_prim_name(animation, name), taken)
-    variant = _free_name(name, {*names, ORIGINAL_VARIANT})
+    wanted = (name,) if takes == 1 else tuple(f"{name}_take_{n}" for n in range(1, takes + 1))
+    variants = Variants(str(owner.GetPath()), VARIANT_SET, tuple(_free_name(each, used) for each in wanted))
     # Inside an instance the skeleton is addressed through its proxy: opinions of a variant are no local
     # opinions, so composition keeps them and gives this instance a prototype of its own.
-    return _placement(skeleton, path, binding=prim, variant=(str(owner.GetPath()), variant))
+    return _placement(skeleton, path, binding=prim, variants=variants)
 
 
 def _variant_owner(skeleton: Usd.Prim) -> Usd.Prim | None:
@@ -211,7 +242,7 @@ def _placement(
     *,
     binding: Usd.Prim | None = None,
     order_of: Usd.Prim | None = None,
-    variant: tuple[str, str] | None = None,
+    variants: Variants | None = None,
 ) -> Placement:
     joints = tuple(skeleton.GetJointsAttr().Get() or ())
     source = animation_of(skeleton.GetPrim())
@@ -222,7 +253,7 @@ def _placement(
         animation_path=str(animation_path),
         source_animation_path=None if source is None else str(source.GetPath()),
         binding_path=None if binding is None else str(binding.GetPath()),
-        variant=variant,
+        variants=variants,
     )
 
 

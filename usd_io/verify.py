@@ -10,7 +10,8 @@ from pxr import Usd, UsdGeom, UsdSkel
 from usd_io.author_layers import Take
 from usd_io.convert import matrices
 from usd_io.errors import AuthorError, shown
-from usd_io.placement import Placement, animation_of
+from usd_io.model import Motion
+from usd_io.placement import VARIANT_SET, Placement, Variants, animation_of
 from usd_io.validate_usd import usd_findings
 
 _SPOT_CHECKS = 16
@@ -26,7 +27,20 @@ def check_take(stage: Usd.Stage, placement: Placement, take: Take) -> None:
     Raises:
         AuthorError: Joint count, times, values, keys or confidence are not as promised.
     """
-    motion, path = take.motion, shown(placement.skeleton_path)
+    path = shown(placement.skeleton_path)
+    for motion in take.motions:
+        _check_motion(motion, placement, path)
+    if any(not np.array_equal(motion.times, take.motion.times) for motion in take.others):
+        raise AuthorError(f"The takes for <{path}> have different times. Give all of them the same.")
+    strays = np.setdiff1d(np.asarray(take.key_times, float), take.motion.times)
+    if strays.size:
+        raise AuthorError(f"The motion for <{path}> has no frame at its key {strays[0]:g}. Add one there.")
+    if take.confidence is not None and take.confidence.shape != take.motion.translations.shape[:2]:
+        raise AuthorError(f"The confidence for <{path}> is not one value per frame and joint.")
+    _check_range(stage, placement, take.motion.times)
+
+
+def _check_motion(motion: Motion, placement: Placement, path: str) -> None:
     joints = motion.translations.shape[1]
     if joints == 0:
         raise AuthorError(f"<{path}> has no joints, so there is no motion to write. Choose another skeleton.")
@@ -44,12 +58,6 @@ def check_take(stage: Usd.Stage, placement: Placement, take: Take) -> None:
     if off.max() > 1e-3:
         time = motion.times[off.argmax()]
         raise AuthorError(f"A rotation for <{path}> at time code {time:g} is not unit length. Normalise it.")
-    strays = np.setdiff1d(np.asarray(take.key_times, float), motion.times)
-    if strays.size:
-        raise AuthorError(f"The motion for <{path}> has no frame at its key {strays[0]:g}. Add one there.")
-    if take.confidence is not None and take.confidence.shape != motion.translations.shape[:2]:
-        raise AuthorError(f"The confidence for <{path}> is not one value per frame and joint.")
-    _check_range(stage, placement, motion.times)
 
 
 def _check_values(times: np.ndarray, arrays: dict[str, np.ndarray], path: str) -> None:
@@ -95,8 +103,11 @@ def verify_result(root: Path, stage: Usd.Stage, takes: Sequence[tuple[Placement,
     if _metrics(result, ranged) != _metrics(stage, ranged):
         raise AuthorError(f"The result has other stage metrics than the source: {_metrics(result, ranged)}.")
     for placement, take in takes:
-        _verify_binding(result, placement)
-        _verify_values(result, placement, take)
+        for number, motion in enumerate(take.motions):
+            if placement.variants is not None:
+                _select(result, placement.variants, number)
+            _verify_binding(result, placement)
+            _verify_values(result, placement, motion, take.key_times)
     known = {(found.rule, found.prim) for found in usd_findings(stage)}
     for found in usd_findings(result):
         if found.severity == "error" and (found.rule, found.prim) not in known:
@@ -117,13 +128,20 @@ def _metrics(stage: Usd.Stage, with_range: bool) -> tuple[object, ...]:
     return (*metrics, stage.GetStartTimeCode(), stage.GetEndTimeCode()) if with_range else metrics
 
 
+def _select(result: Usd.Stage, variants: Variants, number: int) -> None:
+    """Show a take without a word in the files."""
+    with Usd.EditContext(result, result.GetSessionLayer()):
+        owner = result.GetPrimAtPath(variants.owner)
+        owner.GetVariantSets().SetSelection(variants.set, variants.names[number])
+
+
 def _verify_binding(result: Usd.Stage, placement: Placement) -> None:
     skeleton = result.GetPrimAtPath(placement.skeleton_path)
     bound = animation_of(skeleton) if skeleton else None
     if bound is not None and str(bound.GetPath()) == placement.animation_path:
         return
     where = f"<{shown(placement.skeleton_path)}>"
-    if placement.variant is None:
+    if placement.variants is None or placement.variants.set != VARIANT_SET:
         raise AuthorError(f"{where} keeps its animation whatever a stronger layer says. Use another mode.")
     rel = skeleton.GetProperty("skel:animationSource")
     strongest = rel.GetPropertyStack(Usd.TimeCode.Default())[0].layer
@@ -133,7 +151,9 @@ def _verify_binding(result: Usd.Stage, placement: Placement) -> None:
     )
 
 
-def _verify_values(result: Usd.Stage, placement: Placement, take: Take) -> None:
+def _verify_values(
+    result: Usd.Stage, placement: Placement, motion: Motion, key_times: Sequence[float]
+) -> None:
     animation = UsdSkel.Animation(result.GetPrimAtPath(placement.animation_path))
     query = UsdSkel.Cache().GetAnimQuery(animation)
     order = list(placement.joint_order)
@@ -141,9 +161,9 @@ def _verify_values(result: Usd.Stage, placement: Placement, take: Take) -> None:
         raise AuthorError(
             f"USD does not accept the animation written to <{shown(placement.animation_path)}>."
         )
-    frames = _frames_to_check(take)
-    expected = _local_matrices(take, frames)[:, order]
-    for time, pose in zip(take.motion.times[frames].tolist(), expected, strict=True):
+    frames = _frames_to_check(motion, key_times)
+    expected = _local_matrices(motion, frames)[:, order]
+    for time, pose in zip(motion.times[frames].tolist(), expected, strict=True):
         read = query.ComputeJointLocalTransforms(time)
         if read is None or not _equal(matrices(read), pose):
             raise AuthorError(
@@ -156,15 +176,15 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
     return a.shape == b.shape and bool(np.all(np.abs(a - b) <= _TOLERANCE * np.maximum(1, np.abs(b))))
 
 
-def _frames_to_check(take: Take) -> np.ndarray:
-    times = take.motion.times
+def _frames_to_check(motion: Motion, key_times: Sequence[float]) -> np.ndarray:
+    times = motion.times
     spread = np.linspace(0, len(times) - 1, min(_SPOT_CHECKS, len(times))).astype(int)
-    return np.union1d(spread, np.searchsorted(times, np.asarray(take.key_times, float)))
+    return np.union1d(spread, np.searchsorted(times, np.asarray(key_times, float)))
 
 
-def _local_matrices(take: Take, frames: np.ndarray) -> Float[np.ndarray, "frame joint 4 4"]:
+def _local_matrices(motion: Motion, frames: np.ndarray) -> Float[np.ndarray, "frame joint 4 4"]:
     """Translate @ rotate @ scale, with the scales rounded to the half precision that USD stores."""
-    w, x, y, z = np.moveaxis(take.motion.rotations[frames].astype(np.float64), -1, 0)
+    w, x, y, z = np.moveaxis(motion.rotations[frames].astype(np.float64), -1, 0)
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
         [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
@@ -172,7 +192,7 @@ def _local_matrices(take: Take, frames: np.ndarray) -> Float[np.ndarray, "frame 
     ]
     rotation = np.stack([np.stack(row, -1) for row in rows], -2)
     result = np.tile(np.eye(4), (*w.shape, 1, 1))
-    scales = take.motion.scales[frames].astype(np.float16).astype(np.float64)
+    scales = motion.scales[frames].astype(np.float16).astype(np.float64)
     result[..., :3, :3] = rotation * scales[..., None, :]
-    result[..., :3, 3] = take.motion.translations[frames]
+    result[..., :3, 3] = motion.translations[frames]
     return result

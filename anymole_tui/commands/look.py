@@ -1,4 +1,4 @@
-"""``inspect`` and ``check``: what is in a stage, and whether it is sound."""
+"""``inspect``, ``check`` and ``take``: what is in a stage, whether it is sound, which take a result shows."""
 
 from typing import Annotated
 
@@ -7,12 +7,14 @@ import typer
 from anymole_tui import cli_output as out
 from anymole_tui.commands.options import AsJson, Debug, Stage
 from engine.errors import ExitCode
+from usd_io.errors import shown
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command()(inspect)
     app.command()(check)
+    app.command()(take)
 
 
 def inspect(
@@ -45,3 +47,24 @@ def check(file: Stage, as_json: AsJson = False, debug: Debug = False) -> None:
         out.answer(findings_report(file, findings))
     if errors:
         raise typer.Exit(ExitCode.VALIDATION)
+
+
+def take(
+    result: Annotated[
+        str,
+        typer.Argument(help="Root stage of a result, or the folder or id of its run.", show_default=False),
+    ],
+    number: Annotated[
+        int | None, typer.Argument(help="The take to show, 1 being the best estimate.", show_default="ask")
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Choose which take of a result is shown, or ask which one is; only the result's root stage changes."""
+    from engine.takes import choose_take
+
+    takes = choose_take(result, number)
+    if as_json:
+        out.print_json(takes)
+    else:
+        out.answer(f"{shown(takes.result)} shows take {takes.active or '-'} of {takes.count}")

@@ -39,6 +39,9 @@ def run(
     prior: Annotated[
         str, typer.Option(help="Motion prior: auto, learned, context, spline, slerp or hold.")
     ] = "auto",
+    takes: Annotated[
+        int, typer.Option(help="How many motions: the best estimate, and others as plausible.")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     out_folder: Annotated[
         str, typer.Option("--out", help="Run folder.", show_default="STEM_inbetween beside the stage")
@@ -80,6 +83,7 @@ def run(
             "lock": split(lock),
             "engine": engine,
             "prior": prior,
+            "takes": takes,
             "seed": seed,
             "out": out_folder,
             "author": author,

@@ -163,8 +163,11 @@ def assess_takes(cases: Sequence[Case], takes: int = 4) -> dict[str, float]:
     apart, away = [], []
     for case in cases:
         known = case.truth.at(case.plan.known(case.truth.times))
-        best = errors(case, learned.learned(case.character, known, case.plan))[1].mean()
-        filled = [learned.learned(case.character, known, case.plan, seed=seed) for seed in range(takes)]
+        guess = learned.fill(case.character, known, case.plan)
+        best = errors(case, guess.motion)[1].mean()
+        filled = [
+            learned.vary(case.character, case.plan, guess.motion, guess.leeway, SEED, n) for n in range(takes)
+        ]
         size = metrics.height(case.character, case.truth, case.plan.keys[0])
         p = np.stack([skeleton.joint_positions(case.character, motion) for motion in filled]) / size
         pairs = [metrics.l2p(p[a], p[b]) for a in range(takes) for b in range(a)]

@@ -4,6 +4,7 @@ The network sees the poses around each gap and answers with an offset (:mod:`eng
 both keys, an expected error for every frame and joint, and the share of slerp's error it expects to leave.
 """
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,9 @@ class LearnedFill:
     """Expected error of local rotations [rad]."""
     position_error: Float[np.ndarray, "fill joint"]
     """Expected error of joint positions [heights]."""
+    leeway: Float[np.ndarray, "fill joint"]
+    """How far takes may turn joints away from the best estimate [rad]: the expected error, less in a gap whose offset
+    is not fully trusted."""
     gains: tuple[float, ...]
     """Per gap: expected ratio of the position error to slerp's; above 1 slerp is the better guess."""
     gain_bounds: tuple[float, ...]
@@ -67,14 +71,13 @@ def fits(character: Character) -> bool:
     return len(character.joints) <= MOST_JOINTS
 
 
-def learned(character: Character, known: Motion, plan: Plan, *, seed: int | None = None) -> Motion:
+def learned(character: Character, known: Motion, plan: Plan) -> Motion:
     """Fill with the trained network.
 
     Args:
         character: Its tree of joints is what the network goes by; names play no part.
         known: The known frames only.
         plan: Gives context, keys and gaps.
-        seed: None for the best estimate; a number for a take that strays from it within the expected error.
 
     Returns:
         The motion at ``plan.fill_times``.
@@ -82,26 +85,26 @@ def learned(character: Character, known: Motion, plan: Plan, *, seed: int | None
     Raises:
         ConfigError: The skeleton is too large (:func:`fits`).
     """
-    return fill(character, known, plan, seed=seed).motion
+    return fill(character, known, plan).motion
 
 
-def fill(character: Character, known: Motion, plan: Plan, *, seed: int | None = None) -> LearnedFill:
+def fill(character: Character, known: Motion, plan: Plan) -> LearnedFill:
     """The motion of :func:`learned` with its expected errors."""
     from engine.learned.predict import predict, shipped_network
 
     if not fits(character):
         raise ConfigError(
             f"{shown(character.skeleton_path)}: {len(character.joints)} joints are more than the {MOST_JOINTS} that "
-            "the learned prior can take; choose another with --prior, or auto, which then leaves it out."
+            "the learned prior can take; choose another with --prior (auto leaves it out) and one take."
         )
     base = offsets.straight(known, plan)
     joints, count = len(character.joints), len(base.times)
     if joints == 0 or not plan.gaps:
         nothing = np.zeros((count, joints))
-        return LearnedFill(base, nothing, nothing, (1.0,) * len(plan.gaps), (1.0,) * len(plan.gaps))
+        return LearnedFill(base, nothing, nothing, nothing, (1.0,) * len(plan.gaps), (1.0,) * len(plan.gaps))
     views = [_view(character, known, plan, gap) for gap in plan.gaps]
     poses, translations, states, seconds, frames = (np.stack(column) for column in zip(*views, strict=True))
-    parts = [(np.array(gap.times) - gap.start) / (gap.end - gap.start) for gap in plan.gaps]
+    parts = _parts(plan)
     parents = np.asarray(character.parents, int)
     predictions = predict(shipped_network(), parents, poses, translations, states, seconds, frames, parts)
     unscaled = [
@@ -116,12 +119,11 @@ def fill(character: Character, known: Motion, plan: Plan, *, seed: int | None = 
     share = np.repeat(trust, [len(gap.times) for gap in plan.gaps])[:, None]
     offset *= share[..., None]
     rotation_error = np.concatenate([p.rotation_error for p in predictions])
-    if seed is not None:
-        offset[..., offsets.ROTATION] += _noise(character, parts, share * rotation_error, seed)
     return LearnedFill(
         motion=offsets.apply(base, offset),
         rotation_error=rotation_error,
         position_error=np.concatenate([p.position_error for p in predictions]),
+        leeway=share * rotation_error,
         gains=tuple(1 - t * (1 - p.gain) for t, p in zip(trust, predictions, strict=True)),
         gain_bounds=tuple(1 - t * (1 - p.gain_bound) for t, p in zip(trust, predictions, strict=True)),
     )
@@ -221,16 +223,44 @@ def _frame(character: Character, start: Motion) -> Float[np.ndarray, "3 3"]:
     return frame
 
 
+def vary(
+    character: Character,
+    plan: Plan,
+    best: Motion,
+    leeway: Float[np.ndarray, "fill joint"],
+    seed: int,
+    number: int,
+) -> Motion:
+    """A take: a motion that strays from the best estimate by smooth noise and equals it at the keys.
+
+    Args:
+        character: Joints stray with their parents.
+        plan: Gives the gaps.
+        best: At ``plan.fill_times``, of whatever prior.
+        leeway: As of :class:`LearnedFill`.
+        seed: Of the run.
+        number: Of the take: take 3 is the same whether three are wanted or ten.
+    """
+    rng = np.random.default_rng([seed, number, zlib.crc32(character.skeleton_path.encode())])
+    noise = np.zeros((*leeway.shape, 9))
+    noise[..., offsets.ROTATION] = _noise(character, _parts(plan), leeway, rng)
+    return offsets.apply(best, noise)
+
+
+def _parts(plan: Plan) -> list[Float[np.ndarray, " _"]]:
+    """Where the fill times lie in their gaps, 0 to 1."""
+    return [(np.array(gap.times) - gap.start) / (gap.end - gap.start) for gap in plan.gaps]
+
+
 def _noise(
     character: Character,
-    parts: list[Float[np.ndarray, " time"]],
+    parts: list[Float[np.ndarray, " _"]],
     expected: Float[np.ndarray, "fill joint"],
-    seed: int,
+    rng: np.random.Generator,
 ) -> Float[np.ndarray, "fill joint 3"]:
     """Smooth random rotation offsets as large as the expected error, alike in a joint and its parent."""
-    rng = np.random.default_rng(seed)
     k = np.arange(1, NOISE_SINES + 1)
-    result = []
+    result = [np.zeros((0, len(character.joints), 3))]
     for part in parts:
         waves = np.sin(np.pi * part[:, None] * k) / np.sqrt(NOISE_SINES / 2)
         drawn = rng.normal(size=(len(character.joints), NOISE_SINES, 3))

@@ -8,7 +8,7 @@ import pytest
 from engine.geometry import rotations, skeleton
 from engine.learned.network import Network
 from engine.plan import Plan, make_plan
-from engine.priors.learned import fill, learned
+from engine.priors.learned import fill, learned, vary
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Character, Motion
 
@@ -184,8 +184,22 @@ def test_best_estimate_is_deterministic_and_takes_differ(
 ) -> None:
     character, motion, plan = case
     known = known_of(motion, plan)
-    best, again = (learned(character, known, plan) for _ in range(2))
-    assert (best.rotations == again.rotations).all()
-    one, same, two = (learned(character, known, plan, seed=seed) for seed in (1, 1, 2))
-    assert (one.rotations == same.rotations).all()
-    assert np.abs(one.rotations - two.rotations).max() > 1e-3
+    guess, again = (fill(character, known, plan) for _ in range(2))
+    assert (guess.motion.rotations == again.motion.rotations).all()
+
+    def take(seed: int, number: int) -> np.ndarray:
+        return vary(character, plan, guess.motion, guess.leeway, seed, number).rotations
+
+    assert (take(1, 2) == take(1, 2)).all()
+    for other in (take(2, 2), take(1, 3), guess.motion.rotations):
+        assert np.abs(take(1, 2) - other).max() > 1e-3
+
+
+def test_characters_of_one_shot_do_not_stray_alike(
+    lively_network: Network, case: tuple[Character, Motion, Plan]
+) -> None:
+    character, motion, plan = case
+    guess = fill(character, known_of(motion, plan), plan)
+    twin = replace(character, skeleton_path="/Twin/Skel")
+    one, two = (vary(c, plan, guess.motion, guess.leeway, 1, 2).rotations for c in (character, twin))
+    assert np.abs(one - two).max() > 1e-3
