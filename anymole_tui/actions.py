@@ -36,7 +36,18 @@ def actions_of(screen: Screen[Any]) -> list[Action]:
             if binding.description and not binding.system and _enabled(screen, binding, node):
                 by_action.setdefault(binding.action, []).append(binding)
         actions += [_action(screen, node, same) for same in by_action.values()]
-    return actions
+    return _once(actions)
+
+
+def _once(actions: list[Action]) -> list[Action]:
+    """Without those of a place of which a panel has every key, as letters of movement."""
+    taken: set[str] = set()
+    kept = []
+    for action in actions:
+        if not taken.issuperset(action.keys) or not action.call.startswith("press("):
+            kept.append(action)
+            taken |= set(action.keys)
+    return kept
 
 
 def _nodes(screen: Screen[Any]) -> Iterator[DOMNode]:
@@ -74,7 +85,7 @@ class ActionCommands(Provider):
     """All actions of the place below the palette."""
 
     async def discover(self) -> Hits:
-        for action in actions_of(self.screen):
+        for action in sorted(actions_of(self.screen), key=_is_movement):
             title = f"{action.owner}: {action.title}" if action.owner else action.title
             yield DiscoveryHit(title, self._run(action), text=title, help=_help(action))
 
@@ -91,6 +102,11 @@ class ActionCommands(Provider):
             await self.app.run_action(action.call, default_namespace=action.node)
 
         return run
+
+
+def _is_movement(action: Action) -> bool:
+    """Keys that nobody looks for in the palette; they are listed last."""
+    return action.call.partition("(")[0] in ("move", "page", "first", "last", "press", "app.focus_next")
 
 
 def _help(action: Action) -> str:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -20,11 +20,12 @@ from anymole_tui.screens.help import Help
 from anymole_tui.screens.jump import Jump, targets_of
 from anymole_tui.screens.place import Place
 from anymole_tui.session import Session, load_session, save_session
+from anymole_tui.stills_client import StillsProcess
 from anymole_tui.terminal import clipboard_codes
 from anymole_tui.themes import DARK, LIGHT, user_themes
+from anymole_tui.widgets.picture import Kind
 from engine.workspace import STATE
 
-Pictures = Literal["auto", "kitty", "sixel", "blocks", "ascii"]
 ASCII_KEYS = {"↑": "up", "↓": "down", "←": "left", "→": "right", "⏎": "enter", "⌫": "bksp", "␣": "space"}
 
 
@@ -36,7 +37,7 @@ class Look:
     """Empty: that of the last time."""
     ascii: bool = False
     mouse: bool = True
-    pictures: Pictures = "auto"
+    pictures: Kind = "blocks"
     keys: Mapping[str, str] = field(default_factory=dict)
     """Keys by id of the binding, as a user has set them."""
     themes: Mapping[str, Any] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class AnymoleApp(App[None]):
         self.look = look or Look()
         super().__init__(driver_class=driver_class)
         self.session: Session = load_session()
+        self.stills = StillsProcess()
         self._target = target
         if "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"
@@ -96,7 +98,7 @@ class AnymoleApp(App[None]):
         display = super().get_key_display(binding)
         return ASCII_KEYS.get(display, display) if self.ascii else display
 
-    # Places --------------------------------------------------------------------------------------------------------
+    # Places --------------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
         target = self._target
@@ -153,7 +155,7 @@ class AnymoleApp(App[None]):
         """All runs, from anywhere."""
         self.open_runs()
 
-    # What works everywhere -----------------------------------------------------------------------------------------
+    # What works everywhere -----------------------------------------------------------------------------
 
     def action_help(self) -> None:
         if isinstance(self.screen, Place):
@@ -183,6 +185,7 @@ class AnymoleApp(App[None]):
         self.session.theme = theme
 
     def on_unmount(self) -> None:
+        self.stills.close()
         save_session(self.session)
 
 

@@ -46,13 +46,16 @@ def tui(
     from anymole_tui.app import AnymoleApp, Look
     from anymole_tui.settings import user_table
     from anymole_tui.terminal import tolerate_broken_input
+    from anymole_tui.widgets.picture import choose_kind, prepare
 
+    kind = choose_kind("ascii" if ascii_only else pictures)
+    prepare(kind)
     tolerate_broken_input()
     look = Look(
         theme=theme,
         ascii=ascii_only,
         mouse=not no_mouse,
-        pictures="ascii" if ascii_only else pictures,
+        pictures=kind,
         keys={name: str(keys) for name, keys in user_table("keys").items()},
         themes=user_table("themes"),
     )

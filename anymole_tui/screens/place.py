@@ -128,7 +128,7 @@ class Place(Screen[None]):
                 stop.set()
                 self.busy -= 1
 
-        return self.run_worker(wait(), group=group, exclusive=True, exit_on_error=True)
+        return self.run_worker(wait, group=group, exclusive=True, exit_on_error=True)
 
     def say(self, text: str) -> None:
         """A notice that goes by itself."""

@@ -15,7 +15,7 @@ from textual.style import Style
 from textual.visual import Visual
 
 
-class Rows(ScrollView, can_focus=True):
+class Rows(ScrollView, can_focus=True, inherit_bindings=False):
     """One line per row, with a cursor. Subclasses say how many rows there are and what each shows."""
 
     DEFAULT_CSS = """
@@ -74,6 +74,8 @@ class Rows(ScrollView, can_focus=True):
         self.virtual_size = Size(0, self.row_count())
         self.cursor = self.validate_cursor(self.cursor)
         self.refresh()
+        if self.row_count():
+            self.post_message(self.Highlighted(self, self.cursor))
 
     def validate_cursor(self, cursor: int) -> int:
         return max(0, min(cursor, self.row_count() - 1))

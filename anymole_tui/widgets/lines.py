@@ -1,0 +1,31 @@
+"""Lines of text with a cursor, made beforehand: details, reports, lists of layers."""
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from anymole_tui.widgets.rows import Rows
+
+
+class Lines(Rows):
+    """Any number of lines, of which those in view are drawn."""
+
+    TITLE = "Details"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._lines: Sequence[Content] = ()
+
+    def show(self, lines: Sequence[Content], *, keep_place: bool = False) -> None:
+        """Show other lines, from their beginning unless the place is kept."""
+        self._lines = lines
+        if not keep_place:
+            self.cursor = 0
+            self.scroll_home(animate=False)
+        self.rows_changed()
+
+    def row_count(self) -> int:
+        return len(self._lines)
+
+    def row(self, index: int, width: int) -> Content:
+        return self._lines[index]

@@ -1,0 +1,160 @@
+"""Pictures of a stage at single times, drawn by a process of its own: ``python -m engine.stills``.
+
+The terminal UI asks for them. In its own process torch would hold up the keyboard while it is imported, and what
+ends a renderer would end the UI. One request per line on stdin, in JSON; on stdout one JSON line per answer, followed
+by the pixels::
+
+    {"stage": "fox.usda", "time": 12.0, "view": "front", "height": 60, "width": 80, "background": [0, 0, 0]}
+    {"height": 60, "width": 80}            and then 60 * 80 * 3 bytes, or
+    {"error": "one sentence"}
+
+The process ends with its stdin.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import IO, Any
+
+import numpy as np
+
+from engine.errors import SHOWN_ERRORS, DataError, is_damage, message_of
+from engine.images import Picture
+from engine.rendering.actors import Actors
+from engine.rendering.bones import with_bones
+from engine.rendering.renderers import TorchRenderer
+from engine.rendering.surface import build_surface
+from engine.rendering.threads import limited_threads
+from engine.stages.render import orbit_views, visible_characters
+from usd_io.errors import StageReadError, shown
+from usd_io.model import Character, Motion
+
+VIEWS = {"front": (0.0, 10.0), "side": (90.0, 10.0), "top": (0.0, 89.0), "three-quarter": (60.0, 15.0)}
+"""Azimuth and elevation [degrees] by name."""
+FRAMED = 32
+"""Frames of the clip by which the camera is set."""
+MOST_VERTICES = 200_000
+
+
+class Stills:
+    """The characters of one stage, ready to be drawn at any time."""
+
+    def __init__(self, stage: str, muted: tuple[str, ...] = ()) -> None:
+        """Read a stage.
+
+        Args:
+            stage: Its path.
+            muted: Identifiers of layers to leave out.
+
+        Raises:
+            UsdIoError: It cannot be read.
+            DataError: There is nothing to draw.
+        """
+        from usd_io.read_character import find_skinned, read_bound_character
+        from usd_io.stage import find_skeletons, open_stage
+        from usd_io.texture import read_texture_bytes
+
+        self._opened = open_stage(stage)
+        for layer in muted:
+            self._opened.MuteLayer(layer)
+        skinned = find_skinned(self._opened)
+        paths = [skeleton.path for skeleton in find_skeletons(self._opened)]
+        characters = [read_bound_character(self._opened, path, skinned) for path in paths]
+        if not visible_characters(characters):
+            characters = list(map(with_bones, characters))
+        self._characters = tuple(characters[i] for i in visible_characters(characters))
+        if not self._characters:
+            raise DataError(f"{shown(stage)} holds nothing to draw.")
+        if sum(len(mesh.points) for c in self._characters for mesh in c.meshes) > MOST_VERTICES:
+            raise DataError(
+                f"{shown(stage)}: more than {MOST_VERTICES} points are not drawn in the terminal."
+            )
+        self._renderer = TorchRenderer(build_surface(self._characters, read_texture_bytes))
+        self._framing = Actors(self._characters, self._motions(self._framed_times()))
+
+    def _framed_times(self) -> np.ndarray:
+        from usd_io.read_motion import read_motion
+
+        found: list[float] = []
+        for character in self._characters:
+            try:
+                found += read_motion(self._opened, character.skeleton_path).times.tolist()
+            except StageReadError:
+                continue  # a still: the others tell
+        times = np.unique(found) if found else np.zeros(1)
+        return times[np.unique(np.linspace(0, len(times) - 1, FRAMED).round().astype(int))]
+
+    def _motions(self, times: np.ndarray) -> list[Motion]:
+        from usd_io.read_motion import read_motion
+
+        return [read_motion(self._opened, c.skeleton_path, times) for c in self._characters]
+
+    @property
+    def characters(self) -> tuple[Character, ...]:
+        """Those that can be seen."""
+        return self._characters
+
+    def draw(
+        self, time: float, view: str, height: int, width: int, background: tuple[float, float, float]
+    ) -> Picture:
+        """A picture of all characters at a time.
+
+        Args:
+            time: Time code.
+            view: One of ``VIEWS``. The camera sees the whole motion.
+            height: Of the picture [pixels].
+            width: Of the picture [pixels].
+            background: sRGB in [0, 1].
+        """
+        azimuth, elevation = VIEWS[view]
+        (camera,) = orbit_views(
+            self._framing,
+            {view: azimuth},
+            height=height,
+            width=width,
+            elevation_deg=elevation,
+            ground=False,
+        )
+        actors = Actors(self._characters, self._motions(np.array([time])))
+        images = self._renderer.render(actors.vertices(slice(0, 1)), camera.cameras)
+        rgb, mask = images.rgb[0].numpy(), images.mask[0].numpy()[..., None]
+        over = rgb + (1 - mask) * (np.array(background, np.float32) - 1)  # it was drawn over white
+        return (over.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def answer(request: Mapping[str, Any], stills: Any) -> Picture:
+    """The picture that a request asks for; ``stills`` gives the :class:`Stills` of a stage."""
+    red, green, blue = request["background"]
+    ready: Stills = stills(request["stage"], tuple(request.get("muted", ())))
+    return ready.draw(
+        float(request["time"]),
+        request["view"],
+        int(request["height"]),
+        int(request["width"]),
+        (red, green, blue),
+    )
+
+
+def serve(requests: IO[str], answers: IO[bytes]) -> None:
+    """Answer requests until there are no more."""
+    stills = lru_cache(maxsize=2)(Stills)
+    with limited_threads():
+        for line in requests:
+            try:
+                picture = answer(json.loads(line), stills)
+            except Exception as error:
+                if not (isinstance(error, SHOWN_ERRORS) or is_damage(error)):
+                    raise
+                _say(answers, {"error": message_of(error)})
+                continue
+            _say(answers, {"height": picture.shape[0], "width": picture.shape[1]}, picture.tobytes())
+
+
+def _say(answers: IO[bytes], header: Mapping[str, Any], pixels: bytes = b"") -> None:
+    answers.write(json.dumps(header).encode() + b"\n" + pixels)
+    answers.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.stdin, sys.stdout.buffer)
