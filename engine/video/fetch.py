@@ -104,12 +104,12 @@ def verify(model: ModelCard) -> list[Checked]:
 
 
 def _check(path: Path, file: WeightFile) -> Checked:
-    known = WeightFile(file.name, file.gigabytes, file.sha256 or _known_hash(path))
+    known = WeightFile(file.name, file.gigabytes, file.sha256 or known_hash(path))
     how: Literal["hash", "form"] = "hash" if verify_file(known, path) else "form"
     return Checked(path, path.stat().st_size, how)
 
 
-def _known_hash(path: Path) -> str:
+def known_hash(path: Path) -> str:
     """What a list beside the model says, or the hub's cache, whose large files are named by their hash."""
     blob = path.resolve()
     if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name):

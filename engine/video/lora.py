@@ -1,6 +1,6 @@
 """Low-rank adaptation (Hu et al. 2022): W x + (alpha / r) B A x, with A and B trained and W left alone.
 
-Forty lines of our own: peft would bring accelerate along and rename the parameters of the network it wraps.
+Forty lines of our own: peft would rename the parameters of the network it wraps.
 """
 
 import math

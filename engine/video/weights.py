@@ -80,16 +80,18 @@ def check_safetensors(path: Path) -> None:
     if not path.is_file():
         raise ResourceMissing(f"{path} is not there.")
     with path.open("rb") as file:
-        start = file.read(8)
-        if start.startswith((_PICKLE, _ZIP)):
-            raise DataError(
-                f"{path} is named safetensors but is a pickle, which can run code; it was not read."
-            )
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else _LARGEST_HEADER + 1
-        if length > _LARGEST_HEADER:
+        start = file.read(9)
+        length = struct.unpack("<Q", start[:8])[0] if len(start) == 9 else _LARGEST_HEADER + 1
+        if length > _LARGEST_HEADER or start[8:] != b"{":
+            if start.startswith(
+                (_PICKLE, _ZIP)
+            ):  # asked last: a header's length may begin with the same bytes
+                raise DataError(
+                    f"{path} is named safetensors but is a pickle, which can run code; it was not read."
+                )
             raise DataError(f"{path} is no safetensors file.")
         with _explained(path):
-            header = json.loads(file.read(length))
+            header = json.loads(b"{" + file.read(length - 1))
             ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
     size, expected = path.stat().st_size, 8 + length + max(ends, default=0)
     if size != expected:

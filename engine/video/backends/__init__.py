@@ -10,12 +10,12 @@ that was stopped after *adapt* goes on with the same ones. True frames come back
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, get_args, runtime_checkable
 
 from engine.errors import ConfigError
 from engine.progress import Progress
 from engine.video.generate import Video
-from engine.video.options import AdaptOptions, GenerateOptions, Memory
+from engine.video.options import AdaptOptions, GenerateOptions, Memory, ModelName
 
 __all__ = ["Backend", "Gap", "backend"]
 
@@ -27,16 +27,35 @@ Gap = tuple[float, float]
 class Backend(Protocol):
     """A video model that fills gaps."""
 
-    name: str
-    height: int
-    """Of the pictures it is given and gives [pixels]."""
-    width: int
-    rate: float
-    """Of the result [frames/s]; exceeded where a gap or a short context asks for it, so that keys fall on frames."""
-    group: int
-    """Frames that share a latent: 1 holds every true frame by itself."""
-    source: Mapping[str, Any]
-    """What the weights are, with their hashes: plain values for artefact keys and the provenance of results."""
+    @property
+    def name(self) -> str:
+        """As the user calls it."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Of the pictures it is given and gives [pixels]."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Of the pictures it is given and gives [pixels]."""
+        ...
+
+    @property
+    def rate(self) -> float:
+        """Of the result [frames/s]; exceeded where a gap or a short context asks for it: keys fall on frames."""
+        ...
+
+    @property
+    def group(self) -> int:
+        """Frames that share a latent: 1 holds every true frame by itself."""
+        ...
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        """What the weights are, with their hashes: plain values for artefact keys and the provenance of results."""
+        ...
 
     def adapt(
         self,
@@ -127,4 +146,12 @@ def backend(name: str, *, memory: Memory = "auto", device: str = "auto") -> Back
             from engine.video.backends.native import tiny
 
             return tiny(memory, device)
-    raise ConfigError(f"video model {name!r} is unknown; choose dynamicrafter or tiny.")
+        case "wan-vace":
+            from engine.video.backends.wan_vace import wan_vace
+
+            return wan_vace(memory, device)
+        case "ltx":
+            from engine.video.backends.ltx import ltx
+
+            return ltx(memory, device)
+    raise ConfigError(f"video model {name!r} is unknown; choose {', '.join(get_args(ModelName))}.")

@@ -1,9 +1,14 @@
 """Where a video model runs and in which precision, decided before anything is loaded."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import torch
 
 from engine.errors import ConfigError, ResourceMissing
-from engine.video.models import ModelCard
+from engine.video.fetch import known_hash
+from engine.video.models import ModelCard, card, pipeline_files, require_pipeline
 from engine.video.options import Memory
 
 INSTEAD = "Without it, '--engine motion' or '--model tiny' runs on any machine."
@@ -40,3 +45,22 @@ def precision(device: torch.device, memory: Memory) -> torch.dtype:
     if device.type != "cuda" or memory == "high":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def ready_pipeline(name: str, device: str) -> tuple[Path, Mapping[str, Any], torch.device]:
+    """Folder of a complete diffusers pipeline, what its weights are, and where it runs.
+
+    Raises:
+        ResourceMissing: Weights or a GPU are missing.
+        ConfigError: There is no such device.
+    """
+    model = card(name)
+    try:
+        folder = require_pipeline(model)
+    except ResourceMissing as error:
+        raise ResourceMissing(f"{error} {INSTEAD}") from None
+    files = {
+        path.relative_to(folder).as_posix(): known_hash(path) or f"{path.stat().st_size} bytes"
+        for path in pipeline_files(folder)
+    }
+    return folder, {"name": model.repository, "files": files}, pick_device(model, device)

@@ -49,6 +49,20 @@ def test_truncated_safetensors_are_refused(file: Path, size: int) -> None:
         load_tensors(file)
 
 
+@pytest.mark.parametrize("start", [b"\x80", b"PK"])
+def test_header_whose_length_begins_like_a_pickle_is_read(tmp_path: Path, start: bytes) -> None:
+    wanted = int.from_bytes(start, "little")
+    path = tmp_path / "w.safetensors"
+    save_tensors(path, VALUES, {})
+    (length,) = struct.unpack("<Q", path.read_bytes()[:8])
+    padding = (wanted - length) % (1 << 8 * len(start))
+    whole = path.read_bytes()
+    head = whole[8 : 8 + length] + b" " * padding
+    path.write_bytes(struct.pack("<Q", len(head)) + head + whole[8 + length :])
+    assert path.read_bytes().startswith(start)
+    assert load_tensors(path).keys() == VALUES.keys()
+
+
 def test_longer_or_broken_safetensors_are_refused(file: Path) -> None:
     whole = file.read_bytes()
     for broken in (whole + b"x", struct.pack("<Q", 9) + b'{"a": 1}}', struct.pack("<Q", 2**60) + whole):

@@ -1,0 +1,312 @@
+"""What the diffusers pipelines have in common: loading, prompts, calls, checkpoints, low-rank adapters.
+
+Full-attention transformers have no temporal layers to freeze, so ICAdapt becomes two sets of low-rank pairs: one for
+the look, trained on single frames, where attention is spatial and no motion can be learnt by heart; one for the
+injection of known frames, trained on clips.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from engine.errors import ConfigError, DataError
+from engine.progress import Progress
+from engine.video.adapter import load_adapter, save_adapter
+from engine.video.backends import Gap
+from engine.video.backends.calls import Call, Rules, plan_calls
+from engine.video.backends.context import longest_stretch
+from engine.video.backends.devices import precision
+from engine.video.backends.flow_lora import FlowSettings, check_pairs, chosen_layers, train
+from engine.video.generate import Video
+from engine.video.lora import merge_lora
+from engine.video.memory import explain_memory
+from engine.video.models import pipeline_files
+from engine.video.options import AdaptOptions, GenerateOptions, Memory
+from engine.video.sample import combine_seeds
+from engine.video.weights import check_safetensors, load_meta, load_tensors, save_tensors
+from usd_io.errors import shown
+
+STATE = "calls.safetensors"
+"""Finished frames, in the checkpoint folder."""
+REMEDY = "--memory low, smaller images or --model tiny"
+TRAIN_STEPS = 300
+CLIP = 17
+"""Frames of a training clip: whole groups for autoencoders that pack 4 or 8."""
+Embeds = Mapping[str, Tensor]
+"""Prompt embeddings by the pipeline's argument names."""
+
+
+@dataclass
+class FlowBackend(ABC):
+    """A diffusers pipeline as a backend."""
+
+    name: str
+    height: int
+    width: int
+    source: Mapping[str, Any]
+    folder: Path
+    device: torch.device
+    memory: Memory
+    rules: Rules
+    _loaded: tuple[Path | None, Any] | None = field(default=None, repr=False)
+    _text: Any = field(default=None, repr=False)
+    _embeds: dict[tuple[str, bool], Embeds] = field(default_factory=dict, repr=False)
+
+    pipeline: ClassVar[Any]
+    """The class of diffusers."""
+    single_precision: ClassVar[tuple[str, ...]] = ()
+    """Parts that overflow or lose detail in half."""
+    appearance: ClassVar[str]
+    """Pattern of the linear layers of the transformer that learn the look from single frames."""
+    injection: ClassVar[str]
+    """Pattern of those that learn from clips how known frames are taken in."""
+    steps: ClassVar[int]
+    guidance: ClassVar[float]
+    negative: ClassVar[str] = ""
+
+    @property
+    def rate(self) -> float:
+        """Least frame rate of the result [frames/s]."""
+        return self.rules.rate
+
+    @property
+    def group(self) -> int:
+        """Frames that share a latent."""
+        return self.rules.group
+
+    @abstractmethod
+    def sample(
+        self,
+        pipe: Any,
+        call: Call,
+        frames: Float[Tensor, "frame 3 height width"],
+        embeds: Embeds,
+        options: GenerateOptions,
+        seed: int,
+        on_step: Callable[[], None],
+    ) -> Float[Tensor, "frame 3 height width"]:
+        """One call of the pipeline; free frames of ``frames`` are grey."""
+
+    @abstractmethod
+    def loss(
+        self, pipe: Any, frames: Float[Tensor, "frame 3 height width"], embeds: Embeds, seed: int
+    ) -> Float[Tensor, ""]:
+        """Error of the predicted flow on one clip, or on one frame."""
+
+    def adapt(
+        self,
+        views: Mapping[str, Video],
+        prompt: str,
+        options: AdaptOptions,
+        *,
+        out: Path,
+        progress: Progress,
+        checkpoint_dir: Path | None = None,
+    ) -> Path | None:
+        """See :meth:`engine.video.backends.Backend.adapt`; low-rank pairs only."""
+        if options.mode == "off":
+            return None
+        if options.mode == "full":
+            raise ConfigError(
+                f"{self.name} has no layers of its own for motion to freeze; choose --adapt lora."
+            )
+        frames, frame_rate = longest_stretch(views)
+        settings = FlowSettings(
+            options.steps or TRAIN_STEPS,
+            stride=max(1, round(frame_rate / self.rate)),
+            clip=CLIP,
+            seed=options.seed,
+            recompute=self.memory != "high",
+        )
+        with explain_memory("adapting the video model", REMEDY):
+            pipe = self._pipe(None)
+            self._loaded = None  # it will not be the untouched one any more
+            embeds = self._encode(pipe, prompt, guided=False)
+            made = train(
+                pipe.transformer,
+                (self.appearance, self.injection),
+                lambda part, seed: self.loss(pipe, part.to(self.device), embeds, seed),
+                frames,
+                settings,
+                {"model": dict(self.source), "prompt": prompt},
+                progress=progress,
+                checkpoint_dir=checkpoint_dir,
+            )
+        save_adapter(out, made)
+        return out
+
+    @torch.no_grad()
+    def generate(
+        self,
+        true: Video,
+        gaps: Sequence[Gap],
+        prompt: str,
+        options: GenerateOptions,
+        *,
+        adapter: Path | None = None,
+        progress: Progress,
+        checkpoint_dir: Path | None = None,
+    ) -> Video:
+        """See :meth:`engine.video.backends.Backend.generate`."""
+        steps, guidance = options.steps or self.steps, options.guidance or self.guidance
+        options = GenerateOptions(steps, guidance, options.seed)
+        self._check_size(true)
+        calls = plan_calls(gaps, true.times, self.rules)
+        mark = self._fingerprint(calls, true, prompt, options, adapter)
+        made, finished = _restore(checkpoint_dir, mark)
+        images = dict(zip(true.times, true.frames, strict=True))
+        images |= {time: frame.float() / 255 for time, frame in made.items()}
+        with explain_memory("generating the video", REMEDY):
+            if finished < len(calls):
+                pipe = self._pipe(adapter)
+                embeds = self._encode(pipe, prompt, guided=guidance > 1)
+            for number, call in enumerate(calls[finished:], finished):
+                ticks = iter(range(number * steps + 1, (number + 1) * steps + 1))
+                frames = self.sample(
+                    pipe,
+                    call,
+                    _fill(call, images),
+                    embeds,
+                    options,
+                    combine_seeds(options.seed, number),
+                    lambda ticks=ticks: progress.step(next(ticks), len(calls) * steps),  # type: ignore[misc]
+                )
+                for place, frame in zip(call.places, frames, strict=True):
+                    if place.writes and place.source is None:
+                        made[place.time] = (frame.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+                        images[place.time] = made[place.time].float() / 255
+                _keep(checkpoint_dir, mark, made, number + 1)
+        times = sorted({p.time for call in calls for p in call.places if p.writes})
+        return Video(tuple(times), torch.stack([images[t] for t in times]))
+
+    def _check_size(self, true: Video) -> None:
+        height, width = true.frames.shape[2:]
+        if (height, width) != (self.height, self.width):
+            raise ConfigError(
+                f"{self.name} takes images of {self.width} x {self.height} pixels, not {width} x {height}."
+            )
+
+    def _fingerprint(
+        self, calls: Sequence[Call], true: Video, prompt: str, options: GenerateOptions, adapter: Path | None
+    ) -> str:
+        learnt = None if adapter is None else load_meta(adapter)
+        plain = [[asdict(c) for c in calls], prompt, asdict(options), dict(self.source), learnt, true.times]
+        digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+        digest.update(true.frames.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _pipe(self, adapter: Path | None) -> Any:
+        """The pipeline on its device, untouched or with one adapter; its text encoder is kept apart."""
+        if self._loaded is None or self._loaded[0] != adapter:
+            self._loaded = None  # before another is read
+            pipe = self._load()
+            if adapter is not None:
+                self._merge(pipe, adapter)
+            for part in (pipe.transformer, pipe.vae):
+                nn.Module.to(part, self.device)
+            if self.memory == "low":
+                pipe.vae.enable_tiling()
+            pipe.set_progress_bar_config(disable=True)
+            self._text, pipe.text_encoder = pipe.text_encoder, None
+            self._loaded = adapter, pipe
+        return self._loaded[1]
+
+    def _load(self) -> Any:
+        dtype = precision(self.device, self.memory)
+        dtypes = {"default": dtype} | dict.fromkeys(self.single_precision, torch.float32)
+        for path in pipeline_files(self.folder):
+            if path.suffix == ".safetensors":
+                check_safetensors(path)
+        try:
+            pipe = self.pipeline.from_pretrained(
+                self.folder, dtype=dtypes, use_safetensors=True, local_files_only=True
+            )
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise DataError(
+                f"{self.folder} cannot be read as {self.name}: {shown(str(error).strip().splitlines()[0])}; "
+                f"check it with 'anymole models verify {self.name}'."
+            ) from error
+        for part in (pipe.transformer, pipe.vae, pipe.text_encoder):
+            part.eval().requires_grad_(False)
+        return pipe
+
+    def _merge(self, pipe: Any, adapter: Path) -> None:
+        learnt = load_adapter(adapter)
+        layers = chosen_layers(pipe.transformer, (self.appearance, self.injection))
+        check_pairs(layers, learnt, adapter)
+        merge_lora(layers, learnt.tensors)
+
+    @torch.no_grad()
+    def _encode(self, pipe: Any, prompt: str, *, guided: bool) -> Embeds:
+        """Embeddings of the prompt and, where guidance is used, of what is not wanted.
+
+        The text encoder, several times as large as the rest, works on the processor unless memory does not matter.
+        """
+        if (prompt, guided) not in self._embeds:
+            where = self.device if self.memory == "high" else torch.device("cpu")
+            nn.Module.to(self._text, where)
+            pipe.text_encoder = self._text
+            try:
+                found = self.encode_prompt(pipe, prompt, guided, where)
+            finally:
+                pipe.text_encoder = None
+            self._embeds[prompt, guided] = {k: v.to(self.device) for k, v in found.items() if v is not None}
+        return self._embeds[prompt, guided]
+
+    @abstractmethod
+    def encode_prompt(self, pipe: Any, prompt: str, guided: bool, device: torch.device) -> Mapping[str, Any]:
+        """Embeddings by the pipeline's argument names; None where there are none."""
+
+
+def noised(
+    clean: Float[Tensor, "*latent"], seed: int, shift: float
+) -> tuple[Float[Tensor, "*latent"], Float[Tensor, "*latent"], float]:
+    """Noisy latents of flow matching (Lipman et al. 2023), the flow to predict, and the noise level in (0, 1).
+
+    Args:
+        clean: Latents.
+        seed: Of the noise and its level.
+        shift: Moves levels towards noise, as the pipeline's schedule does; 1: uniform.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    level = torch.rand((), generator=generator).item()
+    level = shift * level / (1 + (shift - 1) * level)
+    noise = torch.randn(clean.shape, generator=generator).to(clean)
+    return (1 - level) * clean + level * noise, noise - clean, level
+
+
+def _fill(call: Call, images: Mapping[float, Tensor]) -> Float[Tensor, "frame 3 height width"]:
+    grey = torch.full_like(next(iter(images.values())), 0.5)
+    return torch.stack([grey if p.source is None else images[p.source] for p in call.places])
+
+
+def _keep(
+    folder: Path | None, mark: str, made: Mapping[float, UInt8[Tensor, "3 height width"]], finished: int
+) -> None:
+    if folder is None:
+        return
+    times = sorted(made)
+    meta = {"fingerprint": mark, "times": times, "finished": finished}
+    save_tensors(folder / STATE, {"frames": torch.stack([made[t] for t in times])}, meta)
+
+
+def _restore(folder: Path | None, mark: str) -> tuple[dict[float, Tensor], int]:
+    """Finished frames as bytes, and how many calls made them."""
+    if folder is None or not (folder / STATE).is_file():
+        return {}, 0
+    meta = load_meta(folder / STATE)
+    if meta.get("fingerprint") != mark:
+        return {}, 0
+    return dict(zip(meta["times"], load_tensors(folder / STATE)["frames"], strict=True)), int(
+        meta["finished"]
+    )

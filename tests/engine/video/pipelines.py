@@ -1,0 +1,65 @@
+"""Tiny random pipelines of the released classes, saved as the hub has them."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKLLTXVideo,
+    AutoencoderKLWan,
+    FlowMatchEulerDiscreteScheduler,
+    LTXConditionPipeline,
+    LTXVideoTransformer3DModel,
+    UniPCMultistepScheduler,
+    WanVACEPipeline,
+    WanVACETransformer3DModel,
+)
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel, UMT5Config, UMT5EncoderModel
+
+WORDS = ("<pad>", "</s>", "<unk>", "a", "fox", "runs", "cat")
+TEXT: dict[str, Any] = {
+    "vocab_size": len(WORDS), "d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2
+}  # fmt: skip
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    words = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
+    words.pre_tokenizer = Whitespace()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+def save_wan_vace(folder: Path) -> None:
+    """Latents of 8 x 8 pixels and 4 frames, with its own 16 channels."""
+    torch.manual_seed(1)
+    vae = AutoencoderKLWan(base_dim=4, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1)
+    transformer = WanVACETransformer3DModel(
+        num_attention_heads=2, attention_head_dim=12, in_channels=16, out_channels=16, text_dim=16, freq_dim=16,
+        ffn_dim=24, num_layers=2, rope_max_seq_len=64, vace_layers=[0, 1], vace_in_channels=96,
+    )  # fmt: skip
+    scheduler = UniPCMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, num_train_timesteps=1000, flow_shift=3.0
+    )
+    pipe = WanVACEPipeline(tokenizer(), UMT5EncoderModel(UMT5Config(**TEXT)), vae, scheduler, transformer)
+    pipe.save_pretrained(folder)
+
+
+def save_ltx(folder: Path) -> None:
+    """Latents of 32 x 32 pixels and 8 frames."""
+    torch.manual_seed(1)
+    vae = AutoencoderKLLTXVideo(
+        latent_channels=8, block_out_channels=(8, 8, 8, 8), decoder_block_out_channels=(8, 8, 8, 8),
+        layers_per_block=(1, 1, 1, 1, 1), decoder_layers_per_block=(1, 1, 1, 1, 1), timestep_conditioning=True,
+        patch_size=4,
+    )  # fmt: skip
+    transformer = LTXVideoTransformer3DModel(
+        in_channels=8, out_channels=8, num_attention_heads=2, attention_head_dim=8, cross_attention_dim=16,
+        num_layers=2, caption_channels=16,
+    )  # fmt: skip
+    text = T5EncoderModel(T5Config(**TEXT))
+    pipe = LTXConditionPipeline(FlowMatchEulerDiscreteScheduler(), vae, text, tokenizer(), transformer)
+    pipe.save_pretrained(folder)
