@@ -1,0 +1,66 @@
+"""The app in tests: driven by a pilot, compared with stored pictures of the whole screen (SVG).
+
+``ANYMOLE_SHOTS=write`` stores the pictures anew; look at them before they are kept.
+"""
+
+import asyncio
+import os
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from anymole_tui.app import AnymoleApp, Look
+
+SHOTS = Path(__file__).parent / "shots"
+WRITE = os.environ.get("ANYMOLE_SHOTS") == "write"
+SIZES = {"small": (80, 24), "large": (160, 50)}
+LONGEST_WAIT_S = 60.0
+
+Journey = Callable[[AnymoleApp, Pilot[None]], Awaitable[None]]
+
+
+def drive(journey: Journey, size: tuple[int, int] = (80, 24), *, ascii_only: bool = False) -> None:
+    """Run the app without a terminal and go through it."""
+
+    async def go() -> None:
+        app = AnymoleApp(Path.cwd(), Look(ascii=ascii_only))
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            await journey(app, pilot)
+
+    asyncio.run(go())
+
+
+async def until(pilot: Pilot[Any], true: Callable[[], object]) -> None:
+    """Go on when something has come true; work in the background takes as long as it takes."""
+    for _ in range(int(LONGEST_WAIT_S / 0.02)):
+        if true():
+            await pilot.pause()
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not come true")
+
+
+def check_shot(app: AnymoleApp, name: str) -> None:
+    """Compare the screen with the stored one."""
+    found = re.sub(r"terminal-\d+", "terminal", app.export_screenshot())
+    path = SHOTS / f"{name}.svg"
+    if WRITE:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(found, encoding="utf-8")
+        return
+    if found != path.read_text(encoding="utf-8"):
+        new = path.with_suffix(".new.svg")
+        new.write_text(found, encoding="utf-8")
+        raise AssertionError(f"{path.name} differs: {screen_text(app)}")
+    assert path.is_file()
+
+
+def screen_text(app: AnymoleApp) -> str:
+    """What stands on the screen, without colours."""
+    return "\n".join(
+        "".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()
+    )
