@@ -81,11 +81,15 @@ class Runs(Place):
         return found
 
     def _tell(self, records: list[RunRecord]) -> None:
+        if not self.query(RunTable):
+            return  # the app ends
         table = self.query_one(RunTable)
+        before = table.record.state if table.record else None
         table.tell(records)
+        if before != (table.record.state if table.record else None):
+            self.refresh_bindings()
         live = sum(record.live for record in records)
         self.query_one("#runs").border_subtitle = f"{live} at work, {len(records)} in all"
-        self.refresh_bindings()
 
     def on_screen_resume(self) -> None:
         self._due = 0

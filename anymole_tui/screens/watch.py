@@ -28,8 +28,8 @@ from engine.workspace import EVENTS, LOG
 
 INTERVAL_S = 1.0
 """The folder is looked at, and the screen painted, this often: what a slow line can take."""
-BEGIN_S = 15.0
-"""A run that has not begun after so long is said to have failed to, with what its process wrote."""
+PLOT_EVERY = 5
+"""Looks between two paintings of the curves: every cell of them changes."""
 
 
 class Watch(Place):
@@ -79,7 +79,7 @@ class Watch(Place):
         self.story = RunStory()
         self.record: RunRecord | None = None
         self._tail = Tail(self.folder / EVENTS)
-        self._series = 0
+        self._series = self._looks = 0
 
     def compose_place(self) -> ComposeResult:
         yield RunHead()
@@ -115,9 +115,11 @@ class Watch(Place):
     def _tell(self, record: RunRecord, events: list[tuple[Event, float]]) -> None:
         for event, at in events:
             self.story.take(event, at)
-        changed, self.record = self.record != record, record
-        if self.is_current and (changed or events):
-            self._show()
+        before, self.record = self.record, record
+        if before is None or before.state != record.state:
+            self.refresh_bindings()  # the footer is made anew by this: too dear for every second
+        if self.is_current and (before != record or events):
+            self._show(plots=before is None or not record.live)
 
     def on_screen_resume(self) -> None:
         if self.record is not None:
@@ -127,22 +129,24 @@ class Watch(Place):
         if self.record is not None:
             self.call_after_refresh(self._show)
 
-    def _show(self) -> None:
+    def _show(self, *, plots: bool = True) -> None:
+        """Show what is known; ``plots``: the curves too, whatever they cost."""
         record, story = self.record, self.story
-        assert record is not None
+        if record is None or not self.query(RunHead):
+            return  # nothing is known yet, or the app ends
         self.query_one(RunHead).tell(record, story)
         self.query_one(StageList).tell(story, record.live)
         self.query_one(Load).tell(story.telemetry)
         told = next((s for s in reversed(list(story.stages.values())) if s.series), None)
         losses = self.query_one(LossPlot)
         losses.set_class(told is not None, "-told")
-        if told is not None:
+        self._looks += 1
+        if told is not None and (plots or self._looks % PLOT_EVERY == 1):
             losses.border_title = f"Losses of {plain(told.name, 20, ascii_only=self.anymole.ascii)}"
             losses.tell(told, self._series)
         self.query_one(Log).tell(story)
         if self.has_class("-picture"):
             self._show_picture()
-        self.refresh_bindings()
 
     # Actions -------------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,8 @@ class RunTable(Rows):
     """One run per row, the latest first; the cursor stays on its run when others come."""
 
     TITLE = "Runs"
-    EMPTY = "no runs yet: open a stage and press p to plan one"
+    EMPTY = "no runs yet: open a stage and plan one"
+    now = staticmethod(time.time)
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "Watch", id="runs.watch")]
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -68,7 +69,7 @@ class RunTable(Rows):
         r, ascii_only = self._shown[index], bool(getattr(self.app, "ascii", False))
         state, percent = r.state, 100.0 if r.state == "done" else r.percent or 0.0
         left = f"{duration(r.remaining_s)} left" if r.live and r.remaining_s is not None else ""
-        age = "" if r.started is None else duration(time.time() - r.started)
+        age = "" if r.started is None else duration(self.now() - r.started)
         stage = plain(r.stage if state != "done" else "", 10, ascii_only=ascii_only)
         meter = f"{bar(percent / 100, BAR_CELLS, ascii_only=ascii_only)} " if width >= WIDE else ""
         head = Content.assemble(

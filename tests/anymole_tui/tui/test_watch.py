@@ -1,0 +1,284 @@
+"""Watching runs: recorded ones of any length, from this host or another."""
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from textual.pilot import Pilot
+
+from anymole_tui.app import AnymoleApp
+from anymole_tui.screens.dialogs import Confirm, Read
+from anymole_tui.screens.runs import Runs
+from anymole_tui.screens.watch import Watch
+from anymole_tui.widgets.run_table import RunTable
+from engine.events import Event, Note, RunFailed, RunFinished, RunStarted, StageStarted, to_json_line
+from engine.lock import process_start
+from engine.runs import remember
+from tests.anymole_tui.tui.recorded import NOON, WEIGHTS, step_events, training, write_run, write_state
+from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, until
+
+ENDED = (RunFinished("shot_inbetween.usda", "shot_inbetween_anim.usdc", {}, 90.0), NOON + 90)
+FAILED = (RunFailed("</Hero>: memory of the GPU ran out; choose --memory small.", 5), NOON + 90)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Watch, "interval_s", 0.1)
+    monkeypatch.setattr(Runs, "interval_s", 0.1)
+
+
+def append(folder: Path, events: list[tuple[Event, float]]) -> None:
+    with (folder / "events.jsonl").open("a") as log:
+        log.write("".join(f"{to_json_line(event, at)}\n" for event, at in events))
+
+
+async def watching(app: AnymoleApp, pilot: Pilot[None], folder: Path) -> Watch:
+    app.open_run(folder)
+    await pilot.pause()
+    place = app.screen
+    assert isinstance(place, Watch)
+    await until(pilot, lambda: place.record is not None and place.story.told)
+    return place
+
+
+def told(app: AnymoleApp, *words: str) -> Callable[[], bool]:
+    return lambda: all(word in screen_text(app) for word in words)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("state", ["training", "picture", "failed", "waiting"])
+def test_screen(home: Path, state: str, size: str) -> None:
+    folder = home / "shot010_inbetween"
+    events = training() if state != "waiting" else []
+    if state == "failed":
+        write_run(folder, [*events, FAILED], "failed", message=FAILED[0].message, exit_code=5)  # type: ignore[union-attr]
+    else:
+        write_run(folder, events, "waiting" if state == "waiting" else "running")
+    Image.linear_gradient("L").convert("RGB").save(folder / "preview.png")
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        app.open_run(folder)
+        await pilot.pause()
+        await until(pilot, told(app, state if state in ("failed", "waiting") else "loss"))
+        if state == "picture":
+            await pilot.press("p")
+            await until(pilot, told(app, "preview.png", "▀"))
+        check_shot(app, f"watch_{state}_{size}")
+
+    drive(journey, SIZES[size])
+
+
+def test_screen_in_ascii(home: Path) -> None:
+    folder = write_run(home / "run", training())
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await watching(app, pilot, folder)
+        assert screen_text(app).isascii()
+
+    drive(journey, ascii_only=True)
+
+
+def test_events_are_shown_as_they_come(home: Path) -> None:
+    folder = write_run(home / "run", training(5))
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await watching(app, pilot, folder)
+        append(folder, step_events(77))
+        await until(pilot, told(app, "77/500"))
+        append(folder, [(Note("info", "half of it"), NOON + 100)])
+        await until(pilot, told(app, "half of it"))
+
+    drive(journey)
+
+
+def test_torn_line_is_taken_when_it_is_whole(home: Path) -> None:
+    folder = write_run(home / "run", training(5))
+    line = to_json_line(Note("info", "torn in two"), NOON + 50)
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await watching(app, pilot, folder)
+        with (folder / "events.jsonl").open("a") as log:
+            log.write(line[:20])
+        append_after = place.story.told
+        await pilot.pause(0.1)
+        assert place.story.told == append_after
+        with (folder / "events.jsonl").open("a") as log:
+            log.write(line[20:] + "\n\x00\xff garbage\n")
+        await until(pilot, told(app, "torn in two"))
+
+    drive(journey)
+
+
+def test_end_of_a_run_is_seen(home: Path) -> None:
+    folder = write_run(home / "run", training(5))
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await watching(app, pilot, folder)
+        assert place.check_action("compare", ()) is False
+        append(folder, [ENDED])
+        write_state(folder, "done", result="shot_inbetween.usda", percent=100.0)
+        await until(pilot, told(app, "done", "100 %"))
+        assert place.check_action("compare", ()) is True
+        assert place.check_action("cancel", ()) is False
+
+    drive(journey)
+
+
+def test_stop_is_asked_for_and_confirmed(home: Path) -> None:
+    folder = write_run(home / "run", training(5))
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await watching(app, pilot, folder)
+        await pilot.press("x")
+        assert isinstance(app.screen, Confirm)
+        await pilot.press("n")
+        assert not (folder / "cancel").exists()
+        await pilot.press("x", "y")
+        await until(pilot, (folder / "cancel").exists)
+
+    drive(journey)
+
+
+def test_leaving_and_quitting_do_not_touch_the_run(home: Path) -> None:
+    folder = write_run(home / "run", training(5))
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await watching(app, pilot, folder)
+        await pilot.press("escape")
+        assert not isinstance(app.screen, Watch)
+        await pilot.press("ctrl+q")
+
+    drive(journey)
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_hostile_words_are_inert(home: Path) -> None:
+    hostile = "\x1b[2J\x1b]52;c;aGk=\x07[bold red]m[/]\u202eevil\n" + "x" * 10_000
+    events: list[tuple[Event, float]] = [
+        (RunStarted(hostile, {}, {hostile: 1.0} | WEIGHTS, "ab12cd34"), NOON),
+        (StageStarted(hostile), NOON),
+        (Note("warning", hostile), NOON),
+        (RunFailed(hostile, 1), NOON),
+    ]
+    folder = write_run(home / "run[red]", events, "failed", message=hostile, stage=hostile, host=hostile)
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await watching(app, pilot, folder)
+        shown = screen_text(app)
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+        assert "[bold red]" in shown
+        await pilot.press("enter")
+        assert isinstance(app.screen, Read)
+        assert "\u202e" not in screen_text(app)
+
+    drive(journey)
+
+
+def test_pictures_outside_the_run_are_not_read(home: Path) -> None:
+    outside = home / "secret.png"
+    Image.new("RGB", (8, 8)).save(outside)
+    events = [*training(3), *preview_events(outside), *preview_events(Path("/dev/zero"))]
+    folder = write_run(home / "run", events)
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await watching(app, pilot, folder)
+        await pilot.press("p")
+        await until(pilot, told(app, "no picture yet"))
+
+    drive(journey)
+
+
+def preview_events(path: Path) -> list[tuple[Event, float]]:
+    from engine.events import PreviewWritten
+
+    return [(PreviewWritten("fill", str(path)), NOON)]
+
+
+def own_process() -> dict[str, Any]:
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "process_start": process_start(pid)}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("state", ["some", "none", "filtered"])
+def test_list_of_runs(home: Path, state: str, size: str) -> None:
+    if state != "none":
+        write_run(home / "a" / "sh010", training(3), id="aaaaaaaa")
+        write_run(home / "a" / "sh020", [ENDED], "done", id="bbbbbbbb", started=NOON - 60, percent=100.0)
+        write_run(home / "sh030", [FAILED], "failed", id="cccccccc", started=NOON - 120)
+        write_run(home / "sh040", [], "cancelled", id="dddddddd", started=NOON - 9000)
+        gone = write_run(home / "sh050", [], id="eeeeeeee", started=NOON - 99999)
+        (gone / "lock").unlink()
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        await until(pilot, told(app, "sh050") if state != "none" else told(app, "no runs yet"))
+        if state == "filtered":
+            await pilot.press("slash", *"fail")
+            await until(pilot, lambda: app.screen.query_one(RunTable).row_count() == 1)
+        scrubbed = screen_text(app)
+        assert ("silent" in scrubbed) == (state == "some")
+        check_shot(app, f"runs_{state}_{size}")
+
+    # the folders of a test have another name every time: they are shown only where there is room
+    if size == "large":
+        pytest.skip("holds the path of the test") if state == "some" else None
+    drive(journey, SIZES[size])
+
+
+def test_known_run_is_found_again_by_a_new_app(home: Path, tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "elsewhere" / "sh010", training(3))
+    remember(folder)
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        await until(pilot, told(app, "sh010"))
+        await pilot.press("enter")
+        assert isinstance(app.screen, Watch)
+        await until(pilot, told(app, "3/500"))
+
+    drive(journey)
+
+
+def test_row_follows_its_run(home: Path) -> None:
+    folder = write_run(home / "sh010", training(3))
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        await until(pilot, told(app, "31 %"))
+        state = json.loads((folder / "state.json").read_text())
+        (folder / "state.json").write_text(json.dumps(state | {"percent": 64.0}))
+        await until(pilot, told(app, "64 %"))
+
+    drive(journey)
+
+
+def test_second_of_training_is_cheap_on_the_wire(home: Path) -> None:
+    """Bytes that the driver is given, per second of the run: no clock is asked."""
+    folder = write_run(home / "run", training(120))
+    seconds = 10
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await watching(app, pilot, folder)
+        await pilot.pause(0.3)
+        sent: list[int] = []
+        display = app._display
+
+        def count(screen: Any, renderable: Any) -> None:
+            sent.append(len(renderable.render_segments(app.console).encode()))
+            display(screen, renderable)
+
+        app._display = count  # type: ignore[method-assign]
+        for step in range(121, 121 + seconds):
+            append(folder, step_events(step))
+            await until(pilot, lambda step=step: place.story.stages["adapt"].done == step)  # type: ignore[misc]
+        assert 0 < sum(sent) <= 4000 * seconds, sent
+
+    drive(journey, (120, 40))
