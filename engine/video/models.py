@@ -37,7 +37,7 @@ class ModelCard:
     name: str
     what: str
     repository: str
-    """On the Hugging Face hub."""
+    """On the Hugging Face hub; empty: part of this package."""
     files: tuple[WeightFile, ...]
     licence: str
     limits: str
@@ -61,7 +61,21 @@ class ModelCard:
 
 _PARTS = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
 
+EMBEDDED = Path(__file__).parent / "tiny" / "weights"
+"""Weights that are part of this package."""
+
 CARDS = (
+    ModelCard(
+        "tiny",
+        "the same method at 96 x 64 pixels, in the package: a tour on any CPU, not quality",
+        "",
+        (WeightFile("tiny.safetensors", 0.01),),
+        "Apache-2.0",
+        "",
+        1.0,
+        1.0,
+        1,
+    ),
     ModelCard(
         "dynamicrafter",
         "DynamiCrafter_512_interp, the paper's video model: 16 frames of 512 x 320 pixels",
@@ -152,7 +166,7 @@ def offline() -> bool:
 
 def find_file(model: ModelCard, file: WeightFile) -> Path | None:
     """Where a file is on this machine; None where it is not."""
-    own = models_folder() / model.name / file.name
+    own = models_folder() / model.name / file.name if model.repository else EMBEDDED / file.name
     if own.is_file():
         return own
     repository = hub_cache() / f"models--{model.repository.replace('/', '--')}"

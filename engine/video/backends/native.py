@@ -1,9 +1,9 @@
 """The DynamiCrafter networks as a backend: the released model, and the tiny one of the same kind."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -43,8 +43,9 @@ class Native:
     """Reads the weights onto the processor."""
     device: torch.device
     memory: Memory
-    adapt_steps: int = AdaptSettings.steps
-    """Where the user names no number."""
+    usual_adapt: AdaptSettings = field(default_factory=AdaptSettings)
+    """Where the user asks for nothing else."""
+    usual_sampler: SamplerSettings = field(default_factory=SamplerSettings)
     rate: float = RATE
     group: int = 1
     _loaded: tuple[Path | None, VideoModel] | None = field(default=None, repr=False)
@@ -74,13 +75,17 @@ class Native:
         return out
 
     def _adapt_settings(self, options: AdaptOptions, frame_rate: float) -> AdaptSettings:
-        names = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
-        return AdaptSettings(
-            kind="lora" if options.mode == "lora" else "full",
-            steps=options.steps or self.adapt_steps,
+        names: dict[torch.dtype, Any] = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+        kind: Literal["full", "lora"] = "lora" if options.mode == "lora" else "full"
+        usual = self.usual_adapt
+        return replace(
+            usual,
+            kind=kind,
+            steps=options.steps or usual.steps,
+            learning_rate=0.0 if kind == "lora" else usual.learning_rate,  # pairs have a rate of their own
             strides=strides_for(frame_rate),
-            precision=names[precision(self.device, self.memory)],  # type: ignore[arg-type]
-            memory=self.memory,
+            precision=names[precision(self.device, self.memory)],
+            memory=usual.memory if self.memory == "auto" else self.memory,
             seed=options.seed,
         )
 
@@ -97,8 +102,10 @@ class Native:
     ) -> Video:
         """See :meth:`engine.video.backends.Backend.generate`; coarse and fine windows are planned here."""
         windows = plan_windows(gaps, true.times, self.rate)
-        usual = SamplerSettings()
-        sampler = SamplerSettings(options.steps or usual.steps, options.guidance or usual.guidance)
+        usual = self.usual_sampler
+        sampler = replace(
+            usual, steps=options.steps or usual.steps, guidance=options.guidance or usual.guidance
+        )
         settings = GenerateSettings(sampler, options.seed)
         return generate(
             self._model(adapter),
@@ -165,12 +172,11 @@ def dynamicrafter(memory: Memory, device: str) -> Native:
 
 def tiny(memory: Memory, device: str) -> Native:
     """The embedded model: a tour of the method on any machine, never to be sold as quality."""
-    from engine.video.tiny import IMAGE_SIZE, load_tiny  # type: ignore[import-untyped,unused-ignore]
+    from engine.video import tiny as embedded
 
-    height, width = IMAGE_SIZE
-    where = torch.device("cpu" if device == "auto" else device)
-    return Native("tiny", height, width, load_tiny().source, load_tiny, where, memory, TINY_ADAPT_STEPS)
-
-
-TINY_ADAPT_STEPS = 60
-"""Minutes and not hours on a processor."""
+    height, width = embedded.IMAGE_SIZE
+    where = torch.device("cpu") if device == "auto" else pick_device(card("tiny"), device)
+    source = embedded.load_tiny().source
+    return Native(
+        "tiny", height, width, source, embedded.load_tiny, where, memory, embedded.ADAPT, embedded.SAMPLER
+    )

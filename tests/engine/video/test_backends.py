@@ -10,6 +10,7 @@ from torch import Tensor
 
 from engine.errors import ConfigError, DataError, ExitCode, OutOfMemory, ResourceMissing, exit_code
 from engine.progress import Progress
+from engine.video.adapt_settings import AdaptSettings
 from engine.video.backends import backend
 from engine.video.backends.context import longest_stretch, strides_for
 from engine.video.backends.devices import pick_device, precision
@@ -37,7 +38,9 @@ def true(views: dict[str, Video]) -> Video:
 
 @pytest.fixture
 def native(new_model: Callable[[], VideoModel]) -> Native:
-    return Native("small", 32, 48, {"name": "random"}, new_model, torch.device("cpu"), "auto", 1, rate=5.0)
+    quick = AdaptSettings(steps=1, batch=1, accumulate=1, strides=(1,), held_out=0.0)
+    cpu = torch.device("cpu")
+    return Native("small", 32, 48, {"name": "random"}, new_model, cpu, "auto", quick, rate=5.0)
 
 
 @pytest.mark.parametrize("mode", ["auto", "lora"])
