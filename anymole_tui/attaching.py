@@ -1,6 +1,7 @@
 """A run in another process, shown here: the same words and exit codes as a run in this one."""
 
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -41,7 +42,7 @@ def watch(
     kind: ProgressKind,
     *,
     as_json: bool,
-    child: "subprocess.Popen[bytes] | None" = None,
+    start: bool = False,
     since: float = 0.0,
 ) -> None:
     """Show a run until it ends, then answer as it would have answered itself.
@@ -50,22 +51,23 @@ def watch(
         folder: The run folder.
         kind: How progress is shown.
         as_json: Whether the answer is one JSON object.
-        child: The process of the run where we have started it: then Ctrl-C stops the run, else only the watching.
+        start: Start the run that waits in the folder first: then Ctrl-C stops the run, else only the watching.
         since: Events told before this time are left out.
     """
-    asked = False
+    asked, child = False, None
     while True:
         try:
+            if start and child is None:
+                child = launch(folder)
             with progress_view(kind, as_json=as_json) as view:
-                for event, at in follow(
-                    folder, cancel=lambda: child is not None and child.poll() is not None
-                ):
+                gone = partial(_ended, child)
+                for event, at in follow(folder, cancel=gone):
                     if at >= since:
                         view(event, at)
                         since = at
             break
         except KeyboardInterrupt:
-            if child is None or asked:
+            if not start or asked:
                 out.say(f"the run goes on; 'anymole attach {read_run(folder).id}' shows it again.")
                 raise typer.Exit(ExitCode.OK) from None
             asked = True
@@ -73,6 +75,10 @@ def watch(
     if child is not None:
         child.wait()
     conclude(folder, kind, as_json=as_json)
+
+
+def _ended(child: "subprocess.Popen[bytes] | None") -> bool:
+    return child is not None and child.poll() is not None
 
 
 def conclude(folder: Path, kind: ProgressKind, *, as_json: bool) -> None:

@@ -5,6 +5,8 @@ Nothing heavy is imported here: each command imports what it runs, so that ``--h
 
 import sys
 import traceback
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from typer.main import get_command
@@ -23,6 +25,23 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        out.answer(f"anymole {version('anymole')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and stop."),
+    ] = False,
+) -> None:
+    pass
+
+
 for _module in (tui, look, run, manage, submit, compare, render, models, config):
     _module.add_to(app)
 
@@ -36,7 +55,11 @@ def main(arguments: list[str] | None = None) -> None:
     bind_environment(group)
     as_json = flag(argv, "json", group)
     try:
-        group.main(argv, prog_name="anymole", default_map={} if "--help" in argv else default_map(group))
+        group.main(
+            argv,
+            prog_name="anymole",
+            default_map={} if {"--help", "--version"} & {*argv} else default_map(group),
+        )
     except SystemExit as stop:
         if as_json and stop.code == ExitCode.USAGE:  # typer has said on stderr what it did not understand
             out.print_json({"error": "the command line was not understood", "exit_code": int(ExitCode.USAGE)})

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
@@ -27,15 +28,20 @@ def answer(text: str = "") -> None:
     say(text, sys.stdout)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns of text, the first to the left, the others to the right."""
+def count(number: int, what: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:
+    """Columns of text, those named to the left, the others to the right."""
     cells = [list(map(one_line, row)) for row in (header, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = [
         "  ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w)
+            cell.ljust(w) if i in left else cell.rjust(w)
             for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
+        ).rstrip()
         for row in cells
     ]
     return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
@@ -52,7 +58,8 @@ def fail(error: BaseException, *, as_json: bool) -> ExitCode:
         message = "memory ran out; fill fewer gaps at once (--keys) or fewer skeletons (--skeleton)."
     else:
         message = f"{message_of(error)}; run again with --debug and report it, please."
-    say(one_line(f"anymole: {message}"))
+    with suppress(OSError):  # the terminal may be gone: the exit code still tells
+        say(one_line(f"anymole: {message}"))
     if as_json:
         print_json({"error": message, "exit_code": int(code)})
     return code

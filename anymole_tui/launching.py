@@ -12,7 +12,7 @@ from anymole_tui.attaching import launch
 from engine.config import RunConfig
 from engine.errors import ConfigError, EngineError, ResourceMissing, RunBusy
 from engine.process import request_cancel
-from engine.run import check_free, plan, prepare
+from engine.run import plan, prepare, prepare_resume
 from engine.runs import read_run
 from engine.workspace import SETTINGS
 from usd_io.errors import shown
@@ -44,7 +44,7 @@ def start_again(folder: Path) -> None:
         raise ConfigError(f"{shown(folder)} is no run folder: it holds no {SETTINGS}.")
     if read_run(folder).state == "running":
         raise RunBusy(f"the run in {shown(folder)} is at work.")
-    check_free(folder)
+    prepare_resume(folder)
     _launch(folder)
 
 

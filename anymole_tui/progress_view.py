@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, TextIO, get_args
 
 from anymole_tui import cli_output as out
@@ -177,5 +177,10 @@ def _talk(event: Event) -> list[str]:
 
 
 def listener(view: View) -> Callable[[Event], Any]:
-    """The view as an ``on_event`` of a run in this process."""
-    return lambda event: view(event, time.time())
+    """The view as an ``on_event`` of a run in this process, which goes on where nobody can see it any more."""
+
+    def tell(event: Event) -> None:
+        with suppress(OSError):
+            view(event, time.time())
+
+    return tell

@@ -10,7 +10,7 @@ EngineError            anything a user can cause in a run; the message is shown 
 ├── RunLost            another process took this run over
 ├── SourceChanged      a source layer changed under a running run
 └── RunCancelled       the user asked the run to stop
-    └── RunTerminated  the system did (SIGTERM, SIGUSR1)
+    └── RunTerminated  the system did (SIGTERM, SIGUSR1, SIGHUP)
 """
 
 from enum import IntEnum
@@ -62,6 +62,9 @@ class RunTerminated(RunCancelled):
     """The system asked the run to stop; its folder stays resumable."""
 
 
+STOPPED = "stopped by the user. What was done is kept; 'anymole resume' goes on from there."
+"""What a run says that was asked to stop."""
+
 SHOWN_ERRORS = (EngineError, UsdIoError)
 """What a face prints as it is, without a traceback."""
 
@@ -84,7 +87,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
     """Stopped by the user (SIGINT)."""
     TERMINATED = 143
-    """Stopped by the system (SIGTERM, SIGUSR1)."""
+    """Stopped by the system (SIGTERM, SIGUSR1, SIGHUP)."""
 
 
 _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (

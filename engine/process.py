@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EngineError, RunCancelled, RunTerminated
+from engine.errors import STOPPED, EngineError, RunCancelled, RunTerminated
 from engine.lock import runs_here
 from engine.workspace import CANCEL, LOG, read_state
 from usd_io.errors import shown
@@ -19,7 +20,7 @@ from usd_io.errors import shown
 GRACE_S = 5.0
 """A stage has so long to reach a point where it can save and stop; then it is stopped where it is."""
 _USER = ("SIGINT",)
-_SYSTEM = ("SIGTERM", "SIGUSR1")
+_SYSTEM = ("SIGTERM", "SIGUSR1", "SIGHUP")
 
 
 class StopSignals:
@@ -37,7 +38,7 @@ class StopSignals:
 
         Raises:
             RunCancelled: SIGINT came.
-            RunTerminated: SIGTERM or SIGUSR1 came.
+            RunTerminated: SIGTERM, SIGUSR1 or SIGHUP (the end of its terminal) came.
         """
         if self._signal is not None:
             _disarm()
@@ -52,13 +53,24 @@ class StopSignals:
             raise _stop_error(self._signal)
         self._signal = number
         signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+        if signal.Signals(number).name == "SIGHUP":
+            _let_go_of_terminal()
 
 
 def _stop_error(number: int) -> RunCancelled:
-    what = "What was done is kept; 'anymole resume' goes on from there."
-    if signal.Signals(number).name in _USER:
-        return RunCancelled(f"stopped by the user. {what}")
-    return RunTerminated(f"stopped by the system ({signal.Signals(number).name}). {what}")
+    name = signal.Signals(number).name
+    return (
+        RunCancelled(STOPPED) if name in _USER else RunTerminated(STOPPED.replace("user", f"system ({name})"))
+    )
+
+
+def _let_go_of_terminal() -> None:
+    """What is said from now on goes nowhere: writing to a terminal that is gone fails."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (1, 2):
+        if stat.S_ISCHR(os.fstat(stream).st_mode):
+            os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 def _disarm() -> None:
@@ -67,15 +79,17 @@ def _disarm() -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[StopSignals]:
-    """Listen to SIGINT, SIGTERM and SIGUSR1 for the length of a run; outside the main thread to none."""
+    """Listen to SIGINT, SIGTERM, SIGUSR1 and SIGHUP for the length of a run; outside the main thread to none.
+
+    A signal that is ignored (by ``nohup``) stays so.
+    """
     stop = StopSignals()
     if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
         yield stop
         return
-    wanted = [getattr(signal, name) for name in (*_USER, *_SYSTEM)]
-    before: dict[int, Any] = {
-        number: signal.signal(number, stop.take) for number in (*wanted, signal.SIGALRM)
-    }
+    numbers = [getattr(signal, name) for name in (*_USER, *_SYSTEM)]
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before: dict[int, Any] = {number: signal.signal(number, stop.take) for number in (*heard, signal.SIGALRM)}
     try:
         yield stop
     finally:
@@ -140,7 +154,9 @@ def request_cancel(folder: Path) -> None:
         ) from error
     state = read_state(folder)
     pid = state.get("pid")
-    if isinstance(pid, int) and pid > 1 and runs_here(*process_of(state)):
+    # a run that has not begun yet sees the file; the process in its state is the one that prepared it
+    begun = state.get("state") == "running"
+    if begun and isinstance(pid, int) and pid > 1 and runs_here(*process_of(state)):
         with suppress(OSError):  # it has just ended, or is another user's and will see the file
             os.kill(pid, signal.SIGINT)
 

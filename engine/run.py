@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from engine.config import RunConfig, read_config
-from engine.errors import SHOWN_ERRORS, ConfigError, RunCancelled, exit_code, message_of
+from engine.errors import SHOWN_ERRORS, STOPPED, ConfigError, RunCancelled, exit_code, message_of
 from engine.events import Event, OnEvent, RunFailed, RunFinished, RunStarted, ignore
 from engine.fill import Filled, Parts, fill, split
 from engine.plan import Plan, dense_ranges, make_plan, sparse_keys
@@ -222,20 +222,31 @@ def prepare(config: RunConfig) -> Path:
     workspace = Workspace(run_folder(config))
     try:
         workspace.settings(config)
-        workspace.state("waiting")
+        _await(workspace)
         return workspace.folder.absolute()
     finally:
         workspace.close()
 
 
-def check_free(folder: Path) -> None:
-    """Refuse a run folder that another process is writing, before one more is started for it.
+def prepare_resume(folder: Path) -> None:
+    """Make the run of a folder wait for the process that :func:`resume` is then called in.
 
     Raises:
-        RunBusy: One is.
-        EngineError: The folder cannot be written to.
+        RunBusy: Another process writes it.
+        EngineError: It cannot be written to.
     """
-    Workspace(folder).close()
+    read_state(folder)  # refuses a newer format before anything is written
+    workspace = Workspace(folder)
+    try:
+        _await(workspace)
+    finally:
+        workspace.close()
+
+
+def _await(workspace: Workspace) -> None:
+    """From here on a wish to stop concerns the run to come."""
+    (workspace.folder / CANCEL).unlink(missing_ok=True)
+    workspace.state("waiting")
 
 
 def resume(
@@ -285,7 +296,8 @@ def _run_in(
         on_event(event)
 
     try:
-        (workspace.folder / CANCEL).unlink(missing_ok=True)
+        if read_state(workspace.folder).get("state") != "waiting":
+            (workspace.folder / CANCEL).unlink(missing_ok=True)  # it was meant for an earlier process
         workspace.state("running", stage="plan", percent=0.0, remaining_s=None, exit_code=None, message="")
         config = settings()
         if save:
@@ -310,7 +322,9 @@ def _run_in(
 
 def _asked_to_stop(pulse: Pulse, cancel: Callable[[], bool]) -> bool:
     pulse.check()
-    return pulse.cancelled or cancel()
+    if pulse.cancelled:
+        raise RunCancelled(STOPPED)
+    return cancel()
 
 
 def _tell_failure(error: BaseException, workspace: Workspace, tell: OnEvent) -> None:

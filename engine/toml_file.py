@@ -27,8 +27,10 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
                 f"{what} {shown(path)} is larger than {LARGEST >> 20} MB; is it the right file?"
             )
         text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{what} {shown(path)} cannot be read: {shown(error)}.") from error
+    except OSError as error:
+        raise ConfigError(f"{what} {shown(path)} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise ConfigError(f"{what} {shown(path)} is no text: {shown(error)}.") from error
     try:
         return tomllib.loads(text)
     except (

@@ -184,7 +184,7 @@ class SkeletonInfo:
 
 @dataclass(frozen=True)
 class StageInfo:
-    """What :func:`usd_io.stage.read_stage_info` reports."""
+    """What :func:`usd_io.stage.stage_info` reports."""
 
     path: str
     layers: tuple[str, ...]

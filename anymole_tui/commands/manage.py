@@ -1,6 +1,7 @@
 """``runs``, ``attach``, ``logs``, ``cancel``, ``resume`` and ``clean``: runs that live by themselves."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,7 +50,11 @@ def runs(
         out.say("no runs are known here; name a folder to look in.")
     else:
         out.answer(
-            out.table(["run", "state", "stage", "done", "left", "age", "folder"], [_row(r) for r in found])
+            out.table(
+                ["run", "state", "stage", "done", "left", "age", "folder"],
+                [_row(r) for r in found],
+                (0, 1, 2, 6),
+            )
         )
 
 
@@ -59,7 +64,18 @@ def _row(record: "RunRecord") -> list[str]:
     percent = "-" if record.percent is None else f"{record.percent:.0f} %"
     left = duration(record.remaining_s) if record.live and record.remaining_s is not None else "-"
     age = "-" if record.started is None else duration(time.time() - record.started)
-    return [record.id, record.state, record.stage or "-", percent, left, age, record.folder]
+    return [record.id, record.state, record.stage or "-", percent, left, age, _short(Path(record.folder))]
+
+
+def _short(folder: Path) -> str:
+    """The folder as it is shortest named from here."""
+    with suppress(OSError):
+        if folder.is_relative_to(Path.cwd()):
+            return str(folder.relative_to(Path.cwd()))
+    with suppress(RuntimeError):
+        if folder.is_relative_to(Path.home()):
+            return str("~" / folder.relative_to(Path.home()))
+    return str(folder)
 
 
 def attach(
@@ -143,12 +159,12 @@ def resume(
 
     folder, kind, began = _resumable(run), progress_kind(progress), time.time()
     if detach or in_own_process(kind, here=here):
-        engine_run.check_free(folder)
-        child = attaching.launch(folder)
+        engine_run.prepare_resume(folder)
         if detach:
+            attaching.launch(folder)
             attaching.say_detached(folder, as_json=as_json)
         else:
-            attaching.watch(folder, kind, as_json=as_json, child=child, since=began)
+            attaching.watch(folder, kind, as_json=as_json, start=True, since=began)
         return
     with progress_view(kind, as_json=as_json) as view, stop_signals() as stop:
         result = engine_run.resume(folder, listener(view), stop)
@@ -185,4 +201,6 @@ def clean(
         return
     for folder, size in freed.items():
         out.answer(f"{size / 1e6:8.1f} MB  {folder}")
-    out.say(f"{len(freed)} runs {'would be ' if dry_run else ''}cleaned, {forgotten} gone ones forgotten")
+    out.say(
+        f"{out.count(len(freed), 'run')} {'would be ' if dry_run else ''}cleaned, {forgotten} gone ones forgotten"
+    )

@@ -100,13 +100,15 @@ def run(
             out.print_json({"plan": plans, "notes": planned.notes})
         else:
             out.answer("\n".join(map(out.describe_plan, plans)))
+            for warning in (*(w for plan in plans for w in plan["warnings"]), *planned.notes):
+                out.say(f"warning: {warning}")
     elif detach:
         folder = engine_run.prepare(config)
         attaching.launch(folder)
         attaching.say_detached(folder, as_json=as_json)
     elif in_own_process(kind, here=here):
         folder = engine_run.prepare(config)
-        attaching.watch(folder, kind, as_json=as_json, child=attaching.launch(folder))
+        attaching.watch(folder, kind, as_json=as_json, start=True)
     else:
         with progress_view(kind, as_json=as_json) as view, stop_signals() as stop:
             result = engine_run.run(config, listener(view), stop, planned=planned)

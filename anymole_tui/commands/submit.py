@@ -9,6 +9,7 @@ import typer
 from anymole_tui import cli_output as out
 from anymole_tui.commands.options import AsJson, Debug, ProgressOption
 from engine.errors import ConfigError
+from usd_io.errors import shown
 
 if TYPE_CHECKING:
     from engine.farm.batch import Batch, Summary
@@ -59,11 +60,13 @@ def submit(
         raise ConfigError(f"--to {to!r} is unknown; choose {', '.join(TARGETS)}.")
     folder = target.absolute()
     if status:
+        if not (folder / SHOT_LIST).is_file():
+            raise ConfigError(f"{shown(folder)} holds no submission; name its folder with --out.")
         _answer(summarise(read_shots(folder / SHOT_LIST), folder), as_json=as_json)
         return
     batch = Batch(_shots(stages or []), folder, Needs(gpus, memory, cpus, timeout, retries))
     if dry_run:
-        _show(batch, to, as_json=as_json)
+        _show(batch, to, jobs=jobs, as_json=as_json)
         return
     if to == "openjd":
         _write_template(batch, as_json=as_json)
@@ -75,7 +78,7 @@ def submit(
         ids = to_slurm(batch, jobs=jobs, partition=partition)
         _submitted(
             {"jobs": ids, "out": str(folder)},
-            f"{len(ids)} shots are queued as {ids[0]} to {ids[-1]}",
+            f"{out.count(len(ids), 'shot')} queued as {ids[0]} to {ids[-1]}",
             as_json=as_json,
         )
     else:
@@ -137,7 +140,7 @@ def _submitted(values: dict[str, object], told: str, *, as_json: bool) -> None:
         out.answer(told)
 
 
-def _show(batch: "Batch", to: str, *, as_json: bool) -> None:
+def _show(batch: "Batch", to: str, *, jobs: int, as_json: bool) -> None:
     from engine.farm.openjd import template
     from engine.farm.slurm import parameters
 
@@ -146,7 +149,7 @@ def _show(batch: "Batch", to: str, *, as_json: bool) -> None:
         plan["template"] = template(batch)
     else:
         plan["tasks"] = [batch.task(n) for n in range(1, len(batch.shots) + 1)]
-        plan["needs"] = parameters(batch, jobs=1) if to == "slurm" else vars(batch.needs)
+        plan["needs"] = parameters(batch, jobs=jobs) if to == "slurm" else vars(batch.needs)
     if as_json:
         out.print_json(plan)
     else:
@@ -158,7 +161,9 @@ def _answer(summary: "Summary", *, as_json: bool) -> None:
         out.print_json({**vars(summary), "exit_code": int(summary.exit_code)})
     else:
         states = ", ".join(f"{count} {state}" for state, count in sorted(summary.states.items()))
-        out.answer(f"{summary.total} shots in {summary.out}: {states}; {summary.percent:.0f} % of all")
+        out.answer(
+            f"{out.count(summary.total, 'shot')} in {summary.out}: {states}; {summary.percent:.0f} % of all"
+        )
         for failure in summary.failures:
             out.answer(f"  {failure['name']} (exit code {failure['exit_code']}): {failure['message']}")
     if summary.exit_code:

@@ -108,7 +108,8 @@ def _try(batch: Batch, number: int, group: tuple[int, ...], stopping: threading.
         job = _submit(batch, number, group)
         asked = False
         while not job.done():
-            if stopping.is_set() and not asked:
+            # not before it has begun: what it does not hear yet it would not obey
+            if stopping.is_set() and not asked and batch.record(shot).state == "running":
                 asked = True
                 with suppress(EngineError):
                     request_cancel(shot.folder(batch.out))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ import pytest
 from pxr import Gf, Sdf, Usd, UsdSkel, Vt
 
 from anymole_tui.cli import main
-from engine.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,12 @@ def test_help_names_every_command(anymole: Anymole) -> None:
     assert outcome.code == 0
     for command in ("inspect", "run", "check", "evaluate", "benchmark"):
         assert command in outcome.out
+
+
+def test_version(anymole: Anymole) -> None:
+    outcome = anymole("--version")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == f"anymole {version('anymole')}\n"
 
 
 def test_inspect_is_readable_and_has_json(anymole: Anymole, fox_keys: Path) -> None:
@@ -379,11 +385,6 @@ def test_our_own_fault_is_said_in_one_sentence(
 ) -> None:
     monkeypatch.setattr("engine.run.plan", lambda config: 1 // 0)
     assert_one_sentence(anymole("run", fox), 1, "ZeroDivisionError", "--debug")
-
-
-def test_config_error_is_no_key_error() -> None:
-    assert issubclass(ConfigError, Exception)
-    assert not issubclass(ConfigError, KeyError)
 
 
 def test_paths_with_odd_names_work(anymole: Anymole, fox: Path, fox_keys: Path, tmp_path: Path) -> None:
