@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -112,10 +113,34 @@ def open_viewer(path: str) -> str:
         EngineError: There is none or it cannot be started.
     """
     command = viewer_command(path)
+    _start(command)
+    return Path(command[0]).name
+
+
+def reveal(path: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Show a file in the file manager of this desktop; False where there is none, as over SSH.
+
+    Raises:
+        EngineError: The file manager cannot be started.
+    """
+    if sys.platform == "darwin":
+        command = ["open", "-R", path]
+    else:
+        command = ["xdg-open", str(Path(path).parent)]
+    desktop = sys.platform == "darwin" or any(
+        environment.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
+    if not desktop or shutil.which(command[0], path=environment.get("PATH")) is None:
+        return False
+    _start(command)
+    return True
+
+
+def _start(command: list[str]) -> None:
+    """Start a program with windows of its own that outlives us."""
     quiet = subprocess.DEVNULL
     try:
         child = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
     except OSError as error:
         raise EngineError(f"{shown(command[0])} cannot be started ({error.strerror}).") from error
     threading.Thread(target=child.wait, daemon=True, name="anymole-viewer").start()
-    return Path(command[0]).name

@@ -35,17 +35,20 @@ VIEWS = {"front": (0.0, 10.0), "side": (90.0, 10.0), "top": (0.0, 89.0), "three-
 FRAMED = 32
 """Frames of the clip by which the camera is set."""
 MOST_VERTICES = 200_000
+MOST_READY = 4
+"""Stages kept ready: the original, slerp and two takes side by side."""
 
 
 class Stills:
     """The characters of one stage, ready to be drawn at any time."""
 
-    def __init__(self, stage: str, muted: tuple[str, ...] = ()) -> None:
+    def __init__(self, stage: str, muted: tuple[str, ...] = (), take: int = 0) -> None:
         """Read a stage.
 
         Args:
             stage: Its path.
             muted: Identifiers of layers to leave out.
+            take: Of a result with several takes the one to draw; 0: the one it shows.
 
         Raises:
             UsdIoError: It cannot be read.
@@ -58,6 +61,10 @@ class Stills:
         self._opened = open_stage(stage)
         for layer in muted:
             self._opened.MuteLayer(layer)
+        if take:
+            from usd_io.takes import show_take
+
+            show_take(self._opened, take)
         skinned = find_skinned(self._opened)
         paths = [skeleton.path for skeleton in find_skeletons(self._opened)]
         characters = [read_bound_character(self._opened, path, skinned) for path in paths]
@@ -95,8 +102,19 @@ class Stills:
         """Those that can be seen."""
         return self._characters
 
+    @property
+    def framing(self) -> Actors:
+        """The motion that the camera is set by."""
+        return self._framing
+
     def draw(
-        self, time: float, view: str, height: int, width: int, background: tuple[float, float, float]
+        self,
+        time: float,
+        view: str,
+        height: int,
+        width: int,
+        background: tuple[float, float, float],
+        framing: Actors | None = None,
     ) -> Picture:
         """A picture of all characters at a time.
 
@@ -106,10 +124,11 @@ class Stills:
             height: Of the picture [pixels].
             width: Of the picture [pixels].
             background: sRGB in [0, 1].
+            framing: Another motion to set the camera by, so that several stages are seen by the same one.
         """
         azimuth, elevation = VIEWS[view]
         (camera,) = orbit_views(
-            self._framing,
+            framing or self._framing,
             {view: azimuth},
             height=height,
             width=width,
@@ -126,19 +145,20 @@ class Stills:
 def answer(request: Mapping[str, Any], stills: Any) -> Picture:
     """The picture that a request asks for; ``stills`` gives the :class:`Stills` of a stage."""
     red, green, blue = request["background"]
-    ready: Stills = stills(request["stage"], tuple(request.get("muted", ())))
+    ready: Stills = stills(request["stage"], tuple(request.get("muted", ())), int(request.get("take", 0)))
     return ready.draw(
         float(request["time"]),
         request["view"],
         int(request["height"]),
         int(request["width"]),
         (red, green, blue),
+        stills(request["framing"], (), 0).framing if request.get("framing") else None,
     )
 
 
 def serve(requests: IO[str], answers: IO[bytes]) -> None:
     """Answer requests until there are no more."""
-    stills = lru_cache(maxsize=2)(Stills)
+    stills = lru_cache(maxsize=MOST_READY)(Stills)
     with limited_threads():
         for line in requests:
             try:

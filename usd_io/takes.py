@@ -81,6 +81,25 @@ def select_take(result: str | Path, number: int) -> ResultTakes:
     return read_takes(path)
 
 
+def show_take(stage: Usd.Stage, number: int) -> None:
+    """Have an open stage show a take, here alone: in its session layer.
+
+    Args:
+        stage: A result.
+        number: 1 is the best estimate.
+
+    Raises:
+        AuthorError: It is no result or has no such take.
+    """
+    for variants in _variants_of(stage):
+        if not 1 <= number <= len(variants.names):
+            raise AuthorError(f"there is no take {number}: the result has {len(variants.names)}.")
+        with Usd.EditContext(stage, stage.GetSessionLayer()):
+            stage.OverridePrim(variants.owner).GetVariantSets().SetSelection(
+                variants.set, variants.names[number - 1]
+            )
+
+
 def _variants_of(stage: Usd.Stage) -> tuple[Variants, ...]:
     """The variants of all skeletons that have several takes, from the record of the result.
 

@@ -13,13 +13,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from anymole_tui.launching import open_viewer, start_again, stop_run
+from anymole_tui.run_pictures import newest_picture, read_picture
 from anymole_tui.run_story import RunStory
 from anymole_tui.screens.dialogs import Confirm, Read
 from anymole_tui.screens.place import Place, in_thread
 from anymole_tui.widgets.inert import plain
 from anymole_tui.widgets.log import Log
+from anymole_tui.widgets.picture import Picture
 from anymole_tui.widgets.rows import Rows
-from anymole_tui.widgets.still import Still, newest_picture
 from anymole_tui.widgets.watching import Load, LossPlot, RunHead, StageList
 from engine.errors import EngineError
 from engine.events import Event
@@ -51,7 +52,7 @@ class Watch(Place):
     Watch #losses.-told { display: block; }
     Watch #picture { display: none; }
     Watch.-picture #picture { display: block; height: 1fr; }
-    Watch.-narrow.-picture #losses, Watch.-narrow.-picture #log { display: none; }
+    Watch.-narrow.-picture #told { display: none; }
     Watch.-wide #work { height: 10; }
     Watch.-wide #losses { height: 11; }
     Watch.-wide.-picture #below { layout: horizontal; }
@@ -80,6 +81,7 @@ class Watch(Place):
         self.record: RunRecord | None = None
         self._tail = Tail(self.folder / EVENTS)
         self._series = self._looks = 0
+        self._pictured: object = None
 
     def compose_place(self) -> ComposeResult:
         yield RunHead()
@@ -90,7 +92,7 @@ class Watch(Place):
             with Vertical(id="told"):
                 yield LossPlot(id="losses", classes="panel")
                 yield Log(id="log", classes="panel")
-            yield Still(id="picture", classes="panel")
+            yield Picture(self.anymole.look.pictures, id="picture", classes="panel")
 
     def on_mount(self) -> None:
         for name in ("stages", "load", "losses", "log", "picture"):
@@ -124,10 +126,6 @@ class Watch(Place):
     def on_screen_resume(self) -> None:
         if self.record is not None:
             self._show()
-
-    def on_resize(self) -> None:
-        if self.record is not None:
-            self.call_after_refresh(self._show)
 
     def _show(self, *, plots: bool = True) -> None:
         """Show what is known; ``plots``: the curves too, whatever they cost."""
@@ -183,8 +181,19 @@ class Watch(Place):
         self.call_after_refresh(self._show)
 
     def _show_picture(self) -> None:
-        still, path = self.query_one(Still), newest_picture(self.folder, self.story.previews)
-        still.show_file(path)
+        still, path = self.query_one(Picture), newest_picture(self.folder, self.story.previews)
+        wanted, background = still.wanted, still.background
+        if path is None:
+            still.say("no picture yet")
+        elif (path, path.stat().st_mtime_ns, wanted) != self._pictured and min(wanted) > 0:
+            self._pictured = (path, path.stat().st_mtime_ns, wanted)
+            still.border_subtitle = plain(path.name, 40, ascii_only=self.anymole.ascii)
+            self.in_background(
+                lambda _: read_picture(path, *wanted, background),
+                still.show,
+                group="picture",
+                failed=still.say,
+            )
 
     def action_series(self) -> None:
         self._series += 1

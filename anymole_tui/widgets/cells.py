@@ -34,7 +34,11 @@ class Cells(Widget):
     def on_resize(self, event: events.Resize) -> None:
         del event
         self._strips = []
+        self.fit()
         self.refresh()
+
+    def fit(self) -> None:
+        """Called when the size is another one: for lines that depend on it."""
 
     def render_line(self, y: int) -> Strip:
         return self._strip(y)

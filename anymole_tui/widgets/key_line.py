@@ -93,8 +93,7 @@ class KeyLine(Cells, can_focus=True):
             self._view, self.time, self.mark = (timing.first, timing.last), timing.first, None
         self._paint()
 
-    def on_resize(self, event: events.Resize) -> None:
-        super().on_resize(event)
+    def fit(self) -> None:
         self._paint()
 
     def on_focus(self) -> None:

@@ -1,9 +1,5 @@
 """A still picture in half blocks (or ASCII), painted once and only when it is another one."""
 
-import os
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
@@ -14,12 +10,9 @@ from textual import events
 from textual.strip import Strip
 from textual.widget import Widget
 
-from anymole_tui.screens.place import in_thread
 from anymole_tui.widgets.inert import plain
 
 Picture = UInt8[np.ndarray, "height width 3"]
-LARGEST_FILE = 32 << 20
-LARGEST_SIDE = 8192
 SHADES = " .:-=+*#%@"
 """From dark to bright."""
 
@@ -31,29 +24,12 @@ class Still(Widget):
         super().__init__(id=id, classes=classes)
         self._picture: Picture | None = None
         self._pixels: Picture | None = None
-        self._words = "no picture yet"
-        self._shown: tuple[str, int] | None = None
+        self._words = ""
 
     def show(self, picture: Picture | None, words: str = "") -> None:
         """Show a picture, or words in its place."""
         self._picture, self._words = picture, words
         self._fit()
-
-    def show_file(self, path: Path | None) -> None:
-        """Show a picture file; read in a thread, and only when it is another one than before."""
-        try:
-            version = None if path is None else (str(path), path.stat().st_mtime_ns)
-        except OSError:
-            version = None
-        if path is None or version is None or version == self._shown:
-            return
-        self._shown = version
-
-        async def load() -> None:
-            self.show(*await in_thread(lambda: read_picture(path)))
-            self.border_subtitle = plain(path.name, 40)
-
-        self.run_worker(load(), group="still", exclusive=True)
 
     def on_resize(self, event: events.Resize) -> None:
         del event
@@ -106,30 +82,3 @@ def ascii_cells(pair: UInt8[np.ndarray, "2 width 3"]) -> list[Segment]:
     bright = pair.astype(float).mean((0, 2)) / 255
     level = np.clip((1 - bright) * len(SHADES), 0, len(SHADES) - 1).astype(int)
     return [Segment("".join(SHADES[i] for i in level))]
-
-
-def newest_picture(folder: Path, previews: Sequence[str]) -> Path | None:
-    """The newest preview that is a PNG inside the run folder; elsewhere a log must not make us read files."""
-    inside = os.path.realpath(folder)
-    for name in reversed(previews):
-        path = Path(name) if Path(name).is_absolute() else folder / name
-        try:
-            real = Path(os.path.realpath(path))
-        except (OSError, ValueError):
-            continue
-        if real.suffix.lower() == ".png" and real.is_relative_to(inside) and real.is_file():
-            return real
-    return None
-
-
-def read_picture(path: Path) -> tuple[Picture | None, str]:
-    """A PNG, or why it cannot be shown."""
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            return None, "the picture is too large to be shown here"
-        with Image.open(path, formats=("PNG",)) as image:
-            if max(image.size) > LARGEST_SIDE:
-                return None, "the picture is too large to be shown here"
-            return np.asarray(image.convert("RGB")), ""
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return None, f"the picture cannot be read: {error}"

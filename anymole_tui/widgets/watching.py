@@ -1,7 +1,8 @@
 """Panels of a run at work: where it stands, its stages, its losses, the load of its machine. Each is frugal on the
 wire (:mod:`anymole_tui.widgets.cells`)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from textual.content import Content
@@ -22,6 +23,14 @@ NARROWEST_PLOT = 24
 
 
 class _Panel(Cells):
+    """Tells the same again when its size is another one."""
+
+    _again: Callable[[], None] | None = None
+
+    def fit(self) -> None:
+        if self._again is not None:
+            self._again()
+
     @property
     def ascii(self) -> bool:
         return bool(getattr(self.app, "ascii", False))
@@ -36,6 +45,7 @@ class RunHead(_Panel):
 
     def tell(self, record: RunRecord, story: RunStory) -> None:
         """Show how a run stands."""
+        self._again = partial(self.tell, record, story)
         state = record.state
         percent = story.overall.percent if record.live else (record.percent or story.overall.percent)
         words = [(f"{sign(state, ascii_only=self.ascii)} {state}", f"bold {style(state)}".strip())]
@@ -63,6 +73,7 @@ class StageList(_Panel):
 
     def tell(self, story: RunStory, live: bool) -> None:
         """Show how far every stage is."""
+        self._again = partial(self.tell, story, live)
         stages = list(story.stages.values())
         first = max(0, len(stages) - self.size.height)
         self.show([self._line(stage, story, live) for stage in stages[first:]])
@@ -94,6 +105,7 @@ class LossPlot(_Panel):
 
     def tell(self, stage: StageStory | None, first: int = 0) -> None:
         """Show the series of a stage from one of them on."""
+        self._again = partial(self.tell, stage, first)
         if stage is None or not stage.series or self.size.height < 2:
             self.show([Content.styled("no losses yet: this run has told none", "dim")])
             return
@@ -121,6 +133,7 @@ class Load(_Panel):
 
     def tell(self, telemetry: Telemetry | None) -> None:
         """Show the last reading."""
+        self._again = partial(self.tell, telemetry)
         if telemetry is None:
             self.show([Content.styled("no reading yet", "dim")])
             return
@@ -188,4 +201,4 @@ def _percent(value: Any) -> str:
 
 
 def _gb(megabytes: Any) -> str:
-    return f"{megabytes / 1024:.1f}" if _is_number(megabytes) else "n/a"
+    return f"{megabytes / 1024:.{0 if megabytes >= 10240 else 1}f}" if _is_number(megabytes) else "n/a"
