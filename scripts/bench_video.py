@@ -15,7 +15,8 @@ import statistics
 import sys
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -26,9 +27,22 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from engine.video.adapt_settings import AdaptSettings
-from engine.video.model import VideoModel
-from engine.video.networks import build_resampler, count_parameters
-from engine.video.shapes import ModelShape, ResamplerShape, UNetShape
+from engine.video.model import FRAMES_AT_ONCE, VideoModel
+from engine.video.networks import (
+    build_image_encoder,
+    build_resampler,
+    build_text_encoder,
+    build_vae,
+    count_parameters,
+)
+from engine.video.shapes import (
+    ClipImageShape,
+    ClipTextShape,
+    ModelShape,
+    ResamplerShape,
+    UNetShape,
+    VaeShape,
+)
 from engine.video.trained import DTYPES, Trained
 from engine.video.unet import DynamiCrafterUNet
 
@@ -86,7 +100,7 @@ def inputs(shape: UNetShape, height: int, width: int, batch: int, dtype: torch.d
 
 
 def fake_model() -> VideoModel:
-    """UNet and Resampler of the full size; the encoders have left the device by then."""
+    """UNet and Resampler of the full size; the encoders have left the device by then, or never were on it."""
     unet, resampler = DynamiCrafterUNet(UNetShape()), build_resampler(ResamplerShape())
     for network in (unet, resampler):
         network.eval().requires_grad_(False)
@@ -113,17 +127,44 @@ def adapt_memory(settings: AdaptSettings) -> tuple[float, float]:
     return stays, alive.most
 
 
-def generate_memory(dtype: torch.dtype) -> tuple[float, float]:
-    """Bytes that stay (UNet, Resampler) and the most at any time of one denoising step."""
+def generate_memory(memory: str) -> tuple[float, float]:
+    """Bytes that stay and the most at any time of encoding images, one denoising step and decoding.
+
+    ``low`` keeps only UNet and Resampler on the device, ``auto`` all five networks in half precision but for the
+    autoencoder, ``high`` all in single.
+    """
+    dtype = torch.float32 if memory == "high" else torch.float16
+    with FakeTensorMode(), Alive() as alive, torch.no_grad():
+        parts: dict[str, Any] = {}
+        with alive_dtype(dtype):
+            model = fake_model()
+            if memory != "low":
+                parts = {
+                    "text": build_text_encoder(ClipTextShape()),
+                    "image": build_image_encoder(ClipImageShape()),
+                }
+        if memory != "low":
+            vae = build_vae(VaeShape()).eval()
+        gc.collect()
+        stays = alive.now
+        with alive_dtype(dtype):
+            model.unet(*inputs(model.shape.unet, HEIGHT, WIDTH, 1, dtype))
+            if parts:
+                parts["image"](pixel_values=torch.randn(FRAMES_AT_ONCE, 3, 224, 224))
+        if memory != "low":
+            vae.encode(torch.randn(FRAMES_AT_ONCE, 3, 8 * HEIGHT, 8 * WIDTH))
+            vae.decode(torch.randn(FRAMES_AT_ONCE, 4, HEIGHT, WIDTH))
+    return stays, alive.most
+
+
+@contextmanager
+def alive_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """New tensors have this type."""
     torch.set_default_dtype(dtype)
     try:
-        with FakeTensorMode(), Alive() as alive, torch.no_grad():
-            model = fake_model()
-            stays = alive.now
-            model.unet(*inputs(model.shape.unet, HEIGHT, WIDTH, 1, dtype))
+        yield
     finally:
         torch.set_default_dtype(torch.float32)
-    return stays, alive.most
 
 
 def report_memory(modes: list[str]) -> None:
@@ -133,7 +174,7 @@ def report_memory(modes: list[str]) -> None:
     say(f"{'mode':16} {'stays':>7} {'peak':>7}  fits [GB]")
     for mode in modes:
         if mode.startswith("generate-"):
-            stays, most = generate_memory(DTYPES[mode.removeprefix("generate-")])
+            stays, most = generate_memory(mode.removeprefix("generate-"))
         else:
             stays, most = adapt_memory(MODES[mode])
         fits = [card for card in CARDS_GB if card >= most * 1.1e-9 + 0.5]
@@ -202,7 +243,9 @@ def main() -> None:
     parser.add_argument("what", choices=["speed", "memory"])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--mode", nargs="*", default=["generate-fp32", "generate-fp16", *MODES])
+    parser.add_argument(
+        "--mode", nargs="*", default=["generate-low", "generate-auto", "generate-high", *MODES]
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.what == "speed":

@@ -1,5 +1,6 @@
 """Where a video model runs and in which precision, decided before anything is loaded."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,13 @@ def pick_device(card: ModelCard, device: str) -> torch.device:
             f"{found.total_memory * 1e-9:.1f} GB. {INSTEAD}"
         )
     return torch.device("cuda", 0)
+
+
+def device_gb(device: torch.device) -> float:
+    """Memory of a GPU [1e9 bytes]; a processor is taken to have enough."""
+    if device.type != "cuda":
+        return math.inf
+    return float(torch.cuda.get_device_properties(device).total_memory) * 1e-9
 
 
 def precision(device: torch.device, memory: Memory) -> torch.dtype:

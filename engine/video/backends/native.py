@@ -14,7 +14,7 @@ from engine.video.adapt_settings import AdaptSettings
 from engine.video.adapter import apply_adapter, load_adapter, save_adapter
 from engine.video.backends import Gap
 from engine.video.backends.context import longest_stretch, strides_for
-from engine.video.backends.devices import INSTEAD, pick_device, precision
+from engine.video.backends.devices import INSTEAD, device_gb, pick_device, precision
 from engine.video.convert import DESCRIPTION, load_model, read_description
 from engine.video.generate import GenerateSettings, Video, generate
 from engine.video.memory import explain_memory
@@ -29,6 +29,11 @@ RATE = 15.0
 """Of the paper's result [frames/s]."""
 HEIGHT, WIDTH = 320, 512
 """Pictures of DynamiCrafter_512_interp."""
+GENERATE_GB = 8.5
+FULL_GB, FULL_LOW_GB = 35.3, 22.1
+LORA_GB = 21.6
+"""What the released model needs of a GPU to generate and to adapt where memory is not spared and, ``LOW``, where it is
+[1e9 bytes]: 1.1 times the peak and 0.5, from docs/measurements.md. With less, ``auto`` spares it."""
 
 
 @dataclass
@@ -76,16 +81,20 @@ class Native:
 
     def _adapt_settings(self, options: AdaptOptions, frame_rate: float) -> AdaptSettings:
         names: dict[torch.dtype, Any] = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
-        kind: Literal["full", "lora"] = "lora" if options.mode == "lora" else "full"
-        usual = self.usual_adapt
+        usual, size = self.usual_adapt, device_gb(self.device)
+        small = options.mode == "auto" and size < FULL_LOW_GB
+        kind: Literal["full", "lora"] = "lora" if options.mode == "lora" or small else "full"
+        memory = usual.memory if self.memory == "auto" else self.memory
+        if self.memory == "auto" and size < (LORA_GB if kind == "lora" else FULL_GB):
+            memory = "low"
         return replace(
             usual,
             kind=kind,
             steps=options.steps or usual.steps,
             learning_rate=0.0 if kind == "lora" else usual.learning_rate,  # pairs have a rate of their own
             strides=strides_for(frame_rate),
-            precision=names[precision(self.device, self.memory)],
-            memory=usual.memory if self.memory == "auto" else self.memory,
+            precision=names[precision(self.device, "auto")],  # of activations; what is trained stays single
+            memory=memory,
             seed=options.seed,
         )
 
@@ -126,10 +135,9 @@ class Native:
                 apply_adapter(model, load_adapter(adapter))
             self._loaded = adapter, model
         model = self._loaded[1]
+        spare = self.memory == "low" or (self.memory == "auto" and device_gb(self.device) < GENERATE_GB)
         with explain_memory("loading the video model", "--memory low, a larger GPU or --model tiny"):
-            return place_model(
-                model, self.device, precision(self.device, self.memory), encoders=self.memory != "low"
-            )
+            return place_model(model, self.device, precision(self.device, self.memory), encoders=not spare)
 
 
 def dynamicrafter(memory: Memory, device: str) -> Native:

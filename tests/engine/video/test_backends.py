@@ -1,6 +1,7 @@
 """The protocol that runs use, on the native networks."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -131,6 +132,20 @@ def test_precision_follows_device_and_memory(monkeypatch: pytest.MonkeyPatch) ->
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     assert (precision(cpu, "low"), precision(cuda, "high")) == (torch.float32, torch.float32)
     assert precision(cuda, "low") == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("size_gb", "kind", "memory"),
+    [(8, "lora", "low"), (16, "lora", "low"), (24, "full", "low"), (48, "full", "auto")],
+)
+def test_auto_spares_memory_where_the_gpu_is_small(
+    native: Native, monkeypatch: pytest.MonkeyPatch, size_gb: float, kind: str, memory: str
+) -> None:
+    monkeypatch.setattr("engine.video.backends.native.device_gb", lambda _: size_gb)
+    chosen = native._adapt_settings(AdaptOptions(), 30)
+    assert (chosen.kind, chosen.memory) == (kind, memory)
+    assert native._adapt_settings(AdaptOptions("full"), 30).kind == "full"
+    assert replace(native, memory="high")._adapt_settings(AdaptOptions(), 30).memory == "high"
 
 
 def test_memory_that_runs_out_while_loading_says_what_to_change(
