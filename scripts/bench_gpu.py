@@ -4,7 +4,8 @@
 
 Needs the model's weights (``anymole models pull NAME``). A bright bar swings over grey, drawn here, so that no stage is
 needed: 2 s of context from four views, one key a second later. Times have the loading of weights and the encoding of
-the context in them: give ``--adapt-steps`` two values to know what a step costs. It has not been run by us on a GPU: none was at hand.
+the context in them: give ``--adapt-steps`` two values to know what a step costs. We have not run it on a GPU: none was
+at hand.
 ``--model tiny --device cpu`` runs anywhere.
 """
 
