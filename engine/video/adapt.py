@@ -132,7 +132,11 @@ class _Training:
         """One step of the optimiser."""
         settings = self.settings
         chosen = self._next_clips(settings.batch * settings.accumulate)
-        draws = draw(self._latent_shape(len(chosen)), combine_seeds(STEP_SEED, settings.seed, self.step))
+        draws = draw(
+            self._latent_shape(len(chosen)),
+            combine_seeds(STEP_SEED, settings.seed, self.step),
+            timesteps=settings.timesteps,
+        )
         total = 0.0
         for i, part in enumerate(_parts(len(chosen), settings.micro_batch)):
             with _seeded(self.model.device, combine_seeds(DROPOUT_SEED, settings.seed, self.step, i)):
@@ -155,7 +159,8 @@ class _Training:
         return chosen
 
     def _latent_shape(self, count: int) -> tuple[int, ...]:
-        return (count, 4, len(self.clips[0].frames), *self.cache.moments.shape[-2:])
+        channels = self.model.shape.vae.latent_channels
+        return (count, channels, len(self.clips[0].frames), *self.cache.moments.shape[-2:])
 
     def _loss(self, clips: Sequence[Clip], draws: Draws) -> Float[Tensor, ""]:
         dtype = DTYPES[self.settings.precision]
@@ -165,7 +170,12 @@ class _Training:
     @torch.no_grad()
     def _measure(self) -> float:
         """Mean loss on the held-out clips, always with the same noise, all conditions given and no dropout."""
-        draws = draw(self._latent_shape(len(self.held_out)), HELD_OUT_SEED, spread=True)
+        draws = draw(
+            self._latent_shape(len(self.held_out)),
+            HELD_OUT_SEED,
+            spread=True,
+            timesteps=self.settings.timesteps,
+        )
         self.model.unet.eval()
         parts = _parts(len(self.held_out), 1)
         losses = [self._loss(self.held_out[part], draws[part]).item() for part in parts]

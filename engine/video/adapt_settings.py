@@ -27,6 +27,8 @@ class AdaptSettings:
     """Largest norm of all gradients together."""
     strides: tuple[int, ...] = (1, 2, 3)
     """Frames from one frame of a clip to the next: 30, 15 and 10 frames/s of a context at 30."""
+    timesteps: tuple[int, ...] = ()
+    """Noise levels to train at; empty: all, as in the paper. A sampler of one step meets one of them only."""
     drop: float = 0.05
     """Share of clips that lose only their text, only their image, or both: each of the three."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"

@@ -19,15 +19,16 @@ class Condition:
 
     context: Float[Tensor, "batch token channel"]
     """77 text tokens, then the Resampler's image tokens, 16 for each frame of the window."""
-    ends: Float[Tensor, "batch 4 frame height width"]
-    """Latents of the first and last frame in their places, zero between; concatenated to the noisy latents."""
+    ends: Float[Tensor, "batch latent frame height width"]
+    """Latents of the first and last frame in their places, zero between; concatenated to the noisy latents. A network
+    that blends is given all known frames here."""
     fps: Float[Tensor, " batch"]
     """Frame rate [frames/s]."""
 
 
 def end_latents(
-    latents: Float[Tensor, "batch 4 frame height width"],
-) -> Float[Tensor, "batch 4 frame height width"]:
+    latents: Float[Tensor, "batch latent frame height width"],
+) -> Float[Tensor, "batch latent frame height width"]:
     """Keep the first and last frame, zero the rest (upstream ``interp_mode``)."""
     ends = torch.zeros_like(latents)
     ends[:, :, [0, -1]] = latents[:, :, [0, -1]]

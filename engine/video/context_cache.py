@@ -17,7 +17,7 @@ from engine.video.model import VideoModel, encode_images, encode_moments, encode
 class ContextCache:
     """All that training needs of the context; on the processor's memory."""
 
-    moments: Float[Tensor, "view frame 8 latent_height latent_width"]
+    moments: Float[Tensor, "view frame moment latent_height latent_width"]
     tokens: Float[Tensor, "view frame clip_token clip_channel"]
     """CLIP tokens of the frames that clips start with; zero for all others."""
     text: Float[Tensor, "1 77 channel"]
@@ -25,7 +25,9 @@ class ContextCache:
     frame_rate: float
     """Of the context [frames/s]."""
 
-    def clip_moments(self, clips: Sequence[Clip]) -> Float[Tensor, "batch 16 8 latent_height latent_width"]:
+    def clip_moments(
+        self, clips: Sequence[Clip]
+    ) -> Float[Tensor, "batch 16 moment latent_height latent_width"]:
         """Moments of the frames of clips."""
         return torch.stack([self.moments[c.view, list(c.frames)] for c in clips])
 

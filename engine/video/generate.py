@@ -28,7 +28,6 @@ from engine.video.conditioning import (
 )
 from engine.video.memory import explain_memory
 from engine.video.model import (
-    LATENT_STRIDE,
     VideoModel,
     decode_latents,
     encode_frames,
@@ -132,7 +131,7 @@ class _Known:
         self.latents = dict(zip(times, latents, strict=True))
         self.generated: set[float] = set()
 
-    def add(self, time: float, latent: Float[Tensor, "4 height width"]) -> None:
+    def add(self, time: float, latent: Float[Tensor, "latent height width"]) -> None:
         self.latents[time] = latent
         self.generated.add(time)
 
@@ -163,7 +162,8 @@ def _fill(
 
     def condition(text: Tensor, image: Tensor) -> Condition:
         text, image = (x.expand(len(group), -1, -1).to(model.device) for x in (text, image))
-        return Condition(join_context(model, text, image), end_latents(latents), fps)
+        known = latents if model.shape.unet.blend else end_latents(latents)
+        return Condition(join_context(model, text, image), known, fps)
 
     sampler = settings.sampler
     predict = predictor(model, condition(text, image), condition(empty.text, empty.image), sampler.guidance)
@@ -181,7 +181,7 @@ def _source(window: Window, i: int) -> float:
     return source
 
 
-def _window_latents(known: _Known, window: Window) -> Float[Tensor, "4 frame height width"]:
+def _window_latents(known: _Known, window: Window) -> Float[Tensor, "latent frame height width"]:
     """Latents of the known frames; zero where free, which is never looked at."""
     zero = torch.zeros_like(next(iter(known.latents.values())))
     frames = [zero if s.source is None else known.latents[s.source] for s in window.slots]
@@ -199,7 +199,7 @@ def _mask(held: Iterable[Iterable[int]]) -> Bool[Tensor, "batch frame"]:
 
 
 def _check_size(model: VideoModel, true: Video) -> None:
-    cell = LATENT_STRIDE * 2 ** (len(model.shape.unet.channels) - 1)
+    cell = model.shape.vae.stride * 2 ** (len(model.shape.unet.channels) - 1)
     height, width = true.frames.shape[2:]
     if height % cell or width % cell:
         raise ConfigError(

@@ -19,9 +19,9 @@ from engine.video.schedule import TRAIN_STEPS, add_noise, rescale_clean, velocit
 class Draws:
     """The random numbers of a batch of clips, on the processor so that they do not depend on the device."""
 
-    latent_noise: Float[Tensor, "batch 4 frame height width"]
+    latent_noise: Float[Tensor, "batch latent frame height width"]
     """Picks a sample of the autoencoder's Gaussian."""
-    noise: Float[Tensor, "batch 4 frame height width"]
+    noise: Float[Tensor, "batch latent frame height width"]
     timestep: Int[Tensor, " batch"]
     drop: Float[Tensor, " batch"]
     """Uniform in [0, 1): decides which conditions a clip loses; 1 or more: none."""
@@ -30,13 +30,14 @@ class Draws:
         return Draws(self.latent_noise[part], self.noise[part], self.timestep[part], self.drop[part])
 
 
-def draw(shape: tuple[int, ...], seed: int, *, spread: bool = False) -> Draws:
+def draw(shape: tuple[int, ...], seed: int, *, spread: bool = False, timesteps: Sequence[int] = ()) -> Draws:
     """Draw for a batch.
 
     Args:
-        shape: Of the latents: (batch, 4, frame, height, width).
+        shape: Of the latents: (batch, channel, frame, height, width).
         seed: Of all numbers.
         spread: Timesteps evenly spread and no condition lost, to measure rather than to train.
+        timesteps: To choose from; empty: all.
     """
     generator = torch.Generator().manual_seed(seed)
     latent_noise, noise = (torch.randn(shape, generator=generator) for _ in range(2))
@@ -45,6 +46,8 @@ def draw(shape: tuple[int, ...], seed: int, *, spread: bool = False) -> Draws:
     if spread:
         timestep = (torch.arange(shape[0]) * 2 + 1) * TRAIN_STEPS // (2 * shape[0])
         drop = torch.ones(shape[0])
+    if timesteps:
+        timestep = torch.tensor(timesteps)[timestep * len(timesteps) // TRAIN_STEPS]
     return Draws(latent_noise, noise, timestep, drop)
 
 
@@ -72,7 +75,7 @@ def clip_condition(
     model: VideoModel,
     cache: ContextCache,
     clips: Sequence[Clip],
-    latents: Float[Tensor, "batch 4 frame height width"],
+    latents: Float[Tensor, "batch latent frame height width"],
     draws: Float[Tensor, " batch"],
     drop: float,
 ) -> Condition:

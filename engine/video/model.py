@@ -19,8 +19,6 @@ from engine.video.unet import DynamiCrafterUNet
 
 LATENT_SCALE = 0.18215
 """Latents are scaled to about unit variance (Rombach et al. 2022; upstream ``scale_factor``)."""
-LATENT_STRIDE = 8
-"""Pixels of a latent cell, each way."""
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 """Normalisation of CLIP's images (openai/CLIP)."""
@@ -110,7 +108,7 @@ def resize_smooth(
 @torch.no_grad()
 def encode_moments(
     model: VideoModel, frames: Float[Tensor, "frame 3 height width"]
-) -> Float[Tensor, "frame 8 latent_height latent_width"]:
+) -> Float[Tensor, "frame moment latent_height latent_width"]:
     """Mean and log variance of each frame's latents, one frame independent of the others."""
     weight = next(model.vae.parameters())
     parts = []
@@ -121,9 +119,9 @@ def encode_moments(
 
 
 def latents_from_moments(
-    moments: Float[Tensor, "*batch 8 latent_height latent_width"],
-    noise: Float[Tensor, "*batch 4 latent_height latent_width"] | None = None,
-) -> Float[Tensor, "*batch 4 latent_height latent_width"]:
+    moments: Float[Tensor, "*batch moment latent_height latent_width"],
+    noise: Float[Tensor, "*batch channel latent_height latent_width"] | None = None,
+) -> Float[Tensor, "*batch channel latent_height latent_width"]:
     """Scaled latents: the mean, or a sample where noise is given."""
     mean, log_variance = moments.chunk(2, -3)
     if noise is not None:
@@ -133,7 +131,7 @@ def latents_from_moments(
 
 def encode_frames(
     model: VideoModel, frames: Float[Tensor, "frame 3 height width"]
-) -> Float[Tensor, "frame 4 latent_height latent_width"]:
+) -> Float[Tensor, "frame channel latent_height latent_width"]:
     """Scaled latents of frames.
 
     The mean of the autoencoder's Gaussian, where upstream draws a sample: its deviation is far below a grey level,
@@ -144,7 +142,7 @@ def encode_frames(
 
 @torch.no_grad()
 def decode_latents(
-    model: VideoModel, latents: Float[Tensor, "frame 4 latent_height latent_width"]
+    model: VideoModel, latents: Float[Tensor, "frame channel latent_height latent_width"]
 ) -> Float[Tensor, "frame 3 height width"]:
     """Frames of scaled latents, in [0, 1]."""
     weight = next(model.vae.parameters())

@@ -8,6 +8,8 @@ from diffusers.models.embeddings import IPAdapterPlusImageProjection
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModel
 
+from engine.video.blend import BlendUNet
+from engine.video.patches import PatchAutoencoder
 from engine.video.shapes import (
     TEXT_TOKENS,
     ClipImageShape,
@@ -24,7 +26,9 @@ CLIP_NORM_EPSILON = 1e-5
 
 
 def build_vae(shape: VaeShape) -> nn.Module:
-    """Stable Diffusion's per-frame autoencoder."""
+    """Stable Diffusion's per-frame autoencoder, or patches of pixels as they are."""
+    if shape.patch:
+        return PatchAutoencoder(shape.patch)
     levels = len(shape.channels)
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * levels,
@@ -83,7 +87,7 @@ def build_image_encoder(shape: ClipImageShape) -> nn.Module:
 def build_networks(shape: ModelShape) -> dict[str, nn.Module]:
     """All five, with random weights, in evaluation mode, by the names of :data:`engine.video.names.PREFIXES`."""
     parts: dict[str, Any] = {
-        "unet": DynamiCrafterUNet(shape.unet),
+        "unet": (BlendUNet if shape.unet.blend else DynamiCrafterUNet)(shape.unet),
         "resampler": build_resampler(shape.resampler),
         "vae": build_vae(shape.vae),
         "text": build_text_encoder(shape.text),

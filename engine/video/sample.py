@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from engine.video.schedule import add_noise, ddim_step, trailing_timesteps
+from engine.video.schedule import add_noise, ddim_step, predicted_clean, trailing_timesteps
 
 Predict = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 """Velocities with and without condition at a timestep: ``(x, t) -> (v_condition, v_empty)``."""
@@ -30,7 +30,8 @@ class SamplerSettings:
     hold: Literal["noised", "clean"] = "noised"
     """Held frames are noised to the current timestep (``ddpm`` of the code) or stay clean (``x0``)."""
     exact: bool = True
-    """Give true held frames back as they were, not as the last step leaves them."""
+    """Give true held frames back as they were, and the others as the last step predicts them: in full contrast and
+    without noise. Upstream's last step leaves noise of 0.03 and a contrast of 0.99 (of 0.91 with 8 steps)."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ def sample_window(
         known = _noised(hold.latents, noise, t) if settings.hold == "noised" else hold.latents
         x = torch.where(above if t > settings.only_keys_below else below, known, x)
         v = guide(*predict(x, t), settings.guidance, settings.guidance_rescale)
-        x = ddim_step(x, v, draw(), t, t_next, settings.eta)
+        fresh = draw()
+        last = t_next is None and settings.exact
+        x = predicted_clean(x, v, t) if last else ddim_step(x, v, fresh, t, t_next, settings.eta)
         on_step()
     return torch.where(below, hold.latents, x) if settings.exact else x
 

@@ -66,6 +66,14 @@ def rescale_clean(
     return _at(RESCALE, t, x0) * x0
 
 
+def predicted_clean(
+    x: Float[Tensor, "*latent"], v: Float[Tensor, "*latent"], t: int
+) -> Float[Tensor, "*latent"]:
+    """The clean latents that a velocity points to, without the dynamic rescale."""
+    alpha = ALPHAS_CUMPROD[t].item()
+    return (alpha**0.5 * x - (1 - alpha) ** 0.5 * v) / RESCALE[t].item()
+
+
 def ddim_step(
     x: Float[Tensor, "*latent"],
     v: Float[Tensor, "*latent"],

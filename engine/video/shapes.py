@@ -32,6 +32,11 @@ class UNetShape:
     context_channels: int = 1024
     dropout: float = 0.1
     """Of residual blocks, in training only."""
+    norm_groups: int = 32
+    """Groups of channels that are normed together."""
+    blend: bool = False
+    """Whether the condition holds all known frames of a window and the network answers with what differs from a
+    linear blend of them (:class:`engine.video.blend.BlendUNet`), or only the end frames, as in DynamiCrafter."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,18 @@ class VaeShape:
 
     channels: tuple[int, ...] = (128, 256, 512, 512)
     layers: int = 2
+    patch: int = 0
+    """Above 0: no network; the pixels of a patch of so many squared are the latents of a cell, without loss."""
+
+    @property
+    def stride(self) -> int:
+        """Pixels of a latent cell, each way."""
+        return self.patch or 2 ** (len(self.channels) - 1)
+
+    @property
+    def latent_channels(self) -> int:
+        """Numbers in a latent cell."""
+        return 3 * self.patch**2 or 4
 
 
 @dataclass(frozen=True)
@@ -99,6 +116,26 @@ TINY = ModelShape(
     ClipImageShape(channels=32, layers=1, heads=2, patch=14, image=28),
 )
 """A network of the same kind that a CPU runs in milliseconds; its random weights know nothing."""
+
+TINY_TRAINED = ModelShape(
+    UNetShape(
+        in_channels=96,
+        out_channels=48,
+        channels=(32, 64, 96),
+        attention=(False, False, True),
+        layers=1,
+        head_channels=8,
+        context_channels=32,
+        dropout=0.0,
+        norm_groups=8,
+        blend=True,
+    ),
+    ResamplerShape(in_channels=32, channels=32, out_channels=32, depth=1, head_channels=16, heads=2),
+    VaeShape(patch=4),
+    ClipTextShape(channels=32, layers=1, heads=2),
+    ClipImageShape(channels=32, layers=1, heads=2, patch=14, image=28),
+)
+"""The embedded model, whose trained weights are shipped (docs/tiny.md)."""
 
 
 def model_shape(values: Mapping[str, Mapping[str, Any]]) -> ModelShape:

@@ -69,6 +69,7 @@ class DynamiCrafterUNet(UNet3DConditionModel):  # type: ignore[misc] # diffusers
             layers_per_block=shape.layers,
             cross_attention_dim=shape.context_channels,
             attention_head_dim=shape.head_channels,
+            norm_num_groups=shape.norm_groups,
         )
         self.recompute = False
         """Whether activations inside layers are computed again in the backward pass instead of kept."""
