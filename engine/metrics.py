@@ -152,10 +152,7 @@ def _gap_arrays(character: Character, truth: Motion, result: Motion, times: tupl
 def _rotation_vectors(q: Float[np.ndarray, "frame joint 4"]) -> Float[np.ndarray, "inner feature"]:
     """Rotation vectors of the frames between the ends, on the branch that is continuous from the first frame, so
     that a turn through pi is no jump in the spectrum."""
-    q = rotations.continuous(np.where(q[:1, :, :1] < 0, -q, q))
-    sine = np.linalg.norm(q[..., 1:], axis=-1, keepdims=True)
-    angle = 2 * np.arctan2(sine, q[..., :1])
-    vectors = q[..., 1:] * np.where(sine > 1e-8, angle / np.where(sine > 0, sine, 1), 2.0)
+    vectors = rotations.log_as_signed(rotations.continuous(np.where(q[:1, :, :1] < 0, -q, q)))
     return vectors[1:-1].reshape(len(q) - 2, -1)
 
 

@@ -9,8 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel
 
+settings.register_profile("anymole", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("anymole")  # how busy the machine is decides no test
 DATA = Path(__file__).parent / "data"
 ASSETS = Path(os.environ.get("ANYMOLE_ASSETS", Path(__file__).parents[2] / "shared" / "assets"))
 USD_SUFFIXES = {".usd", ".usda", ".usdc", ".usdz"}

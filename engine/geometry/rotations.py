@@ -51,13 +51,17 @@ def rotate(q: Quaternions, v: Vectors) -> Vectors:
 
 def log(q: Quaternions) -> Vectors:
     """Rotation vector of the shorter way round, of length 0 to pi [rad]."""
-    q = np.where(q[..., :1] < 0, -q, q)
+    return log_as_signed(np.where(q[..., :1] < 0, -q, q))
+
+
+def log_as_signed(q: Quaternions) -> Vectors:
+    """Rotation vector of the way round that the sign of the quaternion stands for, of length 0 to 2 pi [rad]."""
+    w = q[..., :1]
     sine = np.linalg.norm(q[..., 1:], axis=-1, keepdims=True)
-    angle = 2 * np.arctan2(sine, q[..., :1])
-    # angle / sin(angle / 2) -> 2 at the identity
-    return q[..., 1:] * np.where(sine > _SMALL_ANGLE, angle / np.where(sine > 0, sine, 1), 2.0).astype(
-        q.dtype
-    )
+    angle = 2 * np.arctan2(sine, w)
+    # angle / sin(angle / 2) -> 2 at the identity, but not at its other sign, a full turn
+    far = (sine > _SMALL_ANGLE) | (w < 0)
+    return q[..., 1:] * np.where(far, angle / np.where(sine > 0, sine, 1), 2.0).astype(q.dtype)
 
 
 def exp(v: Vectors) -> Quaternions:

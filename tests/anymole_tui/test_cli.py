@@ -31,7 +31,10 @@ class Outcome:
 
 
 @pytest.fixture
-def anymole(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+def anymole(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Runs draw no previews here, since those take most of their time, unless ``--preview`` asks for them."""
+    monkeypatch.setenv("ANYMOLE_RUN_PREVIEW", "0")
+
     def call(*arguments: object) -> Outcome:
         with pytest.raises(SystemExit) as stop:
             main([str(argument) for argument in arguments])
@@ -79,8 +82,10 @@ def test_inspect_is_readable_and_has_json(anymole: Anymole, fox_keys: Path) -> N
 def test_run_prints_one_json_object_and_talks_on_stderr(
     anymole: Anymole, fox_keys: Path, tmp_path: Path
 ) -> None:
-    outcome = anymole("run", fox_keys, "--out", tmp_path / "run", "--json")
+    outcome = anymole("run", fox_keys, "--out", tmp_path / "run", "--json", "--preview")
     assert outcome.code == 0
+    assert all(Path(preview).exists() for preview in outcome.json["previews"])
+    assert outcome.json["previews"]
     assert outcome.json.keys() >= {"result", "layer", "run", "plan", "scores"}
     assert Path(outcome.json["result"]).exists()
     assert Path(outcome.json["layer"]).exists()

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +33,7 @@ from engine.events import StageStarted
 from engine.process import stop_signals
 from engine import run
 from engine.errors import exit_code
-config = RunConfig(stage=sys.argv[1], out=sys.argv[2], preview=False)
+config = RunConfig(stage=sys.argv[1], out=sys.argv[2], prior="spline", preview=False)
 def slow(event):
     if isinstance(event, StageStarted) and event.stage == sys.argv[3]:
         end = time.monotonic() + 60
@@ -58,7 +58,7 @@ def shot(data: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def config(shot: Path, tmp_path: Path) -> RunConfig:
-    return RunConfig(stage=str(shot), out=str(tmp_path / "run"), preview=False)
+    return RunConfig(stage=str(shot), out=str(tmp_path / "run"), prior="spline", preview=False)
 
 
 def start_slow(config: RunConfig, stage: str) -> "subprocess.Popen[bytes]":
@@ -100,7 +100,7 @@ def test_killed_run_is_seen_as_stopped_and_goes_on_to_the_same_layer(
     process.wait()
     assert read_run(Path(config.out)).state == "stopped"
     assert reused(resumed(config)) == ["fill", "score"]
-    other = RunConfig(stage=config.stage, out=str(tmp_path / "other"), preview=False)
+    other = replace(config, out=str(tmp_path / "other"))
     engine_run.run(other)
     assert layer_bytes(config.out) == layer_bytes(other.out)
 

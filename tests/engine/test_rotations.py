@@ -78,6 +78,12 @@ def test_log_undoes_exp_at_the_edges(dtype: type, angle: float) -> None:
     np.testing.assert_allclose(np.abs(got), np.abs(vector), atol=4 * PRECISION[dtype])
 
 
+@pytest.mark.parametrize("angle", [0.0, 1e-6, 3.0, np.pi + 0.1, 2 * np.pi - 1e-6])
+def test_signs_say_which_way_round_is_meant(angle: float) -> None:
+    vector = angle * np.array([[0.6, 0.0, 0.8]])
+    np.testing.assert_allclose(rotations.log_as_signed(rotations.exp(vector)), vector, atol=1e-8)
+
+
 @pytest.mark.parametrize("dtype", PRECISION)
 def test_every_function_keeps_the_precision_it_is_given(dtype: type) -> None:
     q = rotations.normalise(np.array([[0.5, 0.1, -0.7, 0.2]], dtype))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from engine.errors import ConfigError, EngineError, NothingToFill, RunCancelled
 from engine.events import Event, Note, RunFailed, RunFinished, Telemetry, from_json_line
 from usd_io.errors import StageNotFoundError, UsdIoError
 
+QuickConfig = partial(RunConfig, preview=False)
+"""Previews take most of the time of a small run, and are tested elsewhere."""
 KEYS = (0, 12, 24, 36, 48, 60, 72, 82)
 
 
@@ -42,7 +45,7 @@ def world_joints(stage_path: str, skeleton: str, time: float) -> np.ndarray:
 
 def test_fox_keys_become_motion_that_equals_the_keys(fox_keys: str, data: Path, tmp_path: Path) -> None:
     before = hashes(data)
-    result = engine_run.run(RunConfig(stage=fox_keys, out=str(tmp_path / "run")))
+    result = engine_run.run(QuickConfig(stage=fox_keys, out=str(tmp_path / "run")))
     assert hashes(data) == before
     for key in KEYS:
         at_source = world_joints(fox_keys, "/Fox/Skeleton", key)
@@ -68,17 +71,17 @@ def test_run_folder_tells_the_whole_story(fox_keys: str, tmp_path: Path) -> None
 
 def test_stages_come_in_order(fox_keys: str, tmp_path: Path) -> None:
     events: list[Event] = []
-    engine_run.run(RunConfig(stage=fox_keys, out=str(tmp_path / "run")), events.append)
+    engine_run.run(QuickConfig(stage=fox_keys, out=str(tmp_path / "run")), events.append)
     names = [type(event).__name__ for event in events if not isinstance(event, Note | Telemetry)]
     assert names[:3] == ["RunStarted", "PlanReady", "StageStarted"]
     started = [event.stage for event in events if type(event).__name__ == "StageStarted"]  # type: ignore[union-attr]
-    assert [stage for stage in started if stage != "preview"] == ["fill", "score", "author", "check"]
+    assert started == ["fill", "score", "author", "check"]
 
 
 def test_score_against_the_truth_names_slerp_and_spline(
     fox_keys: str, fox_truth: str, tmp_path: Path
 ) -> None:
-    result = engine_run.run(RunConfig(stage=fox_keys, truth=fox_truth, out=str(tmp_path / "run")))
+    result = engine_run.run(QuickConfig(stage=fox_keys, truth=fox_truth, out=str(tmp_path / "run")))
     truth = result.scores["/Fox/Skeleton"]["truth"]
     assert truth.keys() == {"auto", "slerp", "spline"}
     assert 0 < truth["auto"]["l2p"] < 0.05
@@ -86,7 +89,7 @@ def test_score_against_the_truth_names_slerp_and_spline(
 
 
 def test_remaking_part_of_a_dense_clip_is_scored_against_it(fox_truth: str, tmp_path: Path) -> None:
-    config = RunConfig(stage=fox_truth, context=((10, 58),), keys=(58, 82), out=str(tmp_path / "run"))
+    config = QuickConfig(stage=fox_truth, context=((10, 58),), keys=(58, 82), out=str(tmp_path / "run"))
     result = engine_run.run(config)
     scores = result.scores["/Fox/Skeleton"]
     assert scores["truth"]["slerp"]["l2p"] == pytest.approx(0.0341, abs=6e-5)
@@ -96,7 +99,7 @@ def test_remaking_part_of_a_dense_clip_is_scored_against_it(fox_truth: str, tmp_
 
 
 def test_locked_joints_keep_what_is_authored(fox_truth: str, tmp_path: Path) -> None:
-    config = RunConfig(
+    config = QuickConfig(
         stage=fox_truth, keys=(0, 40, 82), lock=("b_Tail*",), prior="hold", out=str(tmp_path / "run")
     )
     result = engine_run.run(config)
@@ -115,37 +118,37 @@ def test_locked_joints_keep_what_is_authored(fox_truth: str, tmp_path: Path) -> 
 
 
 def test_several_skeletons_are_filled_in_one_run(arm_pair: Path, tmp_path: Path) -> None:
-    result = engine_run.run(RunConfig(stage=str(arm_pair), out=str(tmp_path / "run")))
+    result = engine_run.run(QuickConfig(stage=str(arm_pair), out=str(tmp_path / "run")))
     assert set(result.scores) == {"/World/Left/Skel", "/World/Right/Skel"}
     assert [len(plan["gaps"]) for plan in result.plan] == [2, 2]
 
 
 def test_skeleton_that_the_times_do_not_suit_is_left_out_with_a_note(arm_pair: Path) -> None:
-    planned = engine_run.plan(RunConfig(stage=str(arm_pair), keys=(1, 9)))
+    planned = engine_run.plan(QuickConfig(stage=str(arm_pair), keys=(1, 9)))
     assert [plan.skeleton_path for plan in planned.plans] == ["/World/Left/Skel"]
     assert "/World/Right/Skel: key 1 lies outside" in planned.notes[0]
     with pytest.raises(ConfigError, match="/World/Right/Skel"):
-        engine_run.plan(RunConfig(stage=str(arm_pair), keys=(1, 9), skeletons=("/World/Right/Skel",)))
+        engine_run.plan(QuickConfig(stage=str(arm_pair), keys=(1, 9), skeletons=("/World/Right/Skel",)))
 
 
 def test_default_folder_lies_beside_the_stage_and_is_numbered(two_bone_arm: Path) -> None:
-    folders = [Path(engine_run.run(RunConfig(stage=str(two_bone_arm))).run) for _ in range(2)]
+    folders = [Path(engine_run.run(QuickConfig(stage=str(two_bone_arm))).run) for _ in range(2)]
     assert [folder.name for folder in folders] == ["two_bone_arm_inbetween", "two_bone_arm_inbetween_002"]
     assert folders[0].parent == two_bone_arm.parent
 
 
 def test_existing_result_is_kept_unless_forced(two_bone_arm: Path, tmp_path: Path) -> None:
-    config = RunConfig(stage=str(two_bone_arm), out=str(tmp_path / "run"))
+    config = QuickConfig(stage=str(two_bone_arm), out=str(tmp_path / "run"))
     engine_run.run(config)
     before = hashes(tmp_path / "run")
     with pytest.raises(ConfigError, match="--force"):
         engine_run.run(config)
     assert hashes(tmp_path / "run") == before
-    engine_run.run(RunConfig(stage=str(two_bone_arm), out=str(tmp_path / "run"), force=True))
+    engine_run.run(QuickConfig(stage=str(two_bone_arm), out=str(tmp_path / "run"), force=True))
 
 
 def test_same_settings_give_the_same_layer(fox_keys: str, tmp_path: Path) -> None:
-    first, second = (engine_run.run(RunConfig(stage=fox_keys, out=str(tmp_path / name))) for name in "ab")
+    first, second = (engine_run.run(QuickConfig(stage=fox_keys, out=str(tmp_path / name))) for name in "ab")
     stages = [Usd.Stage.Open(r.layer) for r in (first, second)]
     a, b = (stage.GetPrimAtPath("/Fox/Anim/Survey_inbetween") for stage in stages)
     for time in (1, 30, 81):
@@ -157,7 +160,7 @@ def test_cancelled_run_leaves_no_result(fox_keys: str, tmp_path: Path) -> None:
     events: list[Event] = []
     with pytest.raises(RunCancelled):
         engine_run.run(
-            RunConfig(stage=fox_keys, out=str(tmp_path / "run")), events.append, cancel=lambda: True
+            QuickConfig(stage=fox_keys, out=str(tmp_path / "run")), events.append, cancel=lambda: True
         )
     assert json.loads((tmp_path / "run" / "state.json").read_text())["state"] == "cancelled"
     assert not list((tmp_path / "run").glob("*.usd*"))
@@ -166,12 +169,12 @@ def test_cancelled_run_leaves_no_result(fox_keys: str, tmp_path: Path) -> None:
 
 def test_dense_clip_alone_has_nothing_to_fill(fox_truth: str) -> None:
     with pytest.raises(NothingToFill, match="/Fox/Skeleton: nothing to fill"):
-        engine_run.plan(RunConfig(stage=fox_truth))
+        engine_run.plan(QuickConfig(stage=fox_truth))
 
 
 def test_truth_of_another_rig_is_refused(fox_keys: str, two_bone_arm: Path, tmp_path: Path) -> None:
     with pytest.raises((EngineError, UsdIoError), match="Skel"):
-        engine_run.run(RunConfig(stage=fox_keys, truth=str(two_bone_arm), out=str(tmp_path / "run")))
+        engine_run.run(QuickConfig(stage=fox_keys, truth=str(two_bone_arm), out=str(tmp_path / "run")))
     assert not list((tmp_path / "run").glob("*.usd*"))
 
 
@@ -192,4 +195,4 @@ def test_inspect_shows_what_it_can_of_a_stage_without_skeletons(tmp_path: Path) 
 
 def test_missing_stage_is_named() -> None:
     with pytest.raises(StageNotFoundError, match=r"no_such\.usda"):
-        engine_run.plan(RunConfig(stage="no_such.usda"))
+        engine_run.plan(QuickConfig(stage="no_such.usda"))

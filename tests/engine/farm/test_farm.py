@@ -111,7 +111,7 @@ def test_openjd_runs_the_template(data: Path, tmp_path: Path) -> None:
     if not openjd.exists():
         pytest.skip("openjd-cli is not installed")
     stage = data / "edge" / "fox_survey_keys.usda"
-    shots = shots_of_stages([str(stage)], {"preview": False})
+    shots = shots_of_stages([str(stage)], {"preview": False, "prior": "spline"})
     out = tmp_path / "out"
     write_shots(shots, out)
     (out / "template.json").write_text(json.dumps(template(Batch(shots, out))))
