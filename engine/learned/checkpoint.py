@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from engine.errors import DataError
 from engine.learned.network import Network, Shape
+from usd_io.errors import shown
 
 _META = "anymole"
 
@@ -47,12 +49,25 @@ def load_weights(path: Path) -> tuple[Network, dict[str, Any]]:
     """The network of shipped weights, in single precision, ready to run.
 
     Raises:
-        RuntimeError: Tensors are missing or of another shape than the network's.
+        DataError: The file is missing, damaged, or of another network.
     """
-    tensors, meta = load(path)
-    network = Network(Shape(**meta["shape"]))
-    network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=True)
+    try:
+        tensors, meta = load(path)
+        network = Network(Shape(**meta["shape"]))
+        network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=True)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()
+        raise DataError(f"{_unusable(path)}: {shown(reason)}; {_REMEDY}") from error
+    if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
+        raise DataError(f"{_unusable(path)}: they hold values that are not finite; {_REMEDY}")
     return network.eval(), meta
+
+
+_REMEDY = "install anymole again, or choose another prior with --prior (context or spline)."
+
+
+def _unusable(path: Path) -> str:
+    return f"the weights of the learned prior, {shown(path)}, cannot be used"
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

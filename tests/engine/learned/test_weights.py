@@ -1,12 +1,18 @@
 """The weights in the package: complete, small, quick to load, and sober where nothing moves."""
 
+import pickle
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
+from engine.errors import DataError
 from engine.geometry import skeleton
 from engine.learned import checkpoint, layout
 from engine.learned.predict import WEIGHTS
@@ -27,13 +33,48 @@ def test_weights_load_strictly_and_are_small() -> None:
         assert {str(file.get_slice(key).get_dtype()) for key in file.keys()} == {"F16"}
 
 
-def test_a_missing_tensor_is_refused(tmp_path: pytest.TempPathFactory) -> None:
-    tensors, meta = checkpoint.load(WEIGHTS)
+def without_a_tensor(path: Path) -> None:
+    tensors, meta = checkpoint.load(path)
     del tensors["free.bias"]
-    path = tmp_path / "broken.safetensors"  # type: ignore[operator]
     checkpoint.save(path, tensors, meta)
-    with pytest.raises(RuntimeError, match=r"free\.bias"):
+
+
+def with_nan(path: Path) -> None:
+    tensors, meta = checkpoint.load(path)
+    tensors["free.bias"][0] = torch.nan
+    checkpoint.save(path, tensors, meta)
+
+
+def of_another_shape(path: Path) -> None:
+    tensors, meta = checkpoint.load(path)
+    checkpoint.save(path, tensors, {**meta, "shape": {"width": 96, "wings": 2}})
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (Path.unlink, "No such file"),
+    "empty": (lambda path: path.write_bytes(b""), "header"),
+    "cut in the header": (lambda path: path.write_bytes(path.read_bytes()[:500]), "header"),
+    "cut in the middle": (
+        lambda path: path.write_bytes(path.read_bytes()[:1_000_000]),
+        "incomplete|Metadata",
+    ),
+    "a pickle": (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "eader"),
+    "no record": (lambda path: save_file({"a": torch.zeros(1)}, path), "NoneType"),
+    "a tensor less": (without_a_tensor, r"free\.bias"),
+    "not finite": (with_nan, "not finite"),
+    "another network": (of_another_shape, "wings"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damaged_weights_are_called_so(name: str, tmp_path: Path) -> None:
+    damage, said = DAMAGES[name]
+    path = tmp_path / "learned.safetensors"
+    path.write_bytes(WEIGHTS.read_bytes())
+    damage(path)
+    with pytest.raises(DataError, match=f"weights of the learned prior.*({said}).*--prior") as caught:
         checkpoint.load_weights(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_swing_known_for_two_seconds_is_carried_on_better_than_slerp() -> None:
