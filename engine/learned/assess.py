@@ -3,7 +3,7 @@
     python -m engine.learned.assess --corpus DIR [--priors learned,context,spline] [--cases 6] [--json FILE]
 
 Prints errors relative to slerp by kind of character, by length of gap and by joint count, how well the expected
-errors hold, and how far takes differ.
+errors hold, how far takes differ, how fast resting joints move, and when the context alone is the better guess.
 """
 
 import argparse
@@ -20,9 +20,11 @@ import numpy as np
 from jaxtyping import Float
 
 from engine import metrics
+from engine.fill import merge
 from engine.geometry import skeleton
 from engine.learned.data import FRAME_RATE, Clip, read_corpus
 from engine.plan import Gap, Plan
+from engine.priors import context as from_context
 from engine.priors import learned, offsets
 from engine.priors.context import context
 from engine.priors.spline import spline
@@ -36,6 +38,10 @@ MOVING = 0.05
 """Cases in which slerp errs less [heights] are calm: ratios say little of them."""
 QUANTILES = (0.5, 0.8, 0.9)
 """Of the error, if it were distributed as the network is trained to assume (exponentially)."""
+CALM = 0.02
+"""Gaps in which slerp errs less [heights] say nothing of blends."""
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+FITS = (0.001, 0.05, 0.2, 0.4, 0.6, 1.01)
 SEED = 11
 
 
@@ -91,11 +97,13 @@ def make_plan(clip: Clip, gap_s: float, rng: np.random.Generator) -> Plan | None
     return Plan("/", ((float(start), keys[0]),), tuple(keys), tuple(inside))
 
 
-def held_out_cases(corpus: Path, per_character: int, gap_s: float) -> Iterator[Case]:
+def held_out_cases(
+    corpus: Path, per_character: int, gap_s: float, *, play_loops: bool = False
+) -> Iterator[Case]:
     """Cases of all held-out characters; short clips get gaps of half a second, as in the suite."""
     rng = np.random.default_rng(SEED)
     for source, group in groupby(
-        read_corpus(corpus, held_out=True, play_loops=False), lambda clip: clip.source
+        read_corpus(corpus, held_out=True, play_loops=play_loops), lambda clip: clip.source
     ):
         clips = list(group)
         for index in rng.permutation(len(clips))[:per_character]:
@@ -187,6 +195,64 @@ def assess_growth(corpus: Path, per_character: int) -> dict[str, float]:
     return result
 
 
+def assess_contacts(cases: Sequence[Case]) -> dict[str, float]:
+    """Mean speed of joints [heights/s] where the truth rests them: in the context as it is, in the gaps as it is and as
+    priors have it. Cases without such joints in both are left out."""
+    speeds: dict[str, list[float]] = {}
+    for case in cases:
+        known = case.truth.at(case.plan.known(case.truth.times))
+        guess = learned.learned(case.character, known, case.plan)
+        filled = {
+            "truth": case.truth.at(offsets.frames_at(case.truth, case.plan.fill_times)),
+            "slerp": offsets.straight(known, case.plan),
+            "learned": guess,
+        }
+        found = {"truth in the context": _context_skate(case)} | {
+            name: metrics.score(case.character, case.truth, merge(known, motion), case.plan).foot_skate
+            for name, motion in filled.items()
+        }
+        if None not in found.values():
+            for name, value in found.items():
+                speeds.setdefault(name, []).append(value or 0.0)
+    return {name: float(np.mean(values)) for name, values in speeds.items()} | {
+        "cases": float(len(speeds.get("truth", ())))
+    }
+
+
+def _context_skate(case: Case) -> float | None:
+    seen = case.truth.at(case.truth.times <= case.plan.keys[0])
+    size = metrics.height(case.character, case.truth, case.plan.keys[0])
+    positions = skeleton.joint_positions(case.character, seen) / size
+    resting = metrics.contacts(case.character, positions, 1 / FRAME_RATE)
+    speeds = np.linalg.norm(np.diff(positions, axis=0), axis=-1)[resting] * FRAME_RATE
+    return float(speeds.mean()) if len(speeds) else None
+
+
+def assess_fits(cases: Sequence[Case]) -> dict[str, dict[str, float]]:
+    """Mean ratio to slerp by how far the context explains a gap, for shares of the context, the rest being learned."""
+    rows: dict[str, list[list[float]]] = {}
+    for case in cases:
+        known = case.truth.at(case.plan.known(case.truth.times))
+        recalled = from_context.fill(case.character, known, case.plan)
+        straight, guess = (
+            offsets.straight(known, case.plan),
+            learned.learned(case.character, known, case.plan),
+        )
+        parts = [offsets.offsets_from(straight, motion) for motion in (recalled.motion, guess)]
+        blends = [offsets.apply(straight, c * parts[0] + (1 - c) * parts[1]) for c in SHARES]
+        base, *others = (errors(case, motion)[1] for motion in (straight, *blends))
+        ends = np.cumsum([0, *(len(gap.times) for gap in case.plan.gaps)])
+        for fit, a, b in zip(recalled.fits, ends[:-1], ends[1:], strict=True):
+            if base[a:b].mean() > CALM:
+                column = next(f"explained below {limit:g}" for limit in FITS if fit < limit)
+                rows.setdefault(column, []).append([e[a:b].mean() / base[a:b].mean() for e in others])
+    return {
+        name: dict(zip(map("context {:g}".format, SHARES), np.mean(values, 0).tolist(), strict=True))
+        | {"gaps": len(values)}
+        for name, values in sorted(rows.items())
+    }
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -197,6 +263,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=6, help="clips per held-out character")
     parser.add_argument("--gap", type=float, default=1.0, help="length of the gaps [s]")
     parser.add_argument("--growth", action="store_true", help="also gaps of 0.25 to 3 s")
+    parser.add_argument("--fits", action="store_true", help="also context against learned, by its fit")
     parser.add_argument("--json", type=Path, help="write the figures there")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -205,6 +272,10 @@ def main() -> None:
     report: dict[str, object] = {"cases": len(cases), "priors": assess_priors(cases, args.priors.split(","))}
     report["calibration"] = assess_calibration(cases)
     report["takes"] = assess_takes(cases[::3])
+    report["resting joints"] = assess_contacts(cases)
+    if args.fits:
+        looped = list(held_out_cases(args.corpus, args.cases, args.gap, play_loops=True))
+        report["fits"] = {"as they are": assess_fits(cases), "loops played on": assess_fits(looped)}
     if args.growth:
         report["growth"] = assess_growth(args.corpus, max(1, args.cases // 2))
     report["seconds"] = round(time.monotonic() - began, 1)

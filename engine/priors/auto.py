@@ -4,23 +4,31 @@ Averages of decent predictors beat each of them, and a share left to slerp shrin
 priors' offsets from slerp are averaged with weights that sum to at most one: those that did best over clips of
 other characters (docs/experiments.md), moved as far as the hidden pieces of the context ask for. With few pieces they
 move little (ridge regression towards the corpus), since a handful of seconds cannot rank priors by itself.
+
+A gap that the context holds already, as where a shot repeats itself, is the exception: there the learned prior's share
+goes to the context's, which knows the answer where the network can only guess at it.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from engine.plan import Plan
+from engine.priors import context as from_context
 from engine.priors import offsets
 from engine.priors.context import context
 from engine.priors.learned import fits, learned
 from engine.priors.spline import spline
 from engine.priors.trials import Prior
-from engine.selftest import SelfTest, self_test
+from engine.selftest import GapChoice, SelfTest, self_test
 from usd_io.model import Character, Motion
 
 CANDIDATES: Mapping[str, Prior] = {"spline": spline, "context": context, "learned": learned}
 """What is blended."""
+FIT_NONE, FIT_ALL = 0.3, 0.6
+"""The context takes over the learned prior's share as its fit goes from the one to the other: on held-out and looped
+clips blends are best below 0.3 and the context alone above 0.4 to 0.6 (docs/experiments.md)."""
 
 
 def auto(character: Character, known: Motion, plan: Plan) -> Motion:
@@ -54,6 +62,10 @@ def fill(
     """
     candidates = {n: prior for n, prior in candidates.items() if prior is not learned or fits(character)}
     test = self_test(character, known, plan, candidates)
+    recalled = from_context.fill(character, known, plan)
+    test = replace(
+        test, choices=tuple(_leaning(c, fit) for c, fit in zip(test.choices, recalled.fits, strict=True))
+    )
     base = offsets.straight(known, plan)
     counts = [len(gap.times) for gap in plan.gaps]
     total = np.zeros((len(base.times), len(character.joints), 9))
@@ -61,5 +73,18 @@ def fill(
         share = np.repeat([choice.weights[index][1] for choice in test.choices], counts)
         assert all(choice.weights[index][0] == name for choice in test.choices)
         if share.any():
-            total += share[:, None, None] * offsets.offsets_from(base, prior(character, known, plan))
+            made = recalled.motion if prior is context else prior(character, known, plan)
+            total += share[:, None, None] * offsets.offsets_from(base, made)
     return offsets.apply(base, total), test
+
+
+def _leaning(choice: GapChoice, fit: float) -> GapChoice:
+    """The choice with the learned prior's share moved to the context's as far as that knows the gap."""
+    shares = dict(choice.weights)
+    part = float(np.clip((fit - FIT_NONE) / (FIT_ALL - FIT_NONE), 0, 1))
+    if part == 0 or not shares.get("learned") or "context" not in shares:
+        return choice
+    shares["context"] += part * shares["learned"]
+    shares["learned"] *= 1 - part
+    reason = f"{choice.reason}; the context holds motion like this"
+    return replace(choice, weights=tuple(shares.items()), reason=reason)

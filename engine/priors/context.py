@@ -7,6 +7,8 @@ near, or where near windows disagree, the answer goes to zero and spline remains
 threshold. Offsets are zero at the keys, so a window is carried over and fitted to both keys in one.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 
@@ -26,6 +28,17 @@ VELOCITY_STEP_S = 1 / 30
 """Step of the differences that give a window's velocities at its ends [s]."""
 
 
+@dataclass(frozen=True, eq=False)
+class ContextFill:
+    """A filled motion and how far the context knows it."""
+
+    motion: Motion
+    """At the fill times."""
+    fits: tuple[float, ...]
+    """Per gap: the part of an answer's variance that the windows explain, 0 where none is like the gap, above a half
+    where the shot repeats itself (Rasmussen and Williams 2006, equation 2.24)."""
+
+
 def context(character: Character, known: Motion, plan: Plan) -> Motion:
     """Fill from the context where it knows these poses, with spline where it does not.
 
@@ -37,19 +50,26 @@ def context(character: Character, known: Motion, plan: Plan) -> Motion:
     Returns:
         The motion at ``plan.fill_times``.
     """
+    return fill(character, known, plan).motion
+
+
+def fill(character: Character, known: Motion, plan: Plan) -> ContextFill:
+    """The motion of :func:`context` with how far the windows explain each gap."""
     result = spline.bend(character, known, plan)
     changes = spline.velocity_changes(known, plan)
     reaches = spline.reaches(character, known, plan)
     symmetry = mirror.find_symmetry(character)
-    first = 0
+    fits, first = [], 0
     for index, gap in enumerate(plan.gaps):
         inside = slice(first, first + len(gap.times))
         ends = changes[0][index], changes[1][index]
-        result[inside] += _correction(character, known, plan, gap, symmetry, ends, float(reaches[index]))
+        added, fit = _correction(character, known, plan, gap, symmetry, ends, float(reaches[index]))
+        result[inside] += added
+        fits.append(fit)
         first = inside.stop
     still = np.repeat(~offsets.moving(known), 3, axis=-1)
     result[:, still] = 0
-    return offsets.apply(offsets.straight(known, plan), result)
+    return ContextFill(offsets.apply(offsets.straight(known, plan), result), tuple(fits))
 
 
 def _correction(
@@ -60,35 +80,39 @@ def _correction(
     symmetry: mirror.Symmetry | None,
     changes: tuple[Float[np.ndarray, "joint 9"], Float[np.ndarray, "joint 9"]],
     reach: float,
-) -> offsets.Offsets:
-    """What the context adds to spline, which changes slerp's velocities at the ends as given, in one gap."""
+) -> tuple[offsets.Offsets, float]:
+    """What the context adds to spline, which changes slerp's velocities at the ends as given, in one gap, and how far
+    the windows explain it."""
     nothing = np.zeros((len(gap.times), len(character.joints), 9))
     runs = windows.runs_near(character, known, plan, gap, symmetry)
     goal = windows.goal_of(character, known, gap, runs)
     found = windows.best_windows(runs, goal)
     if found is None:
-        return nothing
+        return nothing, 0.0
     knots = int(np.clip(round(KNOTS_PER_S * goal.seconds), FEWEST_KNOTS, MOST_KNOTS))
     parts = np.arange(1, knots + 1) / (knots + 1)
     answers = _answers(character, known, runs, goal, found, parts, reach)
     answers -= _bend_without_windows(goal, parts, reach, changes)
     size = ground.joint_rms(character, known, answers)
     if size == 0:
-        return nothing
-    weights = _weights(found, NEARNESS * size)
+        return nothing, 0.0
+    weights, fit = _weights(found, NEARNESS * size)
     at_knots = np.einsum("w,wkjc->kjc", weights, answers)
     part = (np.array(gap.times) - gap.start) / (gap.end - gap.start)
-    return np.einsum("fk,kjc->fjc", sine_series(parts, part), at_knots)
+    return np.einsum("fk,kjc->fjc", sine_series(parts, part), at_knots), fit
 
 
-def _weights(found: windows.Windows, length: float) -> Float[np.ndarray, " window"]:
-    """Ridge regression weights of the windows' answers, squared exponential kernel."""
+def _weights(found: windows.Windows, length: float) -> tuple[Float[np.ndarray, " window"], float]:
+    """Ridge regression weights of the windows' answers, squared exponential kernel, and the part of the variance that
+    they explain."""
     x = found.features
     squares = (x**2).sum(1)
     between = np.maximum(squares[:, None] + squares - 2 * x @ x.T, 0)
     to_goal = ((x - found.goal) ** 2).sum(1)
     kernel = np.exp(-between / (2 * length**2))
-    return np.linalg.solve(kernel + NOISE * np.eye(len(x)), np.exp(-to_goal / (2 * length**2)))
+    near = np.exp(-to_goal / (2 * length**2))
+    weights = np.linalg.solve(kernel + NOISE * np.eye(len(x)), near)
+    return weights, float(near @ weights)
 
 
 def _answers(

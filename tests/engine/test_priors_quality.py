@@ -9,6 +9,7 @@ from engine import metrics
 from engine.geometry import rotations, skeleton
 from engine.plan import Plan, make_plan
 from engine.priors import auto as auto_prior
+from engine.priors import context as context_prior
 from engine.priors import mirror, offsets, spline, windows
 from engine.priors.auto import auto
 from engine.priors.context import context
@@ -78,6 +79,32 @@ def test_context_finds_a_hidden_cycle_again() -> None:
     plan = make_plan(character, motion, contexts=[(0, 54)], keys=[54, 78, 102], fill_at_samples=True)
     assert ratio(character, motion, plan, context) < 0.25
     assert ratio(character, motion, plan, auto) < 0.25
+
+
+def test_a_gap_that_repeats_the_context_is_left_to_it() -> None:
+    character = walker()
+    motion = walk(character, 121)
+    plan = make_plan(character, motion, contexts=[(0, 54)], keys=[54, 78, 102], fill_at_samples=True)
+    known = motion.at(plan.known(motion.times))
+    assert min(context_prior.fill(character, known, plan).fits) > 0.6
+    choices = auto_prior.fill(character, known, plan, auto_prior.CANDIDATES)[1].choices
+    for choice in choices:
+        shares = dict(choice.weights)
+        assert shares["learned"] == 0
+        assert shares["context"] > 0.7
+        assert "the context holds motion like this" in choice.reason
+
+
+def test_a_gap_unlike_the_context_is_blended_as_the_corpus_says() -> None:
+    character = walker()
+    motion, other = walk(character, 121), make_motion(character, np.arange(121.0).tolist(), seed=3, rate=RATE)
+    late = (motion.times >= 54)[:, None, None]
+    mixed = replace(motion, rotations=np.where(late, other.rotations, motion.rotations))
+    plan = make_plan(character, mixed, contexts=[(0, 54)], keys=[54, 78, 102], fill_at_samples=True)
+    known = mixed.at(plan.known(mixed.times))
+    assert max(context_prior.fill(character, known, plan).fits) < 0.3
+    for choice in auto_prior.fill(character, known, plan, auto_prior.CANDIDATES)[1].choices:
+        assert dict(choice.weights)["learned"] > 0
 
 
 def test_context_finds_the_cycle_in_another_direction() -> None:
