@@ -9,7 +9,7 @@ from jaxtyping import Float
 from engine.geometry import skeleton
 from engine.mimic.fit import Unknown
 from engine.mimic.kinematics import Pose
-from engine.mimic.pictures import CONTRAST, Level, Scene, at_frames, draw_frames, matched, parts, vertices
+from engine.mimic.pictures import CONTRAST, Level, Scene, at_frames, draw_frames, parts, vertices
 from engine.mimic.solve import Quadratic, draw
 from engine.mimic.unknowns import Unknowns
 from engine.rendering.camera import Cameras
@@ -68,7 +68,7 @@ def explained(scene: Scene, level: Level, poses: tuple[Pose, ...]) -> float:
     ours, empty = 0.0, 0.0
     for frames in parts(scene):
         rgb, ids = draw_frames(scene, level, vertices(scene, poses, frames), frames)
-        video, backdrop = matched(level, frames), at_frames(level, frames)[1]
+        video, backdrop = level.frames[frames], at_frames(level, frames)[1]
         apart = (video - backdrop.rgb).norm(dim=-1)
         seen = (ids >= 0) | (apart > CONTRAST)
         ours += float((rgb - video).norm(dim=-1)[seen].sum())

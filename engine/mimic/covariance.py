@@ -18,9 +18,9 @@ from usd_io.model import Character, Motion
 
 INFLATION = 1.5
 """Errors have heavier tails than a Gaussian of their mean size; evidence shall not be fought on them."""
-LEAST_TURN = 0.02
+LEAST_TURN = 0.005
 """Least standard deviation of a rotation [rad]."""
-LEAST_MOVE = 0.005
+LEAST_MOVE = 0.002
 """Least standard deviation of a translation [heights]."""
 ISOTROPIC = 0.35
 """Share of a joint's variance that goes to all axes alike: what the context does not show may still come."""

@@ -16,7 +16,7 @@ from engine.mimic.joint_term import JointTerm, joint_form
 from engine.mimic.kinematics import Pose, pose_at
 from engine.mimic.pictures import Level, Scene, make_level, match_colours, picture_form
 from engine.mimic.settings import MimicSettings
-from engine.mimic.solve import Quadratic, add, no_term, quadratic, solve
+from engine.mimic.solve import ROUGHLY, Quadratic, add, no_term, quadratic, solve
 from engine.progress import Progress
 
 STATE = "mimic.npz"
@@ -25,7 +25,7 @@ LONGEST_STEP = 0.5
 """No joint turns further than this in one step [rad]."""
 FIRST_DAMPING = 1e-3
 MOST_DAMPING = 1e4
-ENOUGH = 2e-3
+ENOUGH = 5e-3
 """A phase ends when a step lowers the cost by less than this part."""
 
 Unknown = Float[Tensor, "mode parameter"]
@@ -169,7 +169,7 @@ def _begin(phase: int, z: tuple[Unknown, ...]) -> _State:
 
 def _step(fit: Fit, state: _State, level: Level | None, found: Costs) -> tuple[_State, Costs]:
     """One step; it is taken only when it lowers the cost."""
-    change = [solve(form, -form.gradient, state.damping) for form in found.forms]
+    change = [solve(form, -form.gradient, state.damping, ROUGHLY) for form in found.forms]
     z = fit.bounded(state.z, change)
     trial = fit.costs(z, level)
     if trial.total < found.total:

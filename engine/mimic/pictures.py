@@ -34,7 +34,7 @@ DEPTH_STEP_PX = 6.0
 """A neighbour nearer than this by depth, in pixels at its depth, is another surface, whose outline this is."""
 PIXELS = 2000
 """Most pixels of a frame that are looked at; of more, every second, third ..."""
-CORRELATION = 25.0
+CORRELATION = 300.0
 """So many pixels are worth one independent number: blur, shading and skin are off together."""
 GEMAN = 3.0
 """Residuals beyond this many standard deviations count ever less (Geman and McClure 1987)."""
@@ -42,6 +42,8 @@ LEAST_NOISE = 0.03
 """Least standard deviation of a colour difference."""
 CONTRAST = 0.15
 """Difference from the background at which a pixel is taken for the character's, softly."""
+RAYLEIGH = 0.65
+"""Standard deviation of each of three colours over the median of their distance."""
 _FLAT = 1e-4
 """Pixels whose squared slopes are below this tell nothing."""
 
@@ -103,7 +105,7 @@ class Level:
     """The video at one picture height."""
 
     frames: Float[Tensor, "frame height width 3"]
-    """As given, resampled."""
+    """Resampled, later in our colours."""
     cameras: Cameras
     backdrop: Backdrop
     silhouette: float
@@ -111,9 +113,8 @@ class Level:
     weight: float
     noise: float = LEAST_NOISE
     """Standard deviation of colour differences."""
-    gain: Float[Tensor, "3"] | None = None
-    offset: Float[Tensor, "3"] | None = None
-    """Colours of the video are ``gain`` times ours plus this."""
+    aim: Float[Tensor, "frame 4 height width"] | None = None
+    """The :func:`channels` of the video, its colours made ours."""
 
 
 def make_level(
@@ -219,16 +220,9 @@ def blur(images: Float[Tensor, "image channel height width"], sigma: float) -> T
     return flat.reshape(images.shape)
 
 
-def matched(level: Level, frames: slice) -> Float[Tensor, "frame height width 3"]:
-    """The video in our colours."""
-    video = level.frames[frames]
-    if level.gain is None or level.offset is None:
-        return video
-    return (video - level.offset) / level.gain
-
-
 def picture_form(scene: Scene, level: Level, poses: Sequence[Pose]) -> tuple[Term, ...]:
     """Cost of the pictures, and its Gauss-Newton form per character; the cost is told with the first one."""
+    assert level.aim is not None, "colours are matched first"
     count = len(level.frames)
     sizes = [len(u.mixing) for u in scene.unknowns]
     hessians = [torch.zeros(count, size, size, dtype=torch.float64) for size in sizes]
@@ -239,7 +233,7 @@ def picture_form(scene: Scene, level: Level, poses: Sequence[Pose]) -> tuple[Ter
         rgb, ids = draw_frames(scene, level, points, frames)
         cameras, backdrop = at_frames(level, frames)
         drawn = channels(level, rgb, backdrop)
-        error = drawn - channels(level, matched(level, frames), backdrop)
+        error = drawn - level.aim[frames]
         square = (error**2).sum(1) / level.noise**2
         scale = level.weight / CORRELATION
         cost += scale * float((0.5 * square / (1 + square / GEMAN**2)).double().sum())
@@ -360,8 +354,10 @@ def match_colours(scene: Scene, level: Level, poses: Sequence[Pose]) -> Level:
     ours, theirs, character = torch.cat(drawn, 1).double(), torch.cat(video, 1).double(), torch.cat(covered)
     gain, offset = _fit_colours(ours, theirs)
     error = ((ours - (theirs - offset[:, None]) / gain[:, None]) ** 2).sum(0)[character].sqrt()
-    middle = float(error.median()) if len(error) else 0.0
-    return replace(level, noise=max(LEAST_NOISE, 0.85 * middle), gain=gain.float(), offset=offset.float())
+    noise = max(LEAST_NOISE, RAYLEIGH * float(error.median())) if len(error) else LEAST_NOISE
+    level = replace(level, frames=(level.frames - offset.float()) / gain.float(), noise=noise)
+    aims = [channels(level, level.frames[part], at_frames(level, part)[1]) for part in parts(scene)]
+    return replace(level, aim=torch.cat(aims))
 
 
 def _fit_colours(

@@ -20,7 +20,7 @@ class MimicSettings:
     """How the characters look in the video."""
     heights: tuple[int, ...] = (48, 96, 160)
     """Picture heights from coarse to fine [pixels]; no level is larger than the video."""
-    steps: int = 10
+    steps: int = 8
     """Most Gauss-Newton steps with the joints alone, and at each level of the pictures."""
     joint_weight: float = 1.0
     """Of the joint evidence; 0 leaves it out."""

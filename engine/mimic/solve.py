@@ -10,8 +10,8 @@ from engine.mimic.unknowns import Unknowns
 
 ITERATIONS = 300
 """Most iterations of a linear solution."""
-ACCURACY = 1e-6
-"""Residual at which it ends, relative to the start."""
+ROUGHLY, ACCURATELY = 1e-2, 1e-6
+"""Residuals at which it ends, relative to the start: for a step that is corrected by the next one, and for good."""
 
 
 class Term(NamedTuple):
@@ -58,7 +58,7 @@ def add(a: Term, b: Term) -> Term:
 
 
 def solve(
-    form: Quadratic, right: Float[Tensor, "*batch mode parameter"], damping: float = 0.0
+    form: Quadratic, right: Float[Tensor, "*batch mode parameter"], damping: float, accuracy: float
 ) -> Float[Tensor, "*batch mode parameter"]:
     """Conjugate gradients (Hestenes and Stiefel 1952) on the Gauss-Newton matrix, its diagonal as preconditioner."""
     scale = (1 + damping) * form.diagonal
@@ -67,7 +67,7 @@ def solve(
     ahead = residual / scale
     direction = ahead
     dot = _dot(residual, ahead)
-    goal = ACCURACY**2 * dot
+    goal = accuracy**2 * dot
     for _ in range(ITERATIONS):
         if (dot <= goal).all():
             break
@@ -100,4 +100,4 @@ def draw(
     told = torch.randn(count, frames, parameters, generator=generator, dtype=z.dtype)
     prior = torch.randn(count, *z.shape, generator=generator, dtype=z.dtype)
     right = prior + form.basis.T @ torch.einsum("fpq,sfq->sfp", root, told)
-    return z + solve(form, right)
+    return z + solve(form, right, 0.0, ACCURATELY)
