@@ -178,6 +178,10 @@ def evaluation_table(evaluation: Evaluation) -> str:
         ]
         for row in evaluation.rows
     ]
+    if all(row.plane is not None for row in evaluation.rows):
+        header += ["in plane", "along view"]
+        for cells, row in zip(rows, evaluation.rows, strict=True):
+            cells += [f"{row.plane:.4f}", f"{row.view:.4f}"]
     title = f"{shown(evaluation.skeleton)}: {evaluation.frames} frames in {evaluation.gaps} gaps"
     return f"{title}\n{table(header, rows)}"
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import ConfigError, EngineError
-from engine.fill import PRIORS, complete, split
+from engine.fill import PRIORS, Parts, complete, split
 from engine.metrics import Scores, score
 from engine.plan import Plan, make_plan
 from engine.progress import Progress
@@ -22,6 +22,8 @@ from usd_io.errors import shown
 from usd_io.model import Character, Motion, Shot
 
 ALL = "all"
+ORACLE = "oracle"
+"""The engine that fits a video of the truth."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Row:
     l2p_ratio: float
     """L2P over slerp's."""
     seconds: float
+    plane: float | None = None
+    """L2P in the plane of the video's picture alone; None where no video is looked at."""
+    view: float | None = None
+    """L2P along the view axis alone."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,11 @@ def priors_named(names: str | Sequence[str]) -> tuple[str, ...]:
     return ("slerp", *(name for name in chosen if name != "slerp"))
 
 
+def priors_of(engine: str, priors: str | Sequence[str]) -> tuple[str, ...]:
+    """Priors to compare with an engine: beside the oracle slerp and auto unless others are named."""
+    return priors_named(["auto"] if engine == ORACLE and priors in (ALL, [ALL], (ALL,)) else priors)
+
+
 def evaluate(
     stage: str,
     *,
@@ -107,9 +118,12 @@ def evaluate(
     keys: Sequence[float],
     priors: str | Sequence[str] = ALL,
     skeletons: Sequence[str] = (),
+    engine: str = "motion",
     progress: Progress | None = None,
 ) -> tuple[Evaluation, ...]:
     """Score priors on every skeleton of a dense clip.
+
+    ``engine`` *oracle* adds the fit to a perfect video (:mod:`engine.oracle`) beside slerp and auto.
 
     Raises:
         UsdIoError: The stage cannot be read.
@@ -117,16 +131,22 @@ def evaluate(
     """
     from usd_io.stage import read_shot
 
-    names = priors_named(priors)
-    shot = read_shot(stage, tuple(skeletons), meshes=False)
-    plans = _plans(shot, contexts, keys, strict=bool(skeletons))
+    names = priors_of(engine, priors)
+    shot = read_shot(stage, tuple(skeletons), meshes=engine == ORACLE)
+    plans = plans_of(shot, contexts, keys, strict=bool(skeletons))
+    if engine == ORACLE:
+        from engine.oracle import evaluate_oracle
+
+        found = {character.skeleton_path: plan for character, _, plan in plans}
+        each = [found.get(character.skeleton_path) for character in shot.characters]
+        return evaluate_oracle(shot, each, names, progress or Progress())
     return tuple(
         _evaluate(shot, character, motion, plan, names, progress or Progress())
         for character, motion, plan in plans
     )
 
 
-def _plans(
+def plans_of(
     shot: Shot, contexts: Sequence[tuple[float, float]], keys: Sequence[float], *, strict: bool
 ) -> list[tuple[Character, Motion, Plan]]:
     """Plans of the skeletons that the times suit; all of them have to when they were named."""
@@ -162,11 +182,16 @@ def _evaluate(
 
 
 def _timed_score(character: Character, motion: Motion, plan: Plan, prior: str) -> tuple[Scores, float]:
-    parts = split(motion, plan, lambda times: motion.at(_frames(motion, times)))
+    parts = split_dense(motion, plan)
     started = time.perf_counter()
     made = PRIORS[prior](character, parts.known, plan)
     seconds = time.perf_counter() - started
     return score(character, motion, complete(character, parts, plan, made), plan), seconds
+
+
+def split_dense(motion: Motion, plan: Plan) -> Parts:
+    """:func:`engine.fill.split` of a dense clip."""
+    return split(motion, plan, lambda times: motion.at(_frames(motion, times)))
 
 
 def _frames(motion: Motion, times: np.ndarray) -> np.ndarray:
@@ -213,7 +238,11 @@ def _case(entry: Mapping[str, Any], folder: Path) -> Case:
 
 
 def benchmark(
-    suite: Path, *, priors: str | Sequence[str] = ALL, progress: Progress | None = None
+    suite: Path,
+    *,
+    priors: str | Sequence[str] = ALL,
+    engine: str = "motion",
+    progress: Progress | None = None,
 ) -> Benchmark:
     """Evaluate every case of a suite and sum up each prior against slerp.
 
@@ -226,12 +255,13 @@ def benchmark(
     done: list[tuple[Case, Evaluation]] = []
     for i, case in enumerate(cases):
         try:
-            found = evaluate(case.stage, contexts=case.context, keys=case.keys, priors=priors)
+            found = evaluate(case.stage, contexts=case.context, keys=case.keys, priors=priors, engine=engine)
         except ConfigError as error:
             raise ConfigError(f"case {case.id!r}: {error}") from error
         done += [(case, evaluation) for evaluation in found]
         progress.step(i + 1, len(cases))
-    summaries = tuple(_summary(name, done) for name in priors_named(priors))
+    names = (*priors_of(engine, priors), *([ORACLE] if engine == ORACLE else []))
+    summaries = tuple(_summary(name, done) for name in names)
     return Benchmark(str(suite), tuple(done), summaries)
 
 

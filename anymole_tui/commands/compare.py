@@ -19,6 +19,8 @@ from anymole_tui.commands.options import (
 )
 from engine.errors import ConfigError
 
+_ENGINES = "auto, motion or all: the motion priors; oracle: also the fit to a video of the truth."
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
@@ -31,7 +33,7 @@ def evaluate(
     context: Contexts = None,
     keys: Keys = None,
     skeleton: Skeletons = None,
-    engine: Annotated[str, typer.Option(help="Engine to evaluate: auto, motion or all.")] = "all",
+    engine: Annotated[str, typer.Option(help=_ENGINES)] = "all",
     prior: Annotated[str, typer.Option(help="Priors to compare, P,P,... or all.")] = "all",
     as_json: AsJson = False,
     debug: Debug = False,
@@ -47,6 +49,7 @@ def evaluate(
         keys=parse_keys(keys),
         priors=split(prior),
         skeletons=skeleton or [],
+        engine=engine,
     )
     if as_json:
         out.print_json({"evaluations": evaluations})
@@ -56,7 +59,7 @@ def evaluate(
 
 def benchmark(
     suite: Annotated[Path, typer.Argument(help="A TOML file with [[case]] tables.", show_default=False)],
-    engine: Annotated[str, typer.Option(help="Engine to evaluate: auto, motion or all.")] = "all",
+    engine: Annotated[str, typer.Option(help=_ENGINES)] = "all",
     prior: Annotated[str, typer.Option(help="Priors to compare, P,P,... or all.")] = "all",
     save: Annotated[
         Path | None,
@@ -73,7 +76,7 @@ def benchmark(
 
     _check_engine(engine)
     progress = Progress(out.narrate_progress)
-    result = run_benchmark(suite, priors=split(prior), progress=progress)
+    result = run_benchmark(suite, priors=split(prior), engine=engine, progress=progress)
     saved = save_benchmark(result, save or Path(f"{suite.stem}.results.json"))
     if as_json:
         out.print_json({"saved": str(saved), "benchmark": result})
@@ -83,5 +86,5 @@ def benchmark(
 
 
 def _check_engine(engine: str) -> None:
-    if engine not in ("auto", "motion", "all"):
-        raise ConfigError(f"--engine {engine!r} is unknown; choose auto, motion or all.")
+    if engine not in ("auto", "motion", "all", "oracle"):
+        raise ConfigError(f"--engine {engine!r} is unknown; choose auto, motion, all or oracle.")

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -122,6 +123,12 @@ class Fit:
         forms = tuple(quadratic(u, t, x) for u, t, x in zip(self.scene.unknowns, terms, z, strict=True))
         return Costs(sum(0.5 * float((x**2).sum()) for x in z), joints, pictures, forms)
 
+    def around(self, z: Sequence[Unknown]) -> Fitted:
+        """Any state as if it were the outcome."""
+        level = self.level(self.phases[-1], z)
+        found = self.costs(z, level)
+        return Fitted(tuple(z), found.forms, found.joints, found.pictures, level)
+
     def bounded(self, z: Sequence[Unknown], change: Sequence[Unknown]) -> tuple[Unknown, ...]:
         """The change, no joint turning too far at once."""
         most = max(
@@ -147,7 +154,7 @@ def fit(fit: Fit, progress: Progress, checkpoint_dir: Path | None, mark: str) ->
         mark: Hash of all that decides the result.
     """
     start = tuple(u.zeros() for u in fit.scene.unknowns)
-    state = _restore(checkpoint_dir, mark, start) or _begin(0, start)
+    state = _restore(checkpoint_dir, mark) or _begin(0, start)
     steps = fit.settings.steps
     total = len(fit.phases) * steps
     for phase in range(state.phase, len(fit.phases)):
@@ -187,29 +194,38 @@ def fingerprint(arrays: Sequence[np.ndarray], plain: object) -> str:
     return digest.hexdigest()
 
 
-def _keep(folder: Path | None, mark: str, state: _State) -> None:
-    if folder is None:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = {f"{name}{i}": x.numpy() for name in ("z", "begin") for i, x in enumerate(getattr(state, name))}
-    plain = {name: getattr(state, name) for name in ("phase", "step", "done", "damping")}
-    part = folder / f"{STATE}.part"
-    save_arrays(part, arrays, {"mark": mark, **plain})
-    part.replace(folder / STATE)
+def store_arrays(folder: Path | None, name: str, arrays: Mapping[str, np.ndarray], plain: object) -> None:
+    """Write a state, whole or not at all; nowhere without a folder."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f"{name}.part"
+        save_arrays(part, arrays, plain)
+        part.replace(folder / name)
 
 
-def _restore(folder: Path | None, mark: str, start: tuple[Unknown, ...]) -> _State | None:
-    """The state of a stopped fit of the same mark; None where there is none, or none that can be read."""
+def restore_arrays(folder: Path | None, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """What :func:`store_arrays` wrote; None where there is nothing that can be read."""
     if folder is None:
         return None
     try:
-        arrays, plain = load_arrays(folder / STATE)
-        if plain.pop("mark") != mark:
-            return None
-        z, begin = (
-            tuple(torch.from_numpy(arrays[f"{name}{i}"]) for i in range(len(start)))
-            for name in ("z", "begin")
-        )
-        return _State(**plain, z=z, begin=begin)
+        arrays, plain = load_arrays(folder / name)
+        return arrays, dict(plain)
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
+
+
+def _keep(folder: Path | None, mark: str, state: _State) -> None:
+    arrays = {f"{name}{i}": x.numpy() for name in ("z", "begin") for i, x in enumerate(getattr(state, name))}
+    plain = {name: getattr(state, name) for name in ("phase", "step", "done", "damping")}
+    store_arrays(folder, STATE, arrays, {"mark": mark, **plain})
+
+
+def _restore(folder: Path | None, mark: str) -> _State | None:
+    """The state of a stopped fit of the same mark."""
+    kept = restore_arrays(folder, STATE)
+    if kept is None or kept[1].pop("mark", None) != mark:
+        return None
+    arrays, plain = kept
+    count = len(arrays) // 2
+    z, begin = (tuple(torch.from_numpy(arrays[f"{n}{i}"]) for i in range(count)) for n in ("z", "begin"))
+    return _State(**plain, z=z, begin=begin)

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from engine.mimic.covariance import Spread, spread_of
-from engine.plan import Plan
+from engine.plan import Gap, Plan
 from engine.priors import offsets
 from usd_io.model import Character, Motion
 
@@ -28,6 +28,7 @@ class Unknowns:
     """The unknowns of one character; all tensors are float64 on the CPU."""
 
     character: Character
+    gaps: tuple[Gap, ...]
     start: Motion
     """The whole motion, the start of the fit in its gaps."""
     base: Motion
@@ -99,6 +100,7 @@ def make_unknowns(
     spans = [(gap.start, gap.end) for gap in gaps]
     return Unknowns(
         character=character,
+        gaps=tuple(gaps),
         start=start,
         base=offsets.sample(start, times),
         turning=torch.from_numpy(turning),

@@ -14,6 +14,7 @@ from engine.metrics import height
 from engine.mimic.confidence import LARGEST_RESIDUAL, LEAST_EXPLAINED, explained, sureness
 from engine.mimic.fit import Fit, Fitted, fingerprint, fit
 from engine.mimic.joint_term import JointTerm, make_joint_term, residuals
+from engine.mimic.paper import filled, fit_paper, to_unknowns
 from engine.mimic.pictures import make_scene
 from engine.mimic.settings import MimicSettings
 from engine.mimic.solve import no_term, quadratic
@@ -105,10 +106,17 @@ def mimic(
     ]
     problem = Fit(scene, joints, frames, settings)
     mark = _mark(starts, plans, view, given, [times, frames.numpy()], settings)
-    fitted = fit(problem, progress, checkpoint_dir, mark)
+    fills = [np.zeros(0) if plan is None else plan.fill_times for plan in plans]
+    if settings.solver == "paper":
+        tracks = fit_paper(problem, progress, checkpoint_dir, mark)
+        fitted = problem.around([to_unknowns(u, m) for u, m in zip(unknowns, tracks, strict=True)])
+        made = [filled(u, track, times) for u, track, times in zip(unknowns, tracks, fills, strict=True)]
+    else:
+        fitted = fit(problem, progress, checkpoint_dir, mark)
+        made = [u.filled(z, times) for u, z, times in zip(unknowns, fitted.z, fills, strict=True)]
     return tuple(
-        _outcome(u, plan, fitted, i, problem, _trouble(problem, fitted, joints[i], i), progress)
-        for i, (u, plan) in enumerate(zip(unknowns, plans, strict=True))
+        _outcome(u, plan, motion, fitted, i, problem, _trouble(problem, fitted, joints[i], i), progress)
+        for i, (u, plan, motion) in enumerate(zip(unknowns, plans, made, strict=True))
     )
 
 
@@ -167,24 +175,26 @@ def _trouble(problem: Fit, fitted: Fitted, joint: JointTerm | None, index: int) 
 def _outcome(
     unknowns: Unknowns,
     plan: Plan | None,
+    made: Motion,
     fitted: Fitted,
     index: int,
     problem: Fit,
     trouble: str,
     progress: Progress,
 ) -> Mimicked:
-    fill_times = np.zeros(0) if plan is None else plan.fill_times
-    if plan is None or not len(fill_times):
+    """The motion with what to expect of it, or the start with a warning."""
+    if plan is None or not plan.gaps:
         nothing = np.zeros((0, len(unknowns.character.joints)))
-        return Mimicked(offsets.sample(unknowns.start, fill_times), nothing, nothing, True)
+        return Mimicked(made, nothing, nothing, True)
+    z, form, times = fitted.z[index], fitted.forms[index], plan.fill_times
     if trouble:
         progress.note(
             f"{shown(unknowns.character.skeleton_path)}: the video does not show this character between these keys "
             f"({trouble}); the motion prior's motion is kept.",
             level="warning",
         )
+        z, made = unknowns.zeros(), offsets.sample(unknowns.start, times)
+        form = quadratic(unknowns, no_term(unknowns), z)
     size = height(unknowns.character, unknowns.start, plan.keys[0])
-    z = unknowns.zeros() if trouble else fitted.z[index]
-    form = quadratic(unknowns, no_term(unknowns), z) if trouble else fitted.forms[index]
-    sure = sureness(unknowns, z, form, fill_times, problem.scene.cameras, problem.settings.seed)
-    return Mimicked(unknowns.filled(z, fill_times), sure.plane / size, sure.view / size, not trouble)
+    sure = sureness(unknowns, z, form, times, problem.scene.cameras, problem.settings.seed)
+    return Mimicked(made, sure.plane / size, sure.view / size, not trouble)

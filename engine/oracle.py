@@ -1,0 +1,215 @@
+"""The oracle test: how near does a fit come to the truth, given a perfect video?
+
+The hidden frames are drawn at a video model's rate from the front and given to the fit as if a video model had made
+them. What is left of the error is the ceiling of all that goes by way of a video.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from engine.evaluate import ORACLE, Evaluation, Row, split_dense
+from engine.fill import PRIORS, Parts, complete
+from engine.geometry.skeleton import joint_positions
+from engine.joints.evidence import JointEvidence
+from engine.metrics import height, l2p, score, select
+from engine.mimic.settings import MimicSettings
+from engine.plan import Plan
+from engine.priors import offsets
+from engine.progress import Progress
+from engine.rendering.actors import Actors
+from engine.rendering.bones import with_bones
+from engine.rendering.renderers import TorchRenderer
+from engine.rendering.surface import Surface, build_surface
+from engine.stages.mimic import Mimicked, mimic
+from engine.stages.render import View, joint_tracks, orbit_views, render_view, visible_characters
+from engine.video.generate import Video
+from usd_io.model import Character, Motion, Shot
+
+FPS = 15.0
+"""Of the video, as the paper's."""
+SIZE = (320, 512)
+"""Height and width of the video [pixels], as the paper's."""
+NOISE_PX, NOISE_DEPTH = 2.0, 0.04
+"""Standard deviations of simulated joint evidence [pixels, heights]: about those of a trained estimator."""
+SHARED_FRAMES = 7
+"""Half the variance of simulated errors is shared by so many neighbouring frames: an estimator errs alike on like
+pictures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Oracle:
+    """A clip with a video of its hidden frames."""
+
+    characters: tuple[Character, ...]
+    plans: tuple[Plan | None, ...]
+    truths: tuple[Motion, ...]
+    parts: tuple[Parts | None, ...]
+    video: Video
+    views: tuple[View, ...]
+    """From where the video was taken first; then from the left, right and back, for training."""
+    surface: Surface
+
+
+def make_oracle(shot: Shot, plans: Sequence[Plan | None], *, fps: float = FPS) -> Oracle:
+    """Draw the video of a dense clip.
+
+    Args:
+        shot: With meshes.
+        plans: Of each character; None for one that has nothing to fill.
+        fps: Rate of the video.
+    """
+    from usd_io.texture import read_texture_bytes
+
+    characters, truths = shot.characters, shot.motions
+    if not visible_characters(characters):
+        characters = tuple(map(with_bones, characters))
+    seen = visible_characters(characters)
+    characters, truths = tuple(characters[i] for i in seen), tuple(truths[i] for i in seen)
+    plans = tuple(plans[i] for i in seen)
+    parts = tuple(None if p is None else split_dense(m, p) for m, p in zip(truths, plans, strict=True))
+    times = _video_times(plans, truths[0].time_codes_per_second / fps)
+    known = np.unique(np.concatenate([times, *(p.known.times for p in parts if p is not None)]))
+    views = orbit_views(
+        Actors(characters, [offsets.sample(m, known) for m in truths]),
+        {"front": 0.0, "left": 90.0, "right": 270.0, "back": 180.0},
+        height=SIZE[0],
+        width=SIZE[1],
+    )
+    surface = build_surface(characters, read_texture_bytes)
+    actors = Actors(characters, [offsets.sample(m, times) for m in truths])
+    pictures = np.stack(list(render_view(TorchRenderer(surface), actors, views[0])))
+    frames = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+    video = Video(tuple(times / truths[0].time_codes_per_second), frames)
+    return Oracle(characters, plans, truths, parts, video, views, surface)
+
+
+def _video_times(plans: Sequence[Plan | None], step: float) -> Float[np.ndarray, " frame"]:
+    """Regular times [time codes] from the start of every gap to its end."""
+    gaps = [gap for plan in plans if plan is not None for gap in plan.gaps]
+    first, last = min(gap.start for gap in gaps), max(gap.end for gap in gaps)
+    times = first + step * np.arange(int((last - first) / step + 1e-6) + 1)
+    inside = np.zeros(len(times), bool)
+    for gap in gaps:
+        inside |= (times >= gap.start) & (times <= gap.end)
+    return times[inside]
+
+
+def simulated_evidence(oracle: Oracle, seed: int = 0) -> tuple[JointEvidence, ...]:
+    """The true joints with noise, as an estimator with honest errors would tell them."""
+    rng = np.random.default_rng(seed)
+    result = []
+    for character, truth, plan in zip(oracle.characters, oracle.truths, oracle.plans, strict=True):
+        times = np.array(oracle.video.times) * truth.time_codes_per_second
+        tracks = joint_tracks(character, offsets.sample(truth, times), oracle.views[0].cameras)
+        size = height(character, truth, plan.keys[0] if plan is not None else truth.times[0])
+        sigma = np.array([NOISE_PX, NOISE_PX, NOISE_DEPTH * size])
+        noisy = tracks + sigma * _errors(rng, tracks.shape)
+        each = np.ones(tracks.shape[:2])
+        result.append(
+            JointEvidence(
+                xy=noisy[..., :2],
+                depth=noisy[..., 2],
+                xy_sigma=NOISE_PX * each,
+                depth_sigma=sigma[2] * each,
+                seen=character.observable,
+            )
+        )
+    return tuple(result)
+
+
+def _errors(rng: np.random.Generator, shape: tuple[int, ...]) -> Float[np.ndarray, "frame joint 3"]:
+    """Random numbers of variance 1, in part alike in neighbouring frames."""
+    slow = np.cumsum(rng.normal(size=(shape[0] + SHARED_FRAMES, *shape[1:])), axis=0)
+    slow = (slow[SHARED_FRAMES:] - slow[:-SHARED_FRAMES]) / np.sqrt(SHARED_FRAMES)
+    return np.sqrt(0.5) * (slow + rng.normal(size=shape))
+
+
+def starts_of(oracle: Oracle, prior: str = "auto") -> tuple[Motion, ...]:
+    """The whole motion of each character with its gaps filled by a prior."""
+    return tuple(
+        truth if plan is None or part is None else complete(c, part, plan, PRIORS[prior](c, part.known, plan))
+        for c, truth, plan, part in zip(
+            oracle.characters, oracle.truths, oracle.plans, oracle.parts, strict=True
+        )
+    )
+
+
+def run_oracle(
+    oracle: Oracle,
+    starts: Sequence[Motion],
+    evidence: Sequence[JointEvidence] | None,
+    settings: MimicSettings | None = None,
+    progress: Progress | None = None,
+) -> tuple[Mimicked, ...]:
+    """Fit the video."""
+    return mimic(
+        oracle.characters,
+        oracle.plans,
+        starts,
+        oracle.video,
+        oracle.views[0],
+        oracle.surface,
+        evidence=evidence,
+        settings=settings,
+        progress=progress,
+    )
+
+
+def evaluate_oracle(
+    shot: Shot, plans: Sequence[Plan | None], priors: Sequence[str], progress: Progress
+) -> tuple[Evaluation, ...]:
+    """Rows of some priors and of the oracle for each skeleton with a plan, errors in the image plane and along the
+    view axis apart."""
+    oracle = make_oracle(shot, plans)
+    started = time.perf_counter()
+    starts = starts_of(oracle)
+    fitted = run_oracle(oracle, starts, simulated_evidence(oracle), progress=progress)
+    seconds = time.perf_counter() - started
+    result = []
+    for i, (character, plan, part) in enumerate(
+        zip(oracle.characters, oracle.plans, oracle.parts, strict=True)
+    ):
+        if plan is None or part is None:
+            continue
+        rows: list[Row] = []
+        for name in (*priors, ORACLE):
+            began = time.perf_counter()
+            made = fitted[i].motion if name == ORACLE else PRIORS[name](character, part.known, plan)
+            spent = seconds if name == ORACLE else time.perf_counter() - began
+            row = row_of(oracle, i, name, complete(character, part, plan, made), spent)
+            rows.append(relative(row, rows[0] if rows else row))
+        result.append(
+            Evaluation(
+                shot.info.path, character.skeleton_path, len(plan.fill_times), len(plan.gaps), tuple(rows)
+            )
+        )
+    return tuple(result)
+
+
+def row_of(oracle: Oracle, index: int, name: str, motion: Motion, seconds: float) -> Row:
+    """Scores of a motion of one character, with its errors in and across the image plane [heights]."""
+    character, truth, plan = oracle.characters[index], oracle.truths[index], oracle.plans[index]
+    assert plan is not None
+    size = height(character, truth, plan.keys[0])
+    axes = oracle.views[0].cameras.T_camera_world[0, :3, :3]
+    true, got = (
+        joint_positions(character, select(m, tuple(plan.fill_times))) @ axes.T / size for m in (truth, motion)
+    )
+    return Row(
+        name,
+        score(character, truth, motion, plan),
+        1.0,
+        seconds,
+        plane=l2p(true[..., :2], got[..., :2]),
+        view=l2p(true[..., 2:], got[..., 2:]),
+    )
+
+
+def relative(row: Row, base: Row) -> Row:
+    """The row with its ratio to the baseline's L2P."""
+    return replace(row, l2p_ratio=row.scores.l2p / base.scores.l2p if base.scores.l2p > 0 else 1.0)
