@@ -1,6 +1,10 @@
 """Break runs in every way that a farm knows, resume them, and compare with an undisturbed one.
 
     python scripts/fault_campaign.py [--kills 100] [--preview-kills 10] [--disks 20] [--starts 10] [--seed 0]
+        [--run-options="--no-preview"] [--stages begin,fill,score,author,check,end]
+
+The last two say which runs are broken, by their options, and where they are killed: in stages as their events name
+them, before the first (begin) and after the last (end). Runs with other stages are a matter of these two.
 
 Prints one JSON object: counts per kind of fault and every failure. Exit code 0 when there is none. Disk-full faults
 need the right to mount a small tmpfs; without it they are skipped, and the report says so.
@@ -39,8 +43,8 @@ TIMEOUT_S = 300.0
 class Campaign:
     """Counts and failures of all faults."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.folder, self.random = folder, random.Random(seed)
+    def __init__(self, folder: Path, seed: int, options: Sequence[str]) -> None:
+        self.folder, self.random, self.options = folder, random.Random(seed), options
         self.counts: Counter[str] = Counter()
         self.failures: list[str] = []
         shutil.copytree(FOX, folder / "fox")
@@ -50,9 +54,8 @@ class Campaign:
         if not holds:
             self.failures.append(what)
 
-    def command(self, out: Path, *, preview: bool = False) -> list[str]:
-        flag = "--preview" if preview else "--no-preview"
-        return anymole("run", str(self.stage), "--out", str(out), "--progress", "none", flag)
+    def command(self, out: Path, *more: str) -> list[str]:
+        return anymole("run", str(self.stage), "--out", str(out), "--progress", "none", *self.options, *more)
 
     def check_result(self, out: Path, wanted: dict[str, str], what: str) -> None:
         self.expect(result_hashes(out) == wanted, f"{what}: the result differs from the undisturbed one")
@@ -104,12 +107,11 @@ def lengths_of(out: Path, seconds: float) -> dict[str, float]:
     return {**found, "begin": max(0.1, seconds - sum(found.values())), "end": 0.05}
 
 
-def kills(campaign: Campaign, count: int, *, preview: bool) -> None:
+def kills(campaign: Campaign, name: str, count: int, stages: Sequence[str], *more: str) -> None:
     """Kill runs, some of them again while they are resumed, and compare."""
-    name = "preview" if preview else "motion"
     reference = campaign.folder / f"reference_{name}"
     began = time.monotonic()
-    done = call(campaign.command(reference, preview=preview))
+    done = call(campaign.command(reference, *more))
     campaign.expect(done.returncode == 0, f"{name}: the undisturbed run failed: {done.stderr}")
     wanted, lengths = result_hashes(reference), lengths_of(reference, time.monotonic() - began)
     left = count
@@ -117,9 +119,9 @@ def kills(campaign: Campaign, count: int, *, preview: bool) -> None:
     while left > 0:
         number += 1
         out, what = campaign.folder / f"{name}_{number:03d}", f"kill {name} {number}"
-        command, completed = campaign.command(out, preview=preview), set()
+        command, completed = campaign.command(out, *more), set()
         for _ in range(min(left, campaign.random.choice((1, 1, 1, 2)))):
-            stage = campaign.random.choice(PREVIEW_STAGES if preview else STAGES)
+            stage = campaign.random.choice(stages)
             completed |= kill_at(campaign, out, command, stage, lengths)
             left -= 1
             if (out / "run.toml").exists():
@@ -141,7 +143,7 @@ def disk_full(campaign: Campaign, count: int) -> None:
     """Runs on a disk that is too small, resumed when there is room."""
     place = campaign.folder / "disk"
     place.mkdir()
-    wanted = result_hashes(campaign.folder / "reference_motion")
+    wanted = result_hashes(campaign.folder / "reference_run")
     for number in range(count):
         size = campaign.random.randint(4, 90) * 4
         mounted = call(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(place)])
@@ -201,7 +203,7 @@ main(sys.argv[2:])
 
 def clock_jumps(campaign: Campaign, count: int) -> None:
     """Runs whose clock jumps by up to a day at any reading."""
-    wanted = result_hashes(campaign.folder / "reference_motion")
+    wanted = result_hashes(campaign.folder / "reference_run")
     for number in range(count):
         out = campaign.folder / f"clock_{number}"
         done = call([sys.executable, "-c", CLOCK, str(number), *campaign.command(out)[3:]])
@@ -212,7 +214,7 @@ def clock_jumps(campaign: Campaign, count: int) -> None:
 
 def two_starts(campaign: Campaign, count: int) -> None:
     """Three processes begin the same run at once: one does it."""
-    wanted = result_hashes(campaign.folder / "reference_motion")
+    wanted = result_hashes(campaign.folder / "reference_run")
     for number in range(count):
         out = campaign.folder / f"twice_{number}"
         running = [
@@ -255,11 +257,11 @@ def changed_sources(campaign: Campaign) -> None:
 
 def torn_lines(campaign: Campaign, count: int) -> None:
     """Event logs cut and scribbled over anywhere: they are read, and the run goes on in them."""
-    wanted = result_hashes(campaign.folder / "reference_motion")
-    whole = (campaign.folder / "reference_motion" / "events.jsonl").read_bytes()
+    wanted = result_hashes(campaign.folder / "reference_run")
+    whole = (campaign.folder / "reference_run" / "events.jsonl").read_bytes()
     for number in range(count):
         out = campaign.folder / f"torn_{number}"
-        shutil.copytree(campaign.folder / "reference_motion", out)
+        shutil.copytree(campaign.folder / "reference_run", out)
         cut = whole[: campaign.random.randrange(len(whole))]
         (out / "events.jsonl").write_bytes(
             cut + campaign.random.randbytes(campaign.random.choice((0, 0, 40)))
@@ -285,15 +287,17 @@ def main() -> int:
         ("seed", 0),
     ):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--run-options", default="--no-preview", help="options of the runs that are broken")
+    parser.add_argument("--stages", default=",".join(STAGES), help="where they are killed")
     options = parser.parse_args()
     began = time.monotonic()
     os.environ["ANYMOLE_CONFIG"] = ""
     with tempfile.TemporaryDirectory(prefix="anymole_faults_") as name:
-        campaign = Campaign(Path(name), options.seed)
+        campaign = Campaign(Path(name), options.seed, options.run_options.split())
         os.environ["ANYMOLE_STATE_DIR"] = str(Path(name) / "known")
-        kills(campaign, options.kills, preview=False)
+        kills(campaign, "run", options.kills, options.stages.split(","))
         if options.preview_kills:
-            kills(campaign, options.preview_kills, preview=True)
+            kills(campaign, "preview", options.preview_kills, PREVIEW_STAGES, "--preview")
         disk_full(campaign, options.disks)
         closed_folders(campaign)
         clock_jumps(campaign, max(1, options.starts // 2))
