@@ -30,6 +30,14 @@ def test_full_unet_has_every_name_of_the_checkpoint() -> None:
         mapped = map_unet({name: torch.empty(shape) for name, shape in full_names().items()})
     assert len(own) == 1516
     assert set(own) == set(mapped)
+    for (
+        name,
+        value,
+    ) in own.items():  # of the same kind: as many axes, the same kernels, no narrower than recorded
+        small = mapped[name].shape
+        assert value.shape[2:] == small[2:], name
+        assert value.ndim == len(small), name
+        assert all(a >= b for a, b in zip(value.shape, small, strict=True)), name
 
 
 def test_full_model_has_the_released_number_of_parameters() -> None:
