@@ -75,7 +75,7 @@ def test_pull_verify_and_path_from_a_folder(anymole: Anymole, machine: Path, tmp
     assert pulled.code == 0
     assert pulled.json["state"] == "ready"
     assert anymole("models", "path", "dinov2").out.strip() == str(machine / "dinov2")
-    files = anymole("models", "verify", "--json").json["files"]
+    files = anymole("models", "verify", "dinov2", "--json").json["files"]
     assert {f["checked"] for f in files} == {"form"}
     (machine / "dinov2" / "model.safetensors").write_bytes(b"short")
     assert anymole("models", "verify", "dinov2").code == 4

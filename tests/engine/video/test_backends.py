@@ -160,6 +160,18 @@ def test_memory_that_runs_out_while_loading_says_what_to_change(
     assert exit_code(caught.value) == ExitCode.OUT_OF_MEMORY
 
 
+def test_tiny_runs_on_any_machine_with_its_own_settings(no_gpu: Path) -> None:
+    model = backend("tiny")
+    assert isinstance(model, Native)
+    assert model.source["name"] == "tiny"
+    assert model.usual_sampler.guidance == 1
+    times = tuple(i / 30 for i in range(30))
+    frames = torch.full((31, 3, model.height, model.width), 0.5)
+    video = model.generate(Video((*times, 1.3), frames), [(29 / 30, 1.3)], "", STEPS, progress=Progress())
+    assert torch.isfinite(video.frames).all()
+    assert torch.equal(video.frames[-1], frames[-1])
+
+
 def test_unknown_models_are_refused() -> None:
     with pytest.raises(ConfigError, match="choose"):
         backend("sora")

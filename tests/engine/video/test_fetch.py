@@ -260,6 +260,13 @@ def test_large_files_in_the_cache_of_the_hub_are_checked_by_their_names(store: P
         fetch.verify(DINO)
 
 
+def test_tiny_is_part_of_the_package_and_checked_by_hash() -> None:
+    model = models.card("tiny")
+    assert models.find_model(model).state == "ready"
+    assert [checked.how for checked in fetch.verify(model)] == ["hash"]
+    assert pull(model) == [models.EMBEDDED / model.files[0].name]
+
+
 def test_every_card_says_what_a_user_has_to_know() -> None:
     for model in models.CARDS:
         assert model.licence
