@@ -1,0 +1,178 @@
+"""Comparing what a run made, and keeping a take."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+
+from anymole_tui.app import AnymoleApp
+from anymole_tui.launching import reveal, viewer_command
+from anymole_tui.screens.compare import Compare
+from anymole_tui.screens.dialogs import Read
+from anymole_tui.stills_client import StillsProcess
+from anymole_tui.widgets.timeline import Timeline
+from engine.config import RunConfig
+from engine.errors import ConfigError, ResourceMissing
+from engine.run import run
+from engine.takes import choose_take
+from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, until
+
+
+class Painted:
+    """Stands in for the process that draws: a flat picture per stage and take, and what was asked for."""
+
+    def __init__(self) -> None:
+        self.requests: list[Mapping[str, Any]] = []
+
+    def draw(self, request: Mapping[str, Any]) -> np.ndarray:
+        self.requests.append(request)
+        shade = (len(Path(request["stage"]).name) * 3 + 40 * request["take"] + int(request["time"])) % 256
+        return np.full((request["height"], request["width"], 3), shade, np.uint8)
+
+
+@pytest.fixture
+def painted(monkeypatch: pytest.MonkeyPatch) -> Painted:
+    stand_in = Painted()
+    monkeypatch.setattr(StillsProcess, "draw", lambda self, request: stand_in.draw(request))
+    return stand_in
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Runs on the fox with one and with two takes, by their number."""
+    folder = tmp_path_factory.mktemp("compare")
+    stage = Path(__file__).parents[2] / "data" / "fox" / "fox_survey.usda"
+    shutil.copytree(stage.parent, folder / "fox")
+    stage = folder / "fox" / stage.name
+    config = {"stage": str(stage), "keys": (30.0, 50.0), "prior": "spline", "preview": False}
+    for takes in (1, 2):
+        run(RunConfig(**config, takes=takes, out=str(folder / f"takes{takes}")))  # type: ignore[arg-type]
+    return {1: folder / "takes1", 2: folder / "takes2"}
+
+
+async def comparing(app: AnymoleApp, pilot: Pilot[None], folder: Path) -> Compare:
+    app.open_compare(folder)
+    await pilot.pause()
+    place = app.screen
+    assert isinstance(place, Compare)
+    await until(pilot, lambda: place.sides and all(side.stage for side in place.sides) and not place.busy)
+    await pilot.pause(0.2)
+    await until(pilot, lambda: not place.busy)
+    return place
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("state", ["sides", "alone", "original"])
+def test_screen(made: dict[int, Path], painted: Painted, state: str, size: str) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await comparing(app, pilot, made[2])
+        if state != "sides":
+            await pilot.press("f")
+        if state == "original":
+            await pilot.press("b", "b")
+        await pilot.pause(0.2)
+        await until(pilot, lambda: not place.busy)
+        place.query_one("#figures").display = False  # holds the path of the test
+        await pilot.pause(0.2)
+        await until(pilot, lambda: not place.busy)
+        check_shot(app, f"compare_{state}_{size}")
+
+    drive(journey, SIZES[size])
+
+
+def test_all_sides_are_drawn_at_one_time_and_by_one_camera(made: dict[int, Path], painted: Painted) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await comparing(app, pilot, made[2])
+        painted.requests.clear()
+        place.query_one(Timeline).go_to(33.0)
+        await until(pilot, lambda: len(painted.requests) >= 4)
+
+    drive(journey, (160, 50))
+    assert {request["time"] for request in painted.requests} == {33.0}
+    assert len({request["framing"] for request in painted.requests}) == 1
+    assert len({(request["stage"], request["take"]) for request in painted.requests}) == 4
+
+
+def test_picture_that_was_seen_is_not_drawn_again(made: dict[int, Path], painted: Painted) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await comparing(app, pilot, made[1])
+        await pilot.press("f")
+        for _ in place.sides:
+            await pilot.press("space")
+            await pilot.pause(0.1)
+            await until(pilot, lambda: not place.busy)
+        drawn = len(painted.requests)
+        for _ in place.sides:
+            await pilot.press("space")
+            await pilot.pause(0.1)
+        assert len(painted.requests) == drawn
+
+    drive(journey)
+
+
+def test_take_is_kept(made: dict[int, Path], painted: Painted) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await comparing(app, pilot, made[2])
+        assert place.sides[place.chosen].take == 1
+        await pilot.press("space", "enter")
+        await until(pilot, lambda: place.comparison is not None and place.comparison.active == 2)
+        await until(pilot, lambda: "take 2  (kept)" in screen_text(app))
+        await pilot.press("b", "enter")
+        await until(pilot, lambda: place.comparison is not None and place.comparison.active == 1)
+
+    drive(journey, (160, 50))
+    assert choose_take(str(made[2])).active == 1
+
+
+def test_original_cannot_be_kept_and_one_take_is_the_result(made: dict[int, Path], painted: Painted) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await comparing(app, pilot, made[1])
+        await pilot.press("enter")
+        assert isinstance(app.screen, Read)
+        assert "fox_survey_inbetween.usda" in screen_text(app).replace("\n", "")
+        await pilot.press("escape", "space", "enter")
+        assert place.sides[place.chosen].name == "original"
+        assert app.screen is place
+
+    drive(journey, (200, 50))
+
+
+def test_scratch_of_slerp_goes_with_the_place(made: dict[int, Path], painted: Painted) -> None:
+    scratch: list[Path] = []
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await comparing(app, pilot, made[1])
+        scratch.append(place._scratch)
+        assert scratch[0].is_dir()
+        await pilot.press("escape")
+
+    drive(journey)
+    assert not scratch[0].exists()
+
+
+def test_run_without_result_is_said(home: Path, painted: Painted) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        app.open_compare(home)
+        await until(pilot, lambda: "report of" in screen_text(app))
+
+    drive(journey)
+
+
+def test_viewer_is_the_one_that_is_set(tmp_path: Path) -> None:
+    tool = tmp_path / "my viewer"
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    environment = {"ANYMOLE_VIEWER": f"'{tool}' --fast", "PATH": ""}
+    assert viewer_command("a b.usda", environment) == [str(tool), "--fast", "a b.usda"]
+    with pytest.raises(ResourceMissing, match="ANYMOLE_VIEWER"):
+        viewer_command("a.usda", {"PATH": str(tmp_path)})
+    with pytest.raises(ConfigError, match="no command"):
+        viewer_command("a.usda", {"ANYMOLE_VIEWER": "'open"})
+
+
+def test_nothing_is_revealed_without_a_desktop() -> None:
+    assert not reveal("/x/y.usda", {"PATH": "/usr/bin"})

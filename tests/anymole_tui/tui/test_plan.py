@@ -1,0 +1,282 @@
+"""Planning by keyboard and mouse, up to the start of a run."""
+
+import base64
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from anymole_tui.app import AnymoleApp
+from anymole_tui.screens.dialogs import Ask, Choose, Read
+from anymole_tui.screens.plan import PlanPlace
+from anymole_tui.screens.watch import Watch
+from anymole_tui.widgets.gap_table import GapTable
+from anymole_tui.widgets.joint_list import JointList
+from anymole_tui.widgets.key_line import KeyLine
+from anymole_tui.widgets.settings_form import Choice, Entry
+from engine.config import RunConfig, read_config
+from engine.draft import Draft
+from engine.run import Planned
+from engine.selftest import GapChoice, SelfTest
+from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, until
+
+
+@pytest.fixture(autouse=True)
+def _foretold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The self-test itself takes seconds and has its own tests (tests/engine/test_draft.py)."""
+
+    def expect(draft: Draft, config: RunConfig, planned: Planned, cancel: Any = None) -> dict[str, SelfTest]:
+        return {
+            made.skeleton_path: SelfTest(
+                4,
+                0.5,
+                (),
+                tuple(GapChoice(g.start, g.end, (), 0.0123, "") for g in made.gaps),
+                0.0123 if made.contexts else None,
+                0.85 if made.contexts else None,
+            )
+            for made in planned.plans
+        }
+
+    monkeypatch.setattr(Draft, "expect", expect)
+
+
+@pytest.fixture
+def walk(home: Path, data: Path) -> Path:
+    """A finished clip of the fox, from 0 to 82."""
+    shutil.copytree(data / "fox", home / "fox")
+    return home / "fox" / "fox_survey.usda"
+
+
+async def planning(app: AnymoleApp, pilot: Pilot[None], stage: Path, words: str) -> PlanPlace:
+    app.open_plan(stage)
+    await pilot.pause()
+    place = app.screen
+    assert isinstance(place, PlanPlace)
+    await until(pilot, lambda: words in screen_text(app))
+    return place
+
+
+async def give_keys(app: AnymoleApp, pilot: Pilot[None], *times: float) -> None:
+    line = app.screen.query_one(KeyLine)
+    for time in times:
+        line.go(time)
+        await pilot.press("space")
+    await until(pilot, lambda: "frames in" in screen_text(app) and "of slerp" in screen_text(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("state", ["nothing", "planned", "settings", "joints"])
+def test_screen(walk: Path, state: str, size: str) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, walk, "no plan yet")
+        if state != "nothing":
+            await give_keys(app, pilot, 32.0, 52.0)
+        if state == "settings":
+            place.query_one("#set-prior").focus()
+            await pilot.press("right")
+            await until(pilot, lambda: "of slerp" in screen_text(app) or size == "small")
+        if state == "joints":
+            place.query_one(JointList).focus()
+            await pilot.press("down", "down", "b")
+            await until(pilot, lambda: place._tests is not None)
+        await until(pilot, lambda: not place.busy)
+        check_shot(app, f"plan_{state}_{size}")
+
+    drive(journey, SIZES[size])
+
+
+def test_detected_keys_are_planned_and_one_is_taken_away(data: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, data / "edge" / "fox_survey_keys.usda", "75 frames in 7 gaps")
+        assert place.config.keys == ()
+        place.query_one(KeyLine).go(24.0)
+        await pilot.press("space")
+        await until(pilot, lambda: "in 6 gaps" in screen_text(app))
+        assert 24.0 not in place.config.keys
+        await pilot.press("u")
+        await until(pilot, lambda: "in 7 gaps" in screen_text(app))
+        assert place.config.keys == ()
+
+    drive(journey)
+
+
+def test_context_is_marked_by_keyboard_and_mouse(walk: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, walk, "no plan yet")
+        line = place.query_one(KeyLine)
+        await pilot.press("m")
+        line.go(20.0)
+        await pilot.press("m")
+        assert place.config.context == ((0.0, 20.0),)
+        first, last = line._column(60.0), line._column(80.0)
+        await pilot.mouse_down(KeyLine, offset=(first + 2, 2))
+        await pilot.hover(KeyLine, offset=(last + 2, 2))
+        await pilot.mouse_up(KeyLine, offset=(last + 2, 2))
+        assert len(place.config.context) == 2
+        start, end = place.config.context[1]
+        assert abs(start - 60) < 2
+        assert abs(end - 80) < 2
+        await pilot.click(KeyLine, offset=(line._column(40.0) + 2, 2), times=2)
+        assert len(place.config.keys) == 1
+        await until(pilot, lambda: "in 2 gaps" in screen_text(app))
+        line.go(70.0)
+        await pilot.press("d")
+        assert len(place.config.context) == 1
+
+    drive(journey, (160, 50))
+
+
+def test_joints_are_locked_alone_and_with_all_below(walk: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, walk, "no plan yet")
+        await give_keys(app, pilot, 32.0, 52.0)
+        joints = place.query_one(JointList)
+        joints.focus()
+        await pilot.press("slash", *"tail01", "enter", "b")
+        await until(pilot, lambda: place._planned is not None)
+        assert place._planned is not None
+        locked = place._planned.plans[0].locked
+        assert len(locked) == 3
+        assert all("b_Tail" in joint for joint in locked)
+        await pilot.press("b")
+        assert place.config.lock == ()
+
+    drive(journey, (120, 40))
+
+
+def test_wrong_entry_is_said_and_not_taken(walk: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, walk, "no plan yet")
+        place.query_one("#set-seed", Entry).focus()
+        await pilot.press("end", *"x")
+        await until(pilot, lambda: "no number" in screen_text(app))
+        assert place.config.seed == 0
+        await pilot.press("backspace", "7")
+        assert place.config.seed == 7
+        await pilot.press("escape")
+        assert isinstance(app.focused, KeyLine)
+
+    drive(journey, (120, 40))
+
+
+def test_help_of_every_setting_is_there(walk: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, walk, "no plan yet")
+        for control in place.query("Entry, Choice").results(Entry | Choice):  # type: ignore[arg-type]
+            control.focus()
+            await pilot.pause()
+            assert str(place.query_one("#help").render()).strip()
+
+    drive(journey, (120, 40))
+
+
+def test_command_is_shown_and_sent_to_the_clipboard(walk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, walk, "no plan yet")
+        await give_keys(app, pilot, 32.0, 52.0)
+        assert app._driver is not None
+        written: list[str] = []
+        monkeypatch.setattr(app._driver, "write", written.append)
+        place.query_one(KeyLine).focus()
+        await pilot.press("y")
+        assert isinstance(app.screen, Read)
+        command = f"anymole run --keys 32,52 {walk}"
+        sent = "".join(written)
+        assert base64.b64encode(command.encode()).decode() in sent
+        assert "--keys 32,52" in screen_text(app)
+
+    drive(journey, (160, 50))
+
+
+def test_preset_is_saved_and_loaded(walk: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, walk, "no plan yet")
+        place.change(prior="hold", seed=5)
+        await pilot.press("S")
+        assert isinstance(app.screen, Ask)
+        await pilot.press(*"calm", "enter")
+        place.change(prior="auto", seed=0, keys=(3.0, 9.0))
+        await pilot.press("L")
+        assert isinstance(app.screen, Choose)
+        await pilot.press("enter")
+        assert (place.config.prior, place.config.seed, place.config.keys) == ("hold", 5, (3.0, 9.0))
+
+    drive(journey)
+
+
+def test_settings_of_the_project_are_where_the_form_begins(walk: Path) -> None:
+    Path("anymole.toml").write_text('[run]\nprior = "slerp"\nkeys = [10, 20]\npreview = false\n')
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, walk, "frames in 1 gaps")
+        assert (place.config.prior, place.config.keys, place.config.preview) == ("slerp", (10.0, 20.0), False)
+
+    drive(journey)
+
+
+def test_farm_job_is_written(walk: Path, home: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await planning(app, pilot, walk, "no plan yet")
+        await give_keys(app, pilot, 32.0, 52.0)
+        app.screen.query_one(KeyLine).focus()
+        await pilot.press("f", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Read))
+
+    drive(journey)
+    folder = walk.with_name("fox_survey_farm")
+    assert json.loads((folder / "template.json").read_text())["specificationVersion"] == "jobtemplate-2023-09"
+    assert "32.0" in (folder / "shots.toml").read_text()
+
+
+def test_start_prepares_the_run_and_watches_it(walk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from anymole_tui import launching
+
+    launched: list[Path] = []
+    monkeypatch.setattr(launching, "_launch", launched.append)
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await planning(app, pilot, walk, "no plan yet")
+        await give_keys(app, pilot, 32.0, 52.0)
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: isinstance(app.screen, Watch))
+
+    drive(journey)
+    (folder,) = launched
+    assert read_config(folder / "run.toml").keys == (32.0, 52.0)
+
+
+def test_what_cannot_be_planned_is_not_started(walk: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await planning(app, pilot, walk, "no plan yet")
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "nothing to fill" in screen_text(app) and not app.screen.query("Watch"))
+        assert isinstance(app.screen, PlanPlace)
+
+    drive(journey)
+    assert not walk.with_name("fox_survey_inbetween").exists()
+
+
+def test_stage_that_cannot_be_read_is_said(home: Path) -> None:
+    broken = home / "[bold]x\u202e.usda"
+    broken.write_text("#usda 1.0\n(")
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await planning(app, pilot, broken, "no plan yet")
+        assert "\u202e" not in screen_text(app)
+
+    drive(journey)
+
+
+def test_gap_leads_to_its_time(data: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, data / "edge" / "fox_survey_keys.usda", "75 frames in 7 gaps")
+        table = place.query_one(GapTable)
+        table.focus()
+        await pilot.press("end", "enter")
+        assert place.query_one(KeyLine).time == 72.0
+
+    drive(journey, (160, 50))
