@@ -87,10 +87,15 @@ class Compare(Place):
         self.query_one("#time").border_title = "Time"
         self.query_one("#figures").border_title = "Figures"
         self.query_one(Timeline).focus()
-        self.in_background(lambda _: read_comparison(self.folder), self._know, group="read")
+        self.in_background(
+            lambda _: read_comparison(self.folder), self._know, group="read", failed=self._unreadable
+        )
 
     def on_unmount(self) -> None:
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _unreadable(self, why: str) -> None:
+        self.query_one(Words).update(plain(why, 600, ascii_only=self.anymole.ascii))
 
     def _know(self, comparison: Comparison) -> None:
         self.comparison, self.sides = comparison, list(comparison.sides)
