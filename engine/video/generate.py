@@ -101,7 +101,7 @@ def generate(
     mark = fingerprint(model, windows, true, prompt, settings)
     groups = batches(windows, settings.batch)
     total = sum(map(len, groups)) * settings.sampler.steps
-    with explain_memory("generating the video", "smaller images, a batch of 1 or --memory low"):
+    with explain_memory("generating the video", "--memory low, a larger GPU or --model tiny"):
         known = _Known(model, true, [s.source for w in windows for s in w.slots if s.role == Role.TRUE])
         finished = _restore(known, checkpoint_dir, mark)
         text, empty = encode_text(model, [prompt]), encode_empty(model)

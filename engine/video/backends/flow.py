@@ -36,7 +36,7 @@ from usd_io.errors import shown
 
 STATE = "calls.safetensors"
 """Finished frames, in the checkpoint folder."""
-REMEDY = "--memory low, smaller images or --model tiny"
+REMEDY = "--memory low, a larger GPU or --model tiny"
 TRAIN_STEPS = 300
 CLIP = 17
 """Frames of a training clip: whole groups for autoencoders that pack 4 or 8."""
@@ -221,13 +221,14 @@ class FlowBackend(ABC):
 
     def _load(self) -> Any:
         dtype = precision(self.device, self.memory)
+        kept = {} if self._text is None else {"text_encoder": self._text}  # the largest part; never changed
         dtypes = {"default": dtype} | dict.fromkeys(self.single_precision, torch.float32)
         for path in pipeline_files(self.folder):
             if path.suffix == ".safetensors":
                 check_safetensors(path)
         try:
             pipe = self.pipeline.from_pretrained(
-                self.folder, dtype=dtypes, use_safetensors=True, local_files_only=True
+                self.folder, dtype=dtypes, use_safetensors=True, local_files_only=True, **kept
             )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             if isinstance(error, torch.OutOfMemoryError):
