@@ -42,7 +42,7 @@ class StageView:
         Raises:
             StageNotFoundError: There is no such prim any more.
         """
-        with self.guard:
+        with self.guard, captured():
             return tuple(map(_row, self._prim(path).GetFilteredChildren(EVERYTHING)))
 
     def row(self, path: str) -> PrimRow:
@@ -51,7 +51,7 @@ class StageView:
         Raises:
             StageNotFoundError: There is no such prim any more.
         """
-        with self.guard:
+        with self.guard, captured():
             return _row(self._prim(path))
 
     def names(self, stop: Callable[[], bool] = lambda: False) -> list[tuple[str, str]]:
@@ -59,7 +59,7 @@ class StageView:
         found: list[tuple[str, str]] = []
         walk = self._walk()
         while not stop():
-            with self.guard:
+            with self.guard, captured():
                 part = [
                     (str(prim.GetPath()), str(prim.GetTypeName()))
                     for prim, _ in zip(walk, range(CHUNK), strict=False)
@@ -83,7 +83,7 @@ class StageView:
 
     def layers(self) -> tuple[LayerRow, ...]:
         """The stack of sublayers, strongest first, muted and missing ones too; then the layers that arcs bring in."""
-        with self.guard:
+        with self.guard, captured():
             root = self.opened.GetRootLayer()
             stack: list[LayerRow] = []
             self._stack(root, 0, (0.0, 1.0), stack, frozenset())

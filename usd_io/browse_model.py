@@ -63,7 +63,7 @@ class Opinion:
     layer: str
     samples: int
     """Time samples; 0: a default value, targets or a connection."""
-    muted_by_stronger: bool
+    hidden: bool
     """Whether a stronger layer hides it."""
 
 

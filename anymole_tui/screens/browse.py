@@ -54,6 +54,10 @@ class Browse(Place):
     def on_screen_resume(self) -> None:
         self.query_one("#recent_files", FileList).show(recent_entries(self.anymole.session.recent))
 
+    def title_of(self, folder: Path) -> str:
+        """What stands above the list of a folder."""
+        return plain(folder, 60, ascii_only=self.anymole.ascii)
+
     def go(self, folder: Path) -> None:
         """Show another folder."""
         folder = folder.absolute()
@@ -69,7 +73,7 @@ class Browse(Place):
             self._folder = folder
             self.anymole.session.folder = str(folder)
             self.subject = folder.name or str(folder)
-            self.query_one("#here").border_title = plain(folder, 60, ascii_only=self.anymole.ascii)
+            self.query_one("#here").border_title = self.title_of(folder)
             self.query_one(Filter).value = ""
             self.query_one("#files", FileList).show(entries, came_from)
 

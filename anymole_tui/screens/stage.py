@@ -151,7 +151,6 @@ class StagePlace(Place):
     @on(Rows.Highlighted, "#tree")
     def _highlighted(self) -> None:
         self.set_timer(SETTLE_S, partial(self._describe, self.query_one(PrimTree).prim))
-        self.refresh_bindings()
 
     def _describe(self, prim: PrimRow | None) -> None:
         if prim is None or self.view is None or prim != self.query_one(PrimTree).prim:
@@ -174,6 +173,7 @@ class StagePlace(Place):
         if prim is None:
             return
         if self.query_one(Filter).value:
+            tree.show_found(None)
             self.query_one(Filter).action_clear()
             self.go_to(prim.path)
         elif prim.type in IN_MOTION and not prim.children:

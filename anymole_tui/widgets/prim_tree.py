@@ -95,6 +95,8 @@ class PrimTree(Rows):
 
     def show_found(self, prims: Sequence[PrimRow] | None) -> None:
         """Show a flat list instead of the tree; None: the tree again."""
+        if prims is None and self._found is None:
+            return
         self._found = None if prims is None else [Node(prim, 0) for prim in prims]
         self.cursor = 0
         self.rows_changed()

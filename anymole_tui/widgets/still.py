@@ -72,7 +72,8 @@ def block_cells(pair: UInt8[np.ndarray, "2 width 3"]) -> list[Segment]:
     for x in range(1, pair.shape[1] + 1):
         if x == pair.shape[1] or (pair[:, x] != pair[:, start]).any():
             top, bottom = (Color.from_rgb(*map(int, pixel)) for pixel in pair[:, start])
-            cells.append(Segment("▀" * (x - start), Style(color=top, bgcolor=bottom)))
+            sign = " " if top == bottom else "▀"
+            cells.append(Segment(sign * (x - start), Style(color=top, bgcolor=bottom)))
             start = x
     return cells
 

@@ -1,11 +1,17 @@
-"""Each test of the terminal UI has a home, a current folder and a clock of its own."""
+"""Each test of the terminal UI has a home, a current folder and a clock of its own; and stages to look at."""
 
+import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from anymole_tui.screens.browse import Browse
+from anymole_tui.stills_client import StillsProcess
 from anymole_tui.widgets.run_table import RunTable
 from tests.anymole_tui.tui.recorded import NOON
 
@@ -23,8 +29,42 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "TZ": "UTC",
     }.items():
         monkeypatch.setenv(name, value)
+    for name in ("TMUX", "STY"):
+        monkeypatch.delenv(name, raising=False)
     time.tzset()
     monkeypatch.setattr(RunTable, "now", staticmethod(lambda: NOON + 3600))
+    monkeypatch.setattr(Browse, "title_of", staticmethod(lambda folder: folder.name))
     yield here
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture
+def fox_folder(home: Path, data: Path) -> Path:
+    """A folder with a clip of the fox that has keys alone, and the fox it refers to; all an hour old."""
+    shutil.copytree(data / "fox", home / "fox")
+    text = (data / "edge" / "fox_survey_keys.usda").read_text()
+    (home / "fox_survey_keys.usda").write_text(text.replace("../fox/", "./fox/"))
+    an_hour_ago = time.time() - 3660
+    for path in (home, *home.rglob("*")):
+        os.utime(path, (an_hour_ago, an_hour_ago))
+    return home
+
+
+@pytest.fixture
+def fox_keys(fox_folder: Path) -> Path:
+    """That clip."""
+    return fox_folder / "fox_survey_keys.usda"
+
+
+@pytest.fixture
+def grey_pictures(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Pictures that are grey at once, and the requests for them: the renderer has its own tests."""
+    asked: list[dict[str, Any]] = []
+
+    def draw(_: StillsProcess, request: dict[str, Any]) -> np.ndarray:
+        asked.append(request)
+        return np.full((request["height"], request["width"], 3), 128, np.uint8)
+
+    monkeypatch.setattr(StillsProcess, "draw", draw)
+    return asked

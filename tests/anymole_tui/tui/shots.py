@@ -7,6 +7,7 @@ import asyncio
 import os
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,18 @@ LONGEST_WAIT_S = 60.0
 Journey = Callable[[AnymoleApp, Pilot[None]], Awaitable[None]]
 
 
-def drive(journey: Journey, size: tuple[int, int] = (80, 24), *, ascii_only: bool = False) -> None:
-    """Run the app without a terminal and go through it."""
+def drive(
+    journey: Journey,
+    size: tuple[int, int] = (80, 24),
+    *,
+    target: Path | None = None,
+    ascii_only: bool = False,
+    look: Look | None = None,
+) -> None:
+    """Run the app without a terminal, on a target or the current folder, and go through it."""
 
     async def go() -> None:
-        app = AnymoleApp(Path.cwd(), Look(ascii=ascii_only))
+        app = AnymoleApp(target or Path.cwd(), look or Look(ascii=ascii_only))
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
             await journey(app, pilot)
@@ -44,6 +52,16 @@ async def until(pilot: Pilot[Any], true: Callable[[], object]) -> None:
     raise AssertionError("it did not come true")
 
 
+async def sees(pilot: Pilot[Any], *words: str) -> None:
+    """Go on when all words stand on the screen and nothing is under way."""
+    with suppress(AssertionError):
+        await until(pilot, lambda: all(word in screen_text(pilot.app) for word in words))
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+        return
+    raise AssertionError(f"{words} did not come; the screen is\n{screen_text(pilot.app)}")
+
+
 def check_shot(app: AnymoleApp, name: str) -> None:
     """Compare the screen with the stored one."""
     found = re.sub(r"terminal-\d+", "terminal", app.export_screenshot())
@@ -59,7 +77,7 @@ def check_shot(app: AnymoleApp, name: str) -> None:
     assert path.is_file()
 
 
-def screen_text(app: AnymoleApp) -> str:
+def screen_text(app: Any) -> str:
     """What stands on the screen, without colours."""
     return "\n".join(
         "".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()

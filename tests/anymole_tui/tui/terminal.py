@@ -1,0 +1,79 @@
+"""A terminal of our own: the UI as a process behind a pty, what it writes, and what it is fed."""
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+PATIENCE_S = 60.0
+
+
+class Terminal:
+    """Runs a command on a pty of a size; use as a context."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], size: tuple[int, int]) -> None:
+        self._main, side = pty.openpty()
+        fcntl.ioctl(self._main, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "TERM": "xterm-256color"}
+        self.process = subprocess.Popen(
+            command,
+            stdin=side,
+            stdout=side,
+            stderr=side,
+            env={**env, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **environment},
+            start_new_session=True,
+        )
+        os.close(side)
+        self.written = b""
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._main)
+
+    def send(self, keys: bytes) -> None:
+        os.write(self._main, keys)
+
+    def read(self, seconds: float) -> bytes:
+        """What is written within a time."""
+        end, found = time.monotonic() + seconds, b""
+        while (left := end - time.monotonic()) > 0:
+            if select.select([self._main], [], [], left)[0]:
+                try:
+                    found += os.read(self._main, 1 << 16)
+                except OSError:  # the other side is closed
+                    break
+        self.written += found
+        return found
+
+    def wait_for(self, word: bytes) -> float:
+        """Until something has been written; returns the seconds it took. Fails when it takes far too long."""
+        started, seen = time.monotonic(), b""
+        while word not in seen:
+            if time.monotonic() - started > PATIENCE_S:
+                raise AssertionError(f"{word!r} was not written; the end was {self.written[-2000:]!r}")
+            seen += self.read(0.02)
+        return time.monotonic() - started
+
+    def quiet(self, seconds: float) -> None:
+        """Until nothing is written for a time."""
+        end = time.monotonic() + PATIENCE_S
+        while self.read(seconds):
+            assert time.monotonic() < end, "it never stops writing"
+
+
+def tui(target: Path | str, *options: str) -> list[str]:
+    """The command that opens the UI."""
+    return [sys.executable, "-m", "anymole_tui", "tui", str(target), *options]

@@ -1,0 +1,145 @@
+"""Journey *browse*: files, the tree of a stage, details with composition, finding, layers; and what is hostile."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pxr import Sdf, Usd, UsdGeom
+from textual.pilot import Pilot
+
+from anymole_tui.app import AnymoleApp, Look
+from anymole_tui.screens.browse import Browse
+from anymole_tui.screens.stage import StagePlace
+from anymole_tui.session import load_session
+from anymole_tui.widgets.lines import Lines
+from anymole_tui.widgets.prim_tree import PrimTree
+from tests.anymole_tui.tui.shots import drive, screen_text, sees, until
+
+
+def test_from_a_folder_to_the_layer_that_wins_a_value(fox_keys: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "fox/", "fox_survey_keys.usda", "17 kB")
+        await pilot.press("slash", *"survey", "enter")
+        await sees(pilot, "fox_survey_keys.usda")
+        assert "fox/ " not in screen_text(app)
+        await pilot.press("end", "enter")
+        await sees(pilot, "S     Skeleton", "SkelRoot")
+        await pilot.press("j", "j", "l")  # Anim
+        await sees(pilot, "A       Survey")
+        app.screen.query_one(PrimTree).select("/Fox/Anim/Survey")
+        await sees(pilot, "8 samples 0..82", "wins   fox_survey_keys.usda", "hidden fox.usdc")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Browse))
+        assert "fox_survey_keys.usda" in screen_text(app).split("Recent")[1]
+
+    drive(journey, (130, 40), target=fox_keys.parent)
+
+
+def test_prims_are_found_by_letters_and_by_type(fox_keys: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
+        tree = app.screen.query_one(PrimTree)
+        await pilot.press("slash", *":skelanim")
+        await until(pilot, lambda: [n.prim.name for n in tree.listed] == ["Run", "Walk", "Survey"])
+        await pilot.press(*(["backspace"] * 9), *"foxwlk")
+        await until(pilot, lambda: [n.prim.path for n in tree.listed] == ["/Fox/Anim/Walk"])
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: tree.prim and tree.prim.path == "/Fox/Anim/Walk" and len(tree.listed) > 5)
+
+    drive(journey, target=fox_keys)
+
+
+def test_a_muted_layer_changes_what_is_seen_but_no_file(data: Path, tmp_path: Path) -> None:
+    stage = data / "edge" / "fox_shot_layered.usda"
+    before = stage.read_bytes()
+
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Prims")
+        await pilot.press("L")
+        await sees(pilot, "Layers", "fox_shot_layered.usda")
+        assert isinstance(app.screen, StagePlace)
+        rows = app.screen._layers
+        arc = next(i for i, row in enumerate(rows) if row.name == "fox.usdc")
+        app.screen.query_one("#layers", Lines).cursor = arc
+        await pilot.press("x")
+        await sees(pilot, "1 muted", "muted")
+        await pilot.press("x")
+        await until(pilot, lambda: "1 muted" not in screen_text(app))
+
+    drive(journey, (120, 40), target=stage)
+    assert stage.read_bytes() == before
+
+
+def test_the_session_brings_back_the_prim_and_the_theme(fox_keys: Path) -> None:
+    stage = fox_keys
+
+    async def first(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
+        app.theme = "ansi-dark"
+        assert isinstance(app.screen, StagePlace)
+        app.screen.go_to("/Fox/Anim/Walk")
+        await sees(pilot, "18 samples")
+
+    async def second(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "18 samples")
+        assert app.theme == "ansi-dark"
+        assert app.screen.query_one(PrimTree).prim.path == "/Fox/Anim/Walk"  # type: ignore[union-attr]
+
+    drive(first, (120, 40), target=stage)
+    assert load_session().recent == [str(stage)]
+    drive(second, (120, 40), target=stage, look=Look())
+
+
+def test_a_damaged_session_is_a_new_one(fox_keys: Path, home: Path) -> None:
+    (home.parent / "state").mkdir()
+    (home.parent / "state" / "session.json").write_text('{"recent": 3, "places": [], "theme": ["x"]}')
+
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "fox_survey_keys.usda")
+
+    drive(journey, target=fox_keys.parent)
+
+
+@pytest.mark.parametrize("content", [b"", b"PXR-USDC" + b"\0" * 200, b"#usda 1.0\n(("])
+def test_a_broken_stage_is_said_in_one_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "broken.usda").write_bytes(content)
+
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: isinstance(app.screen, Browse))
+        await sees(pilot, "Error", "broken.usda")
+
+    drive(journey, target=tmp_path / "broken.usda")
+
+
+HOSTILE = "[bold red]x[/] \x1b[31m\x1b]0;t\x07 \u202egnp.exe [@click=app.quit]q[/]" + "n" * 10_000
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """Text that would be markup, escapes, right to left and far too long wherever a stage can hold it."""
+    folder = tmp_path / "[bold]f\u202eolder"
+    folder.mkdir()
+    stage = Usd.Stage.CreateNew(str(folder / "[red]a[/].usda"))
+    prim = UsdGeom.Xform.Define(stage, "/" + "n" * 10_000).GetPrim()
+    prim.SetMetadata("documentation", HOSTILE)
+    prim.CreateAttribute("userProperties:x", Sdf.ValueTypeNames.String).Set(HOSTILE)
+    prim.CreateAttribute("userProperties:tokens", Sdf.ValueTypeNames.TokenArray).Set([HOSTILE] * 9)
+    prim.SetTypeName("Bold")
+    prim.GetVariantSets().AddVariantSet("look").AddVariant("one")
+    stage.DefinePrim("/\u05d0\u05d1\u05d2")
+    stage.GetRootLayer().Save()
+    return folder
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_hostile_text_is_shown_inert(hostile: Path, ascii_only: bool) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "[red]a[/].usda")
+        await pilot.press("end", "enter")
+        await sees(pilot, "nnn...nnn", "[bold red]x[/]", "\\x1b[31m", "\\u202egnp")
+        text = screen_text(app)
+        assert text.replace("\n", "").isprintable()
+        assert all(len(line) <= 120 for line in text.split("\n"))
+        assert text.isascii() or not ascii_only
+
+    drive(journey, (120, 40), target=hostile, look=Look(theme="anymole", ascii=ascii_only))

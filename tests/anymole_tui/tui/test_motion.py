@@ -1,0 +1,133 @@
+"""Journey *look*: a timeline with keys and gaps, a joint's curves, pictures of the time that is looked at."""
+
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from anymole_tui.app import AnymoleApp, Look
+from anymole_tui.screens.motion import Motion
+from anymole_tui.screens.plan import PlanPlace
+from anymole_tui.widgets.lines import Lines
+from anymole_tui.widgets.picture import choose_kind
+from anymole_tui.widgets.timeline import Timeline
+from tests.anymole_tui.tui.shots import drive, screen_text, sees, until
+
+
+def test_scrubbing_over_keys_zooming_and_another_joint(
+    fox_keys: Path, grey_pictures: list[dict[str, Any]]
+) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
+        await pilot.press("m")
+        await sees(pilot, "keys 8", "gaps 7", "Rotation of", "three-quarter at 0")
+        timeline = app.screen.query_one(Timeline)
+        await pilot.press("full_stop", "full_stop", "right")
+        await sees(pilot, "three-quarter at 25", "1.04 s")
+        assert timeline.time == 25
+        await pilot.press("comma", "plus", "plus", "v")
+        await sees(pilot, "front at 24", "zoom 4x")
+        assert timeline.end - timeline.start == 82 / 4
+        await pilot.press("0", "end")
+        await until(pilot, lambda: timeline.time == 82)
+        await pilot.press("slash", *"tail", "enter", "j")
+        await sees(pilot, "Rotation of b_Tail02_013")
+
+    drive(journey, (100, 34), target=fox_keys)
+    last = grey_pictures[-1]
+    assert (last["view"], last["time"]) == ("front", 82.0)
+    assert Path(str(last["stage"])) == fox_keys
+
+
+def test_pictures_are_drawn_only_where_the_time_rests(
+    fox_keys: Path, grey_pictures: list[dict[str, Any]]
+) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
+        await pilot.press("m")
+        await until(pilot, lambda: grey_pictures)
+        before = len(grey_pictures)
+        timeline = app.screen.query_one(Timeline)
+        for _ in range(40):
+            timeline.action_step(1)
+        await until(pilot, lambda: len(grey_pictures) > before)
+        assert [request["time"] for request in grey_pictures[before:]] == [40.0]
+
+    drive(journey, target=fox_keys)
+
+
+def test_the_time_the_joint_and_the_view_come_back(
+    fox_keys: Path, grey_pictures: list[dict[str, Any]]
+) -> None:
+    stage = fox_keys
+
+    async def first(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
+        await pilot.press("m")
+        await sees(pilot, "Rotation of")
+        app.screen.query_one(Timeline).go_to(48)
+        app.screen.query_one("#joint_list", Lines).cursor = 3
+        await pilot.press("v")
+        await sees(pilot, "front at 48")
+
+    async def second(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
+        await pilot.press("m")
+        await sees(pilot, "front at 48")
+        assert app.screen.query_one("#joint_list", Lines).cursor == 3
+
+    drive(first, target=stage)
+    drive(second, target=stage)
+
+
+def test_the_mouse_scrubs_too(fox_keys: Path, grey_pictures: list[dict[str, Any]]) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
+        await pilot.press("m")
+        await sees(pilot, "keys 8")
+        timeline = app.screen.query_one(Timeline)
+        await pilot.click(Timeline, offset=(timeline.size.width - 1, 1))
+        await until(pilot, lambda: timeline.time == 82)
+
+    drive(journey, target=fox_keys)
+
+
+def test_a_stage_without_motion_says_so_and_a_plan_is_one_key_away(
+    fox_keys: Path, grey_pictures: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "empty.usda").write_text('#usda 1.0\ndef Xform "A" {}\n')
+
+    async def none(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Xform")
+        await pilot.press("m")
+        await sees(pilot, "Error", "no skeleton")
+        await until(pilot, lambda: not isinstance(app.screen, Motion))
+
+    async def plan(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(app.screen, PlanPlace))
+
+    drive(none, target=tmp_path / "empty.usda")
+    drive(plan, target=fox_keys)
+
+
+def test_pictures_take_the_terminals_graphics_only_where_it_is_known_to_have_them() -> None:
+    assert choose_kind("auto", {"TERM": "xterm-kitty"}) == "kitty"
+    assert choose_kind("auto", {"TERM": "foot"}) == "sixel"
+    assert choose_kind("auto", {"TERM": "tmux-256color", "TMUX": "x", "KITTY_WINDOW_ID": "1"}) == "blocks"
+    assert choose_kind("auto", {"TERM": "xterm-256color"}) == "blocks"
+    assert choose_kind("ascii", {"TERM": "xterm-kitty"}) == "ascii"
+
+
+def test_ascii_draws_curves_and_timeline_with_letters(
+    fox_keys: Path, grey_pictures: list[dict[str, Any]]
+) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
+        await pilot.press("m")
+        await sees(pilot, "o....", "degrees", "yyy")
+        assert screen_text(app).isascii()
+
+    look = Look(theme="anymole", ascii=True, pictures="ascii")
+    drive(journey, (100, 30), target=fox_keys, look=look)

@@ -1,0 +1,148 @@
+"""Pictures of the places of browsing and looking, in several states, small and large; and what works everywhere."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from anymole_tui.app import AnymoleApp, Look
+from anymole_tui.screens.browse import Browse
+from anymole_tui.screens.help import Help
+from anymole_tui.screens.stage import StagePlace
+from anymole_tui.terminal import clipboard_codes
+from anymole_tui.widgets.inert import plain
+from anymole_tui.widgets.timeline import Timeline
+from engine.errors import ConfigError
+from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, sees, until
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_files(fox_folder: Path, size: str) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "fox_survey_keys.usda")
+        check_shot(app, f"files_{size}")
+        await pilot.press("slash", *"sur")
+        await until(pilot, lambda: "fox/" not in screen_text(app))
+        check_shot(app, f"files_filtered_{size}")
+        await pilot.press("escape", "question_mark")
+        await sees(pilot, "Folder above")
+        check_shot(app, f"files_help_{size}")
+
+    drive(journey, SIZES[size], target=fox_folder)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_stage(fox_keys: Path, size: str) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Composition")
+        check_shot(app, f"stage_{size}")
+        assert isinstance(app.screen, StagePlace)
+        app.screen.go_to("/Fox/Anim/Survey")
+        await sees(pilot, "8 samples")
+        check_shot(app, f"stage_animation_{size}")
+        await pilot.press("L")
+        await sees(pilot, "arc:")
+        check_shot(app, f"stage_layers_{size}")
+        await pilot.press("L", "slash", *":mesh")
+        await sees(pilot, "/Fox/Geo/", "points")
+        check_shot(app, f"stage_found_{size}")
+
+    drive(journey, SIZES[size], target=fox_keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_motion(fox_keys: Path, size: str, grey_pictures: list[dict[str, Any]]) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
+        await pilot.press("m")
+        await until(pilot, lambda: grey_pictures)
+        await sees(pilot, "three-quarter at 0")
+        check_shot(app, f"motion_{size}")
+        app.screen.query_one(Timeline).go_to(36)
+        await pilot.press("plus", "v")
+        await until(pilot, lambda: grey_pictures[-1]["view"] == "front" and grey_pictures[-1]["time"] == 36)
+        await sees(pilot, "front at 36")
+        check_shot(app, f"motion_zoomed_{size}")
+        await pilot.press("slash", *"arm")
+        await sees(pilot, "Rotation of b_RightUpperArm")
+        check_shot(app, f"motion_joints_{size}")
+
+    drive(journey, SIZES[size], target=fox_keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_jump_and_palette(fox_keys: Path, size: str) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Composition")
+        await pilot.press("ctrl+o")
+        await sees(pilot, "Press the letter")
+        check_shot(app, f"jump_{size}")
+        await pilot.press("s")
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "details")
+        await pilot.press("colon", *"layers")
+        await sees(pilot, "Stage: Layers")
+        await pilot.press("enter")
+        await sees(pilot, "Layers, strongest first")
+
+    drive(journey, SIZES[size], target=fox_keys)
+
+
+def test_every_action_of_a_place_is_in_its_help(fox_keys: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        text = " ".join(str(w.render()) for w in app.screen.query("Static"))
+        for words in ("Motion", "Layers", "Close the prim", "Choose a theme", "Jump to a panel", "Quit"):
+            assert words in text
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, StagePlace))
+
+    drive(journey, target=fox_keys)
+
+
+def test_keys_and_themes_of_a_user(fox_folder: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "fox_survey_keys.usda")
+        assert app.theme == "mine"
+        await pilot.press("j", "j", "m")
+        await until(pilot, lambda: isinstance(app.screen, StagePlace))
+        await pilot.press("z")
+        await until(pilot, lambda: isinstance(app.screen, Browse))
+
+    look = Look(
+        theme="mine",
+        keys={"place.leave": "z", "rows.choose": "m"},
+        themes={"mine": {"primary": "#112233", "dark": True}},
+    )
+    drive(journey, target=fox_folder, look=look)
+
+
+def test_a_theme_that_is_none_is_said() -> None:
+    with pytest.raises(ConfigError, match="'primary'"):
+        AnymoleApp(look=Look(themes={"mine": {"colour": "red"}}))
+
+
+@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light", "anymole-light"])
+def test_other_themes_draw_everything(
+    fox_keys: Path, theme: str, grey_pictures: list[dict[str, Any]]
+) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
+        await pilot.press("m")
+        await sees(pilot, "keys 8", "degrees")
+
+    drive(journey, target=fox_keys, look=Look(theme=theme))
+
+
+def test_the_clipboard_goes_through_tmux_and_screen() -> None:
+    assert clipboard_codes("a", {}) == "\x1b]52;c;YQ==\a"
+    assert clipboard_codes("a", {"TMUX": "1"}) == "\x1b]52;c;YQ==\a\x1bPtmux;\x1b\x1b]52;c;YQ==\a\x1b\\"
+    assert clipboard_codes("a", {"STY": "1"}) == "\x1bP\x1b]52;c;YQ==\a\x1b\\"
+
+
+def test_plain_text_is_cut_in_its_middle() -> None:
+    assert plain("a" * 50 + "b" * 50, 11) == "aaaa...bbbb"
+    assert plain("caf\u00e9", ascii_only=True) == "caf\\xe9"
+    assert len(plain("x" * 10_000)) <= 203

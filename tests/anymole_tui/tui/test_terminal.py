@@ -1,0 +1,121 @@
+"""In real terminals: a pty that counts bytes and sends broken mouse reports, and tmux, detached and attached again."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.anymole_tui.tui.terminal import PATIENCE_S, ROOT, Terminal, tui
+
+LEGACY_MOUSE = b"\x1b[M C\xa8@"
+"""A mouse report of the old kind with the pointer right of column 95: its third byte is no UTF-8."""
+
+
+@pytest.fixture
+def environment(home: Path) -> dict[str, str]:
+    return {"ANYMOLE_STATE_DIR": str(home.parent / "state"), "ANYMOLE_CONFIG": "", "COLORTERM": "truecolor"}
+
+
+def test_idle_writes_nothing_and_a_broken_mouse_report_is_survived(
+    fox_folder: Path, environment: dict[str, str]
+) -> None:
+    with Terminal(tui(fox_folder), environment, (120, 40)) as terminal:
+        terminal.wait_for(b"fox_survey_keys.usda")
+        terminal.quiet(1.0)
+        assert terminal.read(2.0) == b""
+        terminal.send(LEGACY_MOUSE * 3)
+        terminal.quiet(0.5)
+        terminal.send(b"?")
+        terminal.wait_for(b"Folder above")
+        assert terminal.process.poll() is None
+        terminal.send(b"\x1b")
+        terminal.quiet(0.5)
+        terminal.send(b"q")
+        assert terminal.process.wait(PATIENCE_S) == 0
+        terminal.read(0.2)
+    assert b"\x1b[?1049l" in terminal.written  # the screen from before is back
+    assert b"Traceback" not in terminal.written
+
+
+def test_the_clipboard_is_told_over_the_terminal(fox_folder: Path, environment: dict[str, str]) -> None:
+    with Terminal(tui(fox_folder), {**environment, "TMUX": "yes"}, (80, 24)) as terminal:
+        terminal.wait_for(b"fox_survey_keys.usda")
+        terminal.send(b"y")
+        terminal.wait_for(b"\x1b]52;c;")
+        terminal.quiet(0.5)
+    assert b"\x1bPtmux;\x1b\x1b]52;c;" in terminal.written
+
+
+def test_without_arguments_in_a_terminal_it_opens_and_without_a_terminal_it_helps(
+    fox_folder: Path, environment: dict[str, str]
+) -> None:
+    command = [sys.executable, "-m", "anymole_tui"]
+    with Terminal(command, environment, (80, 24)) as terminal:
+        terminal.wait_for(b"Recent")
+    env = {**os.environ, **environment, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    assert "inspect" in done.stdout + done.stderr
+    refused = subprocess.run(
+        tui(fox_folder), env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    assert refused.returncode == 2
+    assert "needs a terminal" in refused.stderr
+
+
+class Tmux:
+    """A tmux server of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._socket = str(folder / "tmux.sock")
+
+    def __call__(self, *arguments: str) -> str:
+        command = ["tmux", "-S", self._socket, "-f", "/dev/null", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    def command(self, *arguments: str) -> list[str]:
+        return ["tmux", "-S", self._socket, "-f", "/dev/null", *arguments]
+
+    def wait_for(self, word: str) -> str:
+        end = time.monotonic() + PATIENCE_S
+        while word not in (text := self("capture-pane", "-p")):
+            assert time.monotonic() < end, f"{word} does not come; the screen is\n{text}"
+            time.sleep(0.1)
+        return text
+
+
+@pytest.fixture
+def tmux(tmp_path: Path) -> Iterator[Tmux]:
+    if shutil.which("tmux") is None:
+        pytest.skip("tmux is not installed")
+    server = Tmux(tmp_path)
+    yield server
+    server("kill-server")
+
+
+def test_in_tmux_keys_work_and_it_lives_through_detaching(
+    tmux: Tmux, fox_folder: Path, environment: dict[str, str]
+) -> None:
+    variables = " ".join(f"{name}='{value}'" for name, value in environment.items())
+    shell = f"env PYTHONPATH={ROOT} LANG=C.UTF-8 {variables} {' '.join(tui(fox_folder))}; echo ended with $?; sleep 600"
+    tmux("new-session", "-d", "-x", "100", "-y", "30", shell)
+    tmux("set", "-g", "mouse", "on")
+    tmux.wait_for("fox_survey_keys.usda")
+    for _ in range(2):
+        with Terminal(tmux.command("attach"), {}, (100, 30)) as client:
+            client.wait_for(b"fox_survey_keys.usda")
+            client.send(LEGACY_MOUSE)
+            client.quiet(0.5)
+    tmux("send-keys", "G", "Enter")
+    text = tmux.wait_for("SkelRoot")
+    assert "Skeleton" in text
+    tmux("send-keys", "q")
+    tmux.wait_for("Recent")
+    tmux("send-keys", "q")
+    tmux.wait_for("ended with 0")
