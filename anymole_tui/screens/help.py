@@ -24,7 +24,7 @@ class Help(ModalScreen[None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark", "dismiss", "Close"),
+        Binding("escape,q,question_mark", "dismiss", "Close", id="help.close"),
         Binding("j", "app.press('down')", show=False),
         Binding("k", "app.press('up')", show=False),
     ]

@@ -94,17 +94,13 @@ class Motion(Place):
         self.query_one("#time").border_title = "Timeline"
         self.query_one(Timeline).focus()
         self.query_one(Picture).say("reading the motion ...")
-        self.in_background(lambda _: self._read(), self._show, group="motion", failed=self._cannot)
+        self.in_background(lambda _: self._read(), self._show, group="motion", failed=self.give_up)
 
     def _read(self) -> "tuple[tuple[Clip, ...], tuple[str, ...]]":
         from engine.look import read_clips
 
         with self._stage.guard:
             return read_clips(self._stage.opened)
-
-    def _cannot(self, sentence: str) -> None:
-        self.say_error(sentence)
-        self.anymole.leave()
 
     def _show(self, read: "tuple[tuple[Clip, ...], tuple[str, ...]]") -> None:
         self._clips, left_out = read

@@ -130,14 +130,19 @@ class Place(Screen[None]):
 
         return self.run_worker(wait, group=group, exclusive=True, exit_on_error=True)
 
+    def give_up(self, sentence: str) -> None:
+        """Leave the place, which has nothing to show, and say why in the one below."""
+        self.anymole.leave()
+        self.app.call_later(self.say_error, sentence)
+
     def say(self, text: str) -> None:
         """A notice that goes by itself."""
-        self.notify(plain(text, 400, ascii_only=self.anymole.ascii), markup=False, timeout=4)
+        self.app.notify(plain(text, 400, ascii_only=self.anymole.ascii), markup=False, timeout=4)
 
     def say_error(self, text: str) -> None:
         """A notice of something that went wrong."""
         said = plain(text, 600, ascii_only=self.anymole.ascii)
-        self.notify(said, markup=False, severity="error", title="Error", timeout=12)
+        self.app.notify(said, markup=False, severity="error", title="Error", timeout=12)
 
 
 async def in_thread(job: Callable[[], T]) -> T:

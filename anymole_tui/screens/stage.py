@@ -82,17 +82,13 @@ class StagePlace(Place):
         self.query_one("#prims").border_title = "Prims"
         self.query_one("#stack").border_title = "Layers, strongest first"
         self.query_one(PrimTree).focus()
-        self.in_background(self._read, self._opened, group="stage", failed=self._cannot)
+        self.in_background(self._read, self._opened, group="stage", failed=self.give_up)
 
     def _read(self, _: Stopped) -> "Opening":
         from usd_io.browse import StageView
 
         view = StageView(self.path)
         return view, view.children(), view.layers()
-
-    def _cannot(self, sentence: str) -> None:
-        self.say_error(sentence)
-        self.anymole.leave()
 
     def _opened(self, read: "Opening") -> None:
         self.view, prims, self._layers = read

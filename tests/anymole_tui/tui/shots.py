@@ -30,12 +30,16 @@ def drive(
     target: Path | None = None,
     ascii_only: bool = False,
     look: Look | None = None,
+    notices: bool = False,
 ) -> None:
-    """Run the app without a terminal, on a target or the current folder, and go through it."""
+    """Run the app without a terminal, on a target or the current folder, and go through it.
+
+    Notices, which go by themselves, are shown only where a test wants them.
+    """
 
     async def go() -> None:
         app = AnymoleApp(target or Path.cwd(), look or Look(ascii=ascii_only))
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=notices) as pilot:
             await pilot.pause()
             await journey(app, pilot)
 

@@ -100,7 +100,7 @@ def test_a_stage_without_motion_says_so_and_a_plan_is_one_key_away(
     async def none(app: AnymoleApp, pilot: Pilot[Any]) -> None:
         await sees(pilot, "Xform")
         await pilot.press("m")
-        await sees(pilot, "Error", "no skeleton")
+        await sees(pilot, "Error", "holds no")
         await until(pilot, lambda: not isinstance(app.screen, Motion))
 
     async def plan(app: AnymoleApp, pilot: Pilot[Any]) -> None:
@@ -108,7 +108,7 @@ def test_a_stage_without_motion_says_so_and_a_plan_is_one_key_away(
         await pilot.press("p")
         await until(pilot, lambda: isinstance(app.screen, PlanPlace))
 
-    drive(none, target=tmp_path / "empty.usda")
+    drive(none, target=tmp_path / "empty.usda", notices=True)
     drive(plan, target=fox_keys)
 
 
