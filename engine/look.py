@@ -86,4 +86,5 @@ def rotation_curve(clip: Clip, joint: int) -> Float[np.ndarray, "frame 3"]:
     """The local rotation of a joint away from its mean over the clip, as a rotation vector [degrees], in time."""
     turns = clip.motion.rotations[:, joint].astype(np.float64)
     mean = rotations.normalise(turns.mean(0))
-    return np.rad2deg(rotations.log(rotations.multiply(rotations.conjugate(mean)[None], turns)))
+    back = np.broadcast_to(rotations.conjugate(mean), turns.shape)
+    return np.rad2deg(rotations.log(rotations.multiply(back, turns)))

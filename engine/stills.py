@@ -12,10 +12,11 @@ The process ends with its stdin.
 """
 
 import json
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -156,8 +157,8 @@ def answer(request: Mapping[str, Any], stills: Any) -> Picture:
     )
 
 
-def serve(requests: IO[str], answers: IO[bytes]) -> None:
-    """Answer requests until there are no more."""
+def serve(requests: Iterable[str], write: Callable[[bytes], Any]) -> None:
+    """Answer requests until there are no more; every answer is written whole."""
     stills = lru_cache(maxsize=MOST_READY)(Stills)
     with limited_threads():
         for line in requests:
@@ -166,15 +167,15 @@ def serve(requests: IO[str], answers: IO[bytes]) -> None:
             except Exception as error:
                 if not (isinstance(error, SHOWN_ERRORS) or is_damage(error)):
                     raise
-                _say(answers, {"error": message_of(error)})
+                _say(write, {"error": message_of(error)})
                 continue
-            _say(answers, {"height": picture.shape[0], "width": picture.shape[1]}, picture.tobytes())
+            _say(write, {"height": picture.shape[0], "width": picture.shape[1]}, picture.tobytes())
 
 
-def _say(answers: IO[bytes], header: Mapping[str, Any], pixels: bytes = b"") -> None:
-    answers.write(json.dumps(header).encode() + b"\n" + pixels)
-    answers.flush()
+def _say(write: Callable[[bytes], Any], header: Mapping[str, Any], pixels: bytes = b"") -> None:
+    write(json.dumps(header).encode() + b"\n" + pixels)
 
 
 if __name__ == "__main__":
-    serve(sys.stdin, sys.stdout.buffer)
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as out:
+        serve(sys.stdin, lambda data: (out.write(data), out.flush()))

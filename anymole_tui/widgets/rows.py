@@ -101,7 +101,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
     def _strip(self, content: Content, width: int, style: Style) -> Strip:
         cut = content.truncate(width, ellipsis=not getattr(self.app, "ascii", False))
         (strip,) = Visual.to_strips(self, cut, width, 1, style, apply_selection=False) or [Strip.blank(width)]
-        return strip.adjust_cell_length(width, style.rich_style)
+        return strip.adjust_cell_length(width, style.rich_style).simplify()
 
     def action_move(self, by: int) -> None:
         self.cursor += by

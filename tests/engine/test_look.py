@@ -49,7 +49,7 @@ def test_stills_are_drawn_from_every_side_and_errors_are_sentences(data: Path) -
     requests = [{**common, "time": 24.0, "view": view} for view in VIEWS]
     requests += [{**requests[0], "time": 60.0}, {**common, "stage": "nothing.usda", "time": 0, "view": "top"}]
     answers = io.BytesIO()
-    serve(io.StringIO("".join(json.dumps(r) + "\n" for r in requests)), answers)
+    serve([json.dumps(r) for r in requests], answers.write)
     answers.seek(0)
     pictures = []
     for _ in range(5):
