@@ -11,19 +11,17 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby, pairwise
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from engine import metrics
 from engine.fill import merge
 from engine.geometry import skeleton
-from engine.learned.data import FRAME_RATE, Clip, read_corpus
-from engine.plan import Gap, Plan
+from engine.learned.cases import Case, errors, held_out_cases
+from engine.learned.data import FRAME_RATE
+from engine.plan import Plan
 from engine.priors import context as from_context
 from engine.priors import learned, offsets
 from engine.priors.context import context
@@ -38,92 +36,18 @@ MOVING = 0.05
 """Cases in which slerp errs less [heights] are calm: ratios say little of them."""
 QUANTILES = (0.5, 0.8, 0.9)
 """Of the error, if it were distributed as the network is trained to assume (exponentially)."""
+MOST_JOINTS = (20, 35, 50, 100, 1000)
 CALM = 0.02
 """Gaps in which slerp errs less [heights] say nothing of blends."""
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 FITS = (0.001, 0.05, 0.2, 0.4, 0.6, 1.01)
 SEED = 11
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A held-out clip with a plan."""
-
-    source: str
-    character: Character
-    truth: Motion
-    plan: Plan
-
-
-def as_shot(clip: Clip) -> tuple[Character, Motion]:
-    """A clip of the corpus as what the engine takes."""
-    joints = len(clip.rig.parents)
-    names: list[str] = []
-    for joint, parent in enumerate(clip.rig.parents):
-        names.append(f"j{joint}" if parent < 0 else f"{names[parent]}/j{joint}")
-    identity = np.tile(np.array([1, 0, 0, 0], np.float32), (joints, 1))
-    character = Character(
-        name=clip.source,
-        skeleton_path="/" + clip.source,
-        joints=tuple(names),
-        parents=clip.rig.parents,
-        T_skel_joint_bind=np.tile(np.eye(4), (joints, 1, 1)),
-        rest_translations=clip.translations[0].copy(),
-        rest_rotations=identity,
-        rest_scales=np.ones((joints, 3), np.float32),
-    )
-    motion = Motion(
-        times=np.arange(clip.frames, dtype=float),
-        translations=clip.translations.copy(),
-        rotations=clip.rotations / np.linalg.norm(clip.rotations, axis=-1, keepdims=True),
-        scales=np.ones((clip.frames, joints, 3), np.float32),
-        T_world_skel=np.tile(np.eye(4), (clip.frames, 1, 1)),
-        time_codes_per_second=FRAME_RATE,
-        frame_rate=FRAME_RATE,
-    )
-    return character, motion
-
-
-def make_plan(clip: Clip, gap_s: float, rng: np.random.Generator) -> Plan | None:
-    """Two seconds of context (less in short clips), then up to three gaps, at a random place; None if too short."""
-    length = round(gap_s * FRAME_RATE)
-    gaps = min(3, (clip.frames - 1 - length // 2) // length)
-    if gaps < 1:
-        return None
-    ahead = min(round(2 * FRAME_RATE), clip.frames - 1 - gaps * length)
-    start = int(rng.integers(0, clip.frames - ahead - gaps * length))
-    keys = [float(start + ahead + i * length) for i in range(gaps + 1)]
-    inside = [Gap(a, b, tuple(np.arange(a + 1, b))) for a, b in pairwise(keys)]
-    return Plan("/", ((float(start), keys[0]),), tuple(keys), tuple(inside))
-
-
-def held_out_cases(
-    corpus: Path, per_character: int, gap_s: float, *, play_loops: bool = False
-) -> Iterator[Case]:
-    """Cases of all held-out characters; short clips get gaps of half a second, as in the suite."""
-    rng = np.random.default_rng(SEED)
-    for source, group in groupby(
-        read_corpus(corpus, held_out=True, play_loops=play_loops), lambda clip: clip.source
-    ):
-        clips = list(group)
-        for index in rng.permutation(len(clips))[:per_character]:
-            short = clips[index].frames < 3 * FRAME_RATE
-            plan = make_plan(clips[index], min(gap_s, 0.5) if short else gap_s, rng)
-            if plan is not None:
-                yield Case(source, *as_shot(clips[index]), plan)
-
-
-def errors(case: Case, filled: Motion) -> tuple[Float[np.ndarray, "fill joint"], Float[np.ndarray, " fill"]]:
-    """Distance of every joint from the truth, and L2P of every frame [heights]."""
-    true = case.truth.at(offsets.frames_at(case.truth, case.plan.fill_times))
-    size = metrics.height(case.character, case.truth, case.plan.keys[0])
-    apart = skeleton.joint_positions(case.character, filled) - skeleton.joint_positions(case.character, true)
-    distance = np.linalg.norm(apart, axis=-1) / size
-    return distance, np.sqrt((distance**2).sum(-1))
+"""Of the takes."""
 
 
 def assess_priors(cases: Sequence[Case], names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Mean ratio of L2P to slerp's over the moving cases, mean difference over the calm ones, by kind."""
+    """Mean ratio of L2P to slerp's over the moving cases, mean difference over the calm ones, by kind; the moving ones
+    by number of joints too."""
     table: dict[str, dict[str, list[float]]] = {name: {} for name in names}
     for case in cases:
         known = case.truth.at(case.plan.known(case.truth.times))
@@ -134,6 +58,9 @@ def assess_priors(cases: Sequence[Case], names: Sequence[str]) -> dict[str, dict
             key = f"{kind}, moving" if straight > MOVING else "calm, difference"
             value = error / straight if straight > MOVING else error - straight
             table[name].setdefault(key, []).append(float(value))
+            if straight > MOVING:
+                joints = next(most for most in MOST_JOINTS if len(case.character.joints) <= most)
+                table[name].setdefault(f"up to {joints} joints", []).append(float(value))
     return {
         name: {f"{key} ({len(values)})": float(np.mean(values)) for key, values in sorted(rows.items())}
         | {"worst moving": max((max(v) for k, v in rows.items() if "moving" in k), default=0.0)}
