@@ -33,6 +33,7 @@ from engine.stages.render import View, orbit_views
 from engine.video.adapt import adapt
 from engine.video.backends.context import strides_for
 from engine.video.generate import GenerateSettings, Video, generate
+from engine.video.model import VideoModel
 from engine.video.sample import SamplerSettings
 from engine.video.tiny import ADAPT, IMAGE_SIZE, SAMPLER, load_tiny
 from engine.video.windows import plan_windows
@@ -125,37 +126,32 @@ class Tiny:
     """The tiny model on one shot."""
 
     def __init__(self, shot: Shot, sampler: SamplerSettings, adapt_steps: int, learning_rate: float) -> None:
-        self.shot, self.sampler, self.adapt_steps, self.rate = shot, sampler, adapt_steps, learning_rate
+        self.shot, self.sampler = shot, sampler
+        self.adapt_steps, self.learning_rate = adapt_steps, learning_rate
         motion, plan = shot.motion, shot.plan
         start, end = plan.contexts[0]
         step = motion.frame_step
         self.context = shot.seconds((start + step * np.arange(int((end - start) / step + 1e-6) + 1)).tolist())
         times = sorted({*self.context, *shot.seconds(plan.keys)})
         self.true = Video(tuple(times), shot.draw(motion, times))
-        self.gaps = [shot.seconds((gap.start, gap.end)) for gap in plan.gaps]
+        a_second = motion.time_codes_per_second
+        self.gaps = [(gap.start / a_second, gap.end / a_second) for gap in plan.gaps]
 
-    def run(
-        self, *, adapted: bool = True, rate: float = RATE
-    ) -> tuple[Video, float, float, list[list[float]]]:
-        """The video and the processor time of both stages [s], and the held-out losses of the adaptation."""
-        model, losses = load_tiny(), []
-        started = time.process_time()
-        if adapted:
-            views = [self.shot.draw(self.shot.motion, self.context, i) for i in range(len(self.shot.views))]
-            settings = replace(
-                ADAPT,
-                strides=strides_for(self.shot.motion.frame_rate),
-                steps=self.adapt_steps,
-                learning_rate=self.rate,
-            )
-            made = adapt(
-                model, torch.stack(views), self.shot.motion.frame_rate, "", settings, progress=Progress()
-            )
-            losses = made.provenance["held_out"]
-        middle = time.process_time()
-        windows = plan_windows([(a, b) for a, b in self.gaps], self.true.times, rate)
-        video = generate(model, windows, self.true, "", GenerateSettings(self.sampler), progress=Progress())
-        return video, middle - started, time.process_time() - middle, losses
+    def adapted(self) -> tuple[VideoModel, float, list[list[float]]]:
+        """The model after ICAdapt, the processor time it took [s] and the held-out losses."""
+        model, started = load_tiny(), time.process_time()
+        views = [self.shot.draw(self.shot.motion, self.context, i) for i in range(len(self.shot.views))]
+        rate = self.shot.motion.frame_rate
+        settings = replace(
+            ADAPT, strides=strides_for(rate), steps=self.adapt_steps, learning_rate=self.learning_rate
+        )
+        made = adapt(model, torch.stack(views), rate, "", settings, progress=Progress())
+        return model, time.process_time() - started, made.provenance["held_out"]
+
+    def fill(self, model: VideoModel, rate: float = RATE) -> Video:
+        """The video that a model makes."""
+        windows = plan_windows(self.gaps, self.true.times, rate)
+        return generate(model, windows, self.true, "", GenerateSettings(self.sampler), progress=Progress())
 
 
 def measure(case: Case, options: argparse.Namespace) -> dict[str, tuple[float, float]]:
@@ -166,13 +162,16 @@ def measure(case: Case, options: argparse.Namespace) -> dict[str, tuple[float, f
         shot, sampler, options.adapt_steps or ADAPT.steps, options.learning_rate or ADAPT.learning_rate
     )
     videos: dict[str, Video] = {}
-    full, adapting, generating, losses = tiny.run()
+    model, adapting, losses = tiny.adapted()
+    started = time.process_time()
+    videos["tiny"] = tiny.fill(model)
+    generating = time.process_time() - started
     say(f"{case.id}: adapting {adapting:.0f} s, generating {generating:.1f} s, held-out loss {losses}")
-    times = [t for t in full.times if t not in tiny.true.times and any(a < t < b for a, b in tiny.gaps)]
-    videos["tiny"] = full
-    videos["tiny, no ICAdapt"] = tiny.run(adapted=False)[0]
-    if not options.quick:
-        videos["tiny, no fine stage"] = tiny.run(rate=COARSE_RATE)[0]
+    videos["tiny, no ICAdapt"] = tiny.fill(load_tiny())
+    videos["tiny, no fine stage"] = tiny.fill(model, COARSE_RATE)
+    times = [
+        t for t in videos["tiny"].times if t not in tiny.true.times and any(a < t < b for a, b in tiny.gaps)
+    ]
     truth = shot.draw(shot.motion, times)
     pictures = {name: fade(video, times) for name, video in videos.items()}
     pictures = {"cross-fade": fade(tiny.true, times), **pictures}
@@ -183,7 +182,9 @@ def measure(case: Case, options: argparse.Namespace) -> dict[str, tuple[float, f
         rows = [torch.cat(list(p[chosen]), -1) for p in (truth, *pictures.values())]
         sheet = torch.cat(rows, -2).permute(1, 2, 0).numpy()
         write_png(options.sheets / f"{case.id}.png", to_picture(sheet))
-    return {name: (psnr(p, truth), ssim(p, truth)) for name, p in pictures.items()}
+    scores = {name: (psnr(p, truth), ssim(p, truth)) for name, p in pictures.items()}
+    say("\n".join(f"    {name:22} {p:5.2f} dB  {s:.4f}" for name, (p, s) in scores.items()))
+    return scores
 
 
 def say(text: str) -> None:
@@ -207,7 +208,6 @@ def main() -> None:
     parser.add_argument(
         "--learning-rate", type=float, default=0.0, help="of the adaptation; 0: the model's own"
     )
-    parser.add_argument("--quick", action="store_true", help="leave out the ablation of the fine stage")
     options = parser.parse_args()
     torch.set_num_threads(1)
     results = {c.id: measure(c, options) for c in read_suite(options.suite) if c.id in options.cases}

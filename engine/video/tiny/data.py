@@ -42,7 +42,7 @@ def draw_pictures(corpus: Path, assets: Path | None, count: int, seed: int) -> P
     rng = np.random.default_rng(seed)
     parts = []
     for character, motion in _actors(corpus, assets, count, rng):
-        parts.append(_draw(character, motion, rng))
+        parts.append(draw_actor(character, motion, rng))
     return Pictures(np.concatenate(parts), (0, *np.cumsum([len(p) for p in parts]).tolist()))
 
 
@@ -102,7 +102,7 @@ def _no_texture(path: str) -> bytes:
     raise AssertionError("canonical pictures need no texture")
 
 
-def _draw(
+def draw_actor(
     character: Character, motion: Motion, rng: np.random.Generator
 ) -> UInt8[np.ndarray, "frame size size 3"]:
     """Draw an actor from a random side, framed so that the whole motion is in the picture."""

@@ -47,16 +47,16 @@ class Settings:
 
     clips: int = 900
     """Drawn once, kept in the folder of the run."""
-    steps: int = 800
+    steps: int = 4000
     batch: int = 8
     crop: int = 32
     """Pixels, squared, that are cut out of each picture."""
     learning_rate: float = 1.5e-3
-    warm_up: int = 30
+    warm_up: int = 50
     weight_decay: float = 0.01
-    average: float = 0.99
+    average: float = 0.995
     """Decay per step of the averaged weights, which are the result."""
-    pure_noise: float = 0.6
+    pure_noise: float = 0.9
     """Share of cases at the last timestep, where the whole motion has to be found; the others are spread evenly."""
     seed: int = 5
 
