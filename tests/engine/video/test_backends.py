@@ -1,5 +1,6 @@
 """The protocol that runs use, on the native networks."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -19,7 +20,9 @@ from engine.video.backends.native import Native
 from engine.video.generate import Video
 from engine.video.model import VideoModel
 from engine.video.models import card
+from engine.video.names import PREFIXES
 from engine.video.options import AdaptOptions, GenerateOptions
+from engine.video.weights import save_tensors, sha256_of
 
 STEPS = GenerateOptions(steps=2, seed=3)
 GAPS = [(17 / 30, 47 / 30)]
@@ -108,6 +111,32 @@ def test_missing_weights_are_named_with_the_way_to_them(no_gpu: Path) -> None:
     (no_gpu / "dynamicrafter" / "model.ckpt").touch()
     with pytest.raises(ResourceMissing, match="models convert dynamicrafter"):
         backend("dynamicrafter")
+
+
+def test_converted_model_is_found_and_works(
+    no_gpu: Path, new_model: Callable[[], VideoModel], true: Video
+) -> None:
+    folder, model = no_gpu / "dynamicrafter", new_model()
+    for part in PREFIXES:
+        save_tensors(folder / f"{part}.safetensors", getattr(model, part).state_dict(), {})
+    hashes = {part: sha256_of(folder / f"{part}.safetensors") for part in PREFIXES}
+    description = {"shape": model.shape.to_dict(), "parts": hashes, "source": {"name": "model.ckpt"}}
+    (folder / "model.json").write_text(json.dumps(description))
+    with pytest.raises(ResourceMissing, match="CUDA sees none"):
+        backend("dynamicrafter")
+    found = backend("dynamicrafter", device="cpu")
+    assert (found.height, found.width, found.rate, found.group) == (320, 512, 15, 1)
+    assert found.source == {"name": "model.ckpt", "parts": hashes}
+    one = GenerateOptions(steps=1)
+    video = found.generate(true, [(16 / 30, 17 / 30)], "", one, progress=Progress())
+    assert torch.isfinite(video.frames).all()
+    vae = folder / "vae.safetensors"
+    vae.write_bytes(vae.read_bytes()[:-4])
+    with pytest.raises(DataError, match="should have"):
+        backend("dynamicrafter", device="cpu").generate(true, GAPS, "", one, progress=Progress())
+    vae.unlink()
+    with pytest.raises(ResourceMissing, match=r"vae\.safetensors is not there"):
+        backend("dynamicrafter", device="cpu")
 
 
 def test_missing_or_small_gpu_is_named(no_gpu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
