@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from engine.errors import ConfigError, DataError
 from engine.progress import Progress
 from engine.video.adapter import load_adapter, save_adapter
-from engine.video.backends import Gap
+from engine.video.backends import Gap, finished
 from engine.video.backends.calls import Call, Rules, plan_calls
 from engine.video.backends.context import longest_stretch
 from engine.video.backends.devices import precision
@@ -31,11 +31,9 @@ from engine.video.memory import explain_memory
 from engine.video.models import pipeline_files
 from engine.video.options import AdaptOptions, GenerateOptions, Memory
 from engine.video.sample import combine_seeds
-from engine.video.weights import check_safetensors, load_meta, load_tensors, save_tensors
+from engine.video.weights import check_safetensors, load_meta
 from usd_io.errors import shown
 
-STATE = "calls.safetensors"
-"""Finished frames, in the checkpoint folder."""
 REMEDY = "--memory low, a larger GPU or --model tiny"
 TRAIN_STEPS = 300
 CLIP = 17
@@ -161,19 +159,19 @@ class FlowBackend(ABC):
         self._check_size(true)
         calls = plan_calls(gaps, true.times, self.rules)
         mark = self._fingerprint(calls, true, prompt, options, adapter)
-        made, finished = _restore(checkpoint_dir, mark)
+        made, done = finished.restore(checkpoint_dir, mark)
         images = dict(zip(true.times, true.frames, strict=True))
         images |= {time: frame.float() / 255 for time, frame in made.items()}
         with explain_memory("generating the video", REMEDY):
-            if finished < len(calls):
+            if done < len(calls):
                 pipe = self._pipe(adapter)
                 embeds = self._encode(pipe, prompt, guided=guidance > 1)
-            for number, call in enumerate(calls[finished:], finished):
+            for number, call in enumerate(calls[done:], done):
                 ticks = iter(range(number * steps + 1, (number + 1) * steps + 1))
                 frames = self.sample(
                     pipe,
                     call,
-                    _fill(call, images),
+                    finished.fill(call, images),
                     embeds,
                     options,
                     combine_seeds(options.seed, number),
@@ -183,7 +181,7 @@ class FlowBackend(ABC):
                     if place.writes and place.source is None:
                         made[place.time] = (frame.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
                         images[place.time] = made[place.time].float() / 255
-                _keep(checkpoint_dir, mark, made, number + 1)
+                finished.keep(checkpoint_dir, mark, made, number + 1)
         times = sorted({p.time for call in calls for p in call.places if p.writes})
         return Video(tuple(times), torch.stack([images[t] for t in times]))
 
@@ -284,30 +282,3 @@ def noised(
     level = shift * level / (1 + (shift - 1) * level)
     noise = torch.randn(clean.shape, generator=generator).to(clean)
     return (1 - level) * clean + level * noise, noise - clean, level
-
-
-def _fill(call: Call, images: Mapping[float, Tensor]) -> Float[Tensor, "frame 3 height width"]:
-    grey = torch.full_like(next(iter(images.values())), 0.5)
-    return torch.stack([grey if p.source is None else images[p.source] for p in call.places])
-
-
-def _keep(
-    folder: Path | None, mark: str, made: Mapping[float, UInt8[Tensor, "3 height width"]], finished: int
-) -> None:
-    if folder is None:
-        return
-    times = sorted(made)
-    meta = {"fingerprint": mark, "times": times, "finished": finished}
-    save_tensors(folder / STATE, {"frames": torch.stack([made[t] for t in times])}, meta)
-
-
-def _restore(folder: Path | None, mark: str) -> tuple[dict[float, Tensor], int]:
-    """Finished frames as bytes, and how many calls made them."""
-    if folder is None or not (folder / STATE).is_file():
-        return {}, 0
-    meta = load_meta(folder / STATE)
-    if meta.get("fingerprint") != mark:
-        return {}, 0
-    return dict(zip(meta["times"], load_tensors(folder / STATE)["frames"], strict=True)), int(
-        meta["finished"]
-    )
