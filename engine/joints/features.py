@@ -7,6 +7,7 @@ Both are transformers' ``Dinov2WithRegistersModel``; FiT3D's checkpoint has the 
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,6 +16,7 @@ from torch.nn.functional import interpolate
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
 from engine.errors import DataError
+from engine.video.models import card, require_file
 from engine.video.weights import load_checkpoint
 
 PATCH = 14
@@ -116,6 +118,24 @@ def load_dinov2(folder: Path) -> nn.Module:
         raise DataError(f"{folder} holds no DINOv2 with registers: {error}.") from error
     result: nn.Module = network.eval().requires_grad_(False)
     return result
+
+
+def load_frozen() -> tuple[nn.Module, nn.Module]:
+    """DINOv2 (base) and FiT3D, the paper's two, from where ``anymole models`` keeps them; nothing is downloaded.
+
+    Raises:
+        ResourceMissing: A file is not there; the message says which and how to bring it here.
+        DataError: A file is damaged or holds another network.
+    """
+    dinov2, fit3d = card("dinov2"), card("fit3d")
+    weights = [require_file(dinov2, file) for file in dinov2.files]
+    return load_dinov2(weights[0].parent), load_fit3d(require_file(fit3d, fit3d.files[0]))
+
+
+def channels_of(network: nn.Module) -> int:
+    """Channels of the features of a network of this module."""
+    config: Any = network.config
+    return int(config.hidden_size)
 
 
 def patch_features(

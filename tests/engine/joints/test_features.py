@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from engine.errors import DataError, ResourceMissing
-from engine.joints.features import build_features, load_dinov2, load_fit3d, map_timm, patch_features
+from engine.joints.features import (
+    build_features,
+    channels_of,
+    load_dinov2,
+    load_fit3d,
+    load_frozen,
+    map_timm,
+    patch_features,
+)
 from tests.parity import facts, fill, normal, records
 
 TOLERANCE = 2e-5
@@ -69,3 +77,22 @@ def test_dinov2_is_read_from_a_folder_without_a_network(tmp_path: Path) -> None:
 def test_every_name_of_timm_is_mapped() -> None:
     mapped = map_timm(fill(facts("encoders")["fit3d_shapes"]))
     assert not [name for name in mapped if name.startswith(("blocks", "patch_embed"))]
+
+
+def test_the_paper_s_two_are_found_in_the_folder_of_models_and_named_where_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANYMOLE_MODELS", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    with pytest.raises(ResourceMissing, match=r"config\.json of dinov2.*models pull dinov2"):
+        load_frozen()
+    build_features(64, 1).save_pretrained(tmp_path / "dinov2")  # type: ignore[operator]
+    with pytest.raises(ResourceMissing, match=r"dinov2_reg_small_finetuned\.pth of fit3d"):
+        load_frozen()
+    (tmp_path / "fit3d").mkdir()
+    torch.save(fill(facts("encoders")["fit3d_shapes"]), tmp_path / "fit3d" / "dinov2_reg_small_finetuned.pth")
+    shapes = facts("encoders")["fit3d_shapes"]
+    assert [channels_of(network) for network in load_frozen()] == [64, shapes["cls_token"][-1]]
+    (tmp_path / "fit3d" / "dinov2_reg_small_finetuned.pth").write_bytes(b"PK but no archive")
+    with pytest.raises(DataError, match="cannot be read as weights"):
+        load_frozen()

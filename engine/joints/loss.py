@@ -1,0 +1,92 @@
+"""What the estimator is trained by, and how what it says of its own errors is set right afterwards."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from engine.joints.network import STRIDE, Prediction, cell_centres
+
+TARGET_SIGMA = 1.0
+"""Of the heatmaps to learn [cells]."""
+HEAT, PLACE, DEPTH, SPREAD = 1.0, 0.5, 15.0, 0.1
+"""Weights of the terms: cells for places, heights of the character for depths."""
+LARGEST_RATIO = 5.0
+"""Errors of more standard deviations count as this when the spread is set."""
+PRIOR_COUNT = 20.0
+"""How many errors of a joint weigh as much as those of all joints together, when its spread is set."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """Factors that make what the network says of its errors true, by joint."""
+
+    xy: Float[Tensor, " joint"]
+    depth: Float[Tensor, " joint"]
+
+
+def inside(tracks: Float[Tensor, "image joint 3"], height: int, width: int) -> Bool[Tensor, "image joint"]:
+    """Joints that lie in the picture."""
+    x, y = tracks[..., 0], tracks[..., 1]
+    return (x >= 0) & (x < width) & (y >= 0) & (y < height)
+
+
+def estimation_loss(
+    prediction: Prediction, tracks: Float[Tensor, "image joint 3"], height: int, width: int
+) -> Float[Tensor, ""]:
+    """Cross-entropy of the heatmaps, absolute errors of place and depth, and the likelihood of the told errors.
+
+    Pictures without a character (NaN throughout) shall give even heatmaps, which :func:`entropy` tells.
+    The paper takes the squared errors of x, y and depth alone; heatmaps that are told where to be learn in far fewer
+    steps. The likelihood sees the errors as constants: it shall not make places worse in order to know them better.
+    """
+    absent = tracks.isnan().all((1, 2))
+    inner = inside(tracks, height, width).float()
+    count = inner.sum().clamp_min(1)
+    tracks = torch.nan_to_num(tracks)
+    cells = cell_centres(prediction.heat.new_empty(1, 1, height // STRIDE, width // STRIDE))
+    square = ((tracks[..., None, :2] - cells) ** 2).sum(-1)
+    target = torch.softmax(-square / (2 * (TARGET_SIGMA * STRIDE) ** 2), -1)
+    heat = (target * (target.clamp_min(1e-9).log() - prediction.heat)).sum(-1)
+    xy = prediction.xy - tracks[..., :2]
+    depth = prediction.depth - tracks[..., 2]
+    told = _unlikelihood(xy.detach().square().mean(-1), prediction.log_xy_sigma)
+    told = told + _unlikelihood(depth.detach().square(), prediction.log_depth_sigma)
+    place = xy.abs().mean(-1) / STRIDE
+    each = HEAT * heat + PLACE * place + DEPTH * depth.abs() + SPREAD * told
+    nowhere = -prediction.heat.mean((1, 2)) - math.log(
+        prediction.heat.shape[2]
+    )  # from evenly spread heatmaps
+    return (each * inner).sum() / count + HEAT * torch.where(absent, nowhere, 0.0).mean()
+
+
+def _unlikelihood(square: Float[Tensor, "*any"], log_sigma: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """Minus the logarithm of a Gaussian, without its constant."""
+    return 0.5 * square * torch.exp(-2 * log_sigma.clamp(-7, 7)) + log_sigma
+
+
+def entropy(prediction: Prediction) -> Float[Tensor, " image"]:
+    """Mean entropy of the heatmaps of a picture [nats]: low where the joints are found."""
+    return -(prediction.heat.exp() * prediction.heat).sum(-1).mean(1)
+
+
+def measure_spread(
+    prediction: Prediction, tracks: Float[Tensor, "image joint 3"], height: int, width: int
+) -> Spread:
+    """The spread of the errors in told standard deviations, over pictures that were not trained on."""
+    inner = inside(tracks, height, width)
+    xy = (prediction.xy - tracks[..., :2]).square().mean(-1) * torch.exp(-2 * prediction.log_xy_sigma)
+    depth = (prediction.depth - tracks[..., 2]).square() * torch.exp(-2 * prediction.log_depth_sigma)
+    return Spread(_root_mean(xy, inner), _root_mean(depth, inner))
+
+
+def _root_mean(
+    square: Float[Tensor, "image joint"], inner: Bool[Tensor, "image joint"]
+) -> Float[Tensor, " joint"]:
+    square = torch.where(inner, square.clamp_max(LARGEST_RATIO**2), 0.0)
+    count = inner.sum(0).float()
+    overall = square.sum() / count.sum().clamp_min(1)
+    result = ((square.sum(0) + PRIOR_COUNT * overall) / (count + PRIOR_COUNT)).sqrt()
+    return result.clamp_min(0.2)

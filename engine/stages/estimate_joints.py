@@ -1,0 +1,293 @@
+"""Run stage *estimate joints*: train the joint estimator of a scene on pictures of context and keys (paper sec. 3.3).
+
+From top to bottom: pictures of the known frames from all views and of random poses around them are drawn once; a
+small network learns to find the joints in them, changed at every step as generated video might change them; what it
+says of its own errors is set right on frames it has not seen. Every random number follows from the seed and the step,
+so that a stopped training goes on as if it had not been stopped. The estimate itself is
+:func:`engine.joints.estimator.estimate`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from engine.errors import DataError, RunCancelled
+from engine.joints.augment import Batch, augmented, plain
+from engine.joints.estimator import Estimator, build_network, predict
+from engine.joints.loss import entropy, estimation_loss, measure_spread
+from engine.joints.poses import random_motions
+from engine.joints.samples import Samples, Scene, draw_samples, join_samples, make_scene
+from engine.joints.settings import EstimatorSettings
+from engine.progress import Progress
+from engine.rendering.actors import Actors
+from engine.rendering.renderers import Renderer
+from engine.rendering.threads import limited_threads
+from engine.stages.render import View
+from engine.video.adapter import digest
+from engine.video.sample import combine_seeds
+from engine.video.weights import as_json, load_meta, load_tensors, save_tensors
+
+CHECKPOINT = "estimator-training.safetensors"
+"""In the checkpoint folder."""
+POSE_SEED, CHECK_SEED, STEP_SEED = range(3)
+"""First parts of seeds, so that no two draws share one."""
+WARM_UP = 0.1
+"""Share of the steps in which the learning rate rises."""
+CHECK_POSES = 64
+"""Random poses that are not trained on, to set the spread by."""
+TIME_MARGIN = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """What is trained and measured on."""
+
+    samples: Samples
+    weights: Float[Tensor, " sample"]
+    """How often each is drawn, in proportion."""
+    held_out: Samples
+    backdrop: Float[Tensor, "3 height width"]
+    """Of the video's view."""
+    scene: Scene
+    seen: tuple[Bool[np.ndarray, " joint"], ...]
+
+
+def train_estimator(
+    actors: Actors,
+    renderer: Renderer,
+    views: Sequence[View],
+    *,
+    keys: Sequence[float],
+    gaps: Sequence[tuple[float, float]],
+    settings: EstimatorSettings,
+    progress: Progress,
+    checkpoint_dir: Path | None = None,
+    device: str = "cpu",
+) -> Estimator:
+    """Train the estimator of some characters.
+
+    Args:
+        actors: The characters at the known frames alone: context and keys.
+        renderer: Draws their surface as the video shows it.
+        views: The video's view first; the others help. Cameras are still, or one per known frame.
+        keys: Times among those of the actors that are keys.
+        gaps: Times of the known frames on both sides of each gap.
+        settings: What is trained and how.
+        progress: Told of each step with its ``loss`` and, where measured, ``held_out``.
+        checkpoint_dir: Where the state is kept; a state of the same work there is taken up.
+        device: Where the network is trained.
+
+    Raises:
+        DataError: No joint can be seen, or a key or an end of a gap is not among the times.
+        ResourceMissing: The frozen features are not at hand.
+        RunCancelled: The user stopped the run; its state is kept.
+    """
+    with limited_threads():
+        material = draw_training_set(actors, renderer, views, keys, gaps, settings, progress)
+        return _Training(material, settings, device).run(progress, checkpoint_dir)
+
+
+def draw_training_set(
+    actors: Actors,
+    renderer: Renderer,
+    views: Sequence[View],
+    keys: Sequence[float],
+    gaps: Sequence[tuple[float, float]],
+    settings: EstimatorSettings,
+    progress: Progress,
+) -> TrainingSet:
+    """Draw all pictures that are trained or measured on; see :func:`train_estimator`."""
+    seen = tuple(character.observable for character in actors.characters)
+    if not any(s.any() for s in seen):
+        raise DataError(
+            "no mesh follows a joint, so that pictures show none; give the characters skinned meshes."
+        )
+    front, others = views[0], views[1:] if settings.other_views > 0 else ()
+    scene = make_scene(actors, seen, front.cameras, settings.area)
+    times = actors.motions[0].times
+    key_frames = _frames_at(times, keys)
+    pairs = np.array([_frames_at(times, gap) for gap in gaps], int).reshape(-1, 2)
+    held = _held_out(len(times), np.union1d(key_frames, pairs), settings.held_out)
+    known = np.setdiff1d(np.arange(len(times)), held)
+    importance = np.where(np.isin(known, key_frames), settings.key_weight, 1.0)
+
+    def draw(frames: Int[np.ndarray, " frame"], view: View) -> Samples:
+        cameras = view.cameras if len(view.cameras) == 1 else view.cameras.at(frames)
+        part = Actors(actors.characters, [m.at(frames) for m in actors.motions])
+        return draw_samples(part, seen, renderer, cameras, scene, progress)
+
+    def pose(count: int, seed: int) -> Samples:
+        mixed = random_motions(actors.characters, actors.motions, known, pairs, scene.height, count, seed)
+        which = np.random.default_rng(seed).integers(0, len(front.cameras), count)
+        return draw_samples(
+            Actors(actors.characters, mixed), seen, renderer, front.cameras.at(which), scene, progress
+        )
+
+    shared = settings.random_share if settings.random_poses else 0.0
+    aside = settings.other_views if others else 0.0
+    parts = [draw(known, front)]
+    shares = [importance / importance.sum() * (1 - shared) * (1 - aside)]
+    for view in others:
+        parts.append(draw(known, view))
+        shares.append(importance / importance.sum() * (1 - shared) * aside / len(others))
+    if settings.random_poses:
+        parts.append(pose(settings.random_poses, combine_seeds(POSE_SEED, settings.seed)))
+        shares.append(np.full(settings.random_poses, shared / settings.random_poses))
+    checks = [pose(CHECK_POSES, combine_seeds(CHECK_SEED, settings.seed))]
+    if len(held):
+        checks.append(draw(held, front))
+    weights = torch.from_numpy(np.concatenate(shares)).float()
+    return TrainingSet(
+        join_samples(parts), weights, join_samples(checks), _backdrop(front, scene), scene, seen
+    )
+
+
+def _frames_at(times: Float[np.ndarray, " frame"], wanted: Sequence[float]) -> Int[np.ndarray, " wanted"]:
+    """Frames of some times."""
+    frames = np.array([int(np.abs(times - time).argmin()) for time in wanted], int)
+    for time, frame in zip(wanted, frames, strict=True):
+        if abs(times[frame] - time) > TIME_MARGIN * max(1.0, abs(time)):
+            raise DataError(f"the known frames lack time {time:g}, which a key or a gap names.")
+    return frames
+
+
+def _held_out(count: int, fixed: Int[np.ndarray, " fixed"], share: float) -> Int[np.ndarray, " held"]:
+    """Two runs of neighbouring context frames: single ones would lie between trained ones that look the same."""
+    free = np.setdiff1d(np.arange(count), fixed)
+    length = round(share * len(free) / 2)
+    if length < 1 or len(free) - 2 * length < 2:
+        return free[:0]
+    starts = [len(free) // 3 - length // 2, 3 * len(free) // 4 - length // 2]
+    return np.unique(np.concatenate([free[s : s + length] for s in starts]))
+
+
+def _backdrop(view: View, scene: Scene) -> Float[Tensor, "3 height width"]:
+    """The background of the video's first camera, or white."""
+    if view.backdrop is None:
+        return torch.ones(3, *scene.size)
+    rgb = view.backdrop.rgb[:1].permute(0, 3, 1, 2)
+    return interpolate(rgb, size=list(scene.size), mode="bilinear", antialias=True, align_corners=False)[0]
+
+
+class _Training:
+    """The loop and what it remembers."""
+
+    def __init__(self, material: TrainingSet, settings: EstimatorSettings, device: str) -> None:
+        self.material, self.settings, self.device = material, settings, device
+        joints = sum(int(s.sum()) for s in material.seen)
+        self.network = build_network(joints, settings).to(device)
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=1e-3)
+        samples = {name: value for name, value in vars(material.samples).items() if name != "mask"}
+        self.work = {"settings": asdict(settings), "samples": digest(samples)}
+        self.step = 0
+        self.losses: list[float] = []
+        self.measured: list[tuple[int, float]] = []
+
+    def run(self, progress: Progress, folder: Path | None) -> Estimator:
+        """Train to the end, saving on the way and when stopped."""
+        settings = self.settings
+        self._restore(folder)
+        try:
+            while self.step < settings.steps and not self._stalled():
+                values = {"loss": self._advance()}
+                if self.step % settings.evaluate_every == 0 or self.step == settings.steps:
+                    self.measured.append((self.step, self._measure()))
+                    values["held_out"] = self.measured[-1][1]
+                if self.step % settings.save_every == 0:
+                    self._save(folder)
+                progress.step(self.step, settings.steps, **values)
+        except RunCancelled:
+            self._save(folder)
+            raise
+        return self._finish()
+
+    def _advance(self) -> float:
+        """One step of the optimiser."""
+        settings, material = self.settings, self.material
+        generator = torch.Generator().manual_seed(combine_seeds(STEP_SEED, settings.seed, self.step))
+        chosen = torch.multinomial(material.weights, settings.batch, replacement=True, generator=generator)
+        batch = augmented(material.samples, chosen, material.backdrop, generator)
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.learning_rate * _rate(self.step / settings.steps)
+        self.network.train()
+        loss = self._loss(batch)
+        self.optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
+        self.optimiser.step()
+        self.step += 1
+        self.losses.append(loss.item())
+        return self.losses[-1]
+
+    def _loss(self, batch: Batch) -> Float[Tensor, ""]:
+        prediction = self.network(batch.images.to(self.device), batch.lens.to(self.device))
+        return estimation_loss(prediction, batch.tracks.to(self.device), *self.material.scene.size)
+
+    def _held_out(self) -> Batch:
+        held = self.material.held_out
+        return plain(held, torch.arange(len(held)), self.material.backdrop)
+
+    def _measure(self) -> float:
+        """Loss on the held-out pictures as they are."""
+        batch = self._held_out()
+        prediction = predict(self.network, batch.images, batch.lens)
+        return float(estimation_loss(prediction, batch.tracks, *self.material.scene.size))
+
+    def _stalled(self) -> bool:
+        """Whether the held-out loss has not fallen for ``patience`` measurements."""
+        losses, patience = [loss for _, loss in self.measured], self.settings.patience
+        return 0 < patience < len(losses) and min(losses[-patience:]) >= min(losses[:-patience])
+
+    def _finish(self) -> Estimator:
+        material, batch = self.material, self._held_out()
+        prediction = predict(self.network, batch.images, batch.lens)
+        spread = measure_spread(prediction, batch.tracks, *material.scene.size)
+        typical = float(entropy(prediction).mean())
+        return Estimator(
+            self.network.eval(), material.scene, material.seen, spread, typical, as_json(self._record())
+        )
+
+    def _record(self) -> dict[str, Any]:
+        return {**self.work, "step": self.step, "losses": self.losses, "held_out": self.measured}
+
+    def _save(self, folder: Path | None) -> None:
+        if folder is None:
+            return
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        for number, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{name}": value for name, value in state.items()}
+        save_tensors(folder / CHECKPOINT, tensors, self._record())
+
+    def _restore(self, folder: Path | None) -> None:
+        """Take up the state of the same work, where there is one."""
+        if folder is None or not (folder / CHECKPOINT).is_file():
+            return
+        meta = load_meta(folder / CHECKPOINT)
+        if {name: meta.get(name) for name in self.work} != as_json(self.work):
+            return
+        tensors = load_tensors(folder / CHECKPOINT)
+        network = {n.removeprefix("network."): v for n, v in tensors.items() if n.startswith("network.")}
+        self.network.load_state_dict(network, strict=True)
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimiser."):
+                _, number, part = name.split(".")
+                state.setdefault(int(number), {})[part] = value
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
+        self.step, self.losses = meta["step"], meta["losses"]
+        self.measured = [(step, loss) for step, loss in meta["held_out"]]
+
+
+def _rate(done: float) -> float:
+    """Learning rate over the training, in its highest one: a warm-up, then a cosine down to zero."""
+    if done < WARM_UP:
+        return (done + 0.1 * WARM_UP) / (1.1 * WARM_UP)
+    return 0.5 + 0.5 * math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))

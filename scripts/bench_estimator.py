@@ -1,0 +1,171 @@
+"""Measure the joint estimator: ``python scripts/bench_estimator.py SUITE.toml [--cases ID,...] [--variants NAME,...]``.
+
+Trained on context and keys of each case and tested on the hidden frames between the keys, drawn from the front. The
+figures are in docs/measurements.md. Times are CPU times of one thread. Errors are means over frames and joints; the
+depth of slerp between the same keys is the baseline.
+"""
+
+import argparse
+import resource
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
+
+from engine.evaluate import Case, read_suite
+from engine.fill import complete, split
+from engine.joints.estimator import Estimator, estimate, presence
+from engine.joints.settings import EstimatorSettings
+from engine.plan import make_plan
+from engine.priors.slerp import slerp
+from engine.progress import Progress
+from engine.rendering.actors import Actors
+from engine.rendering.framing import VIEWS
+from engine.rendering.renderers import TorchRenderer
+from engine.rendering.surface import build_surface
+from engine.rendering.threads import limited_threads
+from engine.stages.estimate_joints import train_estimator
+from engine.stages.render import View, joint_tracks, orbit_views, render_view
+from usd_io.stage import read_shot
+from usd_io.texture import read_texture_bytes
+
+CASES = "fox_survey,horse_walk,manta_ray_swim,robot_dance,woman_death,cmu_02_05_1"
+SIZE = {"height": 320, "width": 512}
+DEFAULT = EstimatorSettings()
+VARIANTS = {
+    "default": DEFAULT,
+    "no random poses": replace(DEFAULT, random_poses=0),
+    "front view only": replace(DEFAULT, other_views=0.0),
+    "no key weighting": replace(DEFAULT, key_weight=1.0),
+    "half the steps": replace(DEFAULT, steps=DEFAULT.steps // 2),
+    "twice the steps": replace(DEFAULT, steps=2 * DEFAULT.steps),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """A case ready to train and test on: one character."""
+
+    known: Actors
+    renderer: TorchRenderer
+    views: tuple[View, ...]
+    keys: tuple[float, ...]
+    gaps: tuple[tuple[float, float], ...]
+    frames: Float[Tensor, "frame 3 height width"]
+    truth: Float[np.ndarray, "frame joint 3"]
+    slerp: Float[np.ndarray, "frame joint 3"]
+
+
+def prepare(case: Case) -> Scenario:
+    shot = read_shot(case.stage)
+    character, motion = shot.characters[0], shot.motions[0]
+    plan = make_plan(character, motion, contexts=case.context, keys=case.keys, fill_at_samples=True)
+    parts = split(motion, plan, lambda times: motion.at(np.searchsorted(motion.times, times - 1e-6)))
+    straight = complete(character, parts, plan, slerp(character, parts.known, plan))
+    used = straight.at(np.isin(straight.times, [*parts.known.times, *plan.fill_times]))
+    views = orbit_views(Actors([character], [used]), VIEWS, **SIZE)
+    renderer = TorchRenderer(build_surface([character], read_texture_bytes))
+    camera = views[0].cameras
+    pictures = np.stack(list(render_view(renderer, Actors([character], [parts.hidden]), views[0])))
+    return Scenario(
+        Actors([character], [parts.known]),
+        renderer,
+        views,
+        plan.keys,
+        tuple((gap.start, gap.end) for gap in plan.gaps),
+        torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255,
+        joint_tracks(character, parts.hidden, camera),
+        joint_tracks(character, straight.at(np.isin(straight.times, plan.fill_times)), camera),
+    )
+
+
+def degraded(
+    frames: Float[Tensor, "frame 3 height width"],
+) -> dict[str, Float[Tensor, "frame 3 height width"]]:
+    """What a video model might do to the pictures."""
+    noise = 0.1 * torch.randn(frames.shape, generator=torch.Generator().manual_seed(1))
+    half = interpolate(avg_pool2d(frames, 2), scale_factor=2.0, mode="bilinear", align_corners=False)
+    colour = frames.clamp_min(1e-4) ** 1.2 * torch.tensor([1.1, 0.95, 0.85])[:, None, None]
+    return {
+        "blur of 3 px": avg_pool2d(frames, 7, 1, 3, count_include_pad=False),
+        "noise of 0.1": (frames + noise).clamp(0, 1),
+        "half resolution": half,
+        "colour shift": colour.clamp(0, 1),
+    }
+
+
+def score(name: str, scenario: Scenario, estimator: Estimator, frames: Tensor) -> dict[str, float]:
+    camera = scenario.views[0].cameras
+    found = estimate(estimator, frames, camera)[0]
+    seen, height = found.seen, estimator.scene.height
+    tall = float(height * camera.focal.mean() / estimator.scene.reference_depth(camera)[0])
+    place = (found.xy - scenario.truth[..., :2])[:, seen]
+    depth = (found.depth - scenario.truth[..., 2])[:, seen]
+    base = (scenario.slerp - scenario.truth)[:, seen]
+    beyond = np.abs(place).mean(-1) / found.xy_sigma[:, seen], np.abs(depth) / found.depth_sigma[:, seen]
+    xy, slerp_xy = np.linalg.norm(place, axis=-1).mean(), np.linalg.norm(base[..., :2], axis=-1).mean()
+    relative, base_z = depth - depth.mean(1, keepdims=True), base[..., 2]
+    per_axis = np.abs(place) / found.xy_sigma[:, seen, None]
+    result = {
+        "xy": xy,
+        "xy%": 100 * xy / tall,
+        "slerp xy%": 100 * slerp_xy / tall,
+        "z%": 100 * np.abs(depth).mean() / height,
+        "slerp z%": 100 * np.abs(base_z).mean() / height,
+        "pose z%": 100 * np.abs(relative).mean() / height,
+        "xy<1s": (per_axis < 1).mean(),
+        "xy<2s": (per_axis < 2).mean(),
+        "z<1s": (beyond[1] < 1).mean(),
+        "z<2s": (beyond[1] < 2).mean(),
+        "present": presence(estimator, frames, camera).mean(),
+    }
+    say(f"  {name:18s} " + "  ".join(f"{k} {v:6.2f}" for k, v in result.items()))
+    return result
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("suite", type=Path)
+    parser.add_argument("--cases", default=CASES)
+    parser.add_argument("--variants", default="default", help=f"all, or some of: {', '.join(VARIANTS)}")
+    parser.add_argument("--degraded", action="store_true", help="test on degraded pictures as well")
+    options = parser.parse_args()
+    wanted = list(VARIANTS) if options.variants == "all" else options.variants.split(",")
+    cases = {case.id: case for case in read_suite(options.suite)}
+    for name in options.cases.split(","):
+        scenario = prepare(cases[name])
+        say(f"{name}: {len(scenario.frames)} hidden frames, {len(scenario.known.motions[0].times)} known")
+        for variant in wanted:
+            started = time.process_time()
+            estimator = train_estimator(
+                scenario.known,
+                scenario.renderer,
+                scenario.views,
+                keys=scenario.keys,
+                gaps=scenario.gaps,
+                settings=VARIANTS[variant],
+                progress=Progress(),
+            )
+            seconds = time.process_time() - started
+            score(variant, scenario, estimator, scenario.frames)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+            say(f"    trained in {seconds:.0f} s of CPU, peak memory so far {peak:.0f} MB")
+            if options.degraded:
+                for kind, frames in degraded(scenario.frames).items():
+                    score(kind, scenario, estimator, frames)
+
+
+if __name__ == "__main__":
+    with limited_threads(1):
+        main()
