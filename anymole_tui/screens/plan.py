@@ -62,6 +62,7 @@ class PlanPlace(Place):
     PlanPlace.-narrow #plan, PlanPlace.-narrow #settings, PlanPlace.-narrow #joints { height: 3; }
     PlanPlace.-narrow #motion { height: 5; }
     PlanPlace.-narrow #motion:focus { height: 7; }
+    PlanPlace.-narrow #settings { max-height: 100%; }
     PlanPlace.-narrow #settings #fields { height: 1fr; }
     PlanPlace.-narrow #left:focus-within, PlanPlace.-narrow #right:focus-within { height: 1fr; }
     PlanPlace.-narrow #settings:focus-within, PlanPlace.-narrow #joints:focus-within,

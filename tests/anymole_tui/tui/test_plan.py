@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from anymole_tui.app import AnymoleApp
+from anymole_tui.fields import Field
 from anymole_tui.screens.dialogs import Ask, Choose, Read
 from anymole_tui.screens.plan import PlanPlace
 from anymole_tui.screens.watch import Watch
@@ -68,9 +69,23 @@ async def give_keys(app: AnymoleApp, pilot: Pilot[None], *times: float) -> None:
     await until(pilot, lambda: "frames in" in screen_text(app) and "of slerp" in screen_text(app))
 
 
+RECORDED = (
+    Field("context", "ranges", (), "Ranges of finished motion; empty: found from the authored samples."),
+    Field("keys", "times", (), "Times whose pose is kept exactly."),
+    Field("lock", "names", (), "Joints that keep what is authored, also between the keys."),
+    Field("prior", "choice", "auto", "The motion prior.", ("auto", "learned", "spline", "slerp")),
+    Field("seed", "integer", 0, "Seed of everything random."),
+    Field("out", "text", "", "Run folder."),
+    Field("preview", "flag", True, "Draw the result beside slerp and the keys."),
+)
+"""Settings of the stored pictures: a new setting must not need new pictures."""
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("state", ["nothing", "planned", "settings", "joints"])
-def test_screen(walk: Path, state: str, size: str) -> None:
+def test_screen(walk: Path, state: str, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anymole_tui.screens.plan.run_fields", lambda: RECORDED)
+
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
         place = await planning(app, pilot, walk, "no plan yet")
         if state != "nothing":
