@@ -1,11 +1,14 @@
-"""What watching a run costs on the wire: ``python scripts/bench_watch.py [--seconds N]``.
+"""What planning and watching a run cost: ``python scripts/bench_watch.py [--seconds N]``.
 
 A recorded training tells one step and one reading of its load a second, as a run does; the terminal UI watches it
-behind a pty. Bytes are those that a link would carry. CPU is that of the UI alone.
+behind a pty. Bytes are those that a link would carry. CPU is that of the UI alone. Then keys are pressed in the plan of the
+fox while the self-test works in the background.
 """
 
 import argparse
 import os
+import shutil
+import statistics
 import sys
 import tempfile
 import threading
@@ -18,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from engine.events import to_json_line  # noqa: E402
+from scripts.bench_tui import painted  # noqa: E402
 from tests.anymole_tui.tui.recorded import step_events, training, write_run  # noqa: E402
 from tests.anymole_tui.tui.terminal import Terminal, tui  # noqa: E402
 
@@ -61,6 +65,21 @@ def watch(size: tuple[int, int], seconds: float) -> str:
         f"| {size[0]} x {size[1]} | {sum(each) / took / 1000:.2f} kB/s | {max(each) / 1000:.1f} kB "
         f"| {100 * cpu:.1f} % | {ended / 5:.0f} B/s |"
     )
+
+
+def plan() -> tuple[float, float]:
+    """Median and largest time from a key to its paint while the self-test works [ms]."""
+    with tempfile.TemporaryDirectory() as home:
+        shutil.copytree(ROOT / "tests" / "data" / "fox", Path(home) / "fox")
+        settings = Path(home) / "config.toml"
+        settings.write_text("[run]\nkeys = [30, 50]\n")
+        environment = {"ANYMOLE_STATE_DIR": home, "ANYMOLE_CONFIG": str(settings), "COLORTERM": "truecolor"}
+        with Terminal(tui(Path(home) / "fox" / "fox_survey.usda"), environment, (120, 40)) as terminal:
+            terminal.wait_for(b"SkelRoot")
+            terminal.send(b"p")
+            terminal.wait_for(b"hidden pieces")
+            times = sorted(painted(terminal, b"l")[0] for _ in range(30))
+    return statistics.median(times), times[-1]
 
 
 def main() -> None:
