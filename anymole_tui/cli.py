@@ -12,7 +12,7 @@ import typer
 from typer.main import get_command
 
 from anymole_tui import cli_output as out
-from anymole_tui.commands import compare, config, look, manage, models, render, run, submit, tui
+from anymole_tui.commands import compare, config, look, manage, models, render, run, submit, tui, video
 from anymole_tui.settings import bind_environment, default_map, flag
 from engine.errors import ExitCode
 
@@ -42,7 +42,7 @@ def _options(
     pass
 
 
-for _module in (tui, look, run, manage, submit, compare, render, models, config):
+for _module in (tui, look, run, video, manage, submit, compare, render, models, config):
     _module.add_to(app)
 
 

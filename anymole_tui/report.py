@@ -67,6 +67,8 @@ def run_report(result: RunResult) -> str:
 
 def _scores(scores: Mapping[str, Any]) -> list[str]:
     lines = [f"  {scores['frames']} frames filled; largest key error {scores['key_error']:.1e} of the height"]
+    if scores["prior"] == "video":
+        lines.append("  motion fitted to a video, from what the motion prior made; of the prior:")
     test = scores["self_test"]
     if test["expected_l2p"] is None:
         lines.append("  self-test: no context to hide a piece of, so no error can be foretold")

@@ -8,12 +8,27 @@ from typing import Any, Literal, get_args
 
 from engine.errors import ConfigError
 from engine.toml_file import read_toml
+from engine.video.options import AdaptMode, Memory, ModelName
 
-EngineName = Literal["auto", "motion"]
+EngineName = Literal["auto", "motion", "video"]
 PriorName = Literal["auto", "learned", "context", "spline", "slerp", "hold"]
 AuthorMode = Literal["rebind", "over", "variant"]
+FeatureName = Literal["scratch", "dinov2+fit3d"]
+SolverName = Literal["map", "paper"]
+CHOICES = {
+    "engine": EngineName,
+    "prior": PriorName,
+    "author": AuthorMode,
+    "model": ModelName,
+    "adapt": AdaptMode,
+    "memory": Memory,
+    "features": FeatureName,
+    "solver": SolverName,
+}
+
+MOST_STEPS = 1000
+"""Timesteps of the models' training: more cannot be sampled."""
 MOST_TAKES = 100
-CHOICES = {"engine": EngineName, "prior": PriorName, "author": AuthorMode}
 
 
 @dataclass(frozen=True)
@@ -33,7 +48,7 @@ class RunConfig:
     engine: EngineName = "auto"
     """How motion is made; ``auto`` takes the best engine this machine has what it needs for."""
     prior: PriorName = "auto"
-    """The motion prior; ``auto`` chooses per gap by its fit and the self-test."""
+    """The motion prior; ``auto`` chooses per gap by its fit and the self-test. A fit to a video starts from it."""
     takes: int = 1
     """How many motions are made: the best estimate, and others that are as plausible."""
     seed: int = 0
@@ -48,16 +63,38 @@ class RunConfig:
     """Replace a result that is already in the run folder."""
     preview: bool = True
     """Draw the result beside slerp and the keys: a video, a contact sheet and a plot in the run folder."""
+    model: ModelName = "dynamicrafter"
+    """The video model; ``tiny`` ships with the package and is a tour of the method, no more."""
+    prompt: str = ""
+    """What is to be seen, for the video model."""
+    caption: str = ""
+    """Folder of an image-text model that writes the prompt from the pictures of the context."""
+    steps: int = 0
+    """Sampling steps of the video model; 0: its own number."""
+    guidance: float = 0.0
+    """How strongly the video model keeps to the prompt; 0: its own strength."""
+    adapt: AdaptMode = "auto"
+    """How the video model learns the character from the context (ICAdapt)."""
+    memory: Memory = "auto"
+    """How device memory is traded for time."""
+    video: str = ""
+    """A video of the character to fit, a folder of pictures or a video file, instead of a generated one."""
+    video_fps: float = 0.0
+    """Frame rate of that video [frames/s]; 0: what its file says, 15 for a folder of pictures."""
+    video_offset: float = 0.0
+    """Its first frame, after the start of the first gap [s]; negative where it begins in the context."""
+    camera: str = ""
+    """Prim path of the camera that sees what the video shows, or the ``render.json`` of the pictures; empty: a front
+    view of all that moves."""
+    features: FeatureName = "scratch"
+    """What the joint estimator looks at: a network trained on this shot's pictures, or frozen ones with weights."""
+    solver: SolverName = "map"
+    """How motion is fitted to video: all frames at once (``map``), or frame by frame as in the paper."""
 
     def __post_init__(self) -> None:
         problems = _unknown_choices(vars(self))
         if not self.stage:
             problems.append("no stage is named; give the path of a .usd, .usda, .usdc or .usdz file")
-        for name, choices in (("engine", EngineName), ("prior", PriorName), ("author", AuthorMode)):
-            if getattr(self, name) not in get_args(choices):
-                problems.append(
-                    f"--{name} {getattr(self, name)!r} is unknown; choose {', '.join(get_args(choices))}"
-                )
         if not all(math.isfinite(t) for t in (*self.keys, *(t for pair in self.context for t in pair))):
             problems.append("--keys and --context take finite time codes")
         if not 0 <= self.seed < 2**63:
@@ -66,6 +103,17 @@ class RunConfig:
             problems.append(f"--takes {self.takes} is out of range; choose 1 to {MOST_TAKES}")
         if self.takes > 1 and self.author == "over":
             problems.append("--author over has room for one take; choose rebind or variant for several")
+        if not 0 <= self.steps <= MOST_STEPS:
+            problems.append(f"--steps {self.steps} is out of range; choose 1 to {MOST_STEPS}")
+        for name, value in (("guidance", self.guidance), ("fps", self.video_fps)):
+            if not 0 <= value <= 1000:
+                problems.append(f"--{name} {value:g} is out of range; choose 0 to 1000")
+        if not math.isfinite(self.video_offset):
+            problems.append("--offset takes a finite number of seconds")
+        if self.video and self.takes > 1:
+            problems.append(f"--takes {self.takes} of one video cannot be fitted; give --takes 1")
+        if self.video and self.engine == "motion":
+            problems.append("--engine motion makes no use of --video; leave one of them out")
         if problems:
             raise ConfigError("; ".join(problems) + ".")
 
@@ -97,7 +145,11 @@ def config_from_mapping(values: Mapping[str, Any]) -> RunConfig:
             "context": tuple((_number(start), _number(end)) for start, end in values.get("context", ())),
         }
         config = RunConfig(stage=_text(values.get("stage", "")))
-        single = {name: value for name, value in values.items() if name not in lists}
+        single = {
+            name: _as_default(value, getattr(config, name))
+            for name, value in values.items()
+            if name not in lists
+        }
         for name, value in single.items():
             if type(value) is not type(getattr(config, name)):
                 raise TypeError(f"{name} = {value!r} is no {type(getattr(config, name)).__name__}")
@@ -117,6 +169,11 @@ def _unknown_choices(values: Mapping[str, Any]) -> list[str]:
 def read_config(path: Path) -> RunConfig:
     """Read settings from a TOML file (``run.toml`` of a run folder, or one written by hand)."""
     return config_from_mapping(read_toml(path, "the settings file"))
+
+
+def _as_default(value: Any, default: Any) -> Any:
+    """TOML and JSON write a whole number where a float is meant."""
+    return _number(value) if isinstance(default, float) and not isinstance(value, bool) else value
 
 
 def _text(value: Any) -> str:

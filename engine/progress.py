@@ -33,12 +33,20 @@ def never() -> bool:
     return False
 
 
+class StageReached(Exception):
+    """The stage up to which a run was wanted is done."""
+
+
 class Progress:
     """Handed to a run stage; ``step`` reports and raises :class:`RunCancelled` when asked to stop."""
 
-    def __init__(self, on_event: OnEvent = ignore, cancel: Callable[[], bool] = never) -> None:
+    def __init__(
+        self, on_event: OnEvent = ignore, cancel: Callable[[], bool] = never, until: str = ""
+    ) -> None:
+        """``until`` names the stage after which :class:`StageReached` is raised; empty: none."""
         self._on_event = on_event
         self._cancel = cancel
+        self._until = until
         self._stage = ""
         self._last = 0.0
 
@@ -51,6 +59,8 @@ class Progress:
         self._on_event(StageStarted(name))
         yield
         self._on_event(StageFinished(name, round(time.monotonic() - started, 3)))
+        if name == self._until:
+            raise StageReached(name)
 
     def step(self, done: int, total: int, **values: float) -> None:
         """Report that ``done`` of ``total`` steps of the stage are complete."""

@@ -1,11 +1,12 @@
 """The run API: ``inspect`` a stage, ``plan`` the work, ``run`` it. Both faces call these and nothing else.
 
-A run is seven stages that a newcomer can read top to bottom in :func:`run`::
+A run is seven stages that a newcomer can read top to bottom in :func:`_run_stages`; where motion is fitted to a video,
+those of :mod:`engine.video_run` come before *score*::
 
     read -> plan -> fill -> score -> author -> check -> preview
 
-Only this module, :mod:`engine.run_preview`, :mod:`engine.render`, :mod:`engine.evaluate` and :mod:`engine.takes` call
-:mod:`usd_io`, with imports inside their functions, so that importing the engine stays quick.
+Only this module, :mod:`engine.scene`, :mod:`engine.run_preview`, :mod:`engine.render`, :mod:`engine.evaluate` and
+:mod:`engine.takes` call :mod:`usd_io`, with imports inside their functions, so that importing the engine stays quick.
 """
 
 import time
@@ -15,16 +16,24 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from engine.config import RunConfig, read_config
-from engine.errors import SHOWN_ERRORS, STOPPED, ConfigError, RunCancelled, exit_code, message_of
+from engine.errors import (
+    SHOWN_ERRORS,
+    STOPPED,
+    ConfigError,
+    ResourceMissing,
+    RunCancelled,
+    exit_code,
+    message_of,
+)
 from engine.events import Event, OnEvent, RunFailed, RunFinished, RunStarted, ignore
 from engine.fill import Filled, Parts, fill, split
 from engine.plan import Plan, dense_ranges, make_plan, sparse_keys
-from engine.progress import Overall, Progress, never
+from engine.progress import Overall, Progress, StageReached, never
 from engine.pulse import Pulse, where
 from engine.score import score_run
 from engine.source import Source
@@ -255,6 +264,7 @@ def resume(
     cancel: Callable[[], bool] = never,
     *,
     config: RunConfig | None = None,
+    until: str = "",
 ) -> RunResult:
     """Start, go on with or confirm the run of a folder: stages that are done with the same inputs are not done again.
 
@@ -263,8 +273,10 @@ def resume(
         on_event: As for :func:`run`.
         cancel: As for :func:`run`.
         config: The settings; None takes those saved in the folder.
+        until: A stage after which to stop; empty: none.
 
     Raises:
+        StageReached: That stage is done.
         ConfigError: The folder holds no settings, or they cannot be used.
         EngineError, UsdIoError: As for :func:`run`.
     """
@@ -275,7 +287,26 @@ def resume(
     def settings() -> RunConfig:
         return replace(config or read_config(folder / SETTINGS), out=str(folder), force=True)
 
-    return _run_in(Workspace(folder), settings, on_event, cancel, None, save=config is not None)
+    return _run_in(Workspace(folder), settings, on_event, cancel, None, save=config is not None, until=until)
+
+
+def advance(folder: Path, stage: str, on_event: OnEvent = ignore, cancel: Callable[[], bool] = never) -> None:
+    """Do the run of a folder up to the end of a stage; what it made lies in ``artefacts``, and resuming goes on.
+
+    Raises:
+        ConfigError: The run has no such stage, or the folder no settings.
+        EngineError, UsdIoError: As for :func:`run`.
+    """
+    if not (folder / SETTINGS).is_file():
+        raise ConfigError(f"{shown(folder)} is no run folder: it holds no {SETTINGS}.")
+    config = read_config(folder / SETTINGS)
+    stages = _weights(config, resolve_engine(config))
+    if stage not in stages:
+        raise ConfigError(
+            f"the run in {shown(folder)} has no stage {shown(stage)}; it has {', '.join(stages)}."
+        )
+    with suppress(StageReached):
+        resume(folder, on_event, cancel, until=stage)
 
 
 def _run_in(
@@ -286,6 +317,7 @@ def _run_in(
     planned: Planned | None,
     *,
     save: bool = True,
+    until: str = "",
 ) -> RunResult:
     """Do a run in a folder that is ours; however it ends, the folder says how."""
     overall = Overall()
@@ -303,16 +335,20 @@ def _run_in(
         if save:
             workspace.settings(config)
         started = time.monotonic()
-        tell(RunStarted(str(workspace.folder), config.to_dict(), STAGE_WEIGHTS, workspace.id))
+        engine = resolve_engine(config)
+        tell(RunStarted(str(workspace.folder), config.to_dict(), _weights(config, engine), workspace.id))
         with Pulse(workspace, tell, overall) as pulse:
-            progress = Progress(tell, lambda: _asked_to_stop(pulse, cancel))
+            progress = Progress(tell, lambda: _asked_to_stop(pulse, cancel), until)
             progress.check()
-            result = _run_stages(config, planned or plan(config), workspace, progress)
+            result = _run_stages(config, engine, planned or plan(config), workspace, progress)
         workspace.write_json(REPORT, asdict(result))
         seconds = round(time.monotonic() - started, 3)
         tell(RunFinished(result.result, result.layer, result.scores, seconds))
         workspace.state("done", **where(overall), exit_code=0, result=result.result)
         return result
+    except StageReached:
+        workspace.state("waiting", **where(overall), message=f"stopped after {until}, as asked")
+        raise
     except BaseException as error:
         _tell_failure(error, workspace, tell)
         raise
@@ -338,7 +374,41 @@ def _tell_failure(error: BaseException, workspace: Workspace, tell: OnEvent) -> 
         workspace.state("cancelled" if stopped else "failed", exit_code=code, message=message)
 
 
-def _run_stages(config: RunConfig, planned: Planned, workspace: Workspace, progress: Progress) -> RunResult:
+def resolve_engine(config: RunConfig) -> Literal["motion", "video"]:
+    """What ``auto`` means here: video where one is given, or where the model named has weights and a GPU."""
+    if config.engine != "auto":
+        return config.engine
+    if config.video:
+        return "video"
+    from engine.video.models import card, find_model
+
+    if config.model == "tiny" or find_model(card(config.model)).state != "ready":
+        return "motion"
+    from engine.video.backends import backend
+
+    try:
+        backend(config.model, memory=config.memory)
+    except ResourceMissing:
+        return "motion"
+    return "video"
+
+
+def _weights(config: RunConfig, engine: str) -> dict[str, float]:
+    """Stages to come with their share of the time."""
+    if engine == "motion":
+        return STAGE_WEIGHTS
+    from engine.video_run import stage_weights
+
+    return {**STAGE_WEIGHTS, **stage_weights(config)}
+
+
+def _run_stages(
+    config: RunConfig, engine: str, planned: Planned, workspace: Workspace, progress: Progress
+) -> RunResult:
+    if engine == "video":
+        from engine.video_run import VideoRun, check_ready
+
+        check_ready(config)
     source = Source(config)
     store = Store(
         workspace, progress, version=version("anymole"), source=source.hashes(), **_deciding(config)
@@ -346,19 +416,21 @@ def _run_stages(config: RunConfig, planned: Planned, workspace: Workspace, progr
     source.compare_with(workspace, progress)
     progress.tell_plan(tuple(asdict(p) for p in planned.plans))
     _tell_warnings(planned, progress)
+    characters, plans = planned.shot.characters, planned.plans
     with progress.stage("fill"):
-        results = fill_shot(planned, config, store)
+        results = starts = fill_shot(planned, config, store)
+    if engine == "video":
+        results = VideoRun(config, characters, plans, starts, store, workspace.folder, progress).run()
     with progress.stage("score"):
-        scores = store.json(
-            "score", lambda: score_run(planned.shot.characters, planned.plans, results, config.truth)
-        )
+        scores = store.json("score", lambda: score_run(characters, plans, results, starts, config.truth))
     source.check_unchanged()
     with progress.stage("author"):
         root, layer = store.files(
             "author",
-            lambda: _author(config, planned, results, scores, workspace),
+            lambda: _author(config, engine, planned, results, scores, workspace),
             stage_path=config.stage,
             folder=str(workspace.folder),
+            mode=config.author,
         )
         source.check_unchanged((root, layer))
     with progress.stage("check"):
@@ -395,13 +467,18 @@ def _preview(
         return try_preview(lambda: store.files("preview", make), progress)
 
 
+_NOT_DECIDING = ("stage", "truth", "out", "force", "preview")
+"""Settings that no output depends on, or that count by the contents of the files they name."""
+_LATER = (
+    *("author", "model", "prompt", "caption", "steps", "guidance", "adapt", "memory"),
+    *("video", "video_fps", "video_offset", "camera", "features", "solver"),
+)
+"""Settings that count from the stage on that takes them, so that a change leaves what came before."""
+
+
 def _deciding(config: RunConfig) -> dict[str, Any]:
-    """The settings that decide what is made; files count by their contents."""
-    return {
-        name: value
-        for name, value in config.to_dict().items()
-        if name not in ("stage", "truth", "out", "force", "preview")
-    }
+    """The settings that decide what every stage makes."""
+    return {k: v for k, v in config.to_dict().items() if k not in (*_NOT_DECIDING, *_LATER)}
 
 
 def fill_shot(planned: Planned, config: RunConfig, store: Store) -> tuple[Filled, ...]:
@@ -430,6 +507,7 @@ def fill_shot(planned: Planned, config: RunConfig, store: Store) -> tuple[Filled
 
 def _author(
     config: RunConfig,
+    engine: str,
     planned: Planned,
     results: tuple[Filled, ...],
     scores: Mapping[str, Any],
@@ -448,7 +526,7 @@ def _author(
         takes,
         mode=config.author,
         overwrite=config.force,
-        provenance=_provenance(config, planned, scores),
+        provenance=_provenance(config, engine, planned, scores),
     )
     return authored.root, authored.layer
 
@@ -484,14 +562,16 @@ def _tell_warnings(planned: Planned, progress: Progress) -> None:
         progress.note(warning, level="warning")
 
 
-def _provenance(config: RunConfig, planned: Planned, scores: Mapping[str, Any]) -> dict[str, Any]:
+def _provenance(
+    config: RunConfig, engine: str, planned: Planned, scores: Mapping[str, Any]
+) -> dict[str, Any]:
     """What made the result, as plain values; :mod:`usd_io.author` adds the source layers with their hashes."""
     return {
         "version": version("anymole"),
-        "engine": "motion",
+        "engine": engine,
         "prior": config.prior,
         "seed": config.seed,
-        "settings": _deciding(config),
+        "settings": {k: v for k, v in config.to_dict().items() if k not in _NOT_DECIDING},
         "plans": [asdict(p) for p in planned.plans],
         "scores": scores,
     }

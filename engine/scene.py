@@ -23,8 +23,6 @@ from usd_io.model import Character, Motion
 
 CONTEXT_S = 2.0
 """Finished motion that is shown to the video model and the joint estimator, beside each gap [s]; as in the paper."""
-FRONT = "front"
-"""The view that videos are generated in."""
 
 
 @dataclass(frozen=True, eq=False)

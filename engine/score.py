@@ -22,7 +22,11 @@ LEAST_SURE = 5
 
 
 def score_run(
-    characters: Sequence[Character], plans: Sequence[Plan], results: Sequence[Filled], truth: str
+    characters: Sequence[Character],
+    plans: Sequence[Plan],
+    results: Sequence[Filled],
+    starts: Sequence[Filled],
+    truth: str,
 ) -> dict[str, Any]:
     """Scores by skeleton path, as plain values.
 
@@ -30,15 +34,18 @@ def score_run(
         characters: The skeletons.
         plans: Their plans.
         results: What was made of them.
+        starts: What the motion prior made of them: the same, or what a fit to video began with.
         truth: Path of a stage with the true motion; empty: the stage's own hidden samples, where it has some.
     """
     return {
-        plan.skeleton_path: _score_skeleton(character, plan, filled, truth)
-        for character, plan, filled in zip(characters, plans, results, strict=True)
+        plan.skeleton_path: _score_skeleton(character, plan, filled, start, truth)
+        for character, plan, filled, start in zip(characters, plans, results, starts, strict=True)
     }
 
 
-def _score_skeleton(character: Character, plan: Plan, filled: Filled, truth_stage: str) -> dict[str, Any]:
+def _score_skeleton(
+    character: Character, plan: Plan, filled: Filled, start: Filled, truth_stage: str
+) -> dict[str, Any]:
     truth = true_motion(character, plan, filled, truth_stage)
     scores: dict[str, Any] = {
         "prior": filled.prior,
@@ -50,7 +57,8 @@ def _score_skeleton(character: Character, plan: Plan, filled: Filled, truth_stag
         "confidence": _sum_up_confidence(character, plan, filled),
     }
     if truth is not None:
-        scores["truth"] = {filled.prior: scores["takes"][0]["truth"]} | {
+        fitted = {} if filled is start else {start.prior: asdict(score(character, truth, start.motion, plan))}
+        scores["truth"] = {filled.prior: scores["takes"][0]["truth"], **fitted} | {
             name: asdict(score_prior(name, character, truth, plan, filled)) for name in BASELINES
         }
     return scores

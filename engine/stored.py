@@ -67,10 +67,29 @@ class Store:
         if found is None:
             found = tuple(make())
             self._workspace.keep(stage, key, found)
+            self._workspace.drop_checkpoints(stage)
         else:
             self._progress.reused()
         self._chain.append(self._workspace.digest(stage))
         return found
+
+    def checkpoints(self, stage: str, **more: Any) -> Path:
+        """A folder for the checkpoints of the output that comes next; dropped once that is kept."""
+        return self._workspace.checkpoint_dir(stage, content_key(stage=stage, before=self._chain, **more))
+
+    def one(
+        self,
+        stage: str,
+        name: str,
+        make: Callable[[], T],
+        save: Callable[[Path, T], Any],
+        load: Callable[[Path], T],
+        **more: Any,
+    ) -> T:
+        """An output of one file; ``more`` decides it beside what came before."""
+        value = self._one(stage, name, make, save, load, more)
+        self._workspace.drop_checkpoints(stage)
+        return value
 
     def _one(
         self,

@@ -108,7 +108,7 @@ class Workspace:
     def settings(self, config: RunConfig) -> None:
         """Write the resolved settings, with paths that hold from any current folder."""
         values = {name: v for name, v in config.to_dict().items() if v is not None}
-        for name in ("stage", "truth"):
+        for name in ("stage", "truth", "video", "caption", "camera"):
             if values.get(name) and Path(values[name]).exists():
                 values[name] = str(Path(values[name]).absolute())
         text = tomli_w.dumps(values)

@@ -30,6 +30,34 @@ Detach = Annotated[bool, typer.Option("--detach", help="Start it, say where it i
 Here = Annotated[
     bool, typer.Option("--here", help="Work in this process, even where a person watches in a terminal.")
 ]
+Locked = Annotated[
+    str | None, typer.Option("--lock", help="Joints that stay as authored: names or patterns, J,J,...")
+]
+PriorOption = Annotated[
+    str, typer.Option("--prior", help="Motion prior: auto, learned, context, spline, slerp or hold.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+OutFolder = Annotated[
+    str, typer.Option("--out", help="Run folder.", show_default="STEM_inbetween beside the stage")
+]
+Author = Annotated[str, typer.Option(help="How the result is authored: rebind, over or variant.")]
+Truth = Annotated[
+    str, typer.Option(help="A stage with the true motion, to score against.", show_default=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace an earlier result in the run folder.")]
+Preview = Annotated[
+    bool, typer.Option("--preview/--no-preview", help="Draw the result beside slerp and the keys.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")]
+Camera = Annotated[
+    str,
+    typer.Option(
+        help="Prim path of the video's camera, or the render.json it was drawn with.",
+        show_default="the front view",
+    ),
+]
+Features = Annotated[str, typer.Option(help="What the joint estimator looks at: scratch or dinov2+fit3d.")]
+Solver = Annotated[str, typer.Option(help="How motion is fitted to video: map, or as in the paper: paper.")]
 
 
 def parse_contexts(texts: list[str]) -> list[tuple[float, float]]:

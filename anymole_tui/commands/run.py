@@ -1,25 +1,41 @@
 """``run``: fill the motion between the keys."""
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from anymole_tui import cli_output as out
 from anymole_tui.commands.options import (
     AsJson,
+    Author,
+    Camera,
     Contexts,
     Debug,
     Detach,
+    DryRun,
+    Features,
+    Force,
     Here,
     Keys,
+    Locked,
+    OutFolder,
+    Preview,
+    PriorOption,
     ProgressOption,
+    Seed,
     Skeletons,
+    Solver,
     Stage,
+    Truth,
     parse_contexts,
     parse_keys,
     split,
 )
+
+if TYPE_CHECKING:
+    from engine.config import RunConfig
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,33 +48,40 @@ def run(
     skeleton: Skeletons = None,
     context: Contexts = None,
     keys: Keys = None,
-    lock: Annotated[
-        str | None, typer.Option("--lock", help="Joints that stay as authored: names or patterns, J,J,...")
-    ] = None,
-    engine: Annotated[str, typer.Option(help="How motion is made: auto or motion.")] = "auto",
-    prior: Annotated[
-        str, typer.Option(help="Motion prior: auto, learned, context, spline, slerp or hold.")
-    ] = "auto",
+    lock: Locked = None,
+    engine: Annotated[str, typer.Option(help="How motion is made: auto, motion or video.")] = "auto",
+    prior: PriorOption = "auto",
     takes: Annotated[
         int, typer.Option(help="How many motions: the best estimate, and others as plausible.")
     ] = 1,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    out_folder: Annotated[
-        str, typer.Option("--out", help="Run folder.", show_default="STEM_inbetween beside the stage")
+    seed: Seed = 0,
+    out_folder: OutFolder = "",
+    author: Author = "rebind",
+    truth: Truth = "",
+    force: Force = False,
+    preview: Preview = True,
+    model: Annotated[
+        str, typer.Option(help="Video model: dynamicrafter, wan-vace, ltx or tiny.")
+    ] = "dynamicrafter",
+    prompt: Annotated[str, typer.Option(help="What is to be seen, for the video model.")] = "",
+    caption: Annotated[
+        str, typer.Option(help="Folder of an image-text model that writes the prompt.", show_default=False)
     ] = "",
-    author: Annotated[
-        str, typer.Option(help="How the result is authored: rebind, over or variant.")
-    ] = "rebind",
-    truth: Annotated[
-        str, typer.Option(help="A stage with the true motion, to score against.", show_default=False)
+    steps: Annotated[int, typer.Option(help="Sampling steps; 0: the video model's own number.")] = 0,
+    guidance: Annotated[
+        float, typer.Option(help="How strongly video keeps to the prompt; 0: the model's own strength.")
+    ] = 0.0,
+    adapt: Annotated[
+        str, typer.Option(help="How the video model learns the character: auto, full, lora or off.")
+    ] = "auto",
+    memory: Annotated[str, typer.Option(help="Device memory traded for time: auto, low or high.")] = "auto",
+    camera: Camera = "",
+    features: Features = "scratch",
+    solver: Solver = "map",
+    until: Annotated[
+        str, typer.Option(help="Stop after this stage; 'resume' goes on.", show_default=False)
     ] = "",
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace an earlier result in the run folder.")
-    ] = False,
-    preview: Annotated[
-        bool, typer.Option("--preview/--no-preview", help="Draw the result beside slerp and the keys.")
-    ] = True,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    dry_run: DryRun = False,
     detach: Detach = False,
     here: Here = False,
     progress: ProgressOption = "auto",
@@ -66,13 +89,7 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Fill the motion between the keys and author it as a new layer; the source is never touched."""
-    from dataclasses import asdict
-
-    from anymole_tui import attaching
-    from anymole_tui.progress_view import listener, progress_kind, progress_view
-    from engine import run as engine_run
     from engine.config import config_from_mapping
-    from engine.process import stop_signals
 
     config = config_from_mapping(
         {
@@ -90,8 +107,36 @@ def run(
             "truth": truth,
             "force": force,
             "preview": preview,
+            "model": model,
+            "prompt": prompt,
+            "caption": caption,
+            "steps": steps,
+            "guidance": guidance,
+            "adapt": adapt,
+            "memory": memory,
+            "camera": camera,
+            "features": features,
+            "solver": solver,
         }
     )
+    if until and not dry_run:
+        from engine.run import prepare
+
+        return advance_to(prepare(config), until, progress, as_json=as_json)
+    start(config, dry_run=dry_run, detach=detach, here=here, progress=progress, as_json=as_json)
+
+
+def start(
+    config: "RunConfig", *, dry_run: bool, detach: bool, here: bool, progress: str, as_json: bool
+) -> None:
+    """Do a run, or have it done: the second half of all commands that start one."""
+    from dataclasses import asdict
+
+    from anymole_tui import attaching
+    from anymole_tui.progress_view import listener, progress_kind, progress_view
+    from engine import run as engine_run
+    from engine.process import stop_signals
+
     kind = progress_kind(progress)
     planned = engine_run.plan(config)
     if dry_run:
@@ -113,6 +158,21 @@ def run(
         with progress_view(kind, as_json=as_json) as view, stop_signals() as stop:
             result = engine_run.run(config, listener(view), stop, planned=planned)
         attaching.answer_run(result, kind, as_json=as_json)
+
+
+def advance_to(folder: Path, stage: str, progress: str, *, as_json: bool) -> None:
+    """Do a run up to the end of a stage, in this process."""
+    from anymole_tui.progress_view import listener, progress_kind, progress_view
+    from engine.process import stop_signals
+    from engine.run import advance
+    from usd_io.errors import shown
+
+    with progress_view(progress_kind(progress), as_json=as_json) as view, stop_signals() as stop:
+        advance(folder, stage, listener(view), stop)
+    if as_json:
+        out.print_json({"run": str(folder), "stage": stage})
+    else:
+        out.answer(f"{stage} is done in {shown(folder)}; 'anymole resume' goes on from there.")
 
 
 def in_own_process(kind: str, *, here: bool) -> bool:
