@@ -19,7 +19,7 @@ import tomli_w
 
 from engine.artefacts import INDEX, Artefact, content_key, file_hash, is_intact, read_index
 from engine.config import RunConfig
-from engine.errors import ConfigError, EngineError, RunLost
+from engine.errors import ConfigError, DataError, EngineError, RunLost
 from engine.events import Event, to_json_line
 from engine.lock import RunLock, process_start
 from usd_io.errors import shown
@@ -197,7 +197,7 @@ class Workspace:
         if stored:
             try:
                 return load(stored[0])
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError):
                 pass  # written by another version: intact, and yet of no use here
         made = make()
         self.keep(name, key, [self._put(f"{ARTEFACTS}/{name}", lambda path: save(path, made))])

@@ -2,7 +2,7 @@
 
 import torch
 
-from engine.backdrop import seen_backdrop
+from engine.backdrop import seen_backdrop, spread
 from engine.rendering.torch_renderer import Backdrop
 
 
@@ -37,3 +37,10 @@ def test_a_guess_that_is_a_little_off_leaves_no_ghost() -> None:
     frames, covered, background = moving_square()
     off = torch.roll(covered, 1, dims=2)
     assert torch.equal(seen_backdrop(frames, off, None).rgb[0], background)
+
+
+def test_holes_take_the_colour_around_them() -> None:
+    picture = torch.full((9, 12, 3), 0.25)
+    picture[2:7, 3:9] = torch.nan
+    assert torch.allclose(spread(picture), torch.full((9, 12, 3), 0.25))
+    assert torch.equal(spread(torch.full((2, 2, 3), torch.nan)), torch.ones(2, 2, 3))
