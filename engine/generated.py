@@ -10,7 +10,6 @@ from jaxtyping import Float
 from engine.config import RunConfig
 from engine.images import Picture, VideoWriter
 from engine.progress import Progress
-from engine.rendering.renderers import TorchRenderer
 from engine.rendering.threads import limited_threads
 from engine.scene import Scene, Schedule
 from engine.stages.render import render_view
@@ -64,7 +63,7 @@ class Generation:
 
     def _render(self) -> dict[str, Video]:
         """The video's view at all known times near the gaps, the others over the context."""
-        scene, renderer = self.scene, TorchRenderer(self.scene.surface)
+        scene, renderer = self.scene, self.scene.renderer
         true, context = np.array(self.schedule.true), np.array(self.schedule.context)
         videos: dict[str, Video] = {}
         total, done = len(true) + len(context) * (len(scene.views) - 1), 0

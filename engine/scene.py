@@ -14,7 +14,8 @@ from engine.rendering.actors import Actors
 from engine.rendering.bones import with_bones
 from engine.rendering.camera import Cameras
 from engine.rendering.framing import VIEWS
-from engine.rendering.surface import Surface, build_surface
+from engine.rendering.renderers import TorchRenderer
+from engine.rendering.surface import Appearance, Surface, build_surface
 from engine.resample import resample
 from engine.stage_camera import read_cameras
 from engine.stages.render import View, make_view, orbit_views, visible_characters
@@ -39,11 +40,18 @@ class Scene:
     views: tuple[View, ...]
     """The video's own first."""
     surface: Surface
+    appearance: Appearance
+    """How the characters look."""
 
     @property
     def cameras(self) -> Cameras:
         """The camera of the video: one, or one per frame of :attr:`times`."""
         return self.views[0].cameras
+
+    @property
+    def renderer(self) -> TorchRenderer:
+        """Draws them."""
+        return TorchRenderer(self.surface, self.appearance)
 
     @property
     def time_codes_per_second(self) -> float:
@@ -139,6 +147,8 @@ def make_scene(
     width: int,
     camera: str = "",
     times: Sequence[float] = (),
+    appearance: Appearance = "textured",
+    ground: bool = True,
 ) -> Scene:
     """Read the meshes of the characters of a run and put cameras around them.
 
@@ -151,6 +161,8 @@ def make_scene(
         width: Of the pictures [pixels].
         camera: Prim path of the video's camera; empty: the front view.
         times: Of the video [time codes], for a camera that moves.
+        appearance: How the characters look.
+        ground: Whether they stand on one.
 
     Raises:
         DataError: There is nothing to see.
@@ -175,12 +187,13 @@ def make_scene(
         tuple(starts[i] for i in indices),
         indices,
         (),
-        build_surface(chosen, read_texture_bytes),
+        build_surface(chosen, read_texture_bytes, appearance),
+        appearance,
     )
     schedule = make_schedule(scene.plans, scene.starts[0].motion)
     filled = [plan.fill_times for plan in scene.plans]
     framed = scene.actors(np.unique(np.concatenate([schedule.true, *filled])))
-    views = orbit_views(framed, VIEWS, height=height, width=width)
+    views = orbit_views(framed, VIEWS, height=height, width=width, ground=ground)
     if camera:
         cameras = read_cameras(stage, camera, np.array(times), height=height, width=width)
         views = (make_view("camera", cameras), *views)

@@ -27,7 +27,6 @@ from engine.joints.settings import EstimatorSettings
 from engine.mimic.settings import MimicSettings
 from engine.plan import Plan
 from engine.progress import Progress
-from engine.rendering.renderers import TorchRenderer
 from engine.rendering.threads import limited_threads
 from engine.resample import resample
 from engine.scene import Scene, make_scene, make_schedule
@@ -109,7 +108,9 @@ class VideoRun:
         config = self.config
         model = backend(config.model, memory=config.memory)
         schedule = make_schedule(self.plans, self.starts[0].motion)
-        scene = self._scene(model.height, model.width, schedule.gaps[0])
+        scene = self._scene(
+            model.height, model.width, schedule.gaps[0], appearance=model.drawn, ground=model.ground
+        )
         if len(scene.cameras) > 1:
             raise ConfigError(
                 f"--camera {shown(config.camera)} moves; videos are generated in front of still cameras only."
@@ -140,7 +141,7 @@ class VideoRun:
                 f"{last * self.rate:g}; name its frame rate with --fps or its beginning with --offset."
             )
 
-    def _scene(self, height: int, width: int, times: Sequence[float]) -> Scene:
+    def _scene(self, height: int, width: int, times: Sequence[float], **look: Any) -> Scene:
         return make_scene(
             self.config.stage,
             self.characters,
@@ -150,6 +151,7 @@ class VideoRun:
             width=width,
             camera=self.config.camera,
             times=times,
+            **look,
         )
 
     def _before(self, scene: Scene, videos: Sequence[Video]) -> Scene:
@@ -158,10 +160,9 @@ class VideoRun:
         view, *others = scene.views
         frames = torch.cat([video.frames for video in videos])
         times = np.concatenate([np.array(video.times) * self.rate for video in videos])
-        renderer = TorchRenderer(scene.surface)
         with limited_threads():
             masks = [
-                renderer.render(
+                scene.renderer.render(
                     scene.actors(times[i : i + IMAGES_AT_ONCE]).vertices(slice(None)), view.cameras
                 ).mask
                 for i in range(0, len(times), IMAGES_AT_ONCE)
@@ -175,17 +176,18 @@ class VideoRun:
         schedule = make_schedule(scene.plans, scene.starts[0].motion)
         known = np.array(schedule.true)
         settings = EstimatorSettings(features=config.features, seed=config.seed)
-        cameras = scene.cameras
+        cameras, backdrop = scene.cameras, scene.views[0].backdrop
         decides = {
             "settings": asdict(settings),
             "camera": config.camera,
             "size": (cameras.height, cameras.width),
+            "behind": "" if backdrop is None else digest({"rgb": backdrop.rgb}),
         }
 
         def make() -> Estimator:
             return train_estimator(
                 scene.actors(known),
-                TorchRenderer(scene.surface),
+                scene.renderer,
                 (self._known_view(scene, known), *scene.views[1:]),
                 keys=[t for t in schedule.true if any(t in plan.keys for plan in scene.plans)],
                 gaps=schedule.gaps,
@@ -239,7 +241,9 @@ class VideoRun:
             scene.views[0],
             scene.surface,
             evidence=estimate(estimator, video.frames, scene.cameras),
-            settings=MimicSettings(solver=self.config.solver, seed=self.config.seed),
+            settings=MimicSettings(
+                solver=self.config.solver, appearance=scene.appearance, seed=self.config.seed
+            ),
             progress=self.progress,
             checkpoint_dir=self.store.checkpoints("mimic", **self._fit_decides(video)),
         )

@@ -14,6 +14,7 @@ from typing import Any, Protocol, get_args, runtime_checkable
 
 from engine.errors import ConfigError
 from engine.progress import Progress
+from engine.rendering.surface import Appearance
 from engine.video.generate import Video
 from engine.video.options import AdaptOptions, GenerateOptions, Memory, ModelName
 
@@ -40,6 +41,16 @@ class Backend(Protocol):
     @property
     def width(self) -> int:
         """Of the pictures it is given and gives [pixels]."""
+        ...
+
+    @property
+    def drawn(self) -> Appearance:
+        """How the characters look in its pictures."""
+        ...
+
+    @property
+    def ground(self) -> bool:
+        """Whether they stand on one in its pictures."""
         ...
 
     @property

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from engine.errors import ConfigError, DataError
 from engine.progress import Progress
+from engine.rendering.surface import Appearance
 from engine.video.adapter import load_adapter, save_adapter
 from engine.video.backends import Gap, finished
 from engine.video.backends.calls import Call, Rules, plan_calls
@@ -69,6 +70,8 @@ class FlowBackend(ABC):
     steps: ClassVar[int]
     guidance: ClassVar[float]
     negative: ClassVar[str] = ""
+    drawn: ClassVar[Appearance] = "textured"
+    ground: ClassVar[bool] = True
 
     @property
     def rate(self) -> float:

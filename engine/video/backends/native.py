@@ -9,6 +9,7 @@ import torch
 
 from engine.errors import ResourceMissing
 from engine.progress import Progress
+from engine.rendering.surface import Appearance
 from engine.video.adapt import adapt
 from engine.video.adapt_settings import AdaptSettings
 from engine.video.adapter import apply_adapter, load_adapter, save_adapter
@@ -53,6 +54,8 @@ class Native:
     usual_sampler: SamplerSettings = field(default_factory=SamplerSettings)
     rate: float = RATE
     group: int = 1
+    drawn: Appearance = "textured"
+    ground: bool = True
     _loaded: tuple[Path | None, VideoModel] | None = field(default=None, repr=False)
 
     def adapt(
@@ -186,5 +189,15 @@ def tiny(memory: Memory, device: str) -> Native:
     where = torch.device("cpu") if device == "auto" else pick_device(card("tiny"), device)
     source = embedded.load_tiny().source
     return Native(
-        "tiny", height, width, source, embedded.load_tiny, where, memory, embedded.ADAPT, embedded.SAMPLER
+        "tiny",
+        height,
+        width,
+        source,
+        embedded.load_tiny,
+        where,
+        memory,
+        embedded.ADAPT,
+        embedded.SAMPLER,
+        drawn="canonical",
+        ground=False,
     )
