@@ -118,7 +118,7 @@ def test_a_run_can_stop_after_a_stage_and_go_on(config: RunConfig) -> None:
     events: list[Event] = []
     engine_run.resume(folder, events.append)
     assert StageReused("estimate") in events
-    with pytest.raises(ConfigError, match="no stage .*adapt"):
+    with pytest.raises(ConfigError, match=r"no stage .*adapt"):
         engine_run.advance(folder, "adapt")
 
 
