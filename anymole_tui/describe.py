@@ -89,9 +89,9 @@ class Describer:
 
     def layers(self, rows: Sequence[LayerRow]) -> list[Content]:
         """One line per layer, indented as they are included."""
-        return [self._layer(row) for row in rows]
+        return [self._layer(row, rows[0].identifier) for row in rows]
 
-    def _layer(self, row: LayerRow) -> Content:
+    def _layer(self, row: LayerRow, root: str) -> Content:
         state = "muted" if row.muted else "missing" if not row.found else "root" if row.depth == 0 else ""
         lead = "  " * row.depth if row.depth >= 0 else "arc: "
         shift = ""
@@ -102,7 +102,7 @@ class Describer:
             (lead, "dim"),
             (self._plain(row.name, 60), "dim" if row.muted or not row.found else "bold"),
             (shift, "$accent"),
-            ("  " + self._plain(row.identifier, 160), "dim"),
+            ("  " + self._plain(_beside(row.identifier, root), 160), "dim"),
         )
 
     def _pair(self, name: str, value: str) -> Content:
@@ -117,3 +117,9 @@ class Describer:
 
 def _file(identifier: str) -> str:
     return identifier if identifier.startswith("anon:") else identifier.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _beside(identifier: str, root: str) -> str:
+    """An identifier as seen from the folder of the root layer, where it lies below it."""
+    folder = root.replace("\\", "/").rpartition("/")[0] + "/"
+    return f"./{identifier[len(folder) :]}" if identifier.startswith(folder) else identifier

@@ -12,7 +12,6 @@ The process ends with its stdin.
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -176,6 +175,16 @@ def _say(write: Callable[[bytes], Any], header: Mapping[str, Any], pixels: bytes
     write(json.dumps(header).encode() + b"\n" + pixels)
 
 
+def main() -> None:
+    """Serve on stdin and stdout."""
+    out = sys.stdout.buffer
+
+    def write(data: bytes) -> None:
+        out.write(data)
+        out.flush()
+
+    serve(sys.stdin, write)
+
+
 if __name__ == "__main__":
-    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as out:
-        serve(sys.stdin, lambda data: (out.write(data), out.flush()))
+    main()

@@ -14,7 +14,6 @@ from anymole_tui.describe import Describer
 from anymole_tui.fuzzy import find
 from anymole_tui.screens.place import Place, Stopped
 from anymole_tui.widgets.filter import Filter
-from anymole_tui.widgets.inert import plain
 from anymole_tui.widgets.lines import Lines
 from anymole_tui.widgets.prim_tree import IN_MOTION, PrimTree
 from anymole_tui.widgets.rows import Rows
@@ -80,6 +79,7 @@ class StagePlace(Place):
 
     def on_mount(self) -> None:
         self.query_one("#prims").border_title = "Prims"
+        self.query_one("#about").border_title = "Details"
         self.query_one("#stack").border_title = "Layers, strongest first"
         self.query_one(PrimTree).focus()
         self.in_background(self._read, self._opened, group="stage", failed=self.give_up)
@@ -156,11 +156,8 @@ class StagePlace(Place):
         self.in_background(lambda _: view.details(path), self._show_details, group="details")
 
     def _show_details(self, details: Details) -> None:
-        ascii_only = self.anymole.ascii
-        self.query_one("#about").border_title = plain(
-            details.path.rsplit("/", 1)[-1], 50, ascii_only=ascii_only
-        )
-        self.query_one("#details", Lines).show(Describer(ascii_only=ascii_only).details(details))
+        lines = Describer(ascii_only=self.anymole.ascii).details(details)
+        self.query_one("#details", Lines).show(lines)
 
     @on(Rows.Chosen, "#tree")
     def _chosen(self) -> None:

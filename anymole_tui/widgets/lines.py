@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from textual.content import Content
+from textual.geometry import Region
 
 from anymole_tui.widgets.rows import Rows
 
@@ -17,12 +18,18 @@ class Lines(Rows):
         self._lines: Sequence[Content] = ()
 
     def show(self, lines: Sequence[Content], *, keep_place: bool = False) -> None:
-        """Show other lines, from their beginning unless the place is kept."""
-        self._lines = lines
+        """Show other lines, from their beginning unless the place is kept; lines that stay are not painted again."""
+        before, self._lines = self._lines, lines
         if not keep_place:
             self.cursor = 0
             self.scroll_home(animate=False)
-        self.rows_changed()
+        if len(before) != len(lines) or self.scroll_offset.y:
+            self.rows_changed()
+            return
+        for y, (old, new) in enumerate(zip(before, lines, strict=True)):
+            if y < self.size.height and not old.is_same(new):
+                self.refresh(Region(0, y, self.size.width, 1))
+        self.post_message(self.Highlighted(self, self.cursor))
 
     def row_count(self) -> int:
         return len(self._lines)
