@@ -1,8 +1,8 @@
 """What planning and watching a run cost: ``python scripts/bench_watch.py [--seconds N]``.
 
 A recorded training tells one step and one reading of its load a second, as a run does; the terminal UI watches it
-behind a pty. Bytes are those that a link would carry. CPU is that of the UI alone. Then keys are pressed in the plan of the
-fox while the self-test works in the background.
+behind a pty. Bytes are those that a link would carry. CPU is that of the UI alone. Then keys are
+pressed in the plan of the fox while the self-test works in the background.
 """
 
 import argparse

@@ -14,6 +14,7 @@ from anymole_tui.launching import reveal, viewer_command
 from anymole_tui.screens.compare import Compare
 from anymole_tui.screens.dialogs import Read
 from anymole_tui.stills_client import StillsProcess
+from anymole_tui.widgets.inert import Words
 from anymole_tui.widgets.timeline import Timeline
 from engine.config import RunConfig
 from engine.errors import ConfigError, ResourceMissing
@@ -74,9 +75,8 @@ def test_screen(made: dict[int, Path], painted: Painted, state: str, size: str) 
             await pilot.press("f")
         if state == "original":
             await pilot.press("b", "b")
-        await pilot.pause(0.2)
-        await until(pilot, lambda: not place.busy)
-        place.query_one("#figures").display = False  # holds the path of the test
+        place.query_one("#figures Words", Words).update("figures")  # which hold the path of the test
+        await until(pilot, lambda: set(place.shown()) <= place._pictured and not place.busy)
         await pilot.pause(0.2)
         await until(pilot, lambda: not place.busy)
         check_shot(app, f"compare_{state}_{size}")
