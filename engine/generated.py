@@ -17,6 +17,7 @@ from engine.stored import Store
 from engine.video.backends import Backend
 from engine.video.generate import Video
 from engine.video.options import AdaptOptions, GenerateOptions
+from engine.video.windows import WINDOW_FRAMES
 from engine.video_artefacts import frames_of, load_videos, pictures_of, save_videos
 from engine.workspace import ARTEFACTS
 
@@ -66,9 +67,10 @@ class Generation:
         scene, renderer = self.scene, self.scene.renderer
         true, context = np.array(self.schedule.true), np.array(self.schedule.context)
         videos: dict[str, Video] = {}
-        total, done = len(true) + len(context) * (len(scene.views) - 1), 0
+        views = scene.views if len(context) else scene.views[:1]
+        total, done = len(true) + len(context) * (len(views) - 1), 0
         with limited_threads():
-            for view in scene.views:
+            for view in views:
                 times = context if videos else true
                 drawn = render_view(
                     renderer, scene.actors(times), view, self.progress, first=done, total=total
@@ -94,6 +96,13 @@ class Generation:
         """The adapter, None where nothing was to be trained."""
         config = self.config
         if config.adapt == "off":
+            return None
+        if len(self.schedule.context) < WINDOW_FRAMES:
+            self.progress.note(
+                f"the video model is not adapted to the character: of {WINDOW_FRAMES} frames of context that it takes, "
+                f"{len(self.schedule.context)} are there.",
+                level="warning",
+            )
             return None
         context = {t / self.scene.time_codes_per_second for t in self.schedule.context}
         views = {name: _at(video, context) for name, video in renders.items()}

@@ -175,8 +175,11 @@ class VideoRun:
         config = self.config
         schedule = make_schedule(scene.plans, scene.starts[0].motion)
         known = np.array(schedule.true)
-        settings = EstimatorSettings(features=config.features, seed=config.seed)
         cameras, backdrop = scene.cameras, scene.views[0].backdrop
+        area = min(
+            EstimatorSettings.area, cameras.height * cameras.width
+        )  # a smaller video says no more when enlarged
+        settings = EstimatorSettings(features=config.features, seed=config.seed, area=area)
         decides = {
             "settings": asdict(settings),
             "camera": config.camera,

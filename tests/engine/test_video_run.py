@@ -1,7 +1,7 @@
 """The video engine as a run does it: stages, files, what is reused, what is refused."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from engine import run as engine_run
 from engine import video_run
 from engine.config import RunConfig
 from engine.errors import ConfigError, DataError, ResourceMissing, RunCancelled
-from engine.events import Event, StageProgress, StageReused, StageStarted
+from engine.events import Event, Note, StageProgress, StageReused, StageStarted
 from engine.joints.settings import EstimatorSettings
 from engine.mimic.settings import MimicSettings
 from engine.progress import StageReached
@@ -20,6 +20,17 @@ from engine.progress import StageReached
 CONTEXT, KEYS = ((0.0, 40.0),), (50.0, 60.0)
 FIRST, LAST, RATE = 40.0, 60.0, 12.0
 """Time codes that the video shows, at 24 a second."""
+
+
+@dataclass(frozen=True)
+class Few(EstimatorSettings):
+    """Settings with which nothing is learnt, quickly."""
+
+    area: int = 1024
+    steps: int = 3
+    batch: int = 2
+    random_poses: int = 4
+    save_every: int = 1
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +52,8 @@ def drawn(fox: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings with which nothing is learnt, quickly."""
-    little = partial(EstimatorSettings, area=1024, steps=3, batch=2, random_poses=4, save_every=1)
-    monkeypatch.setattr(video_run, "EstimatorSettings", little)
+    """Little work."""
+    monkeypatch.setattr(video_run, "EstimatorSettings", Few)
     monkeypatch.setattr(video_run, "MimicSettings", partial(MimicSettings, heights=(24,), steps=2))
 
 
@@ -156,3 +166,22 @@ def test_without_weights_the_missing_is_named_before_any_work(
 def test_one_video_is_one_take(config: RunConfig) -> None:
     with pytest.raises(ConfigError, match="--takes 2"):
         replace(config, takes=2)
+
+
+def test_the_tiny_model_goes_the_whole_way_also_without_context(data: Path, tmp_path: Path) -> None:
+    events: list[Event] = []
+    stage = str(data / "edge" / "fox_survey_keys.usda")
+    config = RunConfig(stage=stage, engine="video", model="tiny", prior="slerp", out=str(tmp_path / "run"))
+    result = engine_run.run(replace(config, preview=False, takes=2), events.append)
+    fitted = ["render", "adapt", "generate", "estimate", "mimic"]
+    assert stages(events) == ["fill", *fitted, "score", "author", "check"]
+    assert any(isinstance(e, Note) and "not adapted" in e.text for e in events)
+    (scores,) = result.scores.values()
+    assert [take["key_error"] for take in scores["takes"]] == [0, 0]
+    assert (tmp_path / "run" / "generated-2.mp4").is_file()
+    first = Path(result.layer).read_bytes()
+    events.clear()
+    again = engine_run.resume(tmp_path / "run", events.append)
+    assert Path(again.layer).read_bytes() == first
+    reused = [e.stage for e in events if isinstance(e, StageReused)]
+    assert set(fitted) - {"adapt"} <= set(reused)
