@@ -12,6 +12,7 @@ from anymole_tui.screens.help import Help
 from anymole_tui.screens.stage import StagePlace
 from anymole_tui.terminal import clipboard_codes
 from anymole_tui.widgets.inert import plain
+from anymole_tui.widgets.still import Still
 from anymole_tui.widgets.timeline import Timeline
 from engine.errors import ConfigError
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, sees, until
@@ -56,7 +57,7 @@ def test_motion(fox_keys: Path, size: str, grey_pictures: list[dict[str, Any]]) 
     async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
         await sees(pilot, "Skeleton")
         await pilot.press("m")
-        await until(pilot, lambda: grey_pictures)
+        await until(pilot, lambda: app.screen.query(Still) and app.screen.query_one(Still).display)
         await sees(pilot, "three-quarter at 0")
         check_shot(app, f"motion_{size}")
         app.screen.query_one(Timeline).go_to(36)
@@ -131,7 +132,7 @@ def test_other_themes_draw_everything(
     async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
         await sees(pilot, "Skeleton")
         await pilot.press("m")
-        await sees(pilot, "keys 8", "degrees")
+        await sees(pilot, "keys 8", "Rotation of")
 
     drive(journey, target=fox_keys, look=Look(theme=theme))
 
