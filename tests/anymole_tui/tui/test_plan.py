@@ -93,7 +93,7 @@ def test_screen(walk: Path, state: str, size: str, monkeypatch: pytest.MonkeyPat
         if state == "settings":
             place.query_one("#set-prior").focus()
             await pilot.press("right")
-            await until(pilot, lambda: "of slerp" in screen_text(app) or size == "small")
+            await until(pilot, lambda: place.config.prior == "learned" and place._tests is not None)
         if state == "joints":
             place.query_one(JointList).focus()
             await pilot.press("down", "down", "b")
