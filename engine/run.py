@@ -399,7 +399,8 @@ def _weights(config: RunConfig, engine: str) -> dict[str, float]:
         return STAGE_WEIGHTS
     from engine.video_run import stage_weights
 
-    return {**STAGE_WEIGHTS, **stage_weights(config)}
+    first = {"fill": STAGE_WEIGHTS["fill"]}
+    return {**first, **stage_weights(config), **STAGE_WEIGHTS}
 
 
 def _run_stages(

@@ -1,6 +1,7 @@
-"""Screenshots of the terminal UI for the README, of the fox that comes with the project, as SVG.
+"""Screenshots of the terminal UI for the README, of the fox that comes with the project and of a true run, as SVG.
 
-``python scripts/tui_screenshots.py [--out DIR]``: a stage with its layers, and the motion with a picture drawn for it.
+``python scripts/tui_screenshots.py [--out DIR]``: a stage with its layers, the motion with a picture drawn for it, a
+run with the tiny video model as it ended, and its result beside the original and slerp. Takes a few minutes.
 """
 
 import argparse
@@ -8,6 +9,7 @@ import asyncio
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -60,6 +62,50 @@ async def take(out: Path) -> None:
         save(app.export_screenshot(), out / "tui_motion.svg")
 
 
+async def take_run(out: Path) -> None:
+    """Do a run, watch its end, and compare what it made."""
+    from anymole_tui.app import AnymoleApp, Look
+    from anymole_tui.screens.compare import Compare
+    from anymole_tui.screens.watch import Watch
+    from anymole_tui.widgets.timeline import Timeline
+
+    options = [
+        "--context",
+        "0:24",
+        "--keys",
+        "36,48,60",
+        "--engine",
+        "video",
+        "--model",
+        "tiny",
+        "--takes",
+        "2",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "anymole_tui",
+        "run",
+        "fox_survey_keys.usda",
+        "--out",
+        "fox_run",
+        *options,
+    ]
+    subprocess.run([*command, "--progress", "none"], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    app = AnymoleApp(Path("fox_run"), Look(theme="anymole"))
+    async with app.run_test(size=SIZE) as pilot:
+        await until(lambda: isinstance(app.screen, Watch))
+        await pilot.pause(3.0)
+        save(app.export_screenshot(), out / "tui_run.svg")
+        app.open_compare(Path("fox_run"))
+        await until(lambda: isinstance(app.screen, Compare) and app.screen.comparison)
+        app.screen.query_one(Timeline).go_to(42)
+        await pilot.pause(
+            10.0
+        )  # pictures of three motions; the run below is still watched, so no end can be waited for
+        save(app.export_screenshot(), out / "tui_compare.svg")
+
+
 def save(svg: str, path: Path) -> None:
     """Without the number that is another one every time."""
     path.write_text(re.sub(r"terminal-\d+", "terminal", svg), encoding="utf-8")
@@ -75,6 +121,7 @@ def main() -> None:
         shutil.copytree(ROOT / "examples" / "fox", Path(state) / "shots")
         os.chdir(Path(state) / "shots")
         asyncio.run(take(out))
+        asyncio.run(take_run(out))
 
 
 if __name__ == "__main__":
