@@ -29,7 +29,8 @@ MOST_DAMPING = 1e4
 ENOUGH = 5e-3
 """A phase ends when a step lowers the cost by less than this part."""
 
-Unknown = Float[Tensor, "mode parameter"]
+Unknown = Float[Tensor, "_ _"]
+"""Of one character: modes by parameters."""
 
 
 @dataclass(frozen=True, eq=False)

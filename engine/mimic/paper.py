@@ -17,7 +17,6 @@ from torch.nn.functional import mse_loss, normalize
 
 from engine.fill import merge
 from engine.geometry import rotations
-from engine.joints.features import IMAGENET_STD
 from engine.metrics import height
 from engine.mimic.fit import Fit, restore_arrays, store_arrays
 from engine.mimic.pictures import Level, make_level
@@ -35,6 +34,8 @@ JOINTS, PICTURES, ROOT, TURN = 1.0, 50.0, 7000.0, 30000.0
 """Weights of the losses; places in pixels and depths in half picture heights per character height, roots in heights."""
 LEAST_RATE, MOST_RATE, RISE = 1e-5, 2e-3, 20
 """Of the cyclic learning rate ("triangular2": each peak is half the one before), and steps up."""
+PICTURE_SCALE = (0.229, 0.224, 0.225)
+"""Colours are compared in these units, the standard deviations of ImageNet."""
 CLIP = 1.0
 STALL = 40
 """After so many steps without a better loss, or when the loss doubles, the best is taken up again."""
@@ -249,7 +250,7 @@ def _distance(
         drawn = render(
             torch.cat(points, 1), cameras, scene.surface, appearance=scene.appearance, backdrop=backdrop
         )
-        apart = (drawn.rgb - level.frames[frames]) / torch.tensor(IMAGENET_STD)
+        apart = (drawn.rgb - level.frames[frames]) / torch.tensor(PICTURE_SCALE)
         loss = loss + PICTURES * (apart**2).mean()
     return loss
 

@@ -34,7 +34,7 @@ DEPTH_STEP_PX = 6.0
 """A neighbour nearer than this by depth, in pixels at its depth, is another surface, whose outline this is."""
 PIXELS = 2000
 """Most pixels of a frame that are looked at; of more, every second, third ..."""
-CORRELATION = 300.0
+CORRELATION = 100.0
 """So many pixels are worth one independent number: blur, shading and skin are off together."""
 GEMAN = 3.0
 """Residuals beyond this many standard deviations count ever less (Geman and McClure 1987)."""
@@ -57,9 +57,9 @@ class Scene:
     """Kinematics in float64."""
     skins: tuple[Rig, ...]
     """The same in float32, to draw with."""
-    bound: tuple[Float[Tensor, "frame vertex 3"] | None, ...]
+    bound: tuple[Float[Tensor, "frame _ 3"] | None, ...]
     """Points with blend shapes."""
-    carried: tuple[Float[Tensor, "all_vertex free"], ...]
+    carried: tuple[Float[Tensor, "all_vertex _"], ...]
     """Share with which each joint with unknowns carries each vertex of the surface."""
     surface: Surface
     cameras: Cameras

@@ -58,7 +58,7 @@ class Unknowns:
     ) -> tuple[Float[Tensor, "*batch time turning 3"], Float[Tensor, "*batch time moving 3"]]:
         """Rotation vectors [rad] and translations [stage units]."""
         values = basis @ z @ self.mixing.T
-        values = values.reshape(*values.shape[:-1], -1, 3)
+        values = values.reshape(*values.shape[:-1], len(self.turning) + len(self.moving), 3)
         return values[..., : len(self.turning), :], values[..., len(self.turning) :, :]
 
     def filled(self, z: Float[Tensor, "mode parameter"], fill_times: Float[np.ndarray, " fill"]) -> Motion:

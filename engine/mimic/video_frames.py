@@ -15,7 +15,7 @@ from engine.video.generate import Video
 
 ASPECT_TOLERANCE = 0.02
 """Part by which a video's aspect ratio may differ from the camera's."""
-SPARSE_S = 0.5
+SPARSE_S = 0.3
 """A gap longer than this [s] has to have a frame in it."""
 
 

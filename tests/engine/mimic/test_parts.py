@@ -1,0 +1,146 @@
+"""The parametrisation, its derivatives, and the linear solution."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.geometry import rotations
+from engine.mimic.joint_term import camera_rows, subtrees
+from engine.mimic.kinematics import exp, point_rows, pose_at, right_jacobian
+from engine.mimic.paper import to_unknowns
+from engine.mimic.pictures import blur
+from engine.mimic.solve import ACCURATELY, Quadratic, draw, solve
+from engine.mimic.unknowns import Unknowns, make_unknowns, sines
+from engine.priors import offsets
+from engine.rendering.camera import project
+from engine.rendering.skin import build_rig
+from tests.engine.mimic.scenes import Scene, arm_scene
+
+DOUBLE = torch.zeros((), dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def arm() -> Scene:
+    return arm_scene()
+
+
+@pytest.fixture(scope="module")
+def unknowns(arm: Scene) -> Unknowns:
+    times = np.array(arm.video.times) * 24
+    return make_unknowns(arm.characters[0], arm.plans[0], arm.starts[0], times, pose_prior=True)
+
+
+def random_z(unknowns: Unknowns, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(unknowns.zeros().shape, generator=generator, dtype=torch.float64)
+
+
+@given(
+    st.floats(-100, 100),
+    st.floats(0.5, 50),
+    st.integers(1, 40),
+    st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=40, deadline=None)
+def test_offsets_vanish_at_keys_and_outside_gaps(start: float, length: float, count: int, seed: int) -> None:
+    end = start + length
+    inside = np.sort(np.random.default_rng(seed).uniform(start, end, 5))
+    times = np.array([start - 1, start, *inside, end, end + 1])
+    basis = sines([(start, end)], [count], times)
+    assert (basis[[0, 1, -2, -1]] == 0).all()
+    near = sines([(start, end)], [count], np.array([start + 1e-9 * length]))
+    assert np.abs(near).max() < 1e-5
+
+
+def test_the_mean_variance_of_offsets_is_one() -> None:
+    times = np.linspace(0, 1, 2001)[1:-1]
+    for count in (1, 3, 14):
+        assert np.isclose((sines([(0.0, 1.0)], [count], times) ** 2).sum(1).mean(), 1, atol=1e-2)
+
+
+def test_the_start_is_given_back_bit_for_bit(arm: Scene, unknowns: Unknowns) -> None:
+    plan = arm.plans[0]
+    assert plan is not None
+    same = unknowns.filled(unknowns.zeros(), plan.fill_times)
+    np.testing.assert_array_equal(same.rotations, arm.start.rotations)
+    np.testing.assert_array_equal(same.translations, arm.start.translations)
+
+
+def test_any_motion_at_the_videos_frames_is_one_of_the_unknowns(arm: Scene, unknowns: Unknowns) -> None:
+    z = random_z(unknowns, 3)
+    change = np.zeros((len(unknowns.base.times), 4, 9))
+    turned, moved = unknowns.offsets(z, unknowns.basis)
+    change[:, unknowns.turning, :3] = turned.numpy()
+    change[:, unknowns.moving, 3:6] = moved.numpy()
+    np.testing.assert_allclose(to_unknowns(unknowns, offsets.apply(unknowns.base, change)), z, atol=0.1)
+
+
+@given(st.lists(st.floats(-4, 4), min_size=3, max_size=3))
+@settings(max_examples=40, deadline=None)
+def test_exp_agrees_with_numpy_and_its_jacobian_with_differences(values: list[float]) -> None:
+    v = torch.tensor(values, dtype=torch.float64)
+    np.testing.assert_allclose(exp(v), rotations.exp(v.numpy()), atol=1e-9)
+    for axis in range(3):
+        step = torch.zeros(3, dtype=torch.float64)
+        step[axis] = 1e-6
+        turned = rotations.log(rotations.multiply(rotations.conjugate(exp(v).numpy()), exp(v + step).numpy()))
+        np.testing.assert_allclose(right_jacobian(v)[:, axis] * 1e-6, turned, atol=1e-10)
+
+
+def test_derivatives_of_joints_agree_with_differences(arm: Scene, unknowns: Unknowns) -> None:
+    rig = build_rig(arm.characters[0], DOUBLE)
+    z, direction = 0.5 * random_z(unknowns, 0), random_z(unknowns, 1)
+    cameras = arm.view.cameras
+
+    def pixels(x: torch.Tensor) -> torch.Tensor:
+        return project(cameras, pose_at(unknowns, rig, x).T_world_joint[..., :3, 3])
+
+    pose, frame = pose_at(unknowns, rig, z), 3
+    points = pose.T_world_joint[..., :3, 3]
+    free = torch.cat([unknowns.turning, unknowns.moving])
+    carried = torch.from_numpy(subtrees(arm.characters[0]).T.astype(float))[:, free]
+    rows = camera_rows(points, cameras)[frame]
+    jacobian = point_rows(pose, frame, points[frame], carried, rows)
+    change = (unknowns.basis @ direction @ unknowns.mixing.T)[frame]
+    differences = (pixels(z + 1e-6 * direction) - pixels(z - 1e-6 * direction))[frame] / 2e-6
+    np.testing.assert_allclose(jacobian @ change, differences, atol=1e-5)
+
+
+def random_form(seed: int) -> Quadratic:
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    basis, root = normal(5, 4), normal(5, 6, 6)
+    hessian = 10 * root @ root.mT
+    diagonal = 1 + (basis**2).T @ hessian.diagonal(dim1=1, dim2=2)
+    return Quadratic(basis, hessian, normal(4, 6), diagonal)
+
+
+def dense(form: Quadratic) -> torch.Tensor:
+    blocks = torch.einsum("fm,fpq,fn->mpnq", form.basis, form.hessian, form.basis)
+    return blocks.reshape(24, 24) + torch.eye(24, dtype=torch.float64)
+
+
+def test_the_linear_solution_is_that_of_the_dense_matrix() -> None:
+    form = random_form(0)
+    expected = torch.linalg.solve(dense(form), form.gradient.flatten())
+    np.testing.assert_allclose(solve(form, form.gradient, 0.0, ACCURATELY).flatten(), expected, atol=1e-5)
+
+
+def test_samples_have_the_covariance_of_the_inverse() -> None:
+    form = random_form(1)
+    samples = draw(form, torch.zeros(4, 6, dtype=torch.float64), 4000, 0).flatten(1)
+    expected = torch.linalg.inv(dense(form)).diagonal().sqrt()
+    np.testing.assert_allclose(samples.std(0), expected, rtol=0.1)
+
+
+def test_blur_keeps_flat_pictures_and_sums() -> None:
+    flat = torch.full((1, 2, 9, 11), 0.3)
+    np.testing.assert_allclose(blur(flat, 1.0), flat, atol=1e-6)
+    spot = torch.zeros(1, 1, 15, 15)
+    spot[0, 0, 7, 7] = 1
+    assert abs(float(blur(spot, 1.0).sum()) - 1) < 1e-5
