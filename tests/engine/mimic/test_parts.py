@@ -72,8 +72,8 @@ def test_any_motion_at_the_videos_frames_is_one_of_the_unknowns(arm: Scene, unkn
     z = random_z(unknowns, 3)
     change = np.zeros((len(unknowns.base.times), 4, 9))
     turned, moved = unknowns.offsets(z, unknowns.basis)
-    change[:, unknowns.turning, :3] = turned.numpy()
-    change[:, unknowns.moving, 3:6] = moved.numpy()
+    change[:, unknowns.turning.numpy(), :3] = turned.numpy()
+    change[:, unknowns.moving.numpy(), 3:6] = moved.numpy()
     np.testing.assert_allclose(to_unknowns(unknowns, offsets.apply(unknowns.base, change)), z, atol=0.1)
 
 
