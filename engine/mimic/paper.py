@@ -104,7 +104,10 @@ def filled(unknowns: Unknowns, motion: Motion, fill_times: Float[np.ndarray, " f
     ends = np.unique([t for gap in unknowns.gaps for t in (gap.start, gap.end)])
     made = offsets.sample(merge(offsets.sample(unknowns.start, ends), motion.at(unknowns.free)), fill_times)
     base = offsets.sample(unknowns.start, fill_times)
-    return replace(base, rotations=made.rotations, translations=made.translations)
+    turned, moved = base.rotations.copy(), base.translations.copy()
+    turning, moving = unknowns.turning.numpy(), unknowns.moving.numpy()
+    turned[:, turning], moved[:, moving] = made.rotations[:, turning], made.translations[:, moving]
+    return replace(base, rotations=turned, translations=moved)
 
 
 def _track(motion: Motion) -> _Track:

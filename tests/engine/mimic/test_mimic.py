@@ -179,7 +179,7 @@ def test_settings_that_leave_nothing_to_fit_are_refused() -> None:
 
 def test_the_papers_solver_comes_nearer_and_resumes(arm: Scene, tmp_path: Path) -> None:
     evidence = arm.evidence(sigma_px=2.0, depth_sigma=0.2)
-    settings = replace(QUICK, solver="paper", heights=(96,))
+    settings = replace(JOINTS_ALONE, solver="paper")
     with pytest.raises(RunCancelled):
         arm.run(evidence=evidence, settings=settings, checkpoint_dir=tmp_path, progress=cancelled_after(120))
     done: list[int] = []
