@@ -24,6 +24,8 @@ STATE_DIR = "ANYMOLE_STATE_DIR"
 """Environment variable: where the list of known runs is kept."""
 SILENT_S = 6 * HEARTBEAT_S
 """A run on another host whose marker is older than this is called silent."""
+LATEST_START_S = 60.0
+"""A prepared run that has not begun after so long will not by itself."""
 SEARCH_DEPTH = 3
 MOST_SEARCHED = 20_000
 """Folders looked into at most; a list of runs is no search of a disk."""
@@ -96,6 +98,10 @@ def _state(folder: Path, state: dict[str, Any]) -> str:
     said = state.get("state")
     if said not in ("waiting", "running", "done", "failed", "cancelled"):
         return "unknown"
+    if said == "waiting":
+        began = state.get("updated")
+        late = isinstance(began, (int, float)) and time.time() - began > LATEST_START_S
+        return "stopped" if state.get("message") or late else "waiting"
     if said != "running":
         return str(said)
     alive = runs_here(*process_of(state))

@@ -19,6 +19,7 @@ from engine.config import RunConfig
 from engine.errors import ConfigError, RunBusy, RunCancelled, SourceChanged
 from engine.events import Event, Note, RunFailed, StageReused, StageStarted, Telemetry
 from engine.process import request_cancel
+from engine.progress import StageReached
 from engine.runs import clean, find_run, follow, list_runs, read_events, read_run, remember
 from engine.workspace import Workspace
 
@@ -257,3 +258,17 @@ def test_a_folder_without_settings_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no run folder"):
         engine_run.resume(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prepared_run_that_nobody_began_or_that_was_to_stop_is_stopped(config: RunConfig) -> None:
+    folder = engine_run.prepare(config)
+    assert read_run(folder).state == "waiting"
+    state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps(state | {"updated": state["updated"] - 3600}))
+    assert read_run(folder).state == "stopped"
+    assert list(follow(folder)) == []
+    with pytest.raises(StageReached):
+        engine_run.resume(folder, until="fill")
+    stopped = read_run(folder)
+    assert (stopped.state, stopped.message) == ("stopped", "stopped after fill, as asked")
+    assert [e.stage for e, _ in follow(folder) if isinstance(e, StageStarted)] == ["fill"]
