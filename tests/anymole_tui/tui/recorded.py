@@ -1,6 +1,7 @@
 """Run folders with recorded events: what a face sees of a long run, here or on another host."""
 
 import json
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def write_state(folder: Path, state: str, **facts: Any) -> None:
     }
     values |= {
         "started": NOON,
-        "updated": NOON + 60,
+        "updated": time.time() if state == "waiting" else NOON + 60,  # one that waits has just been prepared
         "stage": "adapt",
         "percent": 31.0,
         "remaining_s": 5400.0,
