@@ -56,14 +56,14 @@ class PlanPlace(Place):
     PlanPlace #motion { height: 7; }
     PlanPlace #plan, PlanPlace #joints { height: 1fr; }
     PlanPlace #settings { height: auto; max-height: 70%; }
-    PlanPlace #settings #fields { height: auto; }
+    PlanPlace #settings #fields { height: auto; max-height: 45vh; }
     PlanPlace.-narrow #columns { layout: vertical; }
     PlanPlace.-narrow #left, PlanPlace.-narrow #right { width: 1fr; height: auto; }
     PlanPlace.-narrow #plan, PlanPlace.-narrow #settings, PlanPlace.-narrow #joints { height: 3; }
     PlanPlace.-narrow #motion { height: 5; }
     PlanPlace.-narrow #motion:focus { height: 7; }
     PlanPlace.-narrow #settings { max-height: 100%; }
-    PlanPlace.-narrow #settings #fields { height: 1fr; }
+    PlanPlace.-narrow #settings #fields { height: 1fr; max-height: 100%; }
     PlanPlace.-narrow #left:focus-within, PlanPlace.-narrow #right:focus-within { height: 1fr; }
     PlanPlace.-narrow #settings:focus-within, PlanPlace.-narrow #joints:focus-within,
     PlanPlace.-narrow #left:focus-within #plan { height: 1fr; }

@@ -70,7 +70,7 @@ def test_the_time_the_joint_and_the_view_come_back(
         await sees(pilot, "front at 48")
 
     async def second(app: AnymoleApp, pilot: Pilot[Any]) -> None:
-        await sees(pilot, "Skeleton")
+        await sees(pilot, "SkelRoot")
         await pilot.press("m")
         await sees(pilot, "front at 48")
         assert app.screen.query_one("#joint_list", Lines).cursor == 3

@@ -82,7 +82,7 @@ RECORDED = (
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("state", ["nothing", "planned", "settings", "joints"])
+@pytest.mark.parametrize("state", ["nothing", "planned", "settings"])
 def test_screen(walk: Path, state: str, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anymole_tui.screens.plan.run_fields", lambda: RECORDED)
 
@@ -94,10 +94,6 @@ def test_screen(walk: Path, state: str, size: str, monkeypatch: pytest.MonkeyPat
             place.query_one("#set-prior").focus()
             await pilot.press("right")
             await until(pilot, lambda: place.config.prior == "learned" and place._tests is not None)
-        if state == "joints":
-            place.query_one(JointList).focus()
-            await pilot.press("down", "down", "b")
-            await until(pilot, lambda: place._tests is not None)
         await until(pilot, lambda: not place.busy)
         check_shot(app, f"plan_{state}_{size}")
 
