@@ -37,7 +37,7 @@ from engine.runs import read_events, read_run  # noqa: E402
 FOX = ROOT / "examples" / "fox"
 STAGES = ("begin", "fill", "score", "author", "check", "end")
 PREVIEW_STAGES = ("preview", "preview", "check", "end")
-TIMEOUT_S = 300.0
+TIMEOUT_S = 1200.0
 
 
 class Campaign:
