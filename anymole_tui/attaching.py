@@ -12,7 +12,7 @@ from anymole_tui.report import run_report
 from engine.artefacts import from_plain
 from engine.errors import EngineError, ExitCode
 from engine.process import request_cancel, start_detached
-from engine.run import RunResult
+from engine.run_stages import RunResult
 from engine.runs import RunRecord, follow, log_text, read_run, remember, result_of
 from engine.workspace import LOG, REPORT
 from usd_io.errors import shown

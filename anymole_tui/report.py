@@ -6,7 +6,8 @@ from typing import Any
 
 from anymole_tui.cli_output import numbers, table
 from engine.evaluate import Benchmark, Evaluation
-from engine.run import RunResult, SkeletonReport, StageReport
+from engine.inspect import SkeletonReport, StageReport
+from engine.run_stages import RunResult
 from usd_io.errors import shown
 from usd_io.finding import Finding
 

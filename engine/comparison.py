@@ -6,7 +6,9 @@ from pathlib import Path
 from engine.artefacts import from_plain
 from engine.config import read_config
 from engine.errors import DataError
-from engine.run import RunResult, inspect, run
+from engine.inspect import inspect
+from engine.run import run
+from engine.run_stages import RunResult
 from engine.runs import result_of
 from engine.takes import choose_take
 from engine.workspace import REPORT, SETTINGS

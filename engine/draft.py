@@ -8,10 +8,10 @@ from engine.config import RunConfig
 from engine.errors import RunCancelled
 from engine.fill import PRIORS, split
 from engine.plan import Plan
+from engine.planned import Planned, plan_shot
 from engine.priors.auto import CANDIDATES
 from engine.priors.spline import spline
 from engine.progress import never
-from engine.run import Planned, plan_shot
 from engine.selftest import Prior, SelfTest, self_test
 from usd_io.model import Character, Motion, Shot
 
@@ -24,7 +24,7 @@ class Draft:
         self._shots: dict[tuple[str, ...], Shot] = {}
 
     def plan(self, config: RunConfig) -> Planned:
-        """As :func:`engine.run.plan`, without reading the stage again.
+        """As :func:`engine.planned.plan`, without reading the stage again.
 
         Raises:
             UsdIoError: The stage cannot be read.

@@ -11,7 +11,7 @@ from engine.config import RunConfig
 from engine.images import Picture, VideoWriter
 from engine.progress import Progress
 from engine.rendering.threads import limited_threads
-from engine.scene import Scene, Schedule
+from engine.scene import Scene
 from engine.stages.render import render_view
 from engine.stored import Store
 from engine.video.backends import Backend
@@ -31,7 +31,6 @@ class Generation:
     config: RunConfig
     model: Backend
     scene: Scene
-    schedule: Schedule
     store: Store
     folder: Path
     """The run folder."""
@@ -65,7 +64,7 @@ class Generation:
     def _render(self) -> dict[str, Video]:
         """The video's view at all known times near the gaps, the others over the context."""
         scene, renderer = self.scene, self.scene.renderer
-        true, context = np.array(self.schedule.true), np.array(self.schedule.context)
+        true, context = np.array(self.scene.schedule.true), np.array(self.scene.schedule.context)
         videos: dict[str, Video] = {}
         views = scene.views if len(context) else scene.views[:1]
         total, done = len(true) + len(context) * (len(views) - 1), 0
@@ -97,14 +96,14 @@ class Generation:
         config = self.config
         if config.adapt == "off":
             return None
-        if len(self.schedule.context) < WINDOW_FRAMES:
+        if len(self.scene.schedule.context) < WINDOW_FRAMES:
             self.progress.note(
                 f"the video model is not adapted to the character: of {WINDOW_FRAMES} frames of context that it takes, "
-                f"{len(self.schedule.context)} are there.",
+                f"{len(self.scene.schedule.context)} are there.",
                 level="warning",
             )
             return None
-        context = {t / self.scene.time_codes_per_second for t in self.schedule.context}
+        context = {t / self.scene.time_codes_per_second for t in self.scene.schedule.context}
         views = {name: _at(video, context) for name, video in renders.items()}
         options = AdaptOptions(mode=config.adapt, seed=config.seed)
         decides = self._decides(prompt, asdict(options))
@@ -132,7 +131,7 @@ class Generation:
         def make() -> dict[str, Video]:
             video = self.model.generate(
                 true,
-                [(start / rate, end / rate) for start, end in self.schedule.gaps],
+                [(start / rate, end / rate) for start, end in self.scene.schedule.gaps],
                 prompt,
                 options,
                 adapter=adapter,

@@ -26,6 +26,18 @@ CONTEXT_S = 2.0
 """Finished motion that is shown to the video model and the joint estimator, beside each gap [s]; as in the paper."""
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """The times that pictures are needed of [time codes], over all characters together."""
+
+    gaps: tuple[tuple[float, float], ...]
+    """Intervals to generate; at both ends every character is known."""
+    true: tuple[float, ...]
+    """Known frames near the gaps: keys and context, increasing."""
+    context: tuple[float, ...]
+    """The longest run of evenly spaced known frames, at the stage's rate."""
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """The skeletons that can be seen, with their work and the cameras on them."""
@@ -35,6 +47,7 @@ class Scene:
     plans: tuple[Plan, ...]
     starts: tuple[Filled, ...]
     """What the motion prior made of them."""
+    schedule: Schedule
     indices: tuple[int, ...]
     """Their places among all skeletons of the run."""
     views: tuple[View, ...]
@@ -64,18 +77,6 @@ class Scene:
     def actors(self, times: Float[np.ndarray, " frame"]) -> Actors:
         """All characters at the same times [time codes]; true where nothing is to be filled."""
         return Actors(self.characters, self.motions(times))
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """The times that pictures are needed of [time codes], over all characters together."""
-
-    gaps: tuple[tuple[float, float], ...]
-    """Intervals to generate; at both ends every character is known."""
-    true: tuple[float, ...]
-    """Known frames near the gaps: keys and context, increasing."""
-    context: tuple[float, ...]
-    """The longest run of evenly spaced known frames, at the stage's rate."""
 
 
 def make_schedule(plans: Sequence[Plan], motion: Motion) -> Schedule:
@@ -181,18 +182,19 @@ def make_scene(
     if not indices:
         raise DataError(f"{shown(stage)}: nothing is bound to the skeletons and they have no joints to draw.")
     chosen = tuple(read[i] for i in indices)
+    chosen_plans, chosen_starts = tuple(plans[i] for i in indices), tuple(starts[i] for i in indices)
     scene = Scene(
         chosen,
-        tuple(plans[i] for i in indices),
-        tuple(starts[i] for i in indices),
+        chosen_plans,
+        chosen_starts,
+        make_schedule(chosen_plans, chosen_starts[0].motion),
         indices,
         (),
         build_surface(chosen, read_texture_bytes, appearance),
         appearance,
     )
-    schedule = make_schedule(scene.plans, scene.starts[0].motion)
     filled = [plan.fill_times for plan in scene.plans]
-    framed = scene.actors(np.unique(np.concatenate([schedule.true, *filled])))
+    framed = scene.actors(np.unique(np.concatenate([scene.schedule.true, *filled])))
     views = orbit_views(framed, VIEWS, height=height, width=width, ground=ground)
     if camera:
         cameras = read_cameras(stage, camera, np.array(times), height=height, width=width)

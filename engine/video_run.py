@@ -6,9 +6,9 @@ The motion prior's answer is where the fit starts and what it falls back to. Wit
 stages are left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from engine.plan import Plan
 from engine.progress import Progress
 from engine.rendering.threads import limited_threads
 from engine.resample import resample
-from engine.scene import Scene, make_scene, make_schedule
+from engine.scene import Scene, make_scene
 from engine.stage_camera import read_cameras
 from engine.stages.estimate_joints import train_estimator
 from engine.stages.mimic import mimic
@@ -43,7 +43,7 @@ from usd_io.errors import shown
 from usd_io.model import Character
 
 VIDEO_WEIGHTS = {"render": 3.0, "adapt": 60.0, "generate": 40.0, "estimate": 40.0, "mimic": 40.0}
-"""Stages with their share of the time beside those of :data:`engine.run.STAGE_WEIGHTS`, measured with ``tiny``."""
+"""Stages with their share of the time beside :data:`engine.run_stages.STAGE_WEIGHTS`, measured with ``tiny``."""
 FIT_RATE = 15.0
 """Frames per second that are fitted, as in the paper; a quicker video is thinned out."""
 VIDEO = "video"
@@ -97,33 +97,36 @@ class VideoRun:
             ResourceMissing: Weights or a device are missing.
         """
         scene, videos = self._given() if self.config.video else self._generated()
-        if len(scene.cameras) == 1:
-            scene = self._before(scene, videos)
+        contents = tuple(digest({"frames": video.frames}) for video in videos)
+        before = cache(partial(self._before, scene, videos))  # drawn only if something is left to do
         with self.progress.stage("estimate"):
-            estimator = self._train(scene)
+            estimator = self._train(scene, before, contents)
         with self.progress.stage("mimic"):
-            return self._mimic(scene, videos, estimator)
+            return self._mimic(scene, before, videos, contents, estimator)
 
     def _generated(self) -> tuple[Scene, tuple[Video, ...]]:
         config = self.config
         model = backend(config.model, memory=config.memory)
-        schedule = make_schedule(self.plans, self.starts[0].motion)
         scene = self._scene(
-            model.height, model.width, schedule.gaps[0], appearance=model.drawn, ground=model.ground
+            model.height, model.width, self._span(), appearance=model.drawn, ground=model.ground
         )
         if len(scene.cameras) > 1:
             raise ConfigError(
                 f"--camera {shown(config.camera)} moves; videos are generated in front of still cameras only."
             )
-        made = Generation(config, model, scene, schedule, self.store, self.folder, self.progress)
+        made = Generation(config, model, scene, self.store, self.folder, self.progress)
         return scene, made.run()
+
+    def _span(self) -> tuple[float, float]:
+        """From the first gap's start to the last one's end [time codes]."""
+        gaps = [gap for plan in self.plans for gap in plan.gaps]
+        return min(gap.start for gap in gaps), max(gap.end for gap in gaps)
 
     def _given(self) -> tuple[Scene, tuple[Video, ...]]:
         """The video that the user has, its frames put on the stage's times."""
         config = self.config
         video = read_video(config.video, config.video_fps or None)
-        gaps = make_schedule(self.plans, self.starts[0].motion).gaps
-        first, last = gaps[0][0] / self.rate, gaps[-1][1] / self.rate
+        first, last = (time / self.rate for time in self._span())
         times = tuple(first + config.video_offset + time for time in video.times)
         self._check_reach(times, first, last)
         kept = thinned(times, FIT_RATE)
@@ -155,8 +158,10 @@ class VideoRun:
         )
 
     def _before(self, scene: Scene, videos: Sequence[Video]) -> Scene:
-        """The scene in front of what the video shows behind the characters: nobody knows what a given one has there,
-        and generated ones stray from what they were shown."""
+        """The scene in front of what the video shows behind the characters, if its camera stands still: nobody knows
+        what a given one has there, and generated ones stray from what they were shown."""
+        if len(scene.cameras) > 1:
+            return scene
         view, *others = scene.views
         frames = torch.cat([video.frames for video in videos])
         times = np.concatenate([np.array(video.times) * self.rate for video in videos])
@@ -170,12 +175,10 @@ class VideoRun:
         backdrop = seen_backdrop(frames, torch.cat(masks) > 0, view.backdrop)
         return replace(scene, views=(replace(view, backdrop=backdrop), *others))
 
-    def _train(self, scene: Scene) -> Estimator:
+    def _train(self, scene: Scene, before: Callable[[], Scene], contents: Sequence[str]) -> Estimator:
         """The joint estimator of the characters as the video's camera sees them."""
-        config = self.config
-        schedule = make_schedule(scene.plans, scene.starts[0].motion)
+        config, schedule, cameras = self.config, scene.schedule, scene.cameras
         known = np.array(schedule.true)
-        cameras, backdrop = scene.cameras, scene.views[0].backdrop
         area = min(
             EstimatorSettings.area, cameras.height * cameras.width
         )  # a smaller video says no more when enlarged
@@ -184,14 +187,14 @@ class VideoRun:
             "settings": asdict(settings),
             "camera": config.camera,
             "size": (cameras.height, cameras.width),
-            "behind": "" if backdrop is None else digest({"rgb": backdrop.rgb}),
+            "videos": contents,
         }
 
         def make() -> Estimator:
             return train_estimator(
                 scene.actors(known),
                 scene.renderer,
-                (self._known_view(scene, known), *scene.views[1:]),
+                (self._known_view(before(), known), *scene.views[1:]),
                 keys=[t for t in schedule.true if any(t in plan.keys for plan in scene.plans)],
                 gaps=schedule.gaps,
                 settings=settings,
@@ -212,29 +215,31 @@ class VideoRun:
         cameras = read_cameras(self.config.stage, self.config.camera, known, height=height, width=width)
         return make_view(view.name, cameras)
 
-    def _mimic(self, scene: Scene, videos: Sequence[Video], estimator: Estimator) -> tuple[Filled, ...]:
+    def _mimic(
+        self,
+        scene: Scene,
+        before: Callable[[], Scene],
+        videos: Sequence[Video],
+        contents: Sequence[str],
+        estimator: Estimator,
+    ) -> tuple[Filled, ...]:
         """The motion of every take."""
-        takes = [
-            self.store.one(
-                "mimic",
-                f"mimic-{number}.npz",
-                partial(self._fit, scene, video, estimator),
-                _save,
-                _load,
-                **self._fit_decides(video),
-            )
-            for number, video in enumerate(videos, start=1)
-        ]
+        takes = []
+        for number, (video, content) in enumerate(zip(videos, contents, strict=True), start=1):
+            decides = {"solver": self.config.solver, "times": video.times, "video": content}
+
+            def make(video: Video = video, decides: dict[str, Any] = decides) -> Arrays:
+                checkpoints = self.store.checkpoints("mimic", **decides)
+                return self._fit(before(), video, estimator, checkpoints)
+
+            takes.append(self.store.one("mimic", f"mimic-{number}.npz", make, _save, _load, **decides))
         results = list(self.starts)
         for place, (index, plan) in enumerate(zip(scene.indices, scene.plans, strict=True)):
             own = [{name: take[f"{name}_{place}"] for name in (*CHANNELS, "confidence")} for take in takes]
             results[index] = _fitted(self.characters[index], plan, self.starts[index], own)
         return tuple(results)
 
-    def _fit_decides(self, video: Video) -> dict[str, Any]:
-        return {"solver": self.config.solver, "times": video.times, "video": digest({"frames": video.frames})}
-
-    def _fit(self, scene: Scene, video: Video, estimator: Estimator) -> Arrays:
+    def _fit(self, scene: Scene, video: Video, estimator: Estimator, checkpoints: Path) -> Arrays:
         """Channels at the fill times and confidence of every character."""
         made = mimic(
             scene.characters,
@@ -248,7 +253,7 @@ class VideoRun:
                 solver=self.config.solver, appearance=scene.appearance, seed=self.config.seed
             ),
             progress=self.progress,
-            checkpoint_dir=self.store.checkpoints("mimic", **self._fit_decides(video)),
+            checkpoint_dir=checkpoints,
         )
         arrays = {f"confidence_{i}": m.confidence.astype(np.float32) for i, m in enumerate(made)}
         for name in CHANNELS:

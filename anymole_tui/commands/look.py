@@ -25,7 +25,7 @@ def inspect(
 ) -> None:
     """Show what is in a stage: layers, skeletons, dense and sparse keys, warnings."""
     from anymole_tui.report import inspection
-    from engine.run import inspect as inspect_stage
+    from engine.inspect import inspect as inspect_stage
 
     report = inspect_stage(stage)
     if as_json:
@@ -37,7 +37,7 @@ def inspect(
 def check(file: Stage, as_json: AsJson = False, debug: Debug = False) -> None:
     """Validate a stage for skeletal animation; exit code 4 when there are errors."""
     from anymole_tui.report import findings_report
-    from engine.run import check as check_stage
+    from engine.inspect import check as check_stage
 
     findings = check_stage(file)
     errors = sum(finding.severity == "error" for finding in findings)

@@ -33,7 +33,8 @@ from anymole_tui.widgets.settings_form import Entry, SettingsForm
 from engine.config import RunConfig
 from engine.draft import Draft
 from engine.errors import ConfigError, EngineError
-from engine.run import Planned, SkeletonReport, StageReport, inspect
+from engine.inspect import SkeletonReport, StageReport, inspect
+from engine.planned import Planned
 from engine.selftest import SelfTest
 
 PAUSE_S = 0.25

@@ -11,6 +11,7 @@ from pxr import Sdf, Usd
 from engine import run as engine_run
 from engine.config import RunConfig
 from engine.errors import ConfigError
+from engine.run_stages import RunResult
 from engine.takes import choose_take
 from usd_io.author_layers import CONFIDENCE
 from usd_io.errors import AuthorError
@@ -27,11 +28,11 @@ def fox_keys(data: Path) -> str:
     return str(data / "edge" / "fox_survey_keys.usda")
 
 
-def run(stage: str, out: Path, **settings: object) -> engine_run.RunResult:
+def run(stage: str, out: Path, **settings: object) -> RunResult:
     return engine_run.run(RunConfig(stage=stage, out=str(out), preview=False, **settings))  # type: ignore[arg-type]
 
 
-def motions_of(result: engine_run.RunResult) -> list[Motion]:
+def motions_of(result: RunResult) -> list[Motion]:
     """All takes as the result shows them."""
     found = []
     for number in range(1, choose_take(result.result).count + 1):

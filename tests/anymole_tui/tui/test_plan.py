@@ -20,7 +20,7 @@ from anymole_tui.widgets.key_line import KeyLine
 from anymole_tui.widgets.settings_form import Choice, Entry
 from engine.config import RunConfig, read_config
 from engine.draft import Draft
-from engine.run import Planned
+from engine.planned import Planned
 from engine.selftest import GapChoice, SelfTest
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, until
 
