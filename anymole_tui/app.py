@@ -6,15 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rich.console import RenderableType
+from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.driver import Driver
+from textual.screen import Screen
 from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.types import CSSPathType
 from textual.widget import Widget
 
 from anymole_tui.actions import ActionCommands
+from anymole_tui.painted import Painted
 from anymole_tui.screens.browse import Browse
 from anymole_tui.screens.help import Help
 from anymole_tui.screens.jump import Jump, targets_of
@@ -58,6 +62,7 @@ class AnymoleApp(App[None]):
         Binding("1", "browse", "Files", show=False, id="app.browse"),
         Binding("2", "runs", "Runs", show=False, id="app.runs"),
         Binding("f9", "change_theme", "Choose a theme", show=False, id="app.theme"),
+        Binding("ctrl+l", "paint_again", "Paint again", show=False, id="app.paint"),
         Binding("f10", "screenshot", "Save the screen as SVG", show=False, id="app.screenshot"),
         Binding("ctrl+q,Q", "quit", "Quit", show=False, priority=False, id="app.quit"),
     ]
@@ -74,6 +79,7 @@ class AnymoleApp(App[None]):
         super().__init__(driver_class=driver_class)
         self.session: Session = load_session()
         self.stills = StillsProcess()
+        self.painted = Painted()
         self._target = target
         if "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"
@@ -101,6 +107,7 @@ class AnymoleApp(App[None]):
     # Places --------------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
+        self.app_resume_signal.subscribe(self, lambda _: self.painted.forget())
         target = self._target
         self.push_screen(Browse(target if target and target.is_dir() else None))
         if target and (target / STATE).is_file():
@@ -168,6 +175,19 @@ class AnymoleApp(App[None]):
     def action_press(self, key: str) -> None:
         """Let a letter stand for a key of movement."""
         self.simulate_key(key)
+
+    def action_paint_again(self) -> None:
+        """Send the whole screen: something else has written on the terminal."""
+        self.painted.forget()
+        self.screen.refresh()
+
+    def on_resize(self) -> None:
+        self.painted.forget()  # the terminal may have moved or cut its lines
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Send only cells that change."""
+        changes = self.painted.changes(renderable) if isinstance(renderable, CompositorUpdate) else renderable
+        super()._display(screen, changes)
 
     def copy_to_clipboard(self, text: str) -> None:
         """Put a text on the clipboard, also over SSH and through tmux. The caller shows the text as well: no terminal

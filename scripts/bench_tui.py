@@ -107,8 +107,7 @@ def main() -> None:
         with Terminal(tui(stage), environment, SIZE) as terminal:
             terminal.wait_for(b"big.usdc")
             measure("a key while the stage opens", terminal, [b"?", b"\x1b"] * 5)
-            terminal.wait_for(b"Scope") if b"Scope" not in terminal.written else None
-            terminal.quiet(1.0)
+            terminal.quiet(3.0)
             measure("down in the tree", terminal, [b"j"] * 5)
             terminal.send(b"g")
             terminal.send(b"j")

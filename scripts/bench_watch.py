@@ -88,9 +88,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     seconds = parser.parse_args().seconds
     rows = [watch(size, seconds) for size in SIZES]
+    middle, most = plan()
     head = "| terminal | mean | most in a second | CPU of one core | nothing told |\n| --- | --- | --- | --- | --- |"
     sys.stdout.write(
-        f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n\n{head}\n" + "\n".join(rows) + "\n"
+        f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n\n{head}\n" + "\n".join(rows) + "\n\n"
+        f"key to paint while the self-test works: median {middle:.0f} ms, most {most:.0f} ms\n"
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.screen import Screen
 from textual.widgets import Footer
 from textual.worker import Worker
@@ -51,9 +51,9 @@ class Place(Screen[None]):
         Binding("ctrl+u", "press('pageup')", "Page up", show=False, id="place.page_up"),
     ]
 
-    subject: reactive[str] = reactive("")
+    subject: var[str] = var("")
     """What the place shows (a file, a run), for the header."""
-    busy: reactive[int] = reactive(0)
+    busy: var[int] = var(0)
     """How many pieces of work are under way in the background."""
 
     @property

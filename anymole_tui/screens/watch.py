@@ -29,8 +29,6 @@ from engine.workspace import EVENTS, LOG
 
 INTERVAL_S = 1.0
 """The folder is looked at, and the screen painted, this often: what a slow line can take."""
-PLOT_EVERY = 5
-"""Looks between two paintings of the curves: every cell of them changes."""
 
 
 class Watch(Place):
@@ -139,9 +137,9 @@ class Watch(Place):
         losses = self.query_one(LossPlot)
         losses.set_class(told is not None, "-told")
         self._looks += 1
-        if told is not None and (plots or self._looks % PLOT_EVERY == 1):
+        if told is not None:
             losses.border_title = f"Losses of {plain(told.name, 20, ascii_only=self.anymole.ascii)}"
-            losses.tell(told, self._series)
+            losses.tell(told, self._series, None if plots else self._looks)
         self.query_one(Log).tell(story)
         if self.has_class("-picture"):
             self._show_picture()

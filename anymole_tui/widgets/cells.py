@@ -1,9 +1,8 @@
-"""Lines of text of which only the cells that change are sent to the terminal: for what is updated every second."""
+"""Lines of text of which only those that change are painted: for what is updated every second."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from rich.cells import cell_len
 from textual import events
 from textual.content import Content
 from textual.geometry import Region
@@ -27,9 +26,8 @@ class Cells(Widget):
         self._lines = lines
         before, self._strips = self._strips, [self._strip(y) for y in range(self.size.height)]
         for y, (old, new) in enumerate(zip_longest(before, self._strips)):
-            span = changed_cells(old, new)
-            if span:
-                self.refresh(Region(span[0], y, span[1] - span[0], 1))
+            if old != new:
+                self.refresh(Region(0, y, self.size.width, 1))
 
     def on_resize(self, event: events.Resize) -> None:
         del event
@@ -50,23 +48,3 @@ class Cells(Widget):
         strips = Visual.to_strips(self, cut, width, 1, style, apply_selection=False)
         strip = strips[0] if strips else Strip.blank(width)
         return strip.adjust_cell_length(width, style.rich_style)
-
-
-def changed_cells(old: Strip | None, new: Strip | None) -> tuple[int, int] | None:
-    """First and last column (exclusive) in which two lines differ; None where they are the same."""
-    if old is None or new is None:
-        return 0, (new or old or Strip.blank(0)).cell_length
-    a, b = _cells(old), _cells(new)
-    if len(a) != len(b):
-        return 0, max(len(a), len(b))
-    differing = [x for x, (before, after) in enumerate(zip(a, b, strict=True)) if before != after]
-    return (differing[0], differing[-1] + 1) if differing else None
-
-
-def _cells(strip: Strip) -> list[object]:
-    """One entry per cell; the second half of a wide character goes with the first."""
-    cells: list[object] = []
-    for text, style, _ in strip:
-        for character in text:
-            cells += [(character, style)] * cell_len(character)
-    return cells

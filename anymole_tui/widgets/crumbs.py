@@ -2,12 +2,15 @@
 
 from textual.app import RenderResult
 from textual.content import Content
+from textual.reactive import reactive
 from textual.widget import Widget
 
 from anymole_tui.widgets.inert import plain
 
 LONGEST = 40
 """Characters of one name in the way."""
+UNSEEN_S = 0.3
+"""Work that is done sooner is not mentioned: the details of a prim, of every one that is passed."""
 
 
 class Crumbs(Widget):
@@ -17,12 +20,29 @@ class Crumbs(Widget):
     Crumbs { dock: top; height: 1; background: $panel; color: $foreground; padding: 0 1; }
     """
 
-    def on_mount(self) -> None:
-        self.watch(self.screen, "subject", self._changed, init=False)
-        self.watch(self.screen, "busy", self._changed, init=False)
+    working: reactive[bool] = reactive(False)
 
-    def _changed(self) -> None:
+    def on_mount(self) -> None:
+        from anymole_tui.screens.place import Place
+
+        for place in self.app.screen_stack:
+            if isinstance(place, Place):
+                self.watch(place, "subject", self._named, init=False)
+        self.watch(self.screen, "busy", self._busy, init=False)
+
+    def _named(self) -> None:
         self.refresh()
+
+    def _busy(self, before: int, now: int) -> None:
+        if not now:
+            self.working = False
+        elif not before:
+            self.set_timer(UNSEEN_S, self._still_busy)
+
+    def _still_busy(self) -> None:
+        from anymole_tui.screens.place import Place
+
+        self.working = isinstance(self.screen, Place) and self.screen.busy > 0
 
     def render(self) -> RenderResult:
         from anymole_tui.screens.place import Place
@@ -36,7 +56,7 @@ class Crumbs(Widget):
         line = Content.assemble(("anymole", "bold $primary"), "  ", sign.join(parts[:-1]))
         if parts:
             line = Content.assemble(line, sign if parts[:-1] else "", (parts[-1], "bold"))
-        right = "working ..." if isinstance(self.screen, Place) and self.screen.busy else "? help"
+        right = "working ..." if self.working else "? help"
         room = self.size.width - len(right)
         line = line.truncate(max(room - 1, 0), ellipsis=True)
         return Content.assemble(line.pad_right(max(room - line.cell_length, 0)), (right, "dim"))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from textual.content import Content
-from textual.geometry import Region
 
 from anymole_tui.widgets.rows import Rows
 
@@ -27,8 +26,8 @@ class Lines(Rows):
             self.rows_changed()
             return
         for y, (old, new) in enumerate(zip(before, lines, strict=True)):
-            if y < self.size.height and not old.is_same(new):
-                self.refresh(Region(0, y, self.size.width, 1))
+            if not old.is_same(new):
+                self.row_changed(y)
         self.post_message(self.Highlighted(self, self.cursor))
 
     def row_count(self) -> int:

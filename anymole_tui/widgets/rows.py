@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.style import Style
@@ -36,8 +36,10 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("enter", "choose", "Open", id="rows.choose"),
     ]
     EMPTY = "nothing here"
+    MOST_DRAWN = 1000
+    """Rows that are kept as they were drawn, so that scrolling draws only those that come into view."""
 
-    cursor: reactive[int] = reactive(0)
+    cursor: var[int] = var(0)
 
     @dataclass
     class Highlighted(Message):
@@ -61,6 +63,10 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         def control(self) -> "Rows":
             return self.rows
 
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._drawn: dict[int, Strip] = {}
+
     def row_count(self) -> int:
         """How many rows there are."""
         raise NotImplementedError
@@ -71,11 +77,21 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
 
     def rows_changed(self) -> None:
         """To be called when rows came, went or changed."""
+        self._drawn.clear()
         self.virtual_size = Size(0, self.row_count())
         self.cursor = self.validate_cursor(self.cursor)
         self.refresh()
         if self.row_count():
             self.post_message(self.Highlighted(self, self.cursor))
+
+    def row_changed(self, index: int) -> None:
+        """To be called when one row says something else."""
+        self._drawn.pop(index, None)
+        self.refresh(Region(0, index - self.scroll_offset.y, self.size.width, 1))
+
+    def notify_style_update(self) -> None:
+        self._drawn.clear()
+        super().notify_style_update()
 
     def validate_cursor(self, cursor: int) -> int:
         return max(0, min(cursor, self.row_count() - 1))
@@ -93,10 +109,14 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         if index >= self.row_count():
             empty = Content.styled(self.EMPTY, "dim") if index == 0 else Content("")
             return self._strip(empty, width, self.visual_style)
-        style = self.visual_style
         if index == self.cursor:
-            style = self.get_visual_style("rows--cursor")
-        return self._strip(self.row(index, width), width, style)
+            return self._strip(self.row(index, width), width, self.get_visual_style("rows--cursor"))
+        strip = self._drawn.get(index)
+        if strip is None or strip.cell_length != width:
+            if len(self._drawn) >= self.MOST_DRAWN:
+                self._drawn.clear()
+            strip = self._drawn[index] = self._strip(self.row(index, width), width, self.visual_style)
+        return strip
 
     def _strip(self, content: Content, width: int, style: Style) -> Strip:
         cut = content.truncate(width, ellipsis=not getattr(self.app, "ascii", False))

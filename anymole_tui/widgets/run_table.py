@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.geometry import Region
 
 from anymole_tui.progress_view import duration
 from anymole_tui.signs import sign, style
@@ -55,7 +54,7 @@ class RunTable(Rows):
             return
         for index, (old, new) in enumerate(zip(before, self._shown, strict=True)):
             if old != new:
-                self.refresh(Region(0, index - self.scroll_offset.y, self.size.width, 1))
+                self.row_changed(index)
 
     @property
     def record(self) -> RunRecord | None:

@@ -20,6 +20,8 @@ NAME_CELLS = 12
 PLOT_CELLS = 40
 """A curve is at most so wide: every cell of it changes with every value."""
 NARROWEST_PLOT = 24
+PLOT_EVERY = 5
+"""Looks at a run between two paintings of a curve."""
 
 
 class _Panel(Cells):
@@ -103,10 +105,21 @@ class StageList(_Panel):
 class LossPlot(_Panel):
     """The series that a stage tells, side by side, each with its last and lowest value."""
 
-    def tell(self, stage: StageStory | None, first: int = 0) -> None:
-        """Show the series of a stage from one of them on."""
+    _names: tuple[str, ...] = ()
+    _plots: tuple[list[Content], ...] = ()
+
+    def tell(self, stage: StageStory | None, first: int = 0, turn: int | None = None) -> None:
+        """Show the series of a stage from one of them on.
+
+        Args:
+            stage: Its values.
+            first: Number of the series on the left.
+            turn: Counts the seconds: all cells of a curve change, so that one is painted at a time, each of them
+                every ``PLOT_EVERY`` turns; None: all at once.
+        """
         self._again = partial(self.tell, stage, first)
         if stage is None or not stage.series or self.size.height < 2:
+            self._names = ()
             self.show([Content.styled("no losses yet: this run has told none", "dim")])
             return
         names = list(stage.series)
@@ -114,8 +127,14 @@ class LossPlot(_Panel):
         names = names[first:] + names[:first]
         across = max(1, min(len(names), self.size.width // (NARROWEST_PLOT + 2)))
         cells = min(PLOT_CELLS, self.size.width // across - 2)
-        plots = [self._plot(name, stage.series[name], cells) for name in names[:across]]
-        self.show([Content("  ").join(row) for row in zip(*plots, strict=True)])
+        shown = tuple(names[:across])
+        due = None if turn is None or shown != self._names else turn % max(across, PLOT_EVERY)
+        self._plots = tuple(
+            self._plot(name, stage.series[name], cells) if due in (None, place) else self._plots[place]
+            for place, name in enumerate(shown)
+        )
+        self._names = shown
+        self.show([Content("  ").join(row) for row in zip(*self._plots, strict=True)])
 
     def _plot(self, name: str, values: list[float], cells: int) -> list[Content]:
         finite = [value for value in values if value == value]
