@@ -10,6 +10,7 @@ from pxr import Tf, Usd
 from usd_io.author_layers import Take, write_data_layer, write_root_layer
 from usd_io.diagnostics import captured, reason
 from usd_io.errors import AuthorError, shown
+from usd_io.extents import widen_extents
 from usd_io.placement import AuthorMode, Placement, place_takes
 from usd_io.provenance import layer_files, relative_path, sha256, to_dictionary
 from usd_io.publish import Files, draft_of, publish, result_files
@@ -112,6 +113,7 @@ def _write(
     write_data_layer(draft.data, stage, placed, custom, comment=f"In-betweened motion for {Path(root).name}.")
     comment = "Result of anymole: the animation layer over the untouched source."
     write_root_layer(draft.root, stage, placed, custom, data=f"./{draft.data.name}", comment=comment)
+    widen_extents(draft.root, draft.data, placed)
     verify_result(draft.root, stage, placed)
 
 

@@ -53,6 +53,13 @@ class Placement:
     """None where the only take is written to the prims themselves."""
 
 
+def select_variant(stage: Usd.Stage, variants: Variants, number: int) -> None:
+    """Have an open stage show a take, counted from 0, without a word in the files."""
+    with Usd.EditContext(stage, stage.GetSessionLayer()):
+        owner = stage.OverridePrim(variants.owner)
+        owner.GetVariantSets().SetSelection(variants.set, variants.names[number])
+
+
 def animation_of(skeleton: Usd.Prim) -> Usd.Prim | None:
     """The animation prim that a skeleton is bound to, by itself or through an ancestor."""
     return UsdSkel.BindingAPI(skeleton).GetInheritedAnimationSource() or None

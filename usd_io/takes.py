@@ -9,7 +9,7 @@ from pxr import Sdf, Tf, Usd
 
 from usd_io.diagnostics import captured, reason
 from usd_io.errors import AuthorError, shown
-from usd_io.placement import Variants
+from usd_io.placement import Variants, select_variant
 from usd_io.stage import open_stage
 
 
@@ -94,10 +94,7 @@ def show_take(stage: Usd.Stage, number: int) -> None:
     for variants in _variants_of(stage):
         if not 1 <= number <= len(variants.names):
             raise AuthorError(f"there is no take {number}: the result has {len(variants.names)}.")
-        with Usd.EditContext(stage, stage.GetSessionLayer()):
-            stage.OverridePrim(variants.owner).GetVariantSets().SetSelection(
-                variants.set, variants.names[number - 1]
-            )
+        select_variant(stage, variants, number - 1)
 
 
 def _variants_of(stage: Usd.Stage) -> tuple[Variants, ...]:

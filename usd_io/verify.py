@@ -11,7 +11,7 @@ from usd_io.author_layers import Take
 from usd_io.convert import matrices
 from usd_io.errors import AuthorError, shown
 from usd_io.model import Motion
-from usd_io.placement import VARIANT_SET, Placement, Variants, animation_of
+from usd_io.placement import VARIANT_SET, Placement, animation_of, select_variant
 from usd_io.validate_usd import usd_findings
 
 _SPOT_CHECKS = 16
@@ -105,7 +105,7 @@ def verify_result(root: Path, stage: Usd.Stage, takes: Sequence[tuple[Placement,
     for placement, take in takes:
         for number, motion in enumerate(take.motions):
             if placement.variants is not None:
-                _select(result, placement.variants, number)
+                select_variant(result, placement.variants, number)
             _verify_binding(result, placement)
             _verify_values(result, placement, motion, take.key_times)
     known = {(found.rule, found.prim) for found in usd_findings(stage)}
@@ -126,13 +126,6 @@ def _metrics(stage: Usd.Stage, with_range: bool) -> tuple[object, ...]:
         str(default.GetPath()) if default else None,
     )
     return (*metrics, stage.GetStartTimeCode(), stage.GetEndTimeCode()) if with_range else metrics
-
-
-def _select(result: Usd.Stage, variants: Variants, number: int) -> None:
-    """Show a take without a word in the files."""
-    with Usd.EditContext(result, result.GetSessionLayer()):
-        owner = result.GetPrimAtPath(variants.owner)
-        owner.GetVariantSets().SetSelection(variants.set, variants.names[number])
 
 
 def _verify_binding(result: Usd.Stage, placement: Placement) -> None:
