@@ -78,6 +78,8 @@ def _scores(scores: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"  self-test on the context: L2P {test['expected_l2p']:.4f} to expect; over slerp: {ratios}"
         )
+    if scores["video_test"]:
+        lines += _video_test(scores["video_test"])
     if scores["prior"] == "auto":
         lines += _gaps(test["choices"])
     lines += _confidence(scores["confidence"]) + _takes(scores["takes"])
@@ -88,6 +90,12 @@ def _scores(scores: Mapping[str, Any]) -> list[str]:
                 "  note: this result is worse than a spline between the keys; --prior spline gives that one"
             )
     return lines
+
+
+def _video_test(test: Mapping[str, Any]) -> list[str]:
+    """What both engines did on the hidden piece of the context."""
+    title = f"  both engines on {test['frames']} hidden frames of the context, {test['start']:g} to {test['end']:g}:"
+    return [title, *_truth(test["errors"])]
 
 
 def _confidence(summary: Mapping[str, Any] | None) -> list[str]:

@@ -90,6 +90,9 @@ class RunConfig:
     """What the joint estimator looks at: a network trained on this shot's pictures, or frozen ones with weights."""
     solver: SolverName = "map"
     """How motion is fitted to video: all frames at once (``map``), or frame by frame as in the paper."""
+    self_test: bool = False
+    """Fill a hidden piece of the context with video too, compare, and let engine ``auto`` choose by it; costs about as
+    much again. The motion engine always tests itself."""
 
     def __post_init__(self) -> None:
         problems = _unknown_choices(vars(self))
@@ -112,6 +115,10 @@ class RunConfig:
             problems.append("--offset takes a finite number of seconds")
         if self.video and self.takes > 1:
             problems.append(f"--takes {self.takes} of one video cannot be fitted; give --takes 1")
+        if self.video and self.self_test:
+            problems.append(
+                "--self-test needs a model that makes video; a given --video shows no hidden piece"
+            )
         if self.video and self.engine == "motion":
             problems.append("--engine motion makes no use of --video; leave one of them out")
         if problems:

@@ -19,7 +19,6 @@ from engine.video.generate import Video
 from engine.video.options import AdaptOptions, GenerateOptions
 from engine.video.windows import WINDOW_FRAMES
 from engine.video_artefacts import frames_of, load_videos, pictures_of, save_videos
-from engine.workspace import ARTEFACTS
 
 ADAPTER = "adapter.safetensors"
 
@@ -33,7 +32,7 @@ class Generation:
     scene: Scene
     store: Store
     folder: Path
-    """The run folder."""
+    """Where the videos go that people can play."""
     progress: Progress
 
     def run(self) -> tuple[Video, ...]:
@@ -107,10 +106,10 @@ class Generation:
         views = {name: _at(video, context) for name, video in renders.items()}
         options = AdaptOptions(mode=config.adapt, seed=config.seed)
         decides = self._decides(prompt, asdict(options))
-        out = self.folder / ARTEFACTS / ADAPTER
+        out = self.store.folder / ADAPTER
 
         def make() -> tuple[Path, ...]:
-            out.parent.mkdir(exist_ok=True)
+            out.parent.mkdir(parents=True, exist_ok=True)
             made = self.model.adapt(
                 views,
                 prompt,

@@ -2,7 +2,8 @@
 
     fill -> score -> author -> check -> preview
 
-Where motion is fitted to a video, the stages of :mod:`engine.video_run` come after *fill*.
+Where motion is fitted to a video, the stages of :mod:`engine.video_run` come after *fill*, and before them, where it is
+wished for, the self-test of :mod:`engine.video_selftest`.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,14 +48,15 @@ class RunResult:
 
 
 def resolve_engine(config: RunConfig) -> Literal["motion", "video"]:
-    """What ``auto`` means here: video where one is given, or where the model named has weights and a GPU."""
+    """What ``auto`` means here: video where one is given, or where the model named has weights and a GPU. With a
+    self-test, which has the last word, the tiny model is tried too."""
     if config.engine != "auto":
         return config.engine
     if config.video:
         return "video"
     from engine.video.models import card, find_model
 
-    if config.model == "tiny" or find_model(card(config.model)).state != "ready":
+    if (config.model == "tiny" and not config.self_test) or find_model(card(config.model)).state != "ready":
         return "motion"
     from engine.video.backends import backend
 
@@ -79,7 +81,8 @@ def run_stages(
     config: RunConfig, engine: str, planned: Planned, workspace: Workspace, progress: Progress
 ) -> RunResult:
     if engine == "video":
-        from engine.video_run import VideoRun, check_ready
+        from engine.video_run import check_ready
+        from engine.video_selftest import fill_by_video
 
         check_ready(config)
     source = Source(config)
@@ -92,10 +95,14 @@ def run_stages(
     characters, plans = planned.shot.characters, planned.plans
     with progress.stage("fill"):
         results = starts = fill_shot(planned, config, store)
+    tests: Mapping[str, Any] = {}
     if engine == "video":
-        results = VideoRun(config, characters, plans, starts, store, workspace.folder, progress).run()
+        results, tests = fill_by_video(config, characters, plans, starts, store, workspace.folder, progress)
+        engine = "motion" if results is starts else engine
     with progress.stage("score"):
-        scores = store.json("score", lambda: score_run(characters, plans, results, starts, config.truth))
+        scores = store.json(
+            "score", lambda: score_run(characters, plans, results, starts, config.truth, tests), tests=tests
+        )
     source.check_unchanged()
     with progress.stage("author"):
         root, layer = store.files(
@@ -144,7 +151,7 @@ _NOT_DECIDING = ("stage", "truth", "out", "force", "preview")
 """Settings that no output depends on, or that count by the contents of the files they name."""
 _LATER = (
     *("author", "model", "prompt", "caption", "steps", "guidance", "adapt", "memory"),
-    *("video", "video_fps", "video_offset", "camera", "features", "solver"),
+    *("video", "video_fps", "video_offset", "camera", "features", "solver", "self_test"),
 )
 """Settings that count from the stage on that takes them, so that a change leaves what came before."""
 

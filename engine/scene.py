@@ -94,7 +94,7 @@ def make_schedule(plans: Sequence[Plan], motion: Motion) -> Schedule:
     """
     gaps = _video_gaps(plans)
     reach = CONTEXT_S * motion.time_codes_per_second
-    grids = [_grid(start, end, motion.frame_step) for start, end in _finished(plans)]
+    grids = [_grid(start, end, motion.frame_step) for start, end in finished(plans)]
     times = np.concatenate([np.zeros(0), *grids])
     near = np.zeros(len(times), bool)
     for start, end in gaps:
@@ -116,7 +116,7 @@ def _video_gaps(plans: Sequence[Plan]) -> tuple[tuple[float, float], ...]:
     return tuple((a, b) for a, b in pairwise(ends) if any(start < b and a < end for start, end in inner))
 
 
-def _finished(plans: Sequence[Plan]) -> list[tuple[float, float]]:
+def finished(plans: Sequence[Plan]) -> list[tuple[float, float]]:
     """Ranges that are context of one character while no other has anything to fill."""
     ranges = [
         (start, end)

@@ -1,6 +1,6 @@
 """Run stage *score*: what is known of a result's error, measured against slerp and spline in the same run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -27,6 +27,7 @@ def score_run(
     results: Sequence[Filled],
     starts: Sequence[Filled],
     truth: str,
+    video_tests: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Scores by skeleton path, as plain values.
 
@@ -36,9 +37,12 @@ def score_run(
         results: What was made of them.
         starts: What the motion prior made of them: the same, or what a fit to video began with.
         truth: Path of a stage with the true motion; empty: the stage's own hidden samples, where it has some.
+        video_tests: By skeleton path, what the video engine did on a hidden piece, as plain values.
     """
+    tested = video_tests or {}
     return {
         plan.skeleton_path: _score_skeleton(character, plan, filled, start, truth)
+        | {"video_test": tested.get(plan.skeleton_path)}
         for character, plan, filled, start in zip(characters, plans, results, starts, strict=True)
     }
 

@@ -16,7 +16,7 @@ from engine.artefacts import content_key, from_plain, load_arrays, save_arrays
 from engine.fill import Filled, Parts
 from engine.progress import Progress
 from engine.selftest import SelfTest
-from engine.workspace import Workspace
+from engine.workspace import ARTEFACTS, Workspace
 from usd_io.model import Motion
 
 LARGEST_JSON = 256 << 20
@@ -37,6 +37,19 @@ class Store:
         """
         self._workspace, self._progress = workspace, progress
         self._chain = [content_key(**inputs)]
+        self._below = ""
+
+    def beside(self, name: str, progress: Progress, **inputs: Any) -> "Store":
+        """A store for work aside: it rests on what was made so far, keeps its outputs in a folder of their own, and
+        what comes later here does not depend on it."""
+        aside = Store(self._workspace, progress, before=self._chain, **inputs)
+        aside._below = f"{self._below}{name}/"
+        return aside
+
+    @property
+    def folder(self) -> Path:
+        """Where outputs lie."""
+        return self._workspace.folder / ARTEFACTS / self._below
 
     def json(self, stage: str, make: Callable[[], T], **more: Any) -> T:
         """An output of plain values; ``more`` decides it beside what came before."""
@@ -50,8 +63,11 @@ class Store:
         """Outputs of *fill*, one per skeleton: how to make each, and its parts, which are read and not kept."""
         before, filled, reused = tuple(self._chain), [], True
         for index, (make, parts) in enumerate(made):
-            name, key = f"fill-{index}.npz", content_key(stage="fill", index=index, before=before)
-            reused = reused and self._workspace.stored(f"{name}", key) is not None
+            name, key = (
+                f"{self._below}fill-{index}.npz",
+                content_key(stage="fill", index=index, before=before),
+            )
+            reused = reused and self._workspace.stored(name, key) is not None
             load = _loader(parts)
             filled.append(self._workspace.reuse(name, key, make, save_filled, load))
             self._chain.append(self._workspace.digest(name))
@@ -63,19 +79,21 @@ class Store:
     def files(self, stage: str, make: Callable[[], Sequence[Path]], **more: Any) -> tuple[Path, ...]:
         """An output of files that the stage itself writes into the run folder, whole."""
         key = content_key(stage=stage, before=self._chain, **more)
-        found = self._workspace.stored(stage, key)
+        entry = f"{self._below}{stage}"
+        found = self._workspace.stored(entry, key)
         if found is None:
             found = tuple(make())
-            self._workspace.keep(stage, key, found)
-            self._workspace.drop_checkpoints(stage)
+            self._workspace.keep(entry, key, found)
+            self._workspace.drop_checkpoints(entry)
         else:
             self._progress.reused()
-        self._chain.append(self._workspace.digest(stage))
+        self._chain.append(self._workspace.digest(entry))
         return found
 
     def checkpoints(self, stage: str, **more: Any) -> Path:
         """A folder for the checkpoints of the output that comes next; dropped once that is kept."""
-        return self._workspace.checkpoint_dir(stage, content_key(stage=stage, before=self._chain, **more))
+        key = content_key(stage=stage, before=self._chain, **more)
+        return self._workspace.checkpoint_dir(f"{self._below}{stage}", key)
 
     def one(
         self,
@@ -88,7 +106,7 @@ class Store:
     ) -> T:
         """An output of one file; ``more`` decides it beside what came before."""
         value = self._one(stage, name, make, save, load, more)
-        self._workspace.drop_checkpoints(stage)
+        self._workspace.drop_checkpoints(f"{self._below}{stage}")
         return value
 
     def _one(
@@ -100,7 +118,7 @@ class Store:
         load: Callable[[Path], T],
         more: dict[str, Any],
     ) -> T:
-        key = content_key(stage=stage, before=self._chain, **more)
+        name, key = self._below + name, content_key(stage=stage, before=self._chain, **more)
         if self._workspace.stored(name, key) is not None:
             self._progress.reused()
         value = self._workspace.reuse(name, key, make, save, load)

@@ -48,6 +48,8 @@ FIT_RATE = 15.0
 """Frames per second that are fitted, as in the paper; a quicker video is thinned out."""
 VIDEO = "video"
 """Stands in the scores where a motion prior's name does."""
+SELF_TEST = "self-test"
+"""Name of the stage that fills a hidden piece of the context (:mod:`engine.video_selftest`)."""
 CHANNELS = ("translations", "rotations", "scales")
 Arrays = Mapping[str, np.ndarray]
 
@@ -55,7 +57,8 @@ Arrays = Mapping[str, np.ndarray]
 def stage_weights(config: RunConfig) -> dict[str, float]:
     """Shares of the stages that a run with these settings has."""
     given = ("render", "adapt", "generate") if config.video else ()
-    return {name: weight for name, weight in VIDEO_WEIGHTS.items() if name not in given}
+    test = {SELF_TEST: sum(VIDEO_WEIGHTS.values())} if config.self_test else {}
+    return test | {name: weight for name, weight in VIDEO_WEIGHTS.items() if name not in given}
 
 
 def check_ready(config: RunConfig) -> None:
@@ -80,7 +83,7 @@ class VideoRun:
     """What the motion prior made, one per skeleton."""
     store: Store
     folder: Path
-    """The run folder."""
+    """Where videos go that people can play: the run folder."""
     progress: Progress
 
     @property

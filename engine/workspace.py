@@ -217,7 +217,8 @@ class Workspace:
 
     def _sweep(self) -> None:
         """Remove what a killed process left half-written; the lock proves that nobody is at it."""
-        for folder in (self.folder, self.folder / ARTEFACTS):
+        artefacts = self.folder / ARTEFACTS
+        for folder in (self.folder, artefacts, *artefacts.glob("*/")):
             for left in (*folder.glob(".*.tmp"), *folder.glob(f".*{SUFFIX}*.usd*")):
                 left.unlink(missing_ok=True)
 

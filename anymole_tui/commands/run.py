@@ -78,6 +78,9 @@ def run(
     camera: Camera = "",
     features: Features = "scratch",
     solver: Solver = "map",
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Try the video engine on a hidden piece of the context first.")
+    ] = False,
     until: Annotated[
         str, typer.Option(help="Stop after this stage; 'resume' goes on.", show_default=False)
     ] = "",
@@ -117,6 +120,7 @@ def run(
             "camera": camera,
             "features": features,
             "solver": solver,
+            "self_test": self_test,
         }
     )
     if until and not dry_run:
