@@ -20,6 +20,7 @@ from engine.joints.settings import EstimatorSettings
 from engine.metrics import height
 from engine.mimic.settings import MimicSettings
 from engine.progress import Progress
+from engine.run_stages import RunResult
 from engine.stages import estimate_joints
 from engine.video.generate import Video
 
@@ -120,7 +121,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Fading:
 class Whole:
     """A run that nothing has stopped."""
 
-    result: engine_run.RunResult
+    result: RunResult
     events: list[Event]
     asked: list[tuple[str, list[float]]]
 
