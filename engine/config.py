@@ -49,6 +49,8 @@ class RunConfig:
     """How motion is made; ``auto`` takes the best engine this machine has what it needs for."""
     prior: PriorName = "auto"
     """The motion prior; ``auto`` chooses per gap by its fit and the self-test. A fit to a video starts from it."""
+    contacts: bool = True
+    """Let joints that rest in the filled motion, as feet do, stay where they are; of slerp and hold they never do."""
     takes: int = 1
     """How many motions are made: the best estimate, and others that are as plausible."""
     seed: int = 0

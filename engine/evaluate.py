@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import ConfigError, EngineError
-from engine.fill import PRIORS, Parts, complete, split
+from engine.fill import PRIORS, Parts, fill_plainly, split
 from engine.metrics import Scores, score
 from engine.plan import Plan, make_plan
 from engine.progress import Progress
@@ -119,11 +119,13 @@ def evaluate(
     priors: str | Sequence[str] = ALL,
     skeletons: Sequence[str] = (),
     engine: str = "motion",
+    contacts: bool = True,
     progress: Progress | None = None,
 ) -> tuple[Evaluation, ...]:
     """Score priors on every skeleton of a dense clip.
 
-    ``engine`` *oracle* adds the fit to a perfect video (:mod:`engine.oracle`) beside slerp and auto.
+    ``engine`` *oracle* adds the fit to a perfect video (:mod:`engine.oracle`) beside slerp and auto. ``contacts`` holds
+    the joints that rest, as a run does (:func:`engine.fill.complete`); the oracle always does.
 
     Raises:
         UsdIoError: The stage cannot be read.
@@ -141,7 +143,7 @@ def evaluate(
         each = [found.get(character.skeleton_path) for character in shot.characters]
         return evaluate_oracle(shot, each, names, progress or Progress())
     return tuple(
-        _evaluate(shot, character, motion, plan, names, progress or Progress())
+        _evaluate(shot, character, motion, plan, names, progress or Progress(), contacts=contacts)
         for character, motion, plan in plans
     )
 
@@ -169,10 +171,12 @@ def _evaluate(
     plan: Plan,
     names: Sequence[str],
     progress: Progress,
+    *,
+    contacts: bool,
 ) -> Evaluation:
     rows: list[Row] = []
     for i, name in enumerate(names):
-        scores, seconds = _timed_score(character, motion, plan, name)
+        scores, seconds = _timed_score(character, motion, plan, name, contacts=contacts)
         base = rows[0].scores.l2p if rows else scores.l2p
         rows.append(Row(name, scores, scores.l2p / base if base > 0 else 1.0, seconds))
         progress.step(i + 1, len(names))
@@ -181,12 +185,14 @@ def _evaluate(
     )
 
 
-def _timed_score(character: Character, motion: Motion, plan: Plan, prior: str) -> tuple[Scores, float]:
+def _timed_score(
+    character: Character, motion: Motion, plan: Plan, prior: str, *, contacts: bool
+) -> tuple[Scores, float]:
     parts = split_dense(motion, plan)
     started = time.perf_counter()
-    made = PRIORS[prior](character, parts.known, plan)
+    filled = fill_plainly(prior, character, parts, plan, contacts=contacts)
     seconds = time.perf_counter() - started
-    return score(character, motion, complete(character, parts, plan, made), plan), seconds
+    return score(character, motion, filled, plan), seconds
 
 
 def split_dense(motion: Motion, plan: Plan) -> Parts:
@@ -242,6 +248,7 @@ def benchmark(
     *,
     priors: str | Sequence[str] = ALL,
     engine: str = "motion",
+    contacts: bool = True,
     progress: Progress | None = None,
 ) -> Benchmark:
     """Evaluate every case of a suite and sum up each prior against slerp.
@@ -255,7 +262,14 @@ def benchmark(
     done: list[tuple[Case, Evaluation]] = []
     for i, case in enumerate(cases):
         try:
-            found = evaluate(case.stage, contexts=case.context, keys=case.keys, priors=priors, engine=engine)
+            found = evaluate(
+                case.stage,
+                contexts=case.context,
+                keys=case.keys,
+                priors=priors,
+                engine=engine,
+                contacts=contacts,
+            )
         except ConfigError as error:
             raise ConfigError(f"case {case.id!r}: {error}") from error
         done += [(case, evaluation) for evaluation in found]

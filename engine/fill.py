@@ -12,6 +12,7 @@ from engine.plan import Plan
 from engine.priors import auto, learned
 from engine.priors.context import context
 from engine.priors.hold import hold
+from engine.priors.planting import plant
 from engine.priors.slerp import slerp
 from engine.priors.spline import spline
 from engine.selftest import Prior, SelfTest, self_test
@@ -27,6 +28,8 @@ PRIORS: Mapping[str, Prior] = {
     "hold": hold,
 }
 """All motion priors by name, best first."""
+BARE = ("slerp", "hold")
+"""Priors that stand for what is done without any knowledge, as a measure for others: contacts are not held for them."""
 SURE = ("auto", "learned")
 """Priors that say how sure they are of every joint; the others have nothing to tell it by."""
 
@@ -82,7 +85,14 @@ class Filled:
 
 
 def fill(
-    character: Character, parts: Parts, plan: Plan, prior: str, *, takes: int = 1, seed: int = 0
+    character: Character,
+    parts: Parts,
+    plan: Plan,
+    prior: str,
+    *,
+    takes: int = 1,
+    seed: int = 0,
+    contacts: bool = True,
 ) -> Filled:
     """Fill the gaps of one skeleton and say what error to expect.
 
@@ -94,6 +104,7 @@ def fill(
         takes: How many motions are wanted. Those after the best estimate, of whatever prior, stray from it as far as
             the learned prior thinks likely (:func:`engine.priors.learned.vary`).
         seed: Of these.
+        contacts: Hold the joints that rest (:func:`complete`). The self-test judges priors without it.
 
     Raises:
         ConfigError: The skeleton is too large for the learned prior, which was asked for.
@@ -113,7 +124,8 @@ def fill(
         others = [learned.vary(character, plan, made, guess.leeway, seed, n) for n in range(2, takes + 1)]
     for motion in (made, *others):
         _check_finite(motion, character, prior)
-    best, *rest = (complete(character, parts, plan, motion) for motion in (made, *others))
+    contacts = contacts and prior not in BARE
+    best, *rest = (complete(character, parts, plan, motion, contacts=contacts) for motion in (made, *others))
     confidence = _confidence(character, best, plan, guess) if guess is not None and prior in SURE else None
     return Filled(best, parts, prior, test, tuple(rest), confidence)
 
@@ -135,9 +147,29 @@ def _confidence(
     return result
 
 
-def complete(character: Character, parts: Parts, plan: Plan, made: Motion) -> Motion:
-    """Put what a prior made between the kept samples."""
-    return merge(parts.kept, _with_authored(made, parts.hidden, character, plan))
+def fill_plainly(
+    prior: str, character: Character, parts: Parts, plan: Plan, *, contacts: bool = True
+) -> Motion:
+    """The whole motion that :func:`fill` makes with a prior, and no more: no self-test, takes or confidence."""
+    made = PRIORS[prior](character, parts.known, plan)
+    return complete(character, parts, plan, made, contacts=contacts and prior not in BARE)
+
+
+def complete(
+    character: Character, parts: Parts, plan: Plan, made: Motion, *, contacts: bool = False
+) -> Motion:
+    """Put what a prior made between the kept samples.
+
+    Args:
+        character: The skeleton.
+        parts: What is known of its motion.
+        plan: Gives the gaps and the locked joints.
+        made: At ``plan.fill_times``.
+        contacts: Let joints that rest stay where they are (:func:`engine.priors.planting.plant`), once it is known how
+            the Xforms above the skeleton move.
+    """
+    whole = _with_authored(made, parts.hidden, character, plan)
+    return merge(parts.kept, plant(character, parts.known, plan, whole) if contacts else whole)
 
 
 def _check_finite(made: Motion, character: Character, prior: str) -> None:

@@ -172,7 +172,9 @@ def _ratio(a: float, b: float, empty: float = 1.0) -> float:
 
 
 def contacts(
-    character: Character, positions: Float[np.ndarray, "frame joint 3"], step: float
+    character: Character,
+    positions: Float[np.ndarray, "frame joint 3"],
+    step: float | Float[np.ndarray, "interval 1"],
 ) -> Bool[np.ndarray, "interval joint"]:
     """Intervals between frames in which a joint rests on what is its lowest level: low and slow.
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 
 from engine.evaluate import ORACLE, Evaluation, Row, split_dense
-from engine.fill import PRIORS, Parts, complete
+from engine.fill import Parts, complete, fill_plainly
 from engine.geometry.skeleton import joint_positions
 from engine.joints.evidence import JointEvidence
 from engine.metrics import height, l2p, score, select
@@ -132,7 +132,7 @@ def _errors(rng: np.random.Generator, shape: tuple[int, ...]) -> Float[np.ndarra
 def starts_of(oracle: Oracle, prior: str = "auto") -> tuple[Motion, ...]:
     """The whole motion of each character with its gaps filled by a prior."""
     return tuple(
-        truth if plan is None or part is None else complete(c, part, plan, PRIORS[prior](c, part.known, plan))
+        truth if plan is None or part is None else fill_plainly(prior, c, part, plan)
         for c, truth, plan, part in zip(
             oracle.characters, oracle.truths, oracle.plans, oracle.parts, strict=True
         )
@@ -179,9 +179,12 @@ def evaluate_oracle(
         rows: list[Row] = []
         for name in (*priors, ORACLE):
             began = time.perf_counter()
-            made = fitted[i].motion if name == ORACLE else PRIORS[name](character, part.known, plan)
+            if name == ORACLE:
+                made = complete(character, part, plan, fitted[i].motion)
+            else:
+                made = fill_plainly(name, character, part, plan)
             spent = seconds if name == ORACLE else time.perf_counter() - began
-            row = row_of(oracle, i, name, complete(character, part, plan, made), spent)
+            row = row_of(oracle, i, name, made, spent)
             rows.append(relative(row, rows[0] if rows else row))
         result.append(
             Evaluation(

@@ -175,7 +175,8 @@ def fill_shot(planned: Planned, config: RunConfig, store: Store) -> tuple[Filled
             return split(motion, made, partial(read_motion, opened, character.skeleton_path))
 
         def make() -> Filled:
-            return fill(character, parts(), made, config.prior, takes=config.takes, seed=config.seed)
+            prior, takes, seed = config.prior, config.takes, config.seed
+            return fill(character, parts(), made, prior, takes=takes, seed=seed, contacts=config.contacts)
 
         return make, parts
 

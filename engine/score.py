@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import ConfigError
-from engine.fill import PRIORS, Filled, complete, merge
+from engine.fill import Filled, fill_plainly, merge
 from engine.geometry import skeleton
 from engine.metrics import Scores, height, key_error, l2p, score, select
 from engine.plan import Plan
@@ -112,8 +112,7 @@ def _sum_up_confidence(character: Character, plan: Plan, filled: Filled) -> dict
 
 def score_prior(name: str, character: Character, truth: Motion, plan: Plan, filled: Filled) -> Scores:
     """Scores of another prior on the same known frames."""
-    made = PRIORS[name](character, filled.parts.known, plan)
-    return score(character, truth, complete(character, filled.parts, plan, made), plan)
+    return score(character, truth, fill_plainly(name, character, filled.parts, plan), plan)
 
 
 def true_motion(character: Character, plan: Plan, filled: Filled, truth_stage: str) -> Motion | None:

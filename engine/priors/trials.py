@@ -60,7 +60,7 @@ def hidden_pieces(known: Motion, plan: Plan) -> list[Plan]:
     """
     wanted = float(np.median([gap.end - gap.start for gap in plan.gaps]))
     pieces = []
-    for start, end in _tested_ranges(known, plan):
+    for start, end in nearby_contexts(known, plan):
         times = known.times[(known.times >= start) & (known.times <= end)]
         length = min(wanted, LARGEST_SHARE * (end - start))
         room = (end - start - length) / (2 * PLACES - 1)
@@ -73,7 +73,7 @@ def hidden_pieces(known: Motion, plan: Plan) -> list[Plan]:
     return [found[index] for index in spread]
 
 
-def _tested_ranges(known: Motion, plan: Plan) -> list[tuple[float, float]]:
+def nearby_contexts(known: Motion, plan: Plan) -> list[tuple[float, float]]:
     """Context within reach of a gap that touches it, all of it where none does."""
     reach = REACH_S * known.time_codes_per_second
     ranges = []
