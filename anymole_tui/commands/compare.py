@@ -10,6 +10,7 @@ from anymole_tui.commands.options import (
     AsJson,
     Contexts,
     Debug,
+    HoldContacts,
     Keys,
     Skeletons,
     Stage,
@@ -35,6 +36,7 @@ def evaluate(
     skeleton: Skeletons = None,
     engine: Annotated[str, typer.Option(help=_ENGINES)] = "all",
     prior: Annotated[str, typer.Option(help="Priors to compare, P,P,... or all.")] = "all",
+    contacts: HoldContacts = True,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -50,6 +52,7 @@ def evaluate(
         priors=split(prior),
         skeletons=skeleton or [],
         engine=engine,
+        contacts=contacts,
     )
     if as_json:
         out.print_json({"evaluations": evaluations})
@@ -61,6 +64,7 @@ def benchmark(
     suite: Annotated[Path, typer.Argument(help="A TOML file with [[case]] tables.", show_default=False)],
     engine: Annotated[str, typer.Option(help=_ENGINES)] = "all",
     prior: Annotated[str, typer.Option(help="Priors to compare, P,P,... or all.")] = "all",
+    contacts: HoldContacts = True,
     save: Annotated[
         Path | None,
         typer.Option("--out", help="Where to save the table as JSON.", show_default="SUITE.results.json"),
@@ -76,7 +80,7 @@ def benchmark(
 
     _check_engine(engine)
     progress = Progress(out.narrate_progress)
-    result = run_benchmark(suite, priors=split(prior), engine=engine, progress=progress)
+    result = run_benchmark(suite, priors=split(prior), engine=engine, contacts=contacts, progress=progress)
     saved = save_benchmark(result, save or Path(f"{suite.stem}.results.json"))
     if as_json:
         out.print_json({"saved": str(saved), "benchmark": result})

@@ -36,6 +36,10 @@ Locked = Annotated[
 PriorOption = Annotated[
     str, typer.Option("--prior", help="Motion prior: auto, learned, context, spline, slerp or hold.")
 ]
+HoldContacts = Annotated[
+    bool,
+    typer.Option("--contacts/--no-contacts", help="Let joints that rest, as feet do, stay in their place."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 OutFolder = Annotated[
     str, typer.Option("--out", help="Run folder.", show_default="STEM_inbetween beside the stage")

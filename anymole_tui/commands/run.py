@@ -18,6 +18,7 @@ from anymole_tui.commands.options import (
     Features,
     Force,
     Here,
+    HoldContacts,
     Keys,
     Locked,
     OutFolder,
@@ -51,6 +52,7 @@ def run(
     lock: Locked = None,
     engine: Annotated[str, typer.Option(help="How motion is made: auto, motion or video.")] = "auto",
     prior: PriorOption = "auto",
+    contacts: HoldContacts = True,
     takes: Annotated[
         int, typer.Option(help="How many motions: the best estimate, and others as plausible.")
     ] = 1,
@@ -103,6 +105,7 @@ def run(
             "lock": split(lock),
             "engine": engine,
             "prior": prior,
+            "contacts": contacts,
             "takes": takes,
             "seed": seed,
             "out": out_folder,
