@@ -25,6 +25,7 @@ from engine.plan import Plan
 from engine.priors import context as from_context
 from engine.priors import learned, offsets
 from engine.priors.context import context
+from engine.priors.planting import plant
 from engine.priors.spline import spline
 from usd_io.model import Character, Motion
 
@@ -133,6 +134,7 @@ def assess_contacts(cases: Sequence[Case]) -> dict[str, float]:
             "truth": case.truth.at(offsets.frames_at(case.truth, case.plan.fill_times)),
             "slerp": offsets.straight(known, case.plan),
             "learned": guess,
+            "learned, contacts held": plant(case.character, known, case.plan, guess),
         }
         found = {"truth in the context": _context_skate(case)} | {
             name: metrics.score(case.character, case.truth, merge(known, motion), case.plan).foot_skate

@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,15 +14,21 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from engine.errors import DataError
+from engine.evaluate import plans_of, read_suite
 from engine.geometry import skeleton
 from engine.learned import checkpoint, layout
+from engine.learned.cases import Case, errors
 from engine.learned.predict import WEIGHTS
 from engine.plan import make_plan
 from engine.priors.learned import fill, learned
 from engine.priors.slerp import slerp
+from tests.conftest import ASSETS
 from tests.engine.conftest import make_character, make_motion
+from usd_io.stage import read_shot
 
 MOST_BYTES = 10_000_000
+SUITE = ASSETS.parent / "suite.toml"
+REAL = ("fair_dab_1", "trex_idle")
 
 
 def test_weights_load_strictly_and_are_small() -> None:
@@ -120,6 +127,40 @@ def test_expected_errors_vanish_at_keys_and_grow_inside() -> None:
     assert result.position_error[0].mean() < middle
     assert result.position_error[-1].mean() < middle
     assert len(result.gains) == len(result.gain_bounds) == 1
+
+
+@pytest.mark.skipif(not SUITE.exists(), reason="the suite is not there")
+def test_errors_of_real_clips_stay_below_the_bounds_about_as_often_as_said() -> None:
+    ratios = []
+    for case in read_suite(SUITE):
+        if case.id in REAL:
+            shot = read_shot(case.stage, (), meshes=False)
+            character, truth, plan = plans_of(shot, case.context, case.keys, strict=True)[0]
+            got = fill(character, truth.at(plan.known(truth.times)), plan)
+            distance, _ = errors(Case(case.id, character, truth, plan), got.motion)
+            ratios.append((distance / np.maximum(got.position_error, 1e-9))[distance > 1e-4])
+    kept = {q: float((np.concatenate(ratios) < -np.log(1 - q)).mean()) for q in (0.5, 0.8, 0.9)}
+    assert 0.4 < kept[0.5] < 0.8
+    assert 0.7 < kept[0.8] < 0.96
+    assert 0.8 < kept[0.9] < 0.99
+
+
+def test_a_second_of_60_joints_takes_less_than_one_and_loading_less_than_half() -> None:
+    began = time.process_time()
+    checkpoint.load_weights(WEIGHTS)
+    assert time.process_time() - began < 0.5
+    character = make_character((-1, *((joint - 1) // 2 for joint in range(1, 60))))
+    motion = make_motion(character, range(91), rate=30.0)
+    plan = make_plan(character, motion, contexts=[(0, 60)], keys=[60, 90], fill_at_samples=True)
+    known = motion.at(plan.known(motion.times))
+    learned(character, known, plan)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    began = time.process_time()
+    learned(character, known, plan)
+    took = time.process_time() - began
+    torch.set_num_threads(threads)
+    assert took < 1
 
 
 def test_layout_reaches_back_over_three_gaps() -> None:
