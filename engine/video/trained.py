@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from engine.checkpoint import restore_training, save_training
 from engine.video import weights
 from engine.video.adapt_settings import AdaptSettings
 from engine.video.adapter import Adapter, digest
@@ -58,31 +59,16 @@ class Trained:
 
     def save(self, folder: Path | None, meta: Mapping[str, Any]) -> None:
         """Write the checkpoint; without a folder nothing is kept."""
-        if folder is None:
-            return
-        tensors: dict[str, Tensor] = {f"trained.{name}": p for name, p in self.values.items()}
-        for i, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{i}.{key}": value for key, value in state.items()}
-        weights.save_tensors(folder / STATE, tensors, {**meta, "scaler": self.scaler.state_dict()})
+        if folder is not None:
+            beside = {**meta, "scaler": self.scaler.state_dict()}
+            save_training(folder / STATE, self.values, self.optimiser, beside)
 
-    @torch.no_grad()
     def restore(self, folder: Path | None, work: Mapping[str, Any]) -> dict[str, Any] | None:
         """Take up the checkpoint of the same work, if there is one, and return what was saved beside it."""
-        if folder is None or not (folder / STATE).is_file():
+        if folder is None:
             return None
-        meta = weights.load_meta(folder / STATE)
-        if {key: meta.get(key) for key in work} != weights.as_json(work):
-            return None
-        tensors = weights.load_tensors(folder / STATE)
-        for name, parameter in self.values.items():
-            parameter.copy_(tensors[f"trained.{name}"])
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith("optimiser."):
-                _, index, name = key.split(".")
-                state.setdefault(int(index), {})[name] = value
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
-        if meta["scaler"]:
+        meta = restore_training(folder / STATE, self.values, self.optimiser, work)
+        if meta is not None and meta["scaler"]:
             self.scaler.load_state_dict(meta["scaler"])
         return meta
 

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from engine.checkpoint import restore_training, save_training
 from engine.errors import DataError, RunCancelled
 from engine.progress import Progress
 from engine.video import weights
@@ -203,29 +204,13 @@ class _Training:
         return sum(losses) / len(losses)
 
     def _save(self, folder: Path | None) -> None:
-        if folder is None:
-            return
-        tensors: dict[str, Tensor] = {f"trained.{name}": p for name, p in self.values.items()}
-        for i, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{i}.{key}": value for key, value in state.items()}
-        weights.save_tensors(folder / STATE, tensors, self._record())
+        if folder is not None:
+            save_training(folder / STATE, self.values, self.optimiser, self._record())
 
-    @torch.no_grad()
     def _restore(self, folder: Path | None) -> None:
         """Take up the checkpoint of the same work, if there is one."""
-        if folder is None or not (folder / STATE).is_file():
+        if folder is None:
             return
-        meta = weights.load_meta(folder / STATE)
-        if {key: meta.get(key) for key in self.work} != self.work:
-            return
-        tensors = weights.load_tensors(folder / STATE)
-        for name, parameter in self.values.items():
-            parameter.copy_(tensors[f"trained.{name}"])
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith("optimiser."):
-                _, index, name = key.split(".")
-                state.setdefault(int(index), {})[name] = value
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
-        self.step, self.losses = meta["step"], meta["losses"]
-        self.measured = [(step, loss) for step, loss in meta["held_out"]]
+        if meta := restore_training(folder / STATE, self.values, self.optimiser, self.work):
+            self.step, self.losses = meta["step"], meta["losses"]
+            self.measured = [(step, loss) for step, loss in meta["held_out"]]
