@@ -1,17 +1,18 @@
 """Changes of labelled pictures, so that the estimator bears what generated video does to them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import affine_grid, conv2d, grid_sample, interpolate
+from torch.nn.functional import affine_grid, conv2d, grid_sample, interpolate, pad
 
 from engine.joints.samples import Samples
 
 SHIFT = (30 / 512, 8 / 512)
 """Largest shift along x and y, of the width (x: the paper's code); y is small, for feet on the ground tell depth."""
-SCALE = 0.06
+SCALE = 0.02
 """Largest change of size: of the depth, then, of the whole character."""
 PLAIN, CLOUDS = 0.1, 0.15
 """Share of pictures with a background of one colour, and of soft spots; the others keep the scene's."""
@@ -22,10 +23,13 @@ BLURRED, WIDEST_BLUR = 0.3, 1.5
 COARSE, COARSEST = 0.2, 3.0
 """Share of pictures that lose resolution, and the most of it."""
 NOISY, MOST_NOISE = 0.4, 0.06
-ABSENT = 0.1
-"""Share of pictures that show no character: half of them none at all, half the tiles of one in a wrong order."""
+ABSENT = 0.12
+"""Share of pictures that show no character: background alone, the tiles of a character in a wrong order, another shape
+in other colours, noise."""
 TILE = 16
 """Side of these tiles [pixels]."""
+BENT = 0.25
+"""Spread of the displacement that makes a character another shape [half the sides of the picture]."""
 KERNEL = 7
 
 
@@ -61,9 +65,7 @@ def augmented(
     layers, tracks = _without_some(*_moved(samples, chosen, generator), generator)
     images = layers[:, :3] + (1 - layers[:, 3:]) * _backgrounds(layers, backdrop, generator)
     images = _recoloured(images, generator)
-    images = _coarser(_blurred(images, generator), generator)
-    strength = MOST_NOISE * _chance(len(images), NOISY, generator) * _uniform(len(images), generator)
-    images = images + strength[:, None, None, None] * torch.randn(images.shape, generator=generator)
+    images = _noisy(_coarser(_blurred(images, generator), generator), generator)
     return Batch(images.clamp(0, 1), tracks, samples.lens[chosen])
 
 
@@ -75,8 +77,9 @@ def _uniform(count: int, generator: torch.Generator, *more: int) -> Tensor:
     return torch.rand(count, *more, generator=generator)
 
 
-def _chance(count: int, share: float, generator: torch.Generator) -> Float[Tensor, " image"]:
-    return (_uniform(count, generator) < share).float()
+def _some(count: int, share: float, generator: torch.Generator) -> Int[Tensor, " chosen"]:
+    """Some of so many pictures."""
+    return (_uniform(count, generator) < share).nonzero()[:, 0]
 
 
 def _moved(
@@ -104,15 +107,63 @@ def _without_some(
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, "image 4 height width"], Float[Tensor, "image joint 3"]]:
     """Take the character out of some pictures: what is no character must look like none."""
+    kind = (len(NOTHINGS) / ABSENT * _uniform(len(layers), generator)).long()
+    for number, change in enumerate(NOTHINGS):
+        which = (kind == number).nonzero()[:, 0]
+        if len(which):
+            layers = layers.index_copy(0, which, change(layers[which], generator))
+    return layers, torch.where((kind < len(NOTHINGS))[:, None, None], torch.nan, tracks)
+
+
+def _torn(
+    layers: Float[Tensor, "image 4 height width"], generator: torch.Generator
+) -> Float[Tensor, "image 4 height width"]:
+    """The tiles of a picture in another order."""
     count, _, height, width = layers.shape
     rows, columns = height // TILE, width // TILE
     order = torch.randperm(rows * columns, generator=generator)
     tiles = layers.reshape(count, 4, rows, TILE, columns, TILE).transpose(3, 4).flatten(2, 3)[:, :, order]
-    torn = tiles.reshape(count, 4, rows, columns, TILE, TILE).transpose(3, 4).reshape(layers.shape)
-    kind = _uniform(count, generator)
-    layers = torch.where((kind < ABSENT)[:, None, None, None], torn, layers)
-    layers = torch.where((kind < ABSENT / 2)[:, None, None, None], 0.0, layers)
-    return layers, torch.where((kind < ABSENT)[:, None, None], torch.nan, tracks)
+    return tiles.reshape(count, 4, rows, columns, TILE, TILE).transpose(3, 4).reshape(layers.shape)
+
+
+def _bent(
+    layers: Float[Tensor, "image 4 height width"], generator: torch.Generator
+) -> Float[Tensor, "image 4 height width"]:
+    """Characters pulled out of shape, with their colours exchanged."""
+    count, size = len(layers), list(layers.shape[-2:])
+    pull = BENT * torch.randn(count, 2, 4, 6, generator=generator)
+    pull = interpolate(pull, size=size, mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
+    still = torch.eye(2, 3).expand(count, 2, 3)
+    bent = grid_sample(
+        layers, affine_grid(still, list(layers.shape), align_corners=False) + pull, align_corners=False
+    )
+    order = [*(1 + torch.randperm(2, generator=generator)).tolist(), 0, 3]
+    return bent[:, order]
+
+
+def _noise(
+    layers: Float[Tensor, "image 4 height width"], generator: torch.Generator
+) -> Float[Tensor, "image 4 height width"]:
+    """Grains of 1 to 4 pixels that cover the picture."""
+    count, _, height, width = layers.shape
+    grain = 2 ** int(torch.randint(3, (), generator=generator))
+    noise = torch.rand(count, 4, height // grain, width // grain, generator=generator)
+    noise[:, 3] = 1
+    return interpolate(noise, scale_factor=float(grain), mode="bilinear", align_corners=False)
+
+
+def _nothing(
+    layers: Float[Tensor, "image 4 height width"], generator: torch.Generator
+) -> Float[Tensor, "image 4 height width"]:
+    return torch.zeros_like(layers)
+
+
+Change = Callable[
+    [Float[Tensor, "image 4 height width"], torch.Generator], Float[Tensor, "image 4 height width"]
+]
+
+NOTHINGS: tuple[Change, ...] = (_nothing, _torn, _bent, _noise)
+"""What takes the place of the character in equal shares of the pictures without one."""
 
 
 def _backgrounds(
@@ -142,25 +193,36 @@ def _recoloured(
 def _blurred(
     images: Float[Tensor, "image 3 height width"], generator: torch.Generator
 ) -> Float[Tensor, "image 3 height width"]:
-    count, _, height, width = images.shape
-    sigma = 0.05 + WIDEST_BLUR * _chance(count, BLURRED, generator) * _uniform(count, generator)
+    some = _some(len(images), BLURRED, generator)
+    count, _, height, width = images[some].shape
+    if not count:
+        return images
+    sigma = 0.05 + WIDEST_BLUR * _uniform(count, generator)
     place = torch.arange(KERNEL) - KERNEL // 2
     kernel = torch.exp(-0.5 * (place / sigma[:, None]) ** 2)
     kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(3, 0)[:, None]
-    flat = torch.nn.functional.pad(images, [KERNEL // 2] * 4, mode="replicate").reshape(
-        1, 3 * count, height + 6, -1
-    )
+    flat = pad(images[some], [KERNEL // 2] * 4, mode="replicate").reshape(1, 3 * count, height + 6, -1)
     flat = conv2d(flat, kernel[:, :, None], groups=3 * count)
-    return conv2d(flat, kernel[:, :, :, None], groups=3 * count).reshape(count, 3, height, width)
+    flat = conv2d(flat, kernel[:, :, :, None], groups=3 * count)
+    return images.index_copy(0, some, flat.reshape(count, 3, height, width))
 
 
 def _coarser(
     images: Float[Tensor, "image 3 height width"], generator: torch.Generator
 ) -> Float[Tensor, "image 3 height width"]:
     """Some of the pictures drawn at a lower resolution and enlarged again; they share one factor."""
-    size = list(images.shape[-2:])
+    some, size = _some(len(images), COARSE, generator), list(images.shape[-2:])
+    if not len(some):
+        return images
     factor = 1 + (COARSEST - 1) * float(_uniform(1, generator))
-    small = interpolate(images, size=[max(2, round(n / factor)) for n in size], mode="area")
-    coarse = interpolate(small, size=size, mode="bilinear", align_corners=False)
-    some = _chance(len(images), COARSE, generator)[:, None, None, None] > 0
-    return torch.where(some, coarse, images)
+    small = interpolate(images[some], size=[max(2, round(n / factor)) for n in size], mode="area")
+    return images.index_copy(0, some, interpolate(small, size=size, mode="bilinear", align_corners=False))
+
+
+def _noisy(
+    images: Float[Tensor, "image 3 height width"], generator: torch.Generator
+) -> Float[Tensor, "image 3 height width"]:
+    some = _some(len(images), NOISY, generator)
+    strength = MOST_NOISE * _uniform(len(some), generator, 1, 1, 1)
+    noise = strength * torch.randn(images[some].shape, generator=generator)
+    return images.index_copy(0, some, images[some] + noise)

@@ -23,7 +23,7 @@ from engine.rendering.threads import limited_threads
 from engine.video.weights import load_meta, load_tensors, save_tensors
 
 IMAGES_AT_ONCE = 16
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +94,7 @@ def estimate(
                 xy_sigma=_spread_out(xy_sigma[:, part], seen),
                 depth_sigma=_spread_out(depth_sigma[:, part], seen),
                 seen=seen,
+                depth_common_sigma=np.sqrt(estimator.spread.common * (depth_sigma[:, part] ** 2).mean(1)),
             )
         )
     return tuple(result)
@@ -182,7 +183,8 @@ def save_estimator(path: Path, estimator: Estimator) -> None:
     for i, seen in enumerate(estimator.seen):
         tensors[f"seen.{i}"] = torch.from_numpy(seen)
     meta = {"format": FORMAT, "height": estimator.scene.height, "size": estimator.scene.size}
-    meta |= {"typical": estimator.typical, "provenance": estimator.provenance}
+    meta |= {"typical": estimator.typical, "common": estimator.spread.common}
+    meta |= {"provenance": estimator.provenance}
     save_tensors(path, tensors, meta)
 
 
@@ -204,7 +206,7 @@ def load_estimator(path: Path) -> Estimator:
         network.load_state_dict(state, strict=True)
         rows, columns = meta["size"]
         scene = Scene(tensors["scene.reference"].numpy(), float(meta["height"]), (int(rows), int(columns)))
-        spread = Spread(tensors["spread.xy"], tensors["spread.depth"])
+        spread = Spread(tensors["spread.xy"], tensors["spread.depth"], float(meta["common"]))
         return Estimator(network.eval(), scene, seen, spread, float(meta["typical"]), meta["provenance"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"{path} holds no joint estimator that can be used: {error}.") from error

@@ -21,6 +21,13 @@ class JointEvidence:
     xy_sigma: Float[np.ndarray, "frame joint"]
     """Expected error of the place, per axis [pixels]."""
     depth_sigma: Float[np.ndarray, "frame joint"]
-    """Expected error of the depth [stage units]."""
+    """Expected error of the depth [stage units], the part common to a frame included."""
     seen: Bool[np.ndarray, " joint"]
     """Joints that pictures can show (:attr:`usd_io.model.Character.observable`); the others hold zeros."""
+    depth_common_sigma: Float[np.ndarray, " frame"] | None = None
+    """Expected error of the depth that all joints of a frame share [stage units]: the distance of the whole character.
+
+    It is part of ``depth_sigma``: the errors of joints i and j of a frame have the covariance common², and those of one
+    joint the variance depth_sigma². Counting joints as independent would count the distance once per joint. None: not
+    told.
+    """

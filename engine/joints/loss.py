@@ -1,6 +1,7 @@
 """What the estimator is trained by, and how what it says of its own errors is set right afterwards."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +14,9 @@ TARGET_SIGMA = 1.0
 """Of the heatmaps to learn [cells]."""
 HEAT, PLACE, DEPTH, SPREAD = 1.0, 0.5, 15.0, 0.1
 """Weights of the terms: cells for places, heights of the character for depths."""
-LARGEST_RATIO = 5.0
-"""Errors of more standard deviations count as this when the spread is set."""
+ONE_SIGMA = 0.683
+"""Share of errors within one standard deviation. The spread is set by it: a few wild errors, which a robust fit forgets
+in any case, shall not make all others look unsure."""
 PRIOR_COUNT = 20.0
 """How many errors of a joint weigh as much as those of all joints together, when its spread is set."""
 
@@ -25,6 +27,8 @@ class Spread:
 
     xy: Float[Tensor, " joint"]
     depth: Float[Tensor, " joint"]
+    common: float
+    """Share of the variance of the depth that the joints of a frame have in common."""
 
 
 def inside(tracks: Float[Tensor, "image joint 3"], height: int, width: int) -> Bool[Tensor, "image joint"]:
@@ -73,20 +77,36 @@ def entropy(prediction: Prediction) -> Float[Tensor, " image"]:
 
 
 def measure_spread(
-    prediction: Prediction, tracks: Float[Tensor, "image joint 3"], height: int, width: int
+    prediction: Prediction,
+    tracks: Float[Tensor, "image joint 3"],
+    counts: Sequence[int],
+    height: int,
+    width: int,
 ) -> Spread:
-    """The spread of the errors in told standard deviations, over pictures that were not trained on."""
+    """The spread of the errors in told standard deviations, over pictures that were not trained on.
+
+    ``counts``: joints of each character.
+    """
     inner = inside(tracks, height, width)
-    xy = (prediction.xy - tracks[..., :2]).square().mean(-1) * torch.exp(-2 * prediction.log_xy_sigma)
-    depth = (prediction.depth - tracks[..., 2]).square() * torch.exp(-2 * prediction.log_depth_sigma)
-    return Spread(_root_mean(xy, inner), _root_mean(depth, inner))
+    xy = (prediction.xy - tracks[..., :2]).abs() * torch.exp(-prediction.log_xy_sigma)[..., None]
+    depth = prediction.depth - tracks[..., 2]
+    told = depth.abs() * torch.exp(-prediction.log_depth_sigma)
+    shared = torch.cat(
+        [part.mean(1, keepdim=True).expand_as(part) for part in torch.split(depth, list(counts), 1)], 1
+    )
+    common = shared.square().mean() / depth.square().mean().clamp_min(1e-12)
+    return Spread(_quantile(xy, inner), _quantile(told[..., None], inner), float(common))
 
 
-def _root_mean(
-    square: Float[Tensor, "image joint"], inner: Bool[Tensor, "image joint"]
+def _quantile(
+    ratios: Float[Tensor, "image joint axis"], inner: Bool[Tensor, "image joint"]
 ) -> Float[Tensor, " joint"]:
-    square = torch.where(inner, square.clamp_max(LARGEST_RATIO**2), 0.0)
-    count = inner.sum(0).float()
-    overall = square.sum() / count.sum().clamp_min(1)
-    result = ((square.sum(0) + PRIOR_COUNT * overall) / (count + PRIOR_COUNT)).sqrt()
-    return result.clamp_min(0.2)
+    """Bound of the smaller errors of each joint; with few of them, nearer to that of all joints."""
+    overall = torch.quantile(ratios[inner].flatten(), ONE_SIGMA) if inner.any() else torch.tensor(1.0)
+    result = []
+    for joint in range(ratios.shape[1]):
+        own = ratios[inner[:, joint], joint].flatten()
+        bound = torch.quantile(own, ONE_SIGMA) if len(own) else overall
+        count = int(inner[:, joint].sum())
+        result.append((count * bound + PRIOR_COUNT * overall) / (count + PRIOR_COUNT))
+    return torch.stack(result).clamp_min(0.2)

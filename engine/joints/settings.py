@@ -15,12 +15,12 @@ class EstimatorSettings:
     features: Features = "scratch"
     """``scratch``: a small network trained on the renders alone; ``dinov2+fit3d``: the paper's frozen features,
     which ``anymole models pull dinov2`` and ``fit3d`` bring."""
-    area: int = 128 * 208
+    area: int = 96 * 160
     """Of the pictures that the network sees [pixels]; their aspect is that of the video."""
-    steps: int = 240
+    steps: int = 500
     """Steps of the optimiser."""
-    batch: int = 16
-    learning_rate: float = 2e-3
+    batch: int = 8
+    learning_rate: float = 3e-3
     """The highest one, at the end of the warm-up; it falls to zero as a cosine."""
     clip_norm: float = 4.0
     """Largest norm of all gradients together (the paper's code)."""
@@ -32,13 +32,15 @@ class EstimatorSettings:
     """Pictures of poses around those of context and keys, seen as the video sees; 0: none."""
     random_share: float = 0.6
     """Their share in the training."""
+    augmentation: bool = True
+    """Change pictures at every step, and take the character out of some."""
     held_out: float = 0.12
     """Share of the context to measure on and to set the spread by, not to train on."""
-    evaluate_every: int = 40
+    evaluate_every: int = 100
     """Steps between measurements of the held-out error."""
     patience: int = 0
     """Stop when the held-out error has not fallen for so many measurements; 0: never."""
-    save_every: int = 40
+    save_every: int = 50
     """Steps between checkpoints."""
     seed: int = 0
 

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from engine.checkpoint import restore_training, save_training
 from engine.errors import DataError, RunCancelled
 from engine.joints.augment import Batch, augmented, plain
 from engine.joints.estimator import Estimator, build_network, predict
@@ -33,7 +34,7 @@ from engine.rendering.threads import limited_threads
 from engine.stages.render import View
 from engine.video.adapter import digest
 from engine.video.sample import combine_seeds
-from engine.video.weights import as_json, load_meta, load_tensors, save_tensors
+from engine.video.weights import as_json
 
 CHECKPOINT = "estimator-training.safetensors"
 """In the checkpoint folder."""
@@ -214,7 +215,10 @@ class _Training:
         settings, material = self.settings, self.material
         generator = torch.Generator().manual_seed(combine_seeds(STEP_SEED, settings.seed, self.step))
         chosen = torch.multinomial(material.weights, settings.batch, replacement=True, generator=generator)
-        batch = augmented(material.samples, chosen, material.backdrop, generator)
+        if settings.augmentation:
+            batch = augmented(material.samples, chosen, material.backdrop, generator)
+        else:
+            batch = plain(material.samples, chosen, material.backdrop)
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate * _rate(self.step / settings.steps)
         self.network.train()
@@ -249,7 +253,8 @@ class _Training:
     def _finish(self) -> Estimator:
         material, batch = self.material, self._held_out()
         prediction = predict(self.network, batch.images, batch.lens)
-        spread = measure_spread(prediction, batch.tracks, *material.scene.size)
+        counts = [int(seen.sum()) for seen in material.seen]
+        spread = measure_spread(prediction, batch.tracks, counts, *material.scene.size)
         typical = float(entropy(prediction).mean())
         return Estimator(
             self.network.eval(), material.scene, material.seen, spread, typical, as_json(self._record())
@@ -259,31 +264,17 @@ class _Training:
         return {**self.work, "step": self.step, "losses": self.losses, "held_out": self.measured}
 
     def _save(self, folder: Path | None) -> None:
-        if folder is None:
-            return
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        for number, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{number}.{name}": value for name, value in state.items()}
-        save_tensors(folder / CHECKPOINT, tensors, self._record())
+        if folder is not None:
+            save_training(folder / CHECKPOINT, self.network.state_dict(), self.optimiser, self._record())
 
     def _restore(self, folder: Path | None) -> None:
         """Take up the state of the same work, where there is one."""
-        if folder is None or not (folder / CHECKPOINT).is_file():
+        if folder is None:
             return
-        meta = load_meta(folder / CHECKPOINT)
-        if {name: meta.get(name) for name in self.work} != as_json(self.work):
-            return
-        tensors = load_tensors(folder / CHECKPOINT)
-        network = {n.removeprefix("network."): v for n, v in tensors.items() if n.startswith("network.")}
-        self.network.load_state_dict(network, strict=True)
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimiser."):
-                _, number, part = name.split(".")
-                state.setdefault(int(number), {})[part] = value
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
-        self.step, self.losses = meta["step"], meta["losses"]
-        self.measured = [(step, loss) for step, loss in meta["held_out"]]
+        meta = restore_training(folder / CHECKPOINT, self.network.state_dict(), self.optimiser, self.work)
+        if meta is not None:
+            self.step, self.losses = meta["step"], meta["losses"]
+            self.measured = [(step, loss) for step, loss in meta["held_out"]]
 
 
 def _rate(done: float) -> float:

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from engine.geometry.rotations import angle_between
-from engine.joints.augment import _moved, augmented, plain
+from engine.joints.augment import NOTHINGS, Change, _moved, augmented, plain
 from engine.joints.features import build_features
 from engine.joints.loss import entropy, estimation_loss, measure_spread
-from engine.joints.network import STRIDE, EstimatorNetwork, Prediction
+from engine.joints.network import STRIDE, EstimatorNetwork, Prediction, around_peak, cell_centres
 from engine.joints.poses import random_motions
 from engine.joints.samples import Samples, draw_samples, join_samples, make_scene
 from engine.progress import Progress
@@ -148,14 +148,49 @@ def test_pictures_without_a_character_shall_give_even_heatmaps() -> None:
 def test_spread_makes_told_errors_true() -> None:
     """Errors of twice what is told give a factor of two; wild ones do not rule it."""
     generator = torch.Generator().manual_seed(1)
-    truth = torch.tensor([40.0, 30.0, 0.0]).expand(400, 2, 3)
-    noise = 2 * torch.exp(torch.tensor(-1.0)) * torch.randn(400, 2, 3, generator=generator)
+    truth = torch.tensor([40.0, 30.0, 0.0]).expand(2000, 2, 3)
+    noise = 2 * torch.exp(torch.tensor(-1.0)) * torch.randn(2000, 2, 3, generator=generator)
     prediction = replace(exact(truth, -1.0), xy=truth[..., :2] + noise[..., :2], depth=noise[..., 2])
-    spread = measure_spread(prediction, truth, 64, 96)
+    spread = measure_spread(prediction, truth, [2], 64, 96)
     torch.testing.assert_close(spread.xy, torch.full((2,), 2.0), atol=0.15, rtol=0)
     torch.testing.assert_close(spread.depth, torch.full((2,), 2.0), atol=0.2, rtol=0)
-    wild = replace(prediction, depth=prediction.depth.index_fill(0, torch.tensor([0]), 1e6))
-    assert measure_spread(wild, truth, 64, 96).depth.max() < 2.5
+    wild = replace(prediction, depth=prediction.depth.index_fill(0, torch.arange(100), 1e6))
+    assert measure_spread(wild, truth, [2], 64, 96).depth.max() < 2.5
+
+
+def test_depth_errors_that_all_joints_of_a_frame_share_are_told() -> None:
+    """A variance of 1 shared by the joints of each character, beside one of 3 of their own."""
+    generator = torch.Generator().manual_seed(2)
+    truth = torch.tensor([40.0, 30.0, 0.0]).expand(300, 60, 3)
+    whole = torch.randn(300, 2, 1, generator=generator).repeat_interleave(30, 1)[..., 0]
+    depth = whole + 3**0.5 * torch.randn(300, 60, generator=generator)
+    spread = measure_spread(replace(exact(truth), depth=depth), truth, [30, 30], 64, 96)
+    assert spread.common == pytest.approx(0.25, abs=0.05)
+    alone = 3**0.5 * torch.randn(300, 60, generator=generator)
+    assert measure_spread(replace(exact(truth), depth=alone), truth, [30, 30], 64, 96).common < 0.06
+
+
+def test_a_second_peak_does_not_draw_the_place_to_the_middle() -> None:
+    cells = cell_centres(torch.zeros(1, 1, 16, 24))
+    share = torch.zeros(1, 1, 16 * 24)
+    share[0, 0, 5 * 24 + 3], share[0, 0, 5 * 24 + 4], share[0, 0, 5 * 24 + 20] = 0.3, 0.3, 0.4 - 1e-3
+    share[0, 0, 5 * 24 + 3] += 1e-1
+    found = around_peak(share, cells) @ cells
+    assert 14 <= float(found[0, 0, 0]) <= 18
+    assert float(found[0, 0, 1]) == pytest.approx(22)
+
+
+@pytest.mark.parametrize("change", NOTHINGS)
+def test_what_takes_a_character_s_place_is_another_picture(change: Change) -> None:
+    """Of the size of the pictures, within the range of colours, unlike the character, the same for the same seed."""
+    samples = spot(3)
+    layers = torch.cat([samples.colour, samples.mask[:, None]], 1).float() / 255
+    layers[:, :, 8:40, 8:60] = torch.rand(3, 4, 32, 52, generator=torch.Generator().manual_seed(0))
+    made = change(layers, torch.Generator().manual_seed(3))
+    assert made.shape == layers.shape
+    assert 0 <= float(made.min()) <= float(made.max()) <= 1
+    assert (made - layers).abs().mean() > 0.05
+    assert torch.equal(made, change(layers, torch.Generator().manual_seed(3)))
 
 
 def test_a_height_of_zero_and_moving_cameras_are_borne(
