@@ -36,7 +36,7 @@ from usd_io.stage import read_shot
 from usd_io.texture import read_texture_bytes
 
 CASES = "fox_survey,horse_walk,manta_ray_swim,robot_dance,woman_death,cmu_02_05_1"
-SIZE = {"height": 320, "width": 512}
+HEIGHT, WIDTH = 320, 512
 DEFAULT = EstimatorSettings()
 VARIANTS = {
     "default": DEFAULT,
@@ -70,7 +70,7 @@ def prepare(case: Case) -> Scenario:
     parts = split(motion, plan, lambda times: motion.at(np.searchsorted(motion.times, times - 1e-6)))
     straight = complete(character, parts, plan, slerp(character, parts.known, plan))
     used = straight.at(np.isin(straight.times, [*parts.known.times, *plan.fill_times]))
-    views = orbit_views(Actors([character], [used]), VIEWS, **SIZE)
+    views = orbit_views(Actors([character], [used]), VIEWS, height=HEIGHT, width=WIDTH)
     renderer = TorchRenderer(build_surface([character], read_texture_bytes))
     camera = views[0].cameras
     pictures = np.stack(list(render_view(renderer, Actors([character], [parts.hidden]), views[0])))
