@@ -19,6 +19,7 @@ from textual.widgets import Input
 from anymole_tui import presets
 from anymole_tui.command_line import run_command
 from anymole_tui.fields import run_fields, values_of
+from anymole_tui.foretell_client import ForetellProcess
 from anymole_tui.launching import start_run, write_farm_job
 from anymole_tui.screens.dialogs import Ask, Choose, Read
 from anymole_tui.screens.place import Place
@@ -35,7 +36,6 @@ from engine.draft import Draft
 from engine.errors import ConfigError, EngineError
 from engine.inspect import SkeletonReport, StageReport, inspect
 from engine.planned import Planned
-from engine.selftest import SelfTest
 
 PAUSE_S = 0.25
 """A plan is made when nothing was changed for so long."""
@@ -89,7 +89,10 @@ class PlanPlace(Place):
         self._draft = Draft(str(self.stage))
         self._report: StageReport | None = None
         self._planned: Planned | None = None
-        self._tests: Mapping[str, SelfTest] | None = None
+        self._foretell = ForetellProcess()
+        self._tests: Mapping[str, Mapping[str, Any]] | None = None
+        self._no_test = ""
+        """Why no error can be expected."""
         self._skeleton = 0
         self._timer: Timer | None = None
 
@@ -119,6 +122,9 @@ class PlanPlace(Place):
             lambda _: inspect(str(self.stage)), self._know, group="read", failed=self._unreadable
         )
 
+    def on_unmount(self) -> None:
+        self._foretell.close()
+
     def _unreadable(self, why: str) -> None:
         self.query_one(GapTable).refuse(why)
 
@@ -144,6 +150,7 @@ class PlanPlace(Place):
 
     def _changed(self) -> None:
         self._planned = self._tests = None
+        self._no_test = ""
         self.query_one(SettingsForm).show(values_of(self.config))
         self._show_motion()
         self.workers.cancel_group(self, "expect")
@@ -167,19 +174,25 @@ class PlanPlace(Place):
         self._tell_plan()
         config = self.config
         self.in_background(
-            lambda stopped: self._draft.expect(config, planned, stopped), self._foretell, group="expect"
+            lambda stopped: self._foretell.expect(config, stopped),
+            self._foretold,
+            group="expect",
+            failed=self._not_foretold,
         )
 
-    def _foretell(self, tests: Mapping[str, SelfTest]) -> None:
+    def _foretold(self, tests: Mapping[str, Mapping[str, Any]]) -> None:
         self._tests = tests
+        self._tell_plan()
+
+    def _not_foretold(self, why: str) -> None:
+        self._no_test = why
         self._tell_plan()
 
     def _tell_plan(self) -> None:
         assert self._planned is not None
-        tests = None if self._tests is None else {path: asdict(test) for path, test in self._tests.items()}
         plans = tuple(asdict(plan) for plan in self._planned.plans)
         rate = self._planned.shot.info.time_codes_per_second
-        self.query_one(GapTable).tell(plans, self._planned.notes, tests, rate)
+        self.query_one(GapTable).tell(plans, self._planned.notes, self._tests, rate, self._no_test)
 
     @property
     def skeleton(self) -> SkeletonReport | None:

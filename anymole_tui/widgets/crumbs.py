@@ -1,5 +1,7 @@
 """The first line of every place: the way here, and whether something is under way."""
 
+from itertools import pairwise
+
 from textual.app import RenderResult
 from textual.content import Content
 from textual.reactive import reactive
@@ -50,9 +52,13 @@ class Crumbs(Widget):
         ascii_only = getattr(self.app, "ascii", False)
         places = [screen for screen in self.app.screen_stack if isinstance(screen, Place)]
         until = places[: places.index(self.screen) + 1] if self.screen in places else places
-        words = [(place.TITLE or "", place.subject) for place in until if isinstance(place, Place)]
         sign = " > " if ascii_only else " \u203a "
-        parts = [plain(subject or title, LONGEST, ascii_only=ascii_only) for title, subject in words]
+        subjects = ["", *(place.subject for place in until)]
+        named = [
+            (place.TITLE or "") if after in ("", before) else after
+            for place, (before, after) in zip(until, pairwise(subjects), strict=True)
+        ]
+        parts = [plain(name, LONGEST, ascii_only=ascii_only) for name in named]
         line = Content.assemble(("anymole", "bold $primary"), "  ", sign.join(parts[:-1]))
         if parts:
             line = Content.assemble(line, sign if parts[:-1] else "", (parts[-1], "bold"))

@@ -37,6 +37,7 @@ class GapTable(Rows):
         notes: tuple[str, ...],
         tests: Mapping[str, Mapping[str, Any]] | None,
         rate: float,
+        why: str = "",
     ) -> None:
         """Show plans.
 
@@ -45,10 +46,11 @@ class GapTable(Rows):
             notes: What was left out, and why.
             tests: Self-tests by skeleton path as plain values; None while they are made.
             rate: Time codes per second.
+            why: Why there are no self-tests; empty where there are, or will be.
         """
         rows: list[_Row] = []
         for plan in plans:
-            rows += _plan_rows(plan, None if tests is None else tests.get(plan["skeleton_path"]), rate)
+            rows += _plan_rows(plan, None if tests is None else tests.get(plan["skeleton_path"]), rate, why)
         rows += [_Row(f"note: {note}", "dim") for note in notes]
         self._show(rows)
 
@@ -75,7 +77,7 @@ class GapTable(Rows):
         return Content.styled(text, row.style) if row.style else Content(text)
 
 
-def _plan_rows(plan: Mapping[str, Any], test: Mapping[str, Any] | None, rate: float) -> list[_Row]:
+def _plan_rows(plan: Mapping[str, Any], test: Mapping[str, Any] | None, rate: float, why: str) -> list[_Row]:
     contexts = ", ".join(f"{start:g}..{end:g}" for start, end in plan["contexts"]) or "none"
     frames = sum(len(gap["times"]) for gap in plan["gaps"])
     rows = [
@@ -83,7 +85,10 @@ def _plan_rows(plan: Mapping[str, Any], test: Mapping[str, Any] | None, rate: fl
         _Row(f"  context   {contexts}"),
         _Row(f"  keys      {numbers(plan['keys'])}"),
         _Row(f"  to fill   {frames} frames in {len(plan['gaps'])} gaps"),
-        _Row(f"  expected  {expected_words(test)}", "$accent" if test and test["pieces"] else "dim"),
+        _Row(
+            f"  expected  {f'n/a: {why}' if why else expected_words(test)}",
+            "$warning" if why else "$accent" if test and test["pieces"] else "dim",
+        ),
     ]
     if plan["locked"]:
         rows.append(_Row(f"  locked    {len(plan['locked'])} joints keep what is authored", "$warning"))
@@ -93,7 +98,7 @@ def _plan_rows(plan: Mapping[str, Any], test: Mapping[str, Any] | None, rate: fl
     choices = test["choices"] if test else [None] * len(plan["gaps"])
     for gap, choice in zip(plan["gaps"], choices, strict=True):
         error = choice["expected_l2p"] if choice else None
-        told = "..." if test is None else "n/a" if error is None else f"{error:.4f}"
+        told = "..." if test is None and not why else "n/a" if error is None else f"{error:.4f}"
         span = f"{gap['start']:g}..{gap['end']:g}"
         seconds = (gap["end"] - gap["start"]) / rate
         rows.append(

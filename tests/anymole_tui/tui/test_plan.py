@@ -2,7 +2,11 @@
 
 import base64
 import json
+import os
 import shutil
+import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ from textual.pilot import Pilot
 
 from anymole_tui.app import AnymoleApp
 from anymole_tui.fields import Field
+from anymole_tui.foretell_client import ForetellProcess
 from anymole_tui.screens.dialogs import Ask, Choose, Read
 from anymole_tui.screens.plan import PlanPlace
 from anymole_tui.screens.watch import Watch
@@ -20,29 +25,33 @@ from anymole_tui.widgets.key_line import KeyLine
 from anymole_tui.widgets.settings_form import Choice, Entry
 from engine.config import RunConfig, read_config
 from engine.draft import Draft
-from engine.planned import Planned
+from engine.errors import EngineError
 from engine.selftest import GapChoice, SelfTest
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, until
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
 def _foretold(monkeypatch: pytest.MonkeyPatch) -> None:
     """The self-test itself takes seconds and has its own tests (tests/engine/test_draft.py)."""
 
-    def expect(draft: Draft, config: RunConfig, planned: Planned, cancel: Any = None) -> dict[str, SelfTest]:
+    def expect(_: ForetellProcess, config: RunConfig, stopped: Any) -> dict[str, Any]:
         return {
-            made.skeleton_path: SelfTest(
-                4,
-                0.5,
-                (),
-                tuple(GapChoice(g.start, g.end, (), 0.0123, "") for g in made.gaps),
-                0.0123 if made.contexts else None,
-                0.85 if made.contexts else None,
+            made.skeleton_path: asdict(
+                SelfTest(
+                    4,
+                    0.5,
+                    (),
+                    tuple(GapChoice(g.start, g.end, (), 0.0123, "") for g in made.gaps),
+                    0.0123 if made.contexts else None,
+                    0.85 if made.contexts else None,
+                )
             )
-            for made in planned.plans
+            for made in Draft(config.stage).plan(config).plans
         }
 
-    monkeypatch.setattr(Draft, "expect", expect)
+    monkeypatch.setattr(ForetellProcess, "expect", expect)
 
 
 @pytest.fixture
@@ -289,5 +298,57 @@ def test_gap_leads_to_its_time(data: Path) -> None:
         table.focus()
         await pilot.press("end", "enter")
         assert place.query_one(KeyLine).time == 72.0
+
+    drive(journey, (160, 50))
+
+
+WITHOUT_TORCH = """
+import sys
+from pathlib import Path
+from tests.anymole_tui.tui.shots import drive, screen_text, sees, until
+from anymole_tui.screens.motion import Motion
+from anymole_tui.widgets.still import Still
+
+async def journey(app, pilot):
+    await sees(pilot, "Skeleton")
+    await pilot.press("p")
+    await until(pilot, lambda: "no plan yet" in screen_text(app))
+    app.screen.change(context=((0.0, 48.0),), keys=(58.0, 70.0), prior="spline")
+    await until(pilot, lambda: "hidden pieces" in screen_text(app) and "of slerp" in screen_text(app))
+    assert app.screen._foretell._service._process.poll() is None
+    process = app.screen._foretell._service._process
+    await pilot.press("escape", "m")
+    await until(pilot, lambda: isinstance(app.screen, Motion) and app.screen.query_one(Still).display)
+    assert process.wait(60)
+
+drive(journey, target=Path(sys.argv[1]))
+assert "pxr" in sys.modules
+assert "torch" not in sys.modules
+"""
+
+
+def test_torch_is_never_imported_where_keys_are_read(walk: Path) -> None:
+    """Its import holds up the keyboard for a second: self-tests and pictures come from processes of their own."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, str(walk)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_self_test_that_fails_is_said(walk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def expect(_: ForetellProcess, config: RunConfig, stopped: Any) -> dict[str, Any]:
+        raise EngineError("the process of the self-test has ended.")
+
+    monkeypatch.setattr(ForetellProcess, "expect", expect)
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await planning(app, pilot, walk, "no plan yet")
+        app.screen.query_one(KeyLine).go(32.0)
+        await pilot.press("space", "end", "space")
+        await until(pilot, lambda: "n/a: the process of the self-test has ended." in screen_text(app))
 
     drive(journey, (160, 50))
