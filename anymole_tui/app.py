@@ -97,8 +97,9 @@ class AnymoleApp(App[None]):
         return self.look.ascii
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """``$frame`` is the kind of border of all panels."""
-        return {**super().get_theme_variable_defaults(), "frame": "ascii" if self.ascii else "round"}
+        """``$frame`` is the kind of border of all panels, ``$edge`` that of notices."""
+        kinds = ("ascii", "ascii") if self.ascii else ("round", "outer")
+        return {**super().get_theme_variable_defaults(), **dict(zip(("frame", "edge"), kinds, strict=True))}
 
     def get_key_display(self, binding: Binding) -> str:
         display = super().get_key_display(binding)
@@ -167,6 +168,11 @@ class AnymoleApp(App[None]):
     def action_help(self) -> None:
         if isinstance(self.screen, Place):
             self.push_screen(Help(self.screen))
+
+    def action_command_palette(self) -> None:
+        """All actions of this place, to be found by their name."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder="Search for actions", id="--command-palette"))
 
     def action_jump(self) -> None:
         if isinstance(self.screen, Place):

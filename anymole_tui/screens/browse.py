@@ -43,7 +43,9 @@ class Browse(Place):
                 yield Filter("#files", "part of a name")
                 yield FileList(id="files")
             with Vertical(id="recent", classes="panel"):
-                yield FileList(id="recent_files")
+                recent = FileList(id="recent_files")
+                recent.EMPTY = "no stage was opened yet"
+                yield recent
 
     def on_mount(self) -> None:
         self.query_one("#recent").border_title = "Recent"

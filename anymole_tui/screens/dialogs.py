@@ -30,6 +30,8 @@ class Dialog(ModalScreen[T]):
     Dialog Rows { height: auto; max-height: 12; }
     Dialog VerticalScroll { height: auto; max-height: 16; }
     """
+    HINT: ClassVar[str] = ""
+    """Keys that answer."""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel", id="dialog.cancel")]
 
     def __init__(self, title: str, text: str = "") -> None:
@@ -38,10 +40,13 @@ class Dialog(ModalScreen[T]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
-            box.border_title = plain(self._title, 60)
+            ascii_only = bool(getattr(self.app, "ascii", False))
+            box.border_title = plain(self._title, 60, ascii_only=ascii_only)
+            box.border_subtitle = self.HINT
             if self._text:
-                with VerticalScroll(can_focus=False):
-                    yield Words("\n".join(plain(line, 2000) for line in self._text.split("\n")))
+                lines = [plain(line, 2000, ascii_only=ascii_only) for line in self._text.split("\n")]
+                with VerticalScroll(can_focus=isinstance(self, Read)):
+                    yield Words("\n".join(lines))
             yield from self.compose_box()
 
     def compose_box(self) -> ComposeResult:
@@ -63,6 +68,8 @@ class Confirm(Dialog[bool]):
 
 class Ask(Dialog[str]):
     """A line of text; enter gives it."""
+
+    HINT = "enter: go on   escape: cancel"
 
     def __init__(self, title: str, text: str = "", value: str = "") -> None:
         super().__init__(title, text)
@@ -97,6 +104,8 @@ class _Options(Rows):
 class Choose(Dialog[str]):
     """One of several names."""
 
+    HINT = "enter: choose   escape: cancel"
+
     def __init__(self, title: str, names: Sequence[str], text: str = "") -> None:
         super().__init__(title, text)
         self._names = names
@@ -112,4 +121,13 @@ class Choose(Dialog[str]):
 class Read(Dialog[None]):
     """Words to read, or to select with the mouse where the clipboard cannot be reached."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "Close", id="dialog.close")]
+    HINT = "escape: close"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "dismiss", "Close", id="dialog.close"),
+        *(
+            Binding(key, f"app.press('{pressed}')", show=False)
+            for key, pressed in (("j", "down"), ("k", "up"), ("g", "home"), ("G", "end"))
+        ),
+        Binding("ctrl+d", "app.press('pagedown')", show=False),
+        Binding("ctrl+u", "app.press('pageup')", show=False),
+    ]

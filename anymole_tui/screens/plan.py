@@ -320,7 +320,7 @@ class PlanPlace(Place):
     def _show_and_copy(self, title: str, text: str, above: str = "") -> None:
         """No terminal says whether it took the text, so it is shown too."""
         self.anymole.copy_to_clipboard(text)
-        self.app.push_screen(Read(title, f"{above}{text}\n\nSent to the clipboard; escape closes."))
+        self.app.push_screen(Read(title, f"{above}{text}\n\nSent to the clipboard."))
 
     def action_save(self) -> None:
         def save(name: str | None) -> None:

@@ -1,7 +1,5 @@
 """The first line of every place: the way here, and whether something is under way."""
 
-from itertools import pairwise
-
 from textual.app import RenderResult
 from textual.content import Content
 from textual.reactive import reactive
@@ -53,10 +51,10 @@ class Crumbs(Widget):
         places = [screen for screen in self.app.screen_stack if isinstance(screen, Place)]
         until = places[: places.index(self.screen) + 1] if self.screen in places else places
         sign = " > " if ascii_only else " \u203a "
-        subjects = ["", *(place.subject for place in until)]
-        named = [
-            (place.TITLE or "") if after in ("", before) else after
-            for place, (before, after) in zip(until, pairwise(subjects), strict=True)
+        subjects = [place.subject for place in until]
+        named = [  # of several places on one stage, the first has its name
+            (place.TITLE or "") if place.subject in ("", *subjects[:number]) else place.subject
+            for number, place in enumerate(until)
         ]
         parts = [plain(name, LONGEST, ascii_only=ascii_only) for name in named]
         line = Content.assemble(("anymole", "bold $primary"), "  ", sign.join(parts[:-1]))

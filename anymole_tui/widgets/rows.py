@@ -35,7 +35,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("end,G", "last", "Last", show=False, id="rows.last"),
         Binding("enter", "choose", "Open", id="rows.choose"),
     ]
-    EMPTY = "nothing here"
+    EMPTY: str = "nothing here"
     MOST_DRAWN = 1000
     """Rows that are kept as they were drawn, so that scrolling draws only those that come into view."""
 

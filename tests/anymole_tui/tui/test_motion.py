@@ -5,13 +5,13 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from anymole_tui.app import AnymoleApp, Look
+from anymole_tui.app import AnymoleApp
 from anymole_tui.screens.motion import Motion
 from anymole_tui.screens.plan import PlanPlace
 from anymole_tui.widgets.lines import Lines
 from anymole_tui.widgets.picture import choose_kind
 from anymole_tui.widgets.timeline import Timeline
-from tests.anymole_tui.tui.shots import drive, screen_text, sees, until
+from tests.anymole_tui.tui.shots import drive, sees, until
 
 
 def test_scrubbing_over_keys_zooming_and_another_joint(
@@ -117,16 +117,3 @@ def test_pictures_take_the_terminals_graphics_only_where_it_is_known_to_have_the
     assert choose_kind("auto", {"TERM": "tmux-256color", "TMUX": "x", "KITTY_WINDOW_ID": "1"}) == "blocks"
     assert choose_kind("auto", {"TERM": "xterm-256color"}) == "blocks"
     assert choose_kind("ascii", {"TERM": "xterm-kitty"}) == "ascii"
-
-
-def test_ascii_draws_curves_and_timeline_with_letters(
-    fox_keys: Path, grey_pictures: list[dict[str, Any]]
-) -> None:
-    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
-        await sees(pilot, "Skeleton")
-        await pilot.press("m")
-        await sees(pilot, "o....", "degrees", "yyy")
-        assert screen_text(app).isascii()
-
-    look = Look(theme="anymole", ascii=True, pictures="ascii")
-    drive(journey, (100, 30), target=fox_keys, look=look)

@@ -73,16 +73,6 @@ def test_screen(home: Path, state: str, size: str) -> None:
     drive(journey, SIZES[size])
 
 
-def test_screen_in_ascii(home: Path) -> None:
-    folder = write_run(home / "run", training())
-
-    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
-        await watching(app, pilot, folder)
-        assert screen_text(app).isascii()
-
-    drive(journey, ascii_only=True)
-
-
 def test_events_are_shown_as_they_come(home: Path) -> None:
     folder = write_run(home / "run", training(5))
 
