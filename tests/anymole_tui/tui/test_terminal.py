@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.runs import read_run
 from tests.anymole_tui.tui.terminal import PATIENCE_S, ROOT, Terminal, tui
 
 LEGACY_MOUSE = b"\x1b[M C\xa8@"
@@ -97,6 +99,32 @@ def tmux(tmp_path: Path) -> Iterator[Tmux]:
     server = Tmux(tmp_path)
     yield server
     server("kill-server")
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGHUP])
+def test_a_run_outlives_the_death_of_the_ui_and_is_found_again(
+    fox_folder: Path, environment: dict[str, str], ending: signal.Signals
+) -> None:
+    """Killed, or its connection lost: the run, started from within, ends as if nothing had been."""
+    folder = fox_folder / "fox_survey_keys_inbetween"
+    Path("anymole.toml").write_text("[run]\npreview = false\n")
+    stage = fox_folder / "fox_survey_keys.usda"
+    with Terminal(tui(stage), environment, (120, 40)) as terminal:
+        terminal.wait_for(b"SkelRoot")
+        terminal.send(b"p")
+        terminal.wait_for(b"frames in")
+        terminal.send(b"\x12")
+        terminal.wait_for(b"Stages")
+        os.kill(terminal.process.pid, ending)
+        terminal.process.wait(PATIENCE_S)
+    assert not (folder / "cancel").exists()
+    with Terminal(tui(fox_folder), environment, (120, 40)) as terminal:
+        terminal.wait_for(b"fox_survey_keys.usda")
+        terminal.send(b"2")
+        terminal.wait_for(b"fox_survey_keys_inbetween")
+        terminal.send(b"\r")
+        terminal.wait_for(b"done in")
+    assert read_run(folder).state == "done"
 
 
 def test_in_tmux_keys_work_and_it_lives_through_detaching(
