@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.geometry import Region
 
 from anymole_tui.run_story import Line, RunStory
 from anymole_tui.widgets.inert import plain
@@ -36,9 +35,6 @@ class Log(Rows):
         self.rows_changed()
         if at_end:
             self.action_last()
-
-    def on_resize(self) -> None:
-        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True, x_axis=False)
 
     @property
     def line(self) -> Line | None:

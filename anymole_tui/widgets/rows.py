@@ -93,6 +93,9 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         self._drawn.clear()
         super().notify_style_update()
 
+    def on_resize(self) -> None:
+        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True, x_axis=False)
+
     def validate_cursor(self, cursor: int) -> int:
         return max(0, min(cursor, self.row_count() - 1))
 

@@ -91,7 +91,7 @@ RECORDED = (
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("state", ["nothing", "planned", "settings"])
+@pytest.mark.parametrize("state", ["nothing", "planned", "settings", "joints"])
 def test_screen(walk: Path, state: str, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anymole_tui.screens.plan.run_fields", lambda: RECORDED)
 
@@ -103,6 +103,13 @@ def test_screen(walk: Path, state: str, size: str, monkeypatch: pytest.MonkeyPat
             place.query_one("#set-prior").focus()
             await pilot.press("right")
             await until(pilot, lambda: place.config.prior == "learned" and place._tests is not None)
+        if state == "joints":
+            joints = place.query_one(JointList)
+            joints.focus()
+            await pilot.press("end")
+            await until(
+                pilot, lambda: joints.size.height > 3 and joints.scroll_offset.y == joints.max_scroll_y
+            )
         await until(pilot, lambda: not place.busy)
         check_shot(app, f"plan_{state}_{size}")
 
