@@ -5,10 +5,8 @@ detour through 8-bit images; a stopped run goes on after the last finished batch
 result as they came.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +14,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from engine.artefacts import content_key
 from engine.errors import ConfigError, DataError
 from engine.progress import Progress
+from engine.video.adapter import digest
 from engine.video.conditioning import (
     Condition,
     EmptyCondition,
@@ -211,10 +211,8 @@ def fingerprint(
     model: VideoModel, windows: Sequence[Window], true: Video, prompt: str, settings: GenerateSettings
 ) -> str:
     """Hash of all that decides the result, so that finished work is used for the same result only."""
-    plain = [[asdict(w) for w in windows], prompt, asdict(settings), model.source, true.times]
-    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
-    digest.update(true.frames.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    frames = digest({"frames": true.frames})
+    return content_key(work=[windows, prompt, settings, model.source, true.times, frames])
 
 
 def _keep(known: _Known, folder: Path | None, mark: str, finished: int) -> None:

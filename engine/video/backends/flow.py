@@ -5,11 +5,9 @@ the look, trained on single frames, where attention is spatial and no motion can
 injection of known frames, trained on clips.
 """
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,10 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from engine.artefacts import content_key
 from engine.errors import ConfigError, DataError
 from engine.progress import Progress
 from engine.rendering.surface import Appearance
-from engine.video.adapter import load_adapter, save_adapter
+from engine.video.adapter import digest, load_adapter, save_adapter
 from engine.video.backends import Gap, finished
 from engine.video.backends.calls import Call, Rules, plan_calls
 from engine.video.backends.context import longest_stretch
@@ -199,10 +198,8 @@ class FlowBackend(ABC):
         self, calls: Sequence[Call], true: Video, prompt: str, options: GenerateOptions, adapter: Path | None
     ) -> str:
         learnt = None if adapter is None else load_meta(adapter)
-        plain = [[asdict(c) for c in calls], prompt, asdict(options), dict(self.source), learnt, true.times]
-        digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
-        digest.update(true.frames.cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        frames = digest({"frames": true.frames})
+        return content_key(work=[calls, prompt, options, dict(self.source), learnt, true.times, frames])
 
     def _pipe(self, adapter: Path | None) -> Any:
         """The pipeline on its device, untouched or with one adapter; its text encoder is kept apart."""
