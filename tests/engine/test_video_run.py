@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ import pytest
 from engine import run as engine_run
 from engine import video_run
 from engine.config import RunConfig
-from engine.errors import ConfigError, DataError, ResourceMissing, RunCancelled
+from engine.errors import ConfigError, DataError, OutOfMemory, ResourceMissing, RunCancelled
 from engine.events import Event, Note, StageProgress, StageReused, StageStarted
 from engine.joints.settings import EstimatorSettings
 from engine.mimic.settings import MimicSettings
 from engine.progress import StageReached
+from engine.video.generate import Video
+from tests.engine.fading import Fading
 
 CONTEXT, KEYS = ((0.0, 40.0),), (50.0, 60.0)
 FIRST, LAST, RATE = 40.0, 60.0, 12.0
@@ -161,6 +164,28 @@ def test_without_weights_the_missing_is_named_before_any_work(
     with pytest.raises(ResourceMissing, match="dynamicrafter"):
         engine_run.run(replace(config, video="", camera=""), events.append)
     assert stages(events) == []
+
+
+def test_exhausted_memory_ends_in_code_5_and_what_was_done_is_kept(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Fading()
+    monkeypatch.setattr(video_run, "backend", lambda *args, **kwargs: model)
+    config = replace(config, video="", camera="", model="tiny")
+    whole = model.generate
+
+    def exhausted(*args: Any, **kwargs: Any) -> Video:
+        raise OutOfMemory("Memory of the device ran out; try --memory low.")
+
+    monkeypatch.setattr(model, "generate", exhausted)
+    with pytest.raises(OutOfMemory, match="--memory low"):
+        engine_run.run(config)
+    state = json.loads((Path(config.out) / "state.json").read_text())
+    assert (state["state"], state["exit_code"]) == ("failed", 5)
+    monkeypatch.setattr(model, "generate", whole)
+    events: list[Event] = []
+    engine_run.resume(Path(config.out), events.append)
+    assert [e.stage for e in events if isinstance(e, StageReused)] == ["fill", "render", "adapt"]
 
 
 def test_one_video_is_one_take(config: RunConfig) -> None:

@@ -1,0 +1,50 @@
+"""A video model for tests of what is around one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.progress import Progress
+from engine.video.generate import Video
+
+
+@dataclass
+class Fading:
+    """A video model that mixes the pictures on both sides of a gap."""
+
+    name: str = "tiny"
+    height: int = 32
+    width: int = 48
+    drawn: str = "canonical"
+    ground: bool = False
+    rate: float = 6.0
+    group: int = 1
+    source: Mapping[str, Any] = field(default_factory=lambda: {"name": "fading"})
+    asked: list[tuple[str, list[float]]] = field(default_factory=list)
+    """What each stage was shown: times [time codes]."""
+
+    def adapt(self, views: Mapping[str, Video], *args: Any, out: Path, **kwargs: Any) -> Path:
+        self.asked.append(("adapt", _codes(next(iter(views.values())))))
+        out.write_bytes(b"adapter")
+        return out
+
+    def generate(
+        self, true: Video, gaps: Sequence[tuple[float, float]], *args: Any, progress: Progress, **kwargs: Any
+    ) -> Video:
+        self.asked.append(("generate", _codes(true)))
+        times, frames = [], []
+        for start, end in gaps:
+            before, after = (true.frames[true.times.index(t)] for t in (start, end))
+            for share in torch.linspace(0, 1, 1 + round((end - start) * self.rate)).tolist():
+                if (time := start + share * (end - start)) not in times:
+                    times.append(time)
+                    frames.append(torch.lerp(before, after, share))
+            progress.step(len(times), len(times))
+        return Video(tuple(times), torch.stack(frames))
+
+
+def _codes(video: Video) -> list[float]:
+    return [round(time * 24, 6) for time in video.times]
