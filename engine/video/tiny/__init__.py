@@ -15,7 +15,7 @@ from engine.video.weights import check_hash, load_tensors
 
 WEIGHTS = "tiny.safetensors"
 PATH = Path(__file__).parent / "weights" / WEIGHTS
-SHA256 = "afd362683268200cc67bf5f57209c683a5b86c84c0a5a9afc907693d22e2683e"
+SHA256 = "ede5bc16313a1e2418faa15c4f8fe165825185ab9cafdcee73eb3b372e0a9680"
 """Of the shipped weights."""
 IMAGE_SIZE = (64, 96)
 """Height and width of the pictures it is meant for [pixels]: drawn ``canonical``, on white without a ground."""
@@ -23,7 +23,7 @@ SAMPLER = SamplerSettings(steps=1, guidance=1.0)
 """One step from pure noise: with more, what so small a network leaves of the noise costs more than they gain
 (docs/measurements.md)."""
 ADAPT = AdaptSettings(
-    steps=20, batch=2, accumulate=1, learning_rate=1e-3, timesteps=(TRAIN_STEPS - 1,), drop=0.0, memory="high"
+    steps=20, batch=2, accumulate=1, learning_rate=2e-4, timesteps=(TRAIN_STEPS - 1,), drop=0.0, memory="high"
 )
 """About a minute of a processor."""
 SHIPPED = ("unet", "resampler", "image")
