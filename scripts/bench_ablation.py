@@ -9,8 +9,8 @@ true ones. Two further videos say what the fit itself is worth: a cross-fade of 
 themselves.
 
 Rows are written as they come and not measured again: a stopped bench goes on. Pictures are scored at 15 frames/s,
-motion at the hidden frames, over slerp's error in the same run. Times are of the processor, one thread; what is shared counts in the row that
-needs it first.
+motion at the hidden frames, over slerp's error in the same run. Times are of the processor, one thread; what is shared
+counts in the row that needs it first.
 """
 
 import argparse
