@@ -7,6 +7,7 @@ them. What is left of the error is the ceiling of all that goes by way of a vide
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +16,9 @@ from jaxtyping import Float
 from engine.evaluate import ORACLE, Evaluation, Row, split_dense
 from engine.fill import Parts, complete, fill_plainly
 from engine.geometry.skeleton import joint_positions
+from engine.joints.estimator import Estimator, estimate
 from engine.joints.evidence import JointEvidence
+from engine.joints.settings import EstimatorSettings
 from engine.metrics import height, l2p, score, select
 from engine.mimic.settings import MimicSettings
 from engine.plan import Plan
@@ -23,8 +26,11 @@ from engine.priors import offsets
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.bones import with_bones
+from engine.rendering.framing import VIEWS
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.surface import Surface, build_surface
+from engine.scene import make_schedule
+from engine.stages.estimate_joints import train_estimator
 from engine.stages.mimic import Mimicked, mimic
 from engine.stages.render import View, joint_tracks, orbit_views, render_view, visible_characters
 from engine.video.generate import Video
@@ -35,7 +41,7 @@ FPS = 15.0
 SIZE = (320, 512)
 """Height and width of the video [pixels], as the paper's."""
 NOISE_PX, NOISE_DEPTH = 2.0, 0.04
-"""Standard deviations of simulated joint evidence [pixels, heights]: about those of a trained estimator."""
+"""Standard deviations of simulated joint evidence [pixels, heights]."""
 SHARED_FRAMES = 7
 """Half the variance of simulated errors is shared by so many neighbouring frames: an estimator errs alike on like
 pictures."""
@@ -76,7 +82,7 @@ def make_oracle(shot: Shot, plans: Sequence[Plan | None], *, fps: float = FPS) -
     known = np.unique(np.concatenate([times, *(p.known.times for p in parts if p is not None)]))
     views = orbit_views(
         Actors(characters, [offsets.sample(m, known) for m in truths]),
-        {"front": 0.0, "left": 90.0, "right": 270.0, "back": 180.0},
+        VIEWS,
         height=SIZE[0],
         width=SIZE[1],
     )
@@ -99,8 +105,36 @@ def _video_times(plans: Sequence[Plan | None], step: float) -> Float[np.ndarray,
     return times[inside]
 
 
+def estimator_of(
+    oracle: Oracle,
+    settings: EstimatorSettings | None = None,
+    progress: Progress | None = None,
+    checkpoint_dir: Path | None = None,
+) -> Estimator:
+    """A joint estimator that has seen context and keys alone."""
+    plans = [plan for plan in oracle.plans if plan is not None]
+    schedule = make_schedule(plans, oracle.truths[0])
+    known = np.array(schedule.true)
+    return train_estimator(
+        Actors(oracle.characters, [offsets.sample(m, known) for m in oracle.truths]),
+        TorchRenderer(oracle.surface),
+        oracle.views,
+        keys=[time for time in schedule.true if any(time in plan.keys for plan in plans)],
+        gaps=schedule.gaps,
+        settings=settings or EstimatorSettings(),
+        progress=progress or Progress(),
+        checkpoint_dir=checkpoint_dir,
+    )
+
+
+def evidence_of(oracle: Oracle, estimator: Estimator) -> tuple[JointEvidence, ...]:
+    """What an estimator sees in the video."""
+    return estimate(estimator, oracle.video.frames, oracle.views[0].cameras)
+
+
 def simulated_evidence(oracle: Oracle, seed: int = 0) -> tuple[JointEvidence, ...]:
-    """The true joints with noise, as an estimator with honest errors would tell them."""
+    """The true joints with noise, as an estimator with small and honest errors would tell them: not what a real one
+    tells, but what the fit makes of the best there could be."""
     rng = np.random.default_rng(seed)
     result = []
     for character, truth, plan in zip(oracle.characters, oracle.truths, oracle.plans, strict=True):
@@ -168,7 +202,8 @@ def evaluate_oracle(
     oracle = make_oracle(shot, plans)
     started = time.perf_counter()
     starts = starts_of(oracle)
-    fitted = run_oracle(oracle, starts, simulated_evidence(oracle), progress=progress)
+    evidence = evidence_of(oracle, estimator_of(oracle, progress=progress))
+    fitted = run_oracle(oracle, starts, evidence, progress=progress)
     seconds = time.perf_counter() - started
     result = []
     for i, (character, plan, part) in enumerate(

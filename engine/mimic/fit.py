@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from engine.artefacts import load_arrays, save_arrays
-from engine.mimic.joint_term import JointTerm, joint_form
+from engine.mimic.joint_term import JointForm, JointTerm, joint_form
 from engine.mimic.kinematics import Pose, pose_at
 from engine.mimic.pictures import Level, Scene, make_level, match_colours, picture_form
+from engine.mimic.scales import Scales, as_told, rescaled
 from engine.mimic.settings import MimicSettings
 from engine.mimic.solve import ROUGHLY, Quadratic, add, no_term, quadratic, solve
+from engine.mimic.unknowns import Unknowns
 from engine.progress import Progress
 
 STATE = "mimic.npz"
@@ -26,6 +29,8 @@ LONGEST_STEP = 0.5
 """No joint turns further than this in one step [rad]."""
 FIRST_DAMPING = 1e-3
 MOST_DAMPING = 1e4
+ROUNDS = 4
+"""The first phase is gone through so often, scales being told anew from the data after each time."""
 ENOUGH = 5e-3
 """A phase ends when a step lowers the cost by less than this part."""
 
@@ -40,8 +45,9 @@ class Fitted:
     z: tuple[Unknown, ...]
     forms: tuple[Quadratic, ...]
     """The cost around the outcome, per character."""
-    joint_cost: float
-    picture_cost: float
+    unknowns: tuple[Unknowns, ...]
+    """With the sizes of offsets that the data told."""
+    poses: tuple[Pose, ...]
     level: Level | None
     """The finest pictures that were looked at."""
 
@@ -58,6 +64,7 @@ class _State:
     z: tuple[Unknown, ...]
     begin: tuple[Unknown, ...]
     """The unknowns at the start of the phase, at which colours were matched."""
+    scales: tuple[Scales, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +99,20 @@ class Fit:
     ) -> None:
         self.scene, self.joints, self.settings, self.frames = scene, tuple(joints), settings, frames
         heights = sorted({min(h, scene.cameras.height) for h in settings.heights})
-        self.phases: list[int | None] = [None] if any(joints) else []
-        self.phases += heights if settings.image_weight > 0 else []
+        phases: list[int | None] = [None] if any(joints) else []
+        phases += heights if settings.image_weight > 0 else []
+        self.phases = phases[:1] * (ROUNDS - 1) + phases
+
+    def under(self, scales: Sequence[Scales]) -> "Fit":
+        """The same problem with other sizes of offsets and errors than were foretold."""
+        result = copy(self)
+        unknowns = tuple(u.scaled(s.prior) for u, s in zip(self.scene.unknowns, scales, strict=True))
+        result.scene = replace(self.scene, unknowns=unknowns)
+        result.joints = tuple(
+            None if joint is None else joint.rescaled(*s.errors.tolist())
+            for joint, s in zip(self.joints, scales, strict=True)
+        )
+        return result
 
     def poses(self, z: Sequence[Unknown]) -> tuple[Pose, ...]:
         """Where all joints are at the frames of the video."""
@@ -101,20 +120,30 @@ class Fit:
             pose_at(u, r, x) for u, r, x in zip(self.scene.unknowns, self.scene.rigs, z, strict=True)
         )
 
-    def level(self, height: int | None, z: Sequence[Unknown]) -> Level | None:
+    def told(self, poses: Sequence[Pose]) -> tuple[JointForm | None, ...]:
+        """What joint evidence says of every character."""
+        cameras = self.scene.cameras
+        return tuple(
+            None if joint is None else joint_form(joint, pose, cameras)
+            for joint, pose in zip(self.joints, poses, strict=True)
+        )
+
+    def level(self, phase: int, z: Sequence[Unknown]) -> Level | None:
         """The pictures of a phase, their colours matched at its start."""
+        height = self.phases[phase]
         if height is None:
             return None
         s = self.settings
         level = make_level(self.scene, self.frames, height, s.silhouette_weight, s.image_weight)
-        return match_colours(self.scene, level, self.poses(z))
+        hopeful = phase == 0 or (phase < ROUNDS and self.phases[0] is not None)
+        return match_colours(self.scene, level, self.poses(z), hopeful=hopeful)
 
     def costs(self, z: Sequence[Unknown], level: Level | None) -> Costs:
         """Costs and their form around ``z``."""
         poses = self.poses(z)
         terms = [
-            no_term(u) if joint is None else joint_form(joint, pose, self.scene.cameras)
-            for u, joint, pose in zip(self.scene.unknowns, self.joints, poses, strict=True)
+            no_term(u) if told is None else add(told.plane, told.depth)
+            for u, told in zip(self.scene.unknowns, self.told(poses), strict=True)
         ]
         joints, pictures = sum(term.cost for term in terms), 0.0
         if level is not None:
@@ -126,9 +155,9 @@ class Fit:
 
     def around(self, z: Sequence[Unknown]) -> Fitted:
         """Any state as if it were the outcome."""
-        level = self.level(self.phases[-1], z)
+        level = self.level(len(self.phases) - 1, z)
         found = self.costs(z, level)
-        return Fitted(tuple(z), found.forms, found.joints, found.pictures, level)
+        return Fitted(tuple(z), found.forms, self.scene.unknowns, self.poses(z), level)
 
     def bounded(self, z: Sequence[Unknown], change: Sequence[Unknown]) -> tuple[Unknown, ...]:
         """The change, no joint turning too far at once."""
@@ -154,25 +183,44 @@ def fit(fit: Fit, progress: Progress, checkpoint_dir: Path | None, mark: str) ->
             gives the same result.
         mark: Hash of all that decides the result.
     """
-    start = tuple(u.zeros() for u in fit.scene.unknowns)
-    state = _restore(checkpoint_dir, mark) or _begin(0, start)
+    unknowns = fit.scene.unknowns
+    state = _restore(checkpoint_dir, mark) or _begin(
+        0, tuple(u.zeros() for u in unknowns), tuple(as_told(u) for u in unknowns)
+    )
     steps = fit.settings.steps
     total = len(fit.phases) * steps
     for phase in range(state.phase, len(fit.phases)):
-        if phase > state.phase:
-            state = _begin(phase, state.z)
-        level = fit.level(fit.phases[phase], state.begin)
-        found = fit.costs(state.z, level)
+        now = fit.under(state.scales)
+        level = now.level(phase, state.begin)
+        found = now.costs(state.z, level)
         while not state.done and state.step < steps:
-            state, found = _step(fit, state, level, found)
+            state, found = _step(now, state, level, found)
             _keep(checkpoint_dir, mark, state)
             progress.step(phase * steps + state.step, total, **found.told())
+        if phase + 1 < len(fit.phases):
+            state = _next(fit, now, state, found)
     progress.step(total, total, **found.told())
-    return Fitted(state.z, found.forms, found.joints, found.pictures, level)
+    return Fitted(state.z, found.forms, now.scene.unknowns, now.poses(state.z), level)
 
 
-def _begin(phase: int, z: tuple[Unknown, ...]) -> _State:
-    return _State(phase, 0, False, FIRST_DAMPING, z, z)
+def _begin(phase: int, z: tuple[Unknown, ...], scales: tuple[Scales, ...]) -> _State:
+    return _State(phase, 0, False, FIRST_DAMPING, z, z, scales)
+
+
+def _next(fit: Fit, now: Fit, state: _State, found: Costs) -> _State:
+    """The start of the next phase: the same poses under the scales that the last one (``now``) told."""
+    told = now.told(now.poses(state.z))
+    scales = tuple(
+        rescaled(u, z, form, joint, fit.settings.seed, before)
+        for u, z, form, joint, before in zip(
+            now.scene.unknowns, state.z, found.forms, told, state.scales, strict=True
+        )
+    )
+    following = fit.under(scales).scene.unknowns
+    z = tuple(
+        u.taken_over(x, before) for u, x, before in zip(following, state.z, now.scene.unknowns, strict=True)
+    )
+    return _begin(state.phase + 1, z, scales)
 
 
 def _step(fit: Fit, state: _State, level: Level | None, found: Costs) -> tuple[_State, Costs]:
@@ -217,6 +265,8 @@ def restore_arrays(folder: Path | None, name: str) -> tuple[dict[str, np.ndarray
 
 def _keep(folder: Path | None, mark: str, state: _State) -> None:
     arrays = {f"{name}{i}": x.numpy() for name in ("z", "begin") for i, x in enumerate(getattr(state, name))}
+    for i, scales in enumerate(state.scales):
+        arrays |= {f"prior{i}": scales.prior.numpy(), f"errors{i}": scales.errors.numpy()}
     plain = {name: getattr(state, name) for name in ("phase", "step", "done", "damping")}
     store_arrays(folder, STATE, arrays, {"mark": mark, **plain})
 
@@ -227,6 +277,8 @@ def _restore(folder: Path | None, mark: str) -> _State | None:
     if kept is None or kept[1].pop("mark", None) != mark:
         return None
     arrays, plain = kept
-    count = len(arrays) // 2
-    z, begin = (tuple(torch.from_numpy(arrays[f"{n}{i}"]) for i in range(count)) for n in ("z", "begin"))
-    return _State(**plain, z=z, begin=begin)
+    z, begin, prior, errors = (
+        tuple(torch.from_numpy(arrays[f"{name}{i}"]) for i in range(len(arrays) // 4))
+        for name in ("z", "begin", "prior", "errors")
+    )
+    return _State(**plain, z=z, begin=begin, scales=tuple(map(Scales, prior, errors)))

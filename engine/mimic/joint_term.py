@@ -1,6 +1,7 @@
 """What joint evidence says of the unknowns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,22 +17,49 @@ from usd_io.model import Character
 
 HUBER = 2.0
 """Residuals beyond this many standard deviations count linearly, not squared (Huber 1964)."""
-CORRELATION = 6.0
-"""So many numbers of joint evidence are worth one independent number: an estimator's errors are alike in neighbouring
-frames and joints (chosen on the oracle test, docs/measurements.md)."""
+CORRELATION_S = 0.7
+"""An estimator's errors are alike in neighbouring frames: frames nearer than this [s] count as one (measured on trained
+estimators, docs/measurements.md)."""
+SHARED = (0.1, 0.1, 0.4)
+"""Part of the variance of x, y and depth that all joints of a frame share: of depth the distance of the whole character
+is the better part (measured likewise)."""
+REWEIGHTINGS = 5
+"""Of the robust weights, to find what the joints of a frame share."""
 
 
 @dataclass(frozen=True, eq=False)
 class JointTerm:
-    """Joint evidence of one character, ready to compare with poses (float64)."""
+    """Joint evidence of one character, ready to compare with poses (float64).
+
+    The errors of a frame, in standard deviations, are ``sqrt(SHARED) c + sqrt(1 - SHARED) e_j``: one number for all
+    joints and one for each, all standard normal. The first is found in closed form, so that the mean of a frame
+    counts once however many joints tell it.
+    """
 
     target: Float[Tensor, "frame joint 3"]
     """x, y [pixels] and depth [stage units]."""
     sigma: Float[Tensor, "frame joint 3"]
+    """As told."""
+    scale: Float[Tensor, " 3"]
+    """How much larger errors are than told."""
     used: Bool[Tensor, " joint"]
     carried: Float[Tensor, "joint free"]
     """1 where a joint with unknowns carries a joint."""
     weight: float
+    """Of each frame."""
+
+    def rescaled(self, plane: float, depth: float) -> "JointTerm":
+        """With other factors on the errors told."""
+        return replace(self, scale=torch.tensor([plane, plane, depth], dtype=torch.float64))
+
+
+class JointForm(NamedTuple):
+    """The terms of places and of depths apart."""
+
+    plane: Term
+    depth: Term
+    numbers: tuple[float, float]
+    """How many independent numbers each of them holds."""
 
 
 def make_joint_term(unknowns: Unknowns, evidence: JointEvidence, weight: float) -> JointTerm:
@@ -39,12 +67,15 @@ def make_joint_term(unknowns: Unknowns, evidence: JointEvidence, weight: float) 
     target = np.concatenate([evidence.xy, evidence.depth[..., None]], -1).astype(float)
     sigma = np.stack([evidence.xy_sigma, evidence.xy_sigma, evidence.depth_sigma], -1).astype(float)
     free = torch.cat([unknowns.turning, unknowns.moving])
+    times = unknowns.base.times / unknowns.start.time_codes_per_second
+    apart = float(np.median(np.diff(times))) if len(times) > 1 else CORRELATION_S
     return JointTerm(
         target=torch.from_numpy(target),
         sigma=torch.from_numpy(sigma),
+        scale=torch.ones(3, dtype=torch.float64),
         used=torch.from_numpy(np.asarray(evidence.seen, bool)),
         carried=torch.from_numpy(subtrees(unknowns.character).T.astype(float))[:, free],
-        weight=weight / CORRELATION,
+        weight=weight * min(1.0, apart / CORRELATION_S),
     )
 
 
@@ -59,7 +90,7 @@ def subtrees(character: Character) -> Bool[np.ndarray, "joint below"]:
 
 
 def residuals(term: JointTerm, pose: Pose, cameras: Cameras) -> Float[Tensor, "frame joint 3"]:
-    """Differences in standard deviations; zero for joints without evidence."""
+    """Differences in the standard deviations told; zero for joints without evidence."""
     points = camera_points(cameras, pose.T_world_joint[..., :3, 3])
     pixels = homogeneous_pixels(cameras, points)
     depth = pixels[..., 2:].clamp_min(cameras.near)
@@ -67,29 +98,46 @@ def residuals(term: JointTerm, pose: Pose, cameras: Cameras) -> Float[Tensor, "f
     return torch.where(term.used[:, None], (got - term.target) / term.sigma, 0.0)
 
 
-def joint_cost(term: JointTerm, residual: Float[Tensor, "frame joint 3"]) -> float:
-    """Huber's cost of the residuals: places as pairs, depths alone."""
-    return term.weight * float(sum(_huber(size).sum() for size in _sizes(residual)))
-
-
-def joint_form(term: JointTerm, pose: Pose, cameras: Cameras) -> Term:
-    """Cost, gradient and Gauss-Newton matrix."""
-    residual = residuals(term, pose, cameras)
-    plane, along = (torch.where(size > HUBER, HUBER / size, 1.0) for size in _sizes(residual))
-    weights = torch.stack([plane, plane, along], -1)
+def joint_form(term: JointTerm, pose: Pose, cameras: Cameras) -> JointForm:
+    """Cost, gradient and Gauss-Newton matrix of places and of depths."""
+    used, shared = term.used, torch.tensor(SHARED, dtype=torch.float64)
+    residual = residuals(term, pose, cameras)[:, used] / term.scale
+    own, common, weights = _split(residual, shared)
+    plane, along = (_huber(size).sum() for size in _sizes(own))
     camera = camera_rows(pose.T_world_joint[..., :3, 3], cameras)
-    hessians, gradients = [], []
-    for frame in range(len(residual)):
-        used = term.used
-        rows = camera[frame][used] / term.sigma[frame][used][..., None]
-        points = pose.T_world_joint[frame, used, :3, 3]
-        jacobian = point_rows(pose, frame, points, term.carried[used], rows).flatten(0, 1)
-        weighted = weights[frame][used].flatten()
-        hessians.append(jacobian.T @ (weighted[:, None] * jacobian))
-        gradients.append(jacobian.T @ (weighted * residual[frame][used].flatten()))
-    return Term(
-        joint_cost(term, residual), term.weight * torch.stack(hessians), term.weight * torch.stack(gradients)
-    )
+    forms = []
+    for axes, robust in ((slice(0, 2), plane), (slice(2, 3), along)):
+        hessians, gradients = [], []
+        for frame in range(len(residual)):
+            rows = camera[frame][used] / (term.sigma[frame][used] * term.scale)[..., None]
+            points = pose.T_world_joint[frame, used, :3, 3]
+            jacobian = point_rows(pose, frame, points, term.carried[used], rows[:, axes])
+            weighted = weights[frame][:, axes, None] / (1 - shared[axes, None]) * jacobian
+            together = shared[axes, None].sqrt() * weighted.sum(0)
+            least = 1 + (shared / (1 - shared) * weights[frame].sum(0))[axes]
+            flat = jacobian.flatten(0, 1)
+            hessians.append(flat.T @ weighted.flatten(0, 1) - together.T @ (together / least[:, None]))
+            off = residual[frame] - shared.sqrt() * common[frame]
+            gradients.append(weighted.flatten(0, 1).T @ off[:, axes].flatten())
+        cost = term.weight * float(robust + 0.5 * (common[:, axes] ** 2).sum())
+        forms.append(Term(cost, term.weight * torch.stack(hessians), term.weight * torch.stack(gradients)))
+    count = term.weight * residual.shape[0] * residual.shape[1]
+    return JointForm(forms[0], forms[1], (2 * count, count))
+
+
+def _split(
+    residual: Float[Tensor, "frame joint 3"], shared: Float[Tensor, " 3"]
+) -> tuple[Float[Tensor, "frame joint 3"], Float[Tensor, "frame 3"], Float[Tensor, "frame joint 3"]]:
+    """What each joint's error is by itself, what all of a frame share, and robust weights: the least cost over all
+    ways to share, by iteratively reweighted least squares."""
+    weights, common = torch.ones_like(residual), residual[:, 0] * 0
+    for _ in range(REWEIGHTINGS):
+        ratio = shared.sqrt() / (1 - shared)
+        common = ratio * (weights * residual).sum(1) / (1 + shared.sqrt() * ratio * weights.sum(1))
+        own = (residual - shared.sqrt() * common[:, None]) / (1 - shared).sqrt()
+        plane, along = (torch.where(size > HUBER, HUBER / size, 1.0) for size in _sizes(own))
+        weights = torch.stack([plane, plane, along], -1)
+    return own, common, weights
 
 
 def camera_rows(points: Float[Tensor, "frame point 3"], cameras: Cameras) -> Float[Tensor, "frame point 3 3"]:

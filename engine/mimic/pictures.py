@@ -38,12 +38,16 @@ CORRELATION = 100.0
 """So many pixels are worth one independent number: blur, shading and skin are off together."""
 GEMAN = 3.0
 """Residuals beyond this many standard deviations count ever less (Geman and McClure 1987)."""
-LEAST_NOISE = 0.03
+MOSTLY = 0.9
+"""... but this part of the differences at the start of a phase counts in full: what is far off at first is outlines
+that have to move, not something else in the picture (graduated non-convexity, Blake and Zisserman 1987)."""
+LEAST_NOISE = 0.01
 """Least standard deviation of a colour difference."""
 CONTRAST = 0.15
 """Difference from the background at which a pixel is taken for the character's, softly."""
-RAYLEIGH = 0.65
-"""Standard deviation of each of three colours over the median of their distance."""
+QUARTILE = 0.9
+"""Standard deviation of each of three colours over the lower quartile of their distance where both pictures show a
+character: with the pose still off, the rest tells more of the pose than of the noise."""
 _FLAT = 1e-4
 """Pixels whose squared slopes are below this tell nothing."""
 
@@ -113,6 +117,10 @@ class Level:
     weight: float
     noise: float = LEAST_NOISE
     """Standard deviation of colour differences."""
+    width: float = GEMAN
+    """Of the robust function [standard deviations]."""
+    fine: tuple[Cameras, Backdrop] | None = None
+    """To draw with, of twice the height; None draws at the level's own."""
     aim: Float[Tensor, "frame 4 height width"] | None = None
     """The :func:`channels` of the video, its colours made ours."""
 
@@ -121,21 +129,25 @@ def make_level(
     scene: Scene, frames: Float[Tensor, "frame 3 height width"], height: int, silhouette: float, weight: float
 ) -> Level:
     """Resample video, camera and backdrop to a height; larger than the video's own is not."""
+    height = min(height, scene.cameras.height)
+    cameras, backdrop = _resized(scene, height)
+    small = resample(frames, cameras.height, cameras.width).permute(0, 2, 3, 1).contiguous()
+    # pixel by pixel a coarse picture would skip thin limbs, which the video's, being averages, do not
+    fine = _resized(scene, 2 * height) if height < scene.cameras.height else None
+    return Level(small, cameras, backdrop, silhouette, weight, fine=fine)
+
+
+def _resized(scene: Scene, height: int) -> tuple[Cameras, Backdrop]:
+    """Camera and backdrop at another height."""
     full = scene.cameras
-    height = min(height, full.height)
     width = max(round(full.width * height / full.height), 1)
     scale = np.array([width / full.width, height / full.height])
     cameras = replace(full, focal=full.focal * scale, centre=full.centre * scale, height=height, width=width)
-    small = resample(frames, height, width).permute(0, 2, 3, 1).contiguous()
-    backdrop = scene.backdrop
-    if backdrop is None:
-        empty = torch.ones(1, height, width, 3)
-        backdrop = Backdrop(empty, torch.full((1, height, width), torch.inf))
-    else:
-        rgb = resample(backdrop.rgb.permute(0, 3, 1, 2), height, width).permute(0, 2, 3, 1)
-        depth = interpolate(backdrop.depth[:, None], (height, width), mode="nearest")[:, 0]
-        backdrop = Backdrop(rgb, depth)
-    return Level(small, cameras, backdrop, silhouette, weight)
+    if scene.backdrop is None:
+        return cameras, Backdrop(torch.ones(1, height, width, 3), torch.full((1, height, width), torch.inf))
+    rgb = resample(scene.backdrop.rgb.permute(0, 3, 1, 2), height, width).permute(0, 2, 3, 1)
+    depth = interpolate(scene.backdrop.depth[:, None], (height, width), mode="nearest")[:, 0]
+    return cameras, Backdrop(rgb, depth)
 
 
 def resample(
@@ -175,7 +187,7 @@ def draw_frames(
     scene: Scene, level: Level, points: Float[Tensor, "frame vertex 3"], frames: slice
 ) -> tuple[Float[Tensor, "frame height width 3"], Int[Tensor, "frame height width"]]:
     """The pictures and the triangles in them."""
-    cameras, backdrop = at_frames(level, frames)
+    cameras, backdrop = _some(*(level.fine or (level.cameras, level.backdrop)), frames)
     images = render(
         points,
         cameras,
@@ -185,12 +197,19 @@ def draw_frames(
         antialiased=True,
     )
     assert images.face_id is not None
-    return images.rgb, images.face_id
+    rgb, ids = images.rgb, images.face_id
+    if level.fine is not None:
+        rgb = resample(rgb.permute(0, 3, 1, 2), level.cameras.height, level.cameras.width).permute(0, 2, 3, 1)
+        ids = interpolate(ids[:, None].double(), rgb.shape[1:3], mode="nearest")[:, 0].to(ids.dtype)
+    return rgb, ids
 
 
 def at_frames(level: Level, frames: slice) -> tuple[Cameras, Backdrop]:
     """Camera and backdrop of some frames."""
-    cameras, backdrop = level.cameras, level.backdrop
+    return _some(level.cameras, level.backdrop, frames)
+
+
+def _some(cameras: Cameras, backdrop: Backdrop, frames: slice) -> tuple[Cameras, Backdrop]:
     if len(cameras) > 1:
         cameras = cameras.at(frames)
     if len(backdrop.rgb) > 1:
@@ -236,15 +255,16 @@ def picture_form(scene: Scene, level: Level, poses: Sequence[Pose]) -> tuple[Ter
         error = drawn - level.aim[frames]
         square = (error**2).sum(1) / level.noise**2
         scale = level.weight / CORRELATION
-        cost += scale * float((0.5 * square / (1 + square / GEMAN**2)).double().sum())
-        trust = scale / (level.noise**2 * (1 + square / GEMAN**2) ** 2)
+        cost += scale * float((0.5 * square / (1 + square / level.width**2)).double().sum())
+        trust = scale / (level.noise**2 * (1 + square / level.width**2) ** 2)
         fragments = make_fragments(
             ids, homogeneous_pixels(cameras, camera_points(cameras, points)), scene.surface.faces, cameras
         )
         for own, index in enumerate(range(frames.start, frames.stop)):
             camera = cameras.at(slice(own, own + 1)) if len(cameras) > 1 else cameras
             mine = fragments.select(torch.nonzero(fragments.image == own)[:, 0])
-            found = _pixels(mine, own, camera, drawn[own], error[own], trust[own])
+            slopes = _slopes(drawn[own] - error[own] / 2)
+            found = _pixels(mine, own, camera, slopes, error[own], trust[own])
             world = points[own], found.corners - own * points.shape[1]
             for pose, u, carried, hessian, gradient in zip(
                 poses, scene.unknowns, scene.carried, hessians, gradients, strict=True
@@ -271,7 +291,7 @@ def _pixels(
     fragments: Fragments,
     own: int,
     camera: Cameras,
-    drawn: Float[Tensor, "4 height width"],
+    slopes: Float[Tensor, "2 4 height width"],
     error: Float[Tensor, "4 height width"],
     trust: Float[Tensor, "height width"],
 ) -> _Pixels:
@@ -282,7 +302,7 @@ def _pixels(
     source = torch.full((height * width,), -1).index_copy(0, place, torch.arange(len(place)))
     step = DEPTH_STEP_PX / float(camera.focal.min())
     source = _nearest_surface(source.reshape(height, width), depth.reshape(height, width), step).flatten()
-    slopes = _slopes(drawn).flatten(2)
+    slopes = slopes.flatten(2)
     strong = torch.nonzero((source >= 0) & ((slopes**2).sum((0, 1)) > _FLAT))[:, 0]
     stride = max(1, -(-len(strong) // PIXELS))
     strong = strong[::stride]
@@ -336,13 +356,14 @@ def _normal(
     return hessian.double(), -torch.einsum("nxp,nx->p", jacobian, pixels.pull).double()
 
 
-def match_colours(scene: Scene, level: Level, poses: Sequence[Pose]) -> Level:
+def match_colours(scene: Scene, level: Level, poses: Sequence[Pose], *, hopeful: bool) -> Level:
     """The level with the noise of its pictures and the colours of the video as they now look.
 
     A video model, or a file, shifts colours: one gain and offset per channel over the whole video are fitted, robustly,
-    since many pixels still show something else.
+    since many pixels still show something else. Where nothing but pictures has been looked at, ``hopeful`` takes all
+    differences for the pose's: of noise the next phase can tell.
     """
-    drawn, video, covered = [], [], []
+    drawn, video, either, both = [], [], [], []
     for frames in parts(scene):
         rgb, ids = draw_frames(scene, level, vertices(scene, poses, frames), frames)
         backdrop = at_frames(level, frames)[1]
@@ -350,12 +371,17 @@ def match_colours(scene: Scene, level: Level, poses: Sequence[Pose]) -> Level:
         drawn.append(blur(rgb.permute(0, 3, 1, 2), BLUR_PX).transpose(0, 1).flatten(1))
         video.append(blur(seen.permute(0, 3, 1, 2), BLUR_PX).transpose(0, 1).flatten(1))
         apart = ((seen - backdrop.rgb) ** 2).sum(-1) > CONTRAST**2
-        covered.append(((ids >= 0) | apart).flatten())
-    ours, theirs, character = torch.cat(drawn, 1).double(), torch.cat(video, 1).double(), torch.cat(covered)
+        either.append(((ids >= 0) | apart).flatten())
+        both.append(((ids >= 0) & apart).flatten())
+    ours, theirs = torch.cat(drawn, 1).double(), torch.cat(video, 1).double()
     gain, offset = _fit_colours(ours, theirs)
-    error = ((ours - (theirs - offset[:, None]) / gain[:, None]) ** 2).sum(0)[character].sqrt()
-    noise = max(LEAST_NOISE, RAYLEIGH * float(error.median())) if len(error) else LEAST_NOISE
-    level = replace(level, frames=(level.frames - offset.float()) / gain.float(), noise=noise)
+    error = ((ours - (theirs - offset[:, None]) / gain[:, None]) ** 2).sum(0).sqrt()
+    inner, error = error[torch.cat(both)], error[torch.cat(either)]
+    noise = LEAST_NOISE
+    if len(inner) and not hopeful:
+        noise = max(noise, QUARTILE * float(inner.quantile(0.25)))
+    width = max(GEMAN, float(error.quantile(MOSTLY)) / noise) if len(error) else GEMAN
+    level = replace(level, frames=(level.frames - offset.float()) / gain.float(), noise=noise, width=width)
     aims = [channels(level, level.frames[part], at_frames(level, part)[1]) for part in parts(scene)]
     return replace(level, aim=torch.cat(aims))
 

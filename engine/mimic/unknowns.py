@@ -6,7 +6,7 @@ so ``l_k`` says how much slower offsets are than the video's rate and ``L L^T`` 
 Keys stay exact whatever ``z`` is, any stage rate can be asked for, and what the start holds of finer detail stays.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -48,6 +48,16 @@ class Unknowns:
     def free(self) -> Bool[np.ndarray, " frame"]:
         """Frames of the video in which something is unknown."""
         return self.basis.abs().sum(1).numpy() > 0
+
+    def scaled(self, factors: Float[Tensor, " free"]) -> "Unknowns":
+        """With other sizes expected of the offsets of each turning, then each moving joint."""
+        return replace(self, mixing=factors.repeat_interleave(3)[:, None] * self.mixing)
+
+    def taken_over(
+        self, z: Float[Tensor, "mode parameter"], other: "Unknowns"
+    ) -> Float[Tensor, "mode parameter"]:
+        """The unknowns under these sizes of what ``z`` is under those of another."""
+        return torch.linalg.solve_triangular(self.mixing, other.mixing @ z.T, upper=False).T
 
     def zeros(self) -> Float[Tensor, "mode parameter"]:
         """The start."""

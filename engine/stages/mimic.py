@@ -113,10 +113,10 @@ def mimic(
         made = [filled(u, track, times) for u, track, times in zip(unknowns, tracks, fills, strict=True)]
     else:
         fitted = fit(problem, progress, checkpoint_dir, mark)
-        made = [u.filled(z, times) for u, z, times in zip(unknowns, fitted.z, fills, strict=True)]
+        made = [u.filled(z, times) for u, z, times in zip(fitted.unknowns, fitted.z, fills, strict=True)]
     return tuple(
         _outcome(u, plan, motion, fitted, i, problem, _trouble(problem, fitted, joints[i], i), progress)
-        for i, (u, plan, motion) in enumerate(zip(unknowns, plans, made, strict=True))
+        for i, (u, plan, motion) in enumerate(zip(fitted.unknowns, plans, made, strict=True))
     )
 
 
@@ -159,7 +159,7 @@ def _mark(
 
 def _trouble(problem: Fit, fitted: Fitted, joint: JointTerm | None, index: int) -> str:
     """What speaks against the video showing a character's motion; empty where nothing does."""
-    poses = problem.poses(fitted.z)
+    poses = fitted.poses
     if joint is not None:
         free = torch.from_numpy(problem.scene.unknowns[index].free)
         off = residuals(joint, poses[index], problem.scene.cameras)[free][:, joint.used].norm(dim=-1)

@@ -148,16 +148,24 @@ def arm_plan(character: Character, truth: Motion) -> Plan:
 
 
 def arm_scene(
-    *, off: float = 0.1, T_world_skel: Float[np.ndarray, "4 4"] | None = None, up_axis: str = "Y"
+    *,
+    off: float = 0.1,
+    T_world_skel: Float[np.ndarray, "4 4"] | None = None,
+    up_axis: str = "Y",
+    near: bool = False,
 ) -> Scene:
-    """Two bones of spindles, the last joint without skin, under a transform."""
+    """Two bones of spindles, the last joint without skin, under a transform; ``near`` keeps its root in place, so that
+    it fills the picture."""
     character = replace(
         make_character((-1, 0, 1, 2), up_axis), meshes=with_bones(make_character((-1, 0, 1), up_axis)).meshes
     )
     truth = make_motion(character, range(37))
+    if near:
+        truth.translations[:, 0] = truth.translations[0, 0]
     if T_world_skel is not None:
         truth = replace(truth, T_world_skel=np.tile(T_world_skel, (37, 1, 1)))
-    return make_scene(character, truth, arm_plan(character, truth), off=off)
+    size = (192, 320) if near else (96, 160)
+    return make_scene(character, truth, arm_plan(character, truth), off=off, size=size)
 
 
 def cancelled_after(steps: int) -> Progress:

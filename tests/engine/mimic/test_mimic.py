@@ -45,8 +45,15 @@ def fox() -> Scene:
     return make_scene(character, used, plan, off=0.05)
 
 
-def test_pictures_alone_bring_the_arm_nearer(arm: Scene) -> None:
-    assert arm.errors(arm.run().motion)[0] < 0.9 * arm.errors(arm.start)[0]
+def test_arm_comes_back_from_pictures_alone() -> None:
+    near = arm_scene(near=True)
+    assert near.errors(near.start)[0] > 2 * CLOSE
+    assert near.errors(near.run(settings=replace(QUICK, heights=(96, 192))).motion)[0] < CLOSE
+
+
+def test_fox_comes_back_from_pictures_alone(fox: Scene) -> None:
+    assert fox.errors(fox.start)[0] > 2 * CLOSE
+    assert fox.errors(fox.run().motion)[0] < CLOSE
 
 
 def test_arm_comes_back_from_joints_alone(arm: Scene) -> None:
@@ -56,12 +63,10 @@ def test_arm_comes_back_from_joints_alone(arm: Scene) -> None:
     assert view < CLOSE
 
 
-def test_joints_alone_bring_the_fox_nearer(fox: Scene) -> None:
-    evidence = fox.evidence(sigma_px=0.5, depth_sigma=5.0)
-    assert (
-        fox.errors(fox.run(evidence=evidence, settings=JOINTS_ALONE).motion)[0]
-        < 0.9 * fox.errors(fox.start)[0]
-    )
+def test_fox_comes_back_from_joints_alone(fox: Scene) -> None:
+    evidence = fox.evidence(sigma_px=0.1, depth_sigma=1.0)
+    made = fox.run(evidence=evidence, settings=JOINTS_ALONE).motion
+    assert fox.errors(made)[0] < CLOSE
 
 
 @pytest.mark.parametrize("up_axis", ["Y", "Z"])
@@ -89,8 +94,8 @@ def test_depth_that_nothing_tells_is_said_to_be_unsure(arm: Scene) -> None:
     blind = arm.run(evidence=arm.evidence(depth_sigma=100.0), settings=JOINTS_ALONE)
     told = arm.run(evidence=arm.evidence(depth_sigma=0.001), settings=JOINTS_ALONE)
     tip = 2
-    assert blind.view_sigma[:, tip].mean() > 1.5 * blind.plane_sigma[:, tip].mean()
-    assert blind.view_sigma[:, tip].mean() > 1.2 * told.view_sigma[:, tip].mean()
+    assert blind.view_sigma[:, tip].mean() > 2 * blind.plane_sigma[:, tip].mean()
+    assert blind.view_sigma[:, tip].mean() > 3 * told.view_sigma[:, tip].mean()
     assert blind.confidence[:, tip].mean() < told.confidence[:, tip].mean()
 
 
