@@ -36,6 +36,7 @@ def random_motions(
     height: float,
     count: int,
     seed: int,
+    wildest: float = WILDEST,
 ) -> tuple[Motion, ...]:
     """Unrelated frames: between known poses, moved on by what is known to move, and turned a little.
 
@@ -47,6 +48,7 @@ def random_motions(
         height: Of the characters [stage units].
         count: How many.
         seed: Of all that is drawn.
+        wildest: See :data:`WILDEST`.
     """
     random = np.random.default_rng(seed)
     ends = random.choice(known, (count, 2))
@@ -55,7 +57,7 @@ def random_motions(
         ends[chosen] = pairs[random.integers(0, len(pairs), int(chosen.sum()))]
     phase = random.random(count)
     others = random.choice(known, (count, 2))
-    wildness = WILDEST * random.random(count) ** 2
+    wildness = wildest * random.random(count) ** 2
     turn = random.normal(0, TURN, count) * wildness
     return tuple(
         _mix(character, motion, known, ends, phase, others, wildness, turn, height, random)
