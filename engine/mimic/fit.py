@@ -27,6 +27,8 @@ STATE = "mimic.npz"
 """The unknowns after the last step, in the checkpoint folder."""
 LONGEST_STEP = 0.5
 """No joint turns further than this in one step [rad]."""
+STRETCH, LONGEST_STRETCH = 1.5, 4.0
+"""A step is this much longer, in proportion, after one that lowered the cost, and at most so long."""
 FIRST_DAMPING = 1e-3
 MOST_DAMPING = 1e4
 ROUNDS = 4
@@ -61,6 +63,8 @@ class _State:
     done: bool
     """Whether the phase needs no more steps."""
     damping: float
+    stretch: float
+    """Times a step is taken: that of pictures often falls short, since their slopes fade with distance."""
     z: tuple[Unknown, ...]
     begin: tuple[Unknown, ...]
     """The unknowns at the start of the phase, at which colours were matched."""
@@ -204,7 +208,7 @@ def fit(fit: Fit, progress: Progress, checkpoint_dir: Path | None, mark: str) ->
 
 
 def _begin(phase: int, z: tuple[Unknown, ...], scales: tuple[Scales, ...]) -> _State:
-    return _State(phase, 0, False, FIRST_DAMPING, z, z, scales)
+    return _State(phase, 0, False, FIRST_DAMPING, 1.0, z, z, scales)
 
 
 def _next(fit: Fit, now: Fit, state: _State, found: Costs) -> _State:
@@ -226,13 +230,17 @@ def _next(fit: Fit, now: Fit, state: _State, found: Costs) -> _State:
 def _step(fit: Fit, state: _State, level: Level | None, found: Costs) -> tuple[_State, Costs]:
     """One step; it is taken only when it lowers the cost."""
     change = [solve(form, -form.gradient, state.damping, ROUGHLY) for form in found.forms]
-    z = fit.bounded(state.z, change)
+    z = fit.bounded(state.z, [state.stretch * d for d in change])
     trial = fit.costs(z, level)
+    state = replace(state, step=state.step + 1)
     if trial.total < found.total:
         done = found.total - trial.total < ENOUGH * found.total
-        return replace(state, step=state.step + 1, done=done, damping=state.damping / 5, z=z), trial
+        longer = min(state.stretch * STRETCH, LONGEST_STRETCH)
+        return replace(state, done=done, damping=state.damping / 5, stretch=longer, z=z), trial
+    if state.stretch > 1:
+        return replace(state, stretch=1.0), found
     damping = max(state.damping, FIRST_DAMPING) * 10
-    return replace(state, step=state.step + 1, done=damping > MOST_DAMPING, damping=damping), found
+    return replace(state, done=damping > MOST_DAMPING, damping=damping), found
 
 
 def fingerprint(arrays: Sequence[np.ndarray], plain: object) -> str:
@@ -267,7 +275,7 @@ def _keep(folder: Path | None, mark: str, state: _State) -> None:
     arrays = {f"{name}{i}": x.numpy() for name in ("z", "begin") for i, x in enumerate(getattr(state, name))}
     for i, scales in enumerate(state.scales):
         arrays |= {f"prior{i}": scales.prior.numpy(), f"errors{i}": scales.errors.numpy()}
-    plain = {name: getattr(state, name) for name in ("phase", "step", "done", "damping")}
+    plain = {name: getattr(state, name) for name in ("phase", "step", "done", "damping", "stretch")}
     store_arrays(folder, STATE, arrays, {"mark": mark, **plain})
 
 

@@ -34,7 +34,7 @@ DEPTH_STEP_PX = 6.0
 """A neighbour nearer than this by depth, in pixels at its depth, is another surface, whose outline this is."""
 PIXELS = 2000
 """Most pixels of a frame that are looked at; of more, every second, third ..."""
-CORRELATION = 100.0
+CORRELATION = 50.0
 """So many pixels are worth one independent number: blur, shading and skin are off together."""
 GEMAN = 3.0
 """Residuals beyond this many standard deviations count ever less (Geman and McClure 1987)."""

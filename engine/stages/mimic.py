@@ -1,7 +1,7 @@
 """Run stage *mimic*: a video of characters and a first guess of their motion -> the motion that the video shows."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -134,13 +134,8 @@ def _at(evidence: JointEvidence, which: Int[np.ndarray, " frame"]) -> JointEvide
     """Evidence of the chosen frames."""
     if len(which) and which.max() >= len(evidence.xy):
         raise DataError(f"joint evidence of {len(evidence.xy)} frames came with a longer video.")
-    return JointEvidence(
-        evidence.xy[which],
-        evidence.depth[which],
-        evidence.xy_sigma[which],
-        evidence.depth_sigma[which],
-        evidence.seen,
-    )
+    told = {n: v[which] for n, v in vars(evidence).items() if n != "seen" and v is not None}
+    return replace(evidence, **told)
 
 
 def _mark(
@@ -151,7 +146,7 @@ def _mark(
     arrays: Sequence[np.ndarray],
     settings: MimicSettings,
 ) -> str:
-    told = [a for e in evidence if e is not None for a in vars(e).values()]
+    told = [a for e in evidence if e is not None for a in vars(e).values() if a is not None]
     moved = [a for s in starts for a in (s.times, s.translations, s.rotations, s.scales, s.T_world_skel)]
     plain = [asdict(settings), view.cameras.to_dict(), [None if p is None else asdict(p) for p in plans]]
     return fingerprint([*arrays, *told, *moved], plain)
