@@ -101,6 +101,19 @@ def degraded(
     }
 
 
+def strange(scenario: Scenario) -> dict[str, Float[Tensor, "frame 3 height width"]]:
+    """Pictures that do not show the character as it moves."""
+    few = scenario.frames[::4]
+    backdrop = scenario.views[0].backdrop
+    assert backdrop is not None
+    return {
+        "upside down": few.flip(2),
+        "mirrored": few.flip(3),
+        "noise": torch.rand(few.shape, generator=torch.Generator().manual_seed(2)),
+        "empty": backdrop.rgb[:1].permute(0, 3, 1, 2),
+    }
+
+
 def score(name: str, scenario: Scenario, estimator: Estimator, frames: Tensor) -> dict[str, float]:
     camera = scenario.views[0].cameras
     found = estimate(estimator, frames, camera)[0]
@@ -147,6 +160,7 @@ def main() -> None:
     parser.add_argument("--cases", default=CASES)
     parser.add_argument("--variants", default="default", help=f"all, or some of: {', '.join(VARIANTS)}")
     parser.add_argument("--degraded", action="store_true", help="test on degraded pictures as well")
+    parser.add_argument("--strange", help="test the presence of the characters of these cases as well")
     options = parser.parse_args()
     wanted = list(VARIANTS) if options.variants == "all" else options.variants.split(",")
     cases = {case.id: case for case in read_suite(options.suite)}
@@ -171,6 +185,11 @@ def main() -> None:
             if options.degraded:
                 for kind, frames in degraded(scenario.frames).items():
                     score(kind, scenario, estimator, frames)
+            if options.strange:
+                others = {other: prepare(cases[other]).frames[::4] for other in options.strange.split(",")}
+                for kind, frames in (strange(scenario) | others).items():
+                    found = presence(estimator, frames, scenario.views[0].cameras)
+                    say(f"  {kind:18s} present {found.mean():.2f}, {found.min():.2f} to {found.max():.2f}")
 
 
 if __name__ == "__main__":
