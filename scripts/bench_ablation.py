@@ -1,6 +1,6 @@
 """The paper's ablation with the tiny video model: the whole method with one part left out, in pictures and in motion.
 
-    python scripts/bench_ablation.py SUITE.toml --out ROWS.jsonl [--cases cmu_02_05_1 ...]
+    python scripts/bench_ablation.py SUITE.toml --out ROWS.jsonl [--cases horse_walk ...]
 
 Each case is drawn from the front, the frames between the keys are generated from context and keys, and the rig is
 fitted to them from where the motion engine ends. Variants share what does not depend on them: the joint estimator, and
@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench_tiny import CASES, COARSE_RATE, Shot, Tiny, fade, prepare, prior_motion, psnr, say, ssim
+from bench_tiny import COARSE_RATE, Shot, Tiny, fade, prepare, prior_motion, psnr, say, ssim
 
 from engine.backdrop import seen_backdrop
 from engine.evaluate import Case, read_suite
@@ -46,6 +46,7 @@ from engine.video.tiny import ADAPT, IMAGE_SIZE, SAMPLER, load_tiny
 from engine.video_artefacts import frames_of, pictures_of
 from usd_io.model import Motion
 
+CASES = ("horse_walk", "robot_dance", "trex_idle", "manta_ray_swim", "stegosaurus_walk", "woman_death")
 AREA = IMAGE_SIZE[0] * IMAGE_SIZE[1]
 SELECTED = EstimatorSettings(area=AREA)
 UNSELECTED = replace(SELECTED, key_weight=1.0, other_views=0.75, random_poses=0)

@@ -169,6 +169,7 @@ def measure(case: Case, options: argparse.Namespace) -> dict[str, tuple[float, f
     say(f"{case.id}: adapting {adapting:.0f} s, generating {generating:.1f} s, held-out loss {losses}")
     videos["tiny, no ICAdapt"] = tiny.fill(load_tiny())
     videos["tiny, no fine stage"] = tiny.fill(model, COARSE_RATE)
+    videos["tiny, neither"] = tiny.fill(load_tiny(), COARSE_RATE)
     times = [
         t for t in videos["tiny"].times if t not in tiny.true.times and any(a < t < b for a, b in tiny.gaps)
     ]
