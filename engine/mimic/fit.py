@@ -140,7 +140,8 @@ class Fit:
         s = self.settings
         level = make_level(self.scene, self.frames, height, s.silhouette_weight, s.image_weight)
         hopeful = phase == 0 or (phase < ROUNDS and self.phases[0] is not None)
-        return match_colours(self.scene, level, self.poses(z), hopeful=hopeful)
+        settled = not hopeful and self.phases[phase - 1] is not None
+        return match_colours(self.scene, level, self.poses(z), hopeful=hopeful, settled=settled)
 
     def costs(self, z: Sequence[Unknown], level: Level | None) -> Costs:
         """Costs and their form around ``z``."""

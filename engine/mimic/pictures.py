@@ -36,6 +36,8 @@ PIXELS = 2000
 """Most pixels of a frame that are looked at; of more, every second, third ..."""
 CORRELATION = 50.0
 """So many pixels are worth one independent number: blur, shading and skin are off together."""
+UPPER_QUARTILE = 0.5
+"""The same over the upper quartile where either picture shows one."""
 GEMAN = 3.0
 """Residuals beyond this many standard deviations count ever less (Geman and McClure 1987)."""
 MOSTLY = 0.9
@@ -356,12 +358,15 @@ def _normal(
     return hessian.double(), -torch.einsum("nxp,nx->p", jacobian, pixels.pull).double()
 
 
-def match_colours(scene: Scene, level: Level, poses: Sequence[Pose], *, hopeful: bool) -> Level:
+def match_colours(
+    scene: Scene, level: Level, poses: Sequence[Pose], *, hopeful: bool, settled: bool
+) -> Level:
     """The level with the noise of its pictures and the colours of the video as they now look.
 
     A video model, or a file, shifts colours: one gain and offset per channel over the whole video are fitted, robustly,
     since many pixels still show something else. Where nothing but pictures has been looked at, ``hopeful`` takes all
-    differences for the pose's: of noise the next phase can tell.
+    differences for the pose's: of noise the next phase can tell. Where pictures have been fitted already, ``settled``
+    counts what outlines differ by as noise as well: a blurred video has others.
     """
     drawn, video, either, both = [], [], [], []
     for frames in parts(scene):
@@ -380,6 +385,8 @@ def match_colours(scene: Scene, level: Level, poses: Sequence[Pose], *, hopeful:
     noise = LEAST_NOISE
     if len(inner) and not hopeful:
         noise = max(noise, QUARTILE * float(inner.quantile(0.25)))
+    if len(error) and settled:
+        noise = max(noise, UPPER_QUARTILE * float(error.quantile(0.75)))
     width = max(GEMAN, float(error.quantile(MOSTLY)) / noise) if len(error) else GEMAN
     level = replace(level, frames=(level.frames - offset.float()) / gain.float(), noise=noise, width=width)
     aims = [channels(level, level.frames[part], at_frames(level, part)[1]) for part in parts(scene)]

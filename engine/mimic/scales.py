@@ -25,8 +25,10 @@ LEAST, MOST = 0.02, 50.0
 """Bounds of the factors on the prior."""
 EVIDENCE = 10.0
 """So many numbers of the evidence weigh as much as the errors it tells of itself."""
-LEAST_ERROR, MOST_ERROR = 0.5, 10.0
-"""Bounds of the factors on those."""
+FORETOLD_ERRORS, LEAST_ERRORS, MOST_ERROR = (1.0, 3.0), (0.5, 3.0), 10.0
+"""Factors on those, of places and of depths, to begin with, and their bounds. An estimator's errors of depth hardly
+change within a gap, so that a fit can follow them as if they were motion and residuals would not tell: depths never
+count for more than this (measured, docs/measurements.md)."""
 UNDETERMINED = 0.2
 """At least this part of the numbers of the evidence is taken not to have been used up by the fit."""
 
@@ -42,9 +44,9 @@ class Scales:
 
 
 def as_told(unknowns: Unknowns) -> Scales:
-    """Nothing changed."""
+    """What is taken to be so before anything was seen."""
     free = len(unknowns.turning) + len(unknowns.moving)
-    return Scales(torch.ones(free, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
+    return Scales(torch.ones(free, dtype=torch.float64), torch.tensor(FORETOLD_ERRORS, dtype=torch.float64))
 
 
 def rescaled(
@@ -106,4 +108,5 @@ def _of_errors(
         used = float(torch.einsum("sfp,fpq,sfq->s", moved, hessian, moved).mean())
         left = max(count - used, UNDETERMINED * count)
         result.append(((EVIDENCE + before**2 * 2 * term.cost) / (EVIDENCE + left)) ** 0.5)
-    return torch.tensor(result, dtype=torch.float64).clamp(LEAST_ERROR, MOST_ERROR)
+    least = torch.tensor(LEAST_ERRORS, dtype=torch.float64)
+    return torch.tensor(result, dtype=torch.float64).clamp_max(MOST_ERROR).maximum(least)

@@ -92,7 +92,7 @@ def test_another_character_in_the_picture_does_not_disturb() -> None:
 
 def test_depth_that_nothing_tells_is_said_to_be_unsure(arm: Scene) -> None:
     blind = arm.run(evidence=arm.evidence(depth_sigma=100.0), settings=JOINTS_ALONE)
-    told = arm.run(evidence=arm.evidence(depth_sigma=0.001), settings=JOINTS_ALONE)
+    told = arm.run(evidence=arm.evidence(depth_sigma=0.0001), settings=JOINTS_ALONE)
     tip = 2
     assert blind.view_sigma[:, tip].mean() > 2 * blind.plane_sigma[:, tip].mean()
     assert blind.view_sigma[:, tip].mean() > 3 * told.view_sigma[:, tip].mean()
