@@ -50,6 +50,10 @@ CONTRAST = 0.15
 QUARTILE = 0.9
 """Standard deviation of each of three colours over the lower quartile of their distance where both pictures show a
 character: with the pose still off, the rest tells more of the pose than of the noise."""
+MOST_SOFTNESS = 4.0
+"""Videos softer than by this blur [pixels] are taken for as soft."""
+SHARP = 0.98
+"""A video with more than this part of the squared slopes of what is drawn is not called soft."""
 _FLAT = 1e-4
 """Pixels whose squared slopes are below this tell nothing."""
 
@@ -121,6 +125,8 @@ class Level:
     """Standard deviation of colour differences."""
     width: float = GEMAN
     """Of the robust function [standard deviations]."""
+    softness: float = 0.0
+    """Blur that the video has and what is drawn has not [pixels]: a soft outline would be taken for a nearer one."""
     fine: tuple[Cameras, Backdrop] | None = None
     """To draw with, of twice the height; None draws at the level's own."""
     aim: Float[Tensor, "frame 4 height width"] | None = None
@@ -203,6 +209,8 @@ def draw_frames(
     if level.fine is not None:
         rgb = resample(rgb.permute(0, 3, 1, 2), level.cameras.height, level.cameras.width).permute(0, 2, 3, 1)
         ids = interpolate(ids[:, None].double(), rgb.shape[1:3], mode="nearest")[:, 0].to(ids.dtype)
+    if level.softness > 0:
+        rgb = blur(rgb.permute(0, 3, 1, 2), level.softness).permute(0, 2, 3, 1)
     return rgb, ids
 
 
@@ -361,24 +369,25 @@ def _normal(
 def match_colours(
     scene: Scene, level: Level, poses: Sequence[Pose], *, hopeful: bool, settled: bool
 ) -> Level:
-    """The level with the noise of its pictures and the colours of the video as they now look.
+    """The level with the noise and softness of its pictures and the colours of the video as they now look.
 
     A video model, or a file, shifts colours: one gain and offset per channel over the whole video are fitted, robustly,
     since many pixels still show something else. Where nothing but pictures has been looked at, ``hopeful`` takes all
     differences for the pose's: of noise the next phase can tell. Where pictures have been fitted already, ``settled``
-    counts what outlines differ by as noise as well: a blurred video has others.
+    counts what outlines differ by as noise as well.
     """
-    drawn, video, either, both = [], [], [], []
+    drawn, either, both = [], [], []
     for frames in parts(scene):
         rgb, ids = draw_frames(scene, level, vertices(scene, poses, frames), frames)
-        backdrop = at_frames(level, frames)[1]
-        seen = level.frames[frames]
-        drawn.append(blur(rgb.permute(0, 3, 1, 2), BLUR_PX).transpose(0, 1).flatten(1))
-        video.append(blur(seen.permute(0, 3, 1, 2), BLUR_PX).transpose(0, 1).flatten(1))
-        apart = ((seen - backdrop.rgb) ** 2).sum(-1) > CONTRAST**2
+        apart = ((level.frames[frames] - at_frames(level, frames)[1].rgb) ** 2).sum(-1) > CONTRAST**2
+        drawn.append(blur(rgb.permute(0, 3, 1, 2), BLUR_PX))
         either.append(((ids >= 0) | apart).flatten())
         both.append(((ids >= 0) & apart).flatten())
-    ours, theirs = torch.cat(drawn, 1).double(), torch.cat(video, 1).double()
+    pictures, seen = torch.cat(drawn), blur(level.frames.permute(0, 3, 1, 2), BLUR_PX)
+    softness = softness_of(pictures, seen)
+    if softness > 0:
+        pictures = blur(pictures, softness)
+    ours, theirs = (each.transpose(0, 1).flatten(1).double() for each in (pictures, seen))
     gain, offset = _fit_colours(ours, theirs)
     error = ((ours - (theirs - offset[:, None]) / gain[:, None]) ** 2).sum(0).sqrt()
     inner, error = error[torch.cat(both)], error[torch.cat(either)]
@@ -388,9 +397,30 @@ def match_colours(
     if len(error) and settled:
         noise = max(noise, UPPER_QUARTILE * float(error.quantile(0.75)))
     width = max(GEMAN, float(error.quantile(MOSTLY)) / noise) if len(error) else GEMAN
-    level = replace(level, frames=(level.frames - offset.float()) / gain.float(), noise=noise, width=width)
+    matched = (level.frames - offset.float()) / gain.float()
+    level = replace(level, frames=matched, noise=noise, width=width, softness=softness)
     aims = [channels(level, level.frames[part], at_frames(level, part)[1]) for part in parts(scene)]
     return replace(level, aim=torch.cat(aims))
+
+
+def softness_of(
+    ours: Float[Tensor, "frame 3 height width"], theirs: Float[Tensor, "frame 3 height width"]
+) -> float:
+    """Blur under which our pictures have the squared slopes of the video's, both in units of their own contrast: a
+    pose that is still off leaves these alone."""
+
+    def sharpness(images: Tensor) -> float:
+        slopes = sum(float(images.diff(dim=axis).double().square().sum()) for axis in (2, 3))
+        return slopes / max(float(images.double().var((0, 2, 3)).sum()), 1e-12)
+
+    wanted = sharpness(theirs)
+    if wanted > SHARP * sharpness(ours):
+        return 0.0
+    low, high = 0.0, MOST_SOFTNESS
+    for _ in range(6):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sharpness(blur(ours, middle)) > wanted else (low, middle)
+    return high
 
 
 def _fit_colours(

@@ -10,7 +10,7 @@ from engine.geometry import rotations
 from engine.mimic.joint_term import camera_rows, subtrees
 from engine.mimic.kinematics import exp, point_rows, pose_at, right_jacobian
 from engine.mimic.paper import to_unknowns
-from engine.mimic.pictures import blur
+from engine.mimic.pictures import blur, softness_of
 from engine.mimic.solve import ACCURATELY, Quadratic, draw, solve
 from engine.mimic.unknowns import Unknowns, make_unknowns, sines
 from engine.priors import offsets
@@ -144,3 +144,11 @@ def test_blur_keeps_flat_pictures_and_sums() -> None:
     spot = torch.zeros(1, 1, 15, 15)
     spot[0, 0, 7, 7] = 1
     assert abs(float(blur(spot, 1.0).sum()) - 1) < 1e-5
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.0, 2.0])
+def test_softness_is_told_of_pictures_that_differ_in_pose_and_contrast(arm: Scene, sigma: float) -> None:
+    sharp = blur(arm.video.frames, 1.0)
+    video = 0.8 * sharp.flip(3) + 0.1
+    told = softness_of(sharp, blur(video, sigma) if sigma else video)
+    assert told == pytest.approx(sigma, abs=0.15)
