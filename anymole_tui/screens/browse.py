@@ -7,6 +7,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.widgets import Input
 
 from anymole_tui.screens.place import Place
@@ -75,7 +76,7 @@ class Browse(Place):
             self._folder = folder
             self.anymole.session.folder = str(folder)
             self.subject = folder.name or str(folder)
-            self.query_one("#here").border_title = self.title_of(folder)
+            self.query_one("#here").border_title = Content(self.title_of(folder))
             self.query_one(Filter).value = ""
             self.query_one("#files", FileList).show(entries, came_from)
 

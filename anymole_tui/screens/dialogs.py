@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from anymole_tui.widgets.inert import Words, plain
+from anymole_tui.widgets.inert import Words, inert, plain
 from anymole_tui.widgets.rows import Rows
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class Dialog(ModalScreen[T]):
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
             ascii_only = bool(getattr(self.app, "ascii", False))
-            box.border_title = plain(self._title, 60, ascii_only=ascii_only)
+            box.border_title = inert(self._title, 60, ascii_only=ascii_only)
             box.border_subtitle = self.HINT
             if self._text:
                 lines = [plain(line, 2000, ascii_only=ascii_only) for line in self._text.split("\n")]

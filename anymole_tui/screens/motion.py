@@ -170,7 +170,7 @@ class Motion(Place):
         joint = self._joints[row]
         self.query_one(Curves).show(clip.motion.times, rotation_curve(clip, joint))
         name = plain(clip.character.joints[joint].rsplit("/", 1)[-1], 30, ascii_only=self.anymole.ascii)
-        self.query_one("#curve").border_title = f"Rotation of {name}"
+        self.query_one("#curve").border_title = Content(f"Rotation of {name}")
 
     # Time ---------------------------------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ class Motion(Place):
             self._remembered["skeleton"] = clip.character.skeleton_path
             self._list_joints(self.query_one(Filter).value)
         self._remembered["time"] = timeline.time
-        self.query_one("#time").border_subtitle = plain(clip.note, 70) if clip.note else ""
+        self.query_one("#time").border_subtitle = Content(plain(clip.note, 70) if clip.note else "")
         self.set_timer(SETTLE_S, partial(self._draw_if_still, timeline.time))
 
     def _draw_if_still(self, time: float) -> None:

@@ -11,6 +11,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 
 from anymole_tui.launching import open_viewer, start_again, stop_run
 from anymole_tui.run_pictures import newest_picture, read_picture
@@ -138,7 +139,7 @@ class Watch(Place):
         losses.set_class(told is not None, "-told")
         self._looks += 1
         if told is not None:
-            losses.border_title = f"Losses of {plain(told.name, 20, ascii_only=self.anymole.ascii)}"
+            losses.border_title = Content(f"Losses of {plain(told.name, 20, ascii_only=self.anymole.ascii)}")
             losses.tell(told, self._series, None if plots else self._looks)
         self.query_one(Log).tell(story)
         if self.has_class("-picture"):
@@ -185,7 +186,7 @@ class Watch(Place):
             still.say("no picture yet")
         elif (path, path.stat().st_mtime_ns, wanted) != self._pictured and min(wanted) > 0:
             self._pictured = (path, path.stat().st_mtime_ns, wanted)
-            still.border_subtitle = plain(path.name, 40, ascii_only=self.anymole.ascii)
+            still.border_subtitle = Content(plain(path.name, 40, ascii_only=self.anymole.ascii))
             self.in_background(
                 lambda _: read_picture(path, *wanted, background),
                 still.show,
