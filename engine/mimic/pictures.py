@@ -231,10 +231,12 @@ def channels(
     level: Level, rgb: Float[Tensor, "frame height width 3"], backdrop: Backdrop
 ) -> Float[Tensor, "frame 4 height width"]:
     """Blurred colours, and how surely each pixel is not the background's."""
-    apart = ((rgb - backdrop.rgb) ** 2).sum(-1, keepdim=True)
-    outline = 1 - torch.exp(-apart / (2 * CONTRAST**2))
-    both = torch.cat([rgb, level.silhouette**0.5 * outline], -1).permute(0, 3, 1, 2)
-    return blur(both, BLUR_PX)
+    soft = blur(
+        rgb.permute(0, 3, 1, 2), BLUR_PX
+    )  # first, or noise would look like something before the background
+    behind = blur(backdrop.rgb.permute(0, 3, 1, 2), BLUR_PX)
+    outline = 1 - torch.exp(-((soft - behind) ** 2).sum(1, keepdim=True) / (2 * CONTRAST**2))
+    return torch.cat([soft, level.silhouette**0.5 * outline], 1)
 
 
 def blur(images: Float[Tensor, "image channel height width"], sigma: float) -> Tensor:
