@@ -107,6 +107,9 @@ def main() -> None:
         with Terminal(tui(stage), environment, SIZE) as terminal:
             terminal.wait_for(b"big.usdc")
             measure("a key while the stage opens", terminal, [b"?", b"\x1b"] * 5)
+        # anew: an escape that found no help to close has left the stage
+        with Terminal(tui(stage), environment, SIZE) as terminal:
+            terminal.wait_for(b"big.usdc")
             terminal.quiet(3.0)
             measure("down in the tree", terminal, [b"j"] * 5)
             terminal.send(b"g")
