@@ -119,7 +119,7 @@ def estimator_of(
         Actors(oracle.characters, [offsets.sample(m, known) for m in oracle.truths]),
         TorchRenderer(oracle.surface),
         oracle.views,
-        keys=[time for time in schedule.true if any(time in plan.keys for plan in plans)],
+        keys=schedule.keys,
         gaps=schedule.gaps,
         settings=settings or EstimatorSettings(),
         progress=progress or Progress(),

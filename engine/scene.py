@@ -34,6 +34,8 @@ class Schedule:
     """Intervals to generate; at both ends every character is known."""
     true: tuple[float, ...]
     """Known frames near the gaps: keys and context, increasing."""
+    keys: tuple[float, ...]
+    """Those of them that are a key of some character."""
     context: tuple[float, ...]
     """The longest run of evenly spaced known frames, at the stage's rate."""
 
@@ -102,7 +104,8 @@ def make_schedule(plans: Sequence[Plan], motion: Motion) -> Schedule:
             times <= end + reach + _EPSILON
         )
     true = np.unique(np.concatenate([times[near], *map(np.array, gaps)]))
-    return Schedule(gaps, tuple(true.tolist()), _longest_run(times[near], motion.frame_step))
+    keys = tuple(time for time in true.tolist() if any(time in plan.keys for plan in plans))
+    return Schedule(gaps, tuple(true.tolist()), keys, _longest_run(times[near], motion.frame_step))
 
 
 _EPSILON = 1e-6

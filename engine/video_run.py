@@ -198,7 +198,7 @@ class VideoRun:
                 scene.actors(known),
                 scene.renderer,
                 (self._known_view(before(), known), *scene.views[1:]),
-                keys=[t for t in schedule.true if any(t in plan.keys for plan in scene.plans)],
+                keys=schedule.keys,
                 gaps=schedule.gaps,
                 settings=settings,
                 progress=self.progress,

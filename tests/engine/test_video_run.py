@@ -1,7 +1,7 @@
 """The video engine as a run does it: stages, files, what is reused, what is refused."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,26 +14,15 @@ from engine import video_run
 from engine.config import RunConfig
 from engine.errors import ConfigError, DataError, OutOfMemory, ResourceMissing, RunCancelled
 from engine.events import Event, Note, StageProgress, StageReused, StageStarted
-from engine.joints.settings import EstimatorSettings
 from engine.mimic.settings import MimicSettings
 from engine.progress import StageReached
 from engine.video.generate import Video
 from tests.engine.fading import Fading
+from tests.engine.few import Few
 
 CONTEXT, KEYS = ((0.0, 40.0),), (50.0, 60.0)
 FIRST, LAST, RATE = 40.0, 60.0, 12.0
 """Time codes that the video shows, at 24 a second."""
-
-
-@dataclass(frozen=True)
-class Few(EstimatorSettings):
-    """Settings with which nothing is learnt, quickly."""
-
-    area: int = 1024
-    steps: int = 3
-    batch: int = 2
-    random_poses: int = 4
-    save_every: int = 1
 
 
 @pytest.fixture(scope="module")

@@ -15,26 +15,22 @@ from engine.config import RunConfig
 from engine.errors import ConfigError, RunCancelled
 from engine.events import Event, Note, StageProgress, StageReused, StageStarted
 from engine.fill import Filled, complete
-from engine.joints.settings import EstimatorSettings
 from engine.metrics import height
 from engine.mimic.settings import MimicSettings
 from engine.run_stages import RunResult
 from engine.stages import estimate_joints
 from tests.engine.fading import Fading
+from tests.engine.few import Few
 
 KEYS, CONTEXT = (50.0, 60.0), (20.0, 50.0)
 FITTED = ["render", "adapt", "generate", "estimate", "mimic"]
 
 
 @dataclass(frozen=True)
-class Few(EstimatorSettings):
-    """Settings with which nothing is learnt, quickly."""
+class Fewer(Few):
+    """Even less: a test trains twice."""
 
-    area: int = 1024
     steps: int = 2
-    batch: int = 2
-    random_poses: int = 4
-    save_every: int = 1
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +61,7 @@ def make_quick(monkeypatch: pytest.MonkeyPatch) -> Fading:
     """Little work."""
     made = Fading()
     monkeypatch.setattr(video_run, "backend", lambda *args, **kwargs: made)
-    monkeypatch.setattr(video_run, "EstimatorSettings", Few)
+    monkeypatch.setattr(video_run, "EstimatorSettings", Fewer)
     monkeypatch.setattr(video_run, "MimicSettings", partial(MimicSettings, heights=(24,), steps=2))
     monkeypatch.setattr(estimate_joints, "CHECK_POSES", 4)
     return made
