@@ -113,7 +113,7 @@ def _write(
     write_data_layer(draft.data, stage, placed, custom, comment=f"In-betweened motion for {Path(root).name}.")
     comment = "Result of anymole: the animation layer over the untouched source."
     write_root_layer(draft.root, stage, placed, custom, data=f"./{draft.data.name}", comment=comment)
-    widen_extents(draft.root, draft.data, placed)
+    widen_extents(draft.root, draft.data, stage, placed)
     verify_result(draft.root, stage, placed)
 
 

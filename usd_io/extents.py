@@ -12,7 +12,7 @@ from usd_io.placement import Placement, select_variant
 from usd_io.skeleton import ancestry
 
 
-def widen_extents(root: Path, data: Path, takes: Sequence[tuple[Placement, Take]]) -> None:
+def widen_extents(root: Path, data: Path, source: Usd.Stage, takes: Sequence[tuple[Placement, Take]]) -> None:
     """Make the extents that the source authors hold the new motion as well, in all takes.
 
     A box that stands for the whole shot grows; one that is given frame by frame gets the new frames. Where the source
@@ -21,34 +21,37 @@ def widen_extents(root: Path, data: Path, takes: Sequence[tuple[Placement, Take]
     Args:
         root: Root layer of the result.
         data: Its data layer, which gets the boxes.
+        source: The source stage.
         takes: What the result holds.
     """
+    boxed = [
+        (prim.GetPath(), placement, take)
+        for placement, take in takes
+        if (prim := _boxed_root(source.GetPrimAtPath(placement.skeleton_path))) is not None
+    ]
+    if not boxed:
+        return
     stage = Usd.Stage.Open(str(root))
     boxes: dict[Sdf.Path, dict[float, Gf.Range3d]] = {}
-    for placement, take in takes:
-        prim = _skel_root(stage.GetPrimAtPath(placement.skeleton_path))
-        if (
-            prim is None
-            or prim.IsInstanceProxy()
-            or not UsdGeom.Boundable(prim).GetExtentAttr().HasAuthoredValue()
-        ):
-            continue
-        own = boxes.setdefault(prim.GetPath(), {})
+    for path, placement, take in boxed:
+        own = boxes.setdefault(path, {})
         for number in range(len(take.motions)):
             if placement.variants is not None:
                 select_variant(stage, placement.variants, number)
             for time in _new_times(take).tolist():
-                own.setdefault(time, Gf.Range3d()).UnionWith(
-                    _box_at(stage.GetPrimAtPath(prim.GetPath()), time)
-                )
+                own.setdefault(time, Gf.Range3d()).UnionWith(_box_at(stage.GetPrimAtPath(path), time))
     layer = Sdf.Layer.FindOrOpen(str(data))
     for path, own in boxes.items():
         _write(layer, UsdGeom.Boundable(stage.GetPrimAtPath(path)).GetExtentAttr(), own)
     layer.Save()
 
 
-def _skel_root(skeleton: Usd.Prim) -> Usd.Prim | None:
-    return next((prim for prim in ancestry(skeleton) if prim.IsA(UsdSkel.Root)), None)
+def _boxed_root(skeleton: Usd.Prim) -> Usd.Prim | None:
+    """The SkelRoot around a skeleton, if it has an extent that can be overridden."""
+    root = next((prim for prim in ancestry(skeleton) if prim.IsA(UsdSkel.Root)), None)
+    if root is None or root.IsInstanceProxy():
+        return None
+    return root if UsdGeom.Boundable(root).GetExtentAttr().HasAuthoredValue() else None
 
 
 def _new_times(take: Take) -> Float[np.ndarray, " frame"]:

@@ -118,6 +118,8 @@ class Level:
     """Resampled, later in our colours."""
     cameras: Cameras
     backdrop: Backdrop
+    behind: Float[Tensor, "image 3 height width"]
+    """The backdrop's colours, blurred: one picture or one per frame."""
     silhouette: float
     """Weight of the outline."""
     weight: float
@@ -142,7 +144,8 @@ def make_level(
     small = resample(frames, cameras.height, cameras.width).permute(0, 2, 3, 1).contiguous()
     # pixel by pixel a coarse picture would skip thin limbs, which the video's, being averages, do not
     fine = _resized(scene, 2 * height) if height < scene.cameras.height else None
-    return Level(small, cameras, backdrop, silhouette, weight, fine=fine)
+    behind = blur(backdrop.rgb.permute(0, 3, 1, 2), BLUR_PX)
+    return Level(small, cameras, backdrop, behind, silhouette, weight, fine=fine)
 
 
 def _resized(scene: Scene, height: int) -> tuple[Cameras, Backdrop]:
@@ -228,13 +231,13 @@ def _some(cameras: Cameras, backdrop: Backdrop, frames: slice) -> tuple[Cameras,
 
 
 def channels(
-    level: Level, rgb: Float[Tensor, "frame height width 3"], backdrop: Backdrop
+    level: Level, rgb: Float[Tensor, "frame height width 3"], frames: slice
 ) -> Float[Tensor, "frame 4 height width"]:
     """Blurred colours, and how surely each pixel is not the background's."""
     soft = blur(
         rgb.permute(0, 3, 1, 2), BLUR_PX
     )  # first, or noise would look like something before the background
-    behind = blur(backdrop.rgb.permute(0, 3, 1, 2), BLUR_PX)
+    behind = level.behind[frames] if len(level.behind) > 1 else level.behind
     outline = 1 - torch.exp(-((soft - behind) ** 2).sum(1, keepdim=True) / (2 * CONTRAST**2))
     return torch.cat([soft, level.silhouette**0.5 * outline], 1)
 
@@ -262,8 +265,8 @@ def picture_form(scene: Scene, level: Level, poses: Sequence[Pose]) -> tuple[Ter
     for frames in parts(scene):
         points = vertices(scene, poses, frames)
         rgb, ids = draw_frames(scene, level, points, frames)
-        cameras, backdrop = at_frames(level, frames)
-        drawn = channels(level, rgb, backdrop)
+        cameras = at_frames(level, frames)[0]
+        drawn = channels(level, rgb, frames)
         error = drawn - level.aim[frames]
         square = (error**2).sum(1) / level.noise**2
         scale = level.weight / CORRELATION
@@ -401,7 +404,7 @@ def match_colours(
     width = max(GEMAN, float(error.quantile(MOSTLY)) / noise) if len(error) else GEMAN
     matched = (level.frames - offset.float()) / gain.float()
     level = replace(level, frames=matched, noise=noise, width=width, softness=softness)
-    aims = [channels(level, level.frames[part], at_frames(level, part)[1]) for part in parts(scene)]
+    aims = [channels(level, level.frames[part], part) for part in parts(scene)]
     return replace(level, aim=torch.cat(aims))
 
 
