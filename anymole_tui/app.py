@@ -18,7 +18,7 @@ from textual.types import CSSPathType
 from textual.widget import Widget
 
 from anymole_tui.actions import ActionCommands
-from anymole_tui.painted import Painted
+from anymole_tui.painted import MARK, Painted
 from anymole_tui.screens.browse import Browse
 from anymole_tui.screens.help import Help
 from anymole_tui.screens.jump import Jump, targets_of
@@ -194,6 +194,12 @@ class AnymoleApp(App[None]):
         """Send only cells that change."""
         changes = self.painted.changes(renderable) if isinstance(renderable, CompositorUpdate) else renderable
         super()._display(screen, changes)
+
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
+        """The screen as SVG, without the pictures that only the terminal draws."""
+        return MARK.sub(
+            lambda marks: " " * len(marks[0]), super().export_screenshot(title=title, simplify=simplify)
+        )
 
     def copy_to_clipboard(self, text: str) -> None:
         """Put a text on the clipboard, also over SSH and through tmux. The caller shows the text as well: no terminal

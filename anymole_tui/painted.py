@@ -5,13 +5,18 @@ would send thousands of cells that stay as they are.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, groupby
 
 from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.console import Console
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.geometry import Offset, Region
 from textual.strip import Strip
+
+from anymole_tui.graphics import Graphic
 
 Cell = tuple[str, str]
 """A character and the codes of its style."""
@@ -22,34 +27,140 @@ UNEVEN = re.compile("[\u0590-\u08ff\u3000-\U0010ffff]")
 """Characters that terminals may draw elsewhere, or wider, than we think."""
 
 
+FIRST_MARK, LAST_MARK = "\ue000", "\ue0ff"
+"""Characters for private use: names from files never bring one here, as :func:`usd_io.errors.shown` spells them out."""
+MARK = re.compile(r"([\ue000-\ue0ff])\1*")
+
+
+@dataclass
+class Spot:
+    """Where a picture in the graphics of the terminal stands, and what the terminal has of it."""
+
+    place: Callable[[], Region]
+    graphic: Graphic | None = None
+    version: int = 0
+    sent: int = 0
+    """The version that the terminal has."""
+    shown: bool = False
+
+
 class Painted:
-    """The cells of a terminal. Links (OSC 8) are not drawn by this app and would be lost here."""
+    """The cells of a terminal, and the pictures on it. Links (OSC 8) are not drawn by this app and would be lost here.
+
+    Cells that a picture is to fill hold its mark, a character of its own. The picture is sent when one of them has
+    been written, and what lies over it is written once more: so it needs to know nothing of dialogs and notices.
+    """
 
     def __init__(self) -> None:
         self._lines: dict[int, list[Cell]] = {}
-        self._graphics = False
+        self._spots: dict[str, Spot] = {}
+        self._versions = count(1)
+        self._written: set[str] = set()
+        self._covered: set[str] = set()
+        """Marks in cells that the update at hand has written, and that had stood in cells which it has written."""
+        self._farewell = ""
+        """Codes to take away pictures that nobody shows any more."""
 
     def forget(self) -> None:
-        """Something else may stand there: send every cell that comes next."""
+        """Something else may stand there: send every cell and picture that comes next."""
         self._lines.clear()
+        for spot in self._spots.values():
+            spot.sent = 0
+
+    # Pictures ------------------------------------------------------------------------------------------
+
+    def take_mark(self, place: Callable[[], Region]) -> str:
+        """A mark for a picture that covers the cells of a place."""
+        mark = next(m for m in map(chr, range(ord(FIRST_MARK), ord(LAST_MARK))) if m not in self._spots)
+        self._spots[mark] = Spot(place)
+        return mark
+
+    def give_mark_back(self, mark: str) -> None:
+        """The picture goes."""
+        spot = self._spots.pop(mark, None)
+        if spot and spot.graphic and spot.shown:
+            self._farewell += spot.graphic.gone
+
+    def show(self, mark: str, graphic: Graphic) -> None:
+        """What is to be seen where the mark stands, from the next update of its cells on."""
+        spot = self._spots.get(mark)
+        if spot is not None:
+            spot.graphic, spot.version = graphic, next(self._versions)
+
+    def _pictures(self) -> Iterator[str]:
+        """Codes for the pictures of which cells have been written, and for those that have gone."""
+        yield self._farewell
+        self._farewell = ""
+        for mark, spot in self._spots.items():
+            graphic = spot.graphic
+            if graphic is None or mark not in self._written | (self._covered if graphic.lies_over else set()):
+                continue
+            region = spot.place()
+            parts = self._parts(mark, region)
+            if spot.shown:
+                yield graphic.gone
+            spot.shown = bool(parts)
+            if parts and spot.sent != spot.version:
+                spot.sent = spot.version
+                yield graphic.sent
+            if graphic.lies_over:
+                for part in parts:
+                    yield _at(region.offset + part.offset) + graphic.place(part)
+            elif parts:
+                yield _at(region.offset) + graphic.place(region.reset_offset)
+                yield from self._others(mark, region)
+        self._written.clear()
+        self._covered.clear()
+
+    def _parts(self, mark: str, region: Region) -> list[Region]:
+        """What is to be seen of a picture, as rectangles of its cells."""
+        parts: list[Region] = []
+        for y in range(region.height):
+            line = self._lines.get(region.y + y, [])[region.x : region.right]
+            found = re.finditer("1+", "".join("01"[character == mark] for character, _ in line))
+            for x, right in (run.span() for run in found):
+                above = next((p for p in parts if (p.x, p.right, p.bottom) == (x, right, y)), None)
+                if above is None:
+                    parts.append(Region(x, y, right - x, 1))
+                else:
+                    parts[parts.index(above)] = above.grow((0, 0, 1, 0))
+        return parts
+
+    def _others(self, mark: str, region: Region) -> Iterator[str]:
+        """The cells within a picture that are not its own: it has been drawn over them."""
+        for y in range(region.y, region.bottom):
+            x = region.x
+            line = self._lines.get(y, [])[region.x : region.right]
+            for own, cells in groupby(line, lambda cell: cell[0] == mark):
+                run = list(cells)
+                if not own:
+                    yield _at(Offset(x, y)) + _styled(run)
+                x += len(run)
+
+    # Cells ---------------------------------------------------------------------------------------------
 
     def changes(self, update: CompositorUpdate) -> "Changes":
         """What of an update is not there yet; it is taken to be there once it has been rendered."""
         return Changes(self, update)
 
     def render(self, update: CompositorUpdate, console: Console) -> str:
-        """The bytes for what has changed.
-
-        Graphics of the terminal (sixels) lie over the cells: while there are any, every update is sent as it is.
-        """
-        pieces = list(_pieces(update))
-        graphics = any("\x1b" in segment.text for _, _, strip in pieces for segment in strip)
-        self._graphics = graphics or (self._graphics and not isinstance(update, LayoutUpdate))
-        if self._graphics:
-            self.forget()
-            return update.render_segments(console)
+        """The bytes for what has changed."""
         colors = console._color_system or ColorSystem.TRUECOLOR
-        return "".join(self._paint(x, y, _cells(strip, colors)) for x, y, strip in pieces)
+        painted = [self._paint(x, y, self._cells(strip, colors)) for x, y, strip in _pieces(update)]
+        return "".join([*painted, *self._pictures()])
+
+    def _cells(self, strip: Strip, colors: ColorSystem) -> list[Cell]:
+        """Those of a strip; where a picture is to be, its mark and its version."""
+        if not self._spots or not MARK.search(strip.text):
+            return _cells(strip, colors)
+        cells: list[Cell] = []
+        for part in _parted(strip):
+            mark = part.text[:1]
+            if mark in self._spots:
+                cells += [(mark, str(self._spots[mark].version))] * part.cell_length
+            else:
+                cells += _cells(part, colors)
+        return cells
 
     def _paint(self, x: int, y: int, new: Sequence[Cell]) -> str:
         line = self._lines.setdefault(y, [])
@@ -58,10 +169,16 @@ class Painted:
         if old == new:
             return ""
         line[x : x + len(new)] = new
-        return "".join(
-            f"\x1b[{y + 1};{x + start + 1}H{_styled(new[start:end])}"
-            for start, end in changed_spans(old, new)
-        )
+        spans = changed_spans(old, new)
+        if self._spots:
+            for start, end in spans:
+                self._written |= self._spots.keys() & {character for character, _ in new[start:end]}
+                self._covered |= self._spots.keys() & {character for character, _ in old[start:end]}
+        return "".join(_at(Offset(x + start, y)) + _styled(new[start:end]) for start, end in spans)
+
+
+def _at(place: Offset) -> str:
+    return f"\x1b[{place.y + 1};{place.x + 1}H"
 
 
 class Changes(CompositorUpdate):
@@ -118,9 +235,19 @@ def _cells(strip: Strip, colors: ColorSystem) -> list[Cell]:
     return [(_styled(cells), ""), *[UNKNOWN] * (strip.cell_length - 1)]
 
 
+def _parted(strip: Strip) -> Iterable[Strip]:
+    """A strip in pieces of marks alone and of none."""
+    ends = {end for found in MARK.finditer(strip.text) for end in found.span()} | {len(strip.text)}
+    return strip.divide(sorted(cell_len(strip.text[:end]) for end in ends - {0}))
+
+
 def _styled(cells: Sequence[Cell]) -> str:
     parts, before = [], ""
     for character, codes in cells:
+        if (
+            FIRST_MARK <= character <= LAST_MARK
+        ):  # a picture comes here; Kitty's lies below cells without a background
+            character, codes = " ", ""
         if codes != before:
             parts.append(f"\x1b[0;{codes}m" if codes else "\x1b[0m")
             before = codes

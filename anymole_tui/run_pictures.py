@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from anymole_tui.widgets.picture import Pixels
+from anymole_tui.graphics import Pixels
 from engine.errors import DataError
 from usd_io.errors import shown
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from anymole_tui.graphics import Pixels
 from anymole_tui.service import Service
-from anymole_tui.widgets.picture import Pixels
 from engine.errors import EngineError
 
 

@@ -46,10 +46,9 @@ def tui(
     from anymole_tui.app import AnymoleApp, Look
     from anymole_tui.settings import user_table
     from anymole_tui.terminal import tolerate_broken_input
-    from anymole_tui.widgets.picture import choose_kind, prepare
+    from anymole_tui.widgets.picture import choose_kind
 
     kind = choose_kind("ascii" if ascii_only else pictures)
-    prepare(kind)
     tolerate_broken_input()
     look = Look(
         theme=theme,

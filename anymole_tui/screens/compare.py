@@ -13,12 +13,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 
+from anymole_tui.graphics import Pixels
 from anymole_tui.launching import open_viewer, reveal
 from anymole_tui.report import run_report
 from anymole_tui.screens.dialogs import Read
 from anymole_tui.screens.place import Place
 from anymole_tui.widgets.inert import Words, plain
-from anymole_tui.widgets.picture import Picture, Pixels
+from anymole_tui.widgets.picture import Picture
 from anymole_tui.widgets.timeline import Timeline, Track
 from engine.comparison import Comparison, Side, make_slerp, read_comparison
 from engine.takes import choose_take

@@ -13,12 +13,13 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input
 
+from anymole_tui.graphics import Pixels
 from anymole_tui.screens.place import Place
 from anymole_tui.widgets.curves import Curves
 from anymole_tui.widgets.filter import Filter
 from anymole_tui.widgets.inert import plain
 from anymole_tui.widgets.lines import Lines
-from anymole_tui.widgets.picture import Picture, Pixels
+from anymole_tui.widgets.picture import Picture
 from anymole_tui.widgets.rows import Rows
 from anymole_tui.widgets.timeline import Timeline, Track
 

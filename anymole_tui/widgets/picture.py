@@ -1,25 +1,28 @@
 """A picture in the terminal: in its own graphics where it can, else in half blocks, or in ASCII."""
 
+import asyncio
 import os
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from jaxtyping import UInt8
+from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
 from textual.geometry import Size
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
+from anymole_tui.graphics import Graphic, Pixels, cell_pixels, kitty_graphic, sixel_graphic
 from anymole_tui.widgets.still import Still
 
-Pixels = UInt8[np.ndarray, "height width 3"]
+if TYPE_CHECKING:
+    from anymole_tui.app import AnymoleApp
+
 Kind = Literal["kitty", "sixel", "blocks", "ascii"]
-CELL_PX = (10, 20)
-"""Width and height that a cell is taken to have where the terminal draws pixels itself."""
-MOST_PX = (800, 600)
+MOST_PX = (600, 800)
+"""Height and width of the largest picture that is drawn; the terminal makes it larger."""
 
 
 def choose_kind(wanted: str, environment: Mapping[str, str] = os.environ) -> Kind:
@@ -40,12 +43,6 @@ def choose_kind(wanted: str, environment: Mapping[str, str] = os.environ) -> Kin
     return "blocks"
 
 
-def prepare(kind: Kind) -> None:
-    """To be called before the app starts: the library for terminal graphics asks the terminal when it is imported."""
-    if kind in ("kitty", "sixel"):
-        import textual_image.widget  # noqa: F401
-
-
 class Picture(Container):
     """Shows one still picture at a time, or words."""
 
@@ -58,7 +55,7 @@ class Picture(Container):
     def __init__(self, kind: Kind, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._kind = kind
-        self._image = _image_widget(kind)
+        self._image = TerminalPicture(kind) if kind in ("kitty", "sixel") else Still()
         self._image.add_class("image")
         self._image.display = False
         self._words = Static("", markup=False)
@@ -86,12 +83,7 @@ class Picture(Container):
     def show(self, pixels: Pixels) -> None:
         """Show a picture."""
         self._words.display, self._image.display = False, True
-        if isinstance(self._image, Still):
-            self._image.show(pixels)
-        else:
-            from PIL import Image
-
-            self._image.image = Image.fromarray(pixels)  # type: ignore[attr-defined]
+        self._image.show(pixels)
 
     def say(self, words: str | Content) -> None:
         """Show words in its place."""
@@ -99,20 +91,65 @@ class Picture(Container):
         self._words.update(words)
 
 
+class TerminalPicture(Widget):
+    """Cells that the terminal fills with a picture in its own graphics.
+
+    Each of them is a character that stands nowhere else, the mark of this picture; :class:`Painted` shows the picture
+    where marks stand.
+    """
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__()
+        self._kind = kind
+        self._mark = ""
+        self._pixels: Pixels | None = None
+
+    @property
+    def anymole(self) -> "AnymoleApp":
+        """The app, by its own type."""
+        from anymole_tui.app import AnymoleApp
+
+        assert isinstance(self.app, AnymoleApp)
+        return self.app
+
+    def on_mount(self) -> None:
+        self._mark = self.anymole.painted.take_mark(lambda: self.content_region)
+
+    def on_unmount(self) -> None:
+        self.anymole.painted.give_mark_back(self._mark)
+
+    def show(self, pixels: Pixels) -> None:
+        """Show a picture, as large as the widget is."""
+        self._pixels = pixels
+        self._encode()
+
+    def on_resize(self) -> None:
+        self._encode()
+
+    def _encode(self) -> None:
+        """Make the codes, which takes up to 0.2 s, in a thread."""
+        if self._pixels is not None and self.size.area:
+            self.run_worker(self._encode_and_paint(self._pixels, self.size), exclusive=True)
+
+    async def _encode_and_paint(self, pixels: Pixels, size: Size) -> None:
+        graphic = await asyncio.to_thread(self._graphic, pixels, size)
+        self.anymole.painted.show(self._mark, graphic)
+        self.refresh()
+
+    def _graphic(self, pixels: Pixels, size: Size) -> Graphic:
+        if self._kind == "kitty":
+            return kitty_graphic(pixels, size.height, size.width, ord(self._mark))
+        return sixel_graphic(pixels, size.height, size.width, cell_pixels())
+
+    def render_line(self, y: int) -> Strip:
+        del y
+        return Strip([Segment(self._mark * self.size.width)], self.size.width)
+
+
 def pixels_for(kind: Kind, size: Size) -> tuple[int, int]:
     """Height and width [pixels] of a picture that fills so many cells."""
-    if kind in ("kitty", "sixel"):
-        return min(size.height * CELL_PX[1], MOST_PX[1]), min(size.width * CELL_PX[0], MOST_PX[0])
-    return size.height * 2, size.width
-
-
-def _image_widget(kind: Kind) -> Widget:
-    if kind == "kitty":
-        from textual_image.widget import TGPImage
-
-        return TGPImage()
-    if kind == "sixel":
-        from textual_image.widget import SixelImage
-
-        return SixelImage()
-    return Still()
+    if kind not in ("kitty", "sixel"):
+        return size.height * 2, size.width
+    height, width = (cells * px for cells, px in zip((size.height, size.width), cell_pixels(), strict=True))
+    scale = min(1.0, MOST_PX[0] / max(height, 1), MOST_PX[1] / max(width, 1))
+    return round(height * scale), round(width * scale)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 import pyte
-import pytest
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
@@ -66,16 +65,3 @@ def test_what_stays_is_not_sent_again() -> None:
     assert 0 < screen.show([Segment("step 18 of 500", RED)], [Segment("other", BOLD)]) < 60
     screen.painted.forget()
     assert screen.show([Segment("step 18 of 500", RED)], [Segment("other", BOLD)]) > 60
-
-
-@pytest.mark.parametrize("picture", ["\x1bPq#0~~\x1b\\", "\x1b_Ga=p\x1b\\"])
-def test_under_a_picture_of_the_terminal_everything_is_sent(picture: str) -> None:
-    screen = Screen()
-    words = [Segment("words", BOLD)]
-    all_of_it = screen.show(words)
-    painted, console = screen.painted, screen.console
-    with_picture = LayoutUpdate([[Strip(words), Strip([Segment(picture)], 0)]], Region(0, 0, SIZE[0], 1))
-    for _ in range(2):
-        assert picture in painted.changes(with_picture).render_segments(console)
-    assert screen.show(words) == all_of_it
-    assert screen.show(words) == 0

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -19,9 +20,17 @@ PATIENCE_S = 60.0
 class Terminal:
     """Runs a command on a pty of a size; use as a context."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        size: tuple[int, int],
+        cell: tuple[int, int] = (0, 0),
+    ) -> None:
+        """``size``: columns and lines; ``cell``: width and height of one in pixels, 0 where nobody says."""
         self._main, side = pty.openpty()
-        fcntl.ioctl(self._main, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        self._cell = cell
+        self._set(size)
         env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "TERM": "xterm-256color"}
         self.process = subprocess.Popen(
             command,
@@ -42,6 +51,14 @@ class Terminal:
             self.process.kill()
         self.process.wait()
         os.close(self._main)
+
+    def _set(self, size: tuple[int, int]) -> None:
+        pixels = (size[0] * self._cell[0], size[1] * self._cell[1])
+        fcntl.ioctl(self._main, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], *pixels))
+
+    def resize(self, size: tuple[int, int]) -> None:
+        self._set(size)
+        os.kill(self.process.pid, signal.SIGWINCH)
 
     def send(self, keys: bytes) -> None:
         os.write(self._main, keys)
@@ -66,6 +83,13 @@ class Terminal:
                 raise AssertionError(f"{word!r} was not written; the end was {self.written[-2000:]!r}")
             seen += self.read(0.02)
         return time.monotonic() - started
+
+    def wait_for_all(self, word: bytes) -> bytes:
+        """All that is written until something has been, and then until nothing more comes."""
+        start = len(self.written)
+        self.wait_for(word)
+        self.quiet(0.5)
+        return self.written[start:]
 
     def quiet(self, seconds: float) -> None:
         """Until nothing is written for a time."""
