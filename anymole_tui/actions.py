@@ -9,6 +9,8 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+MOVEMENTS = ("move", "page", "first", "last", "press", "app.focus_next", "app.focus_previous")
+
 
 @dataclass(frozen=True)
 class Action:
@@ -40,13 +42,17 @@ def actions_of(screen: Screen[Any]) -> list[Action]:
 
 
 def _once(actions: list[Action]) -> list[Action]:
-    """Without those of a place of which a panel has every key, as letters of movement."""
+    """Without those of a place of which a panel has every key, as letters of movement; and without what another panel
+    does by the same keys, as all lists move alike."""
     taken: set[str] = set()
+    done: set[tuple[str, tuple[str, ...]]] = set()
     kept = []
     for action in actions:
-        if not taken.issuperset(action.keys) or not action.call.startswith("press("):
+        same = (action.title, action.keys)
+        if same not in done and not (taken.issuperset(action.keys) and action.call.startswith("press(")):
             kept.append(action)
             taken |= set(action.keys)
+            done.add(same)
     return kept
 
 
@@ -106,7 +112,7 @@ class ActionCommands(Provider):
 
 def _is_movement(action: Action) -> bool:
     """Keys that nobody looks for in the palette; they are listed last."""
-    return action.call.partition("(")[0] in ("move", "page", "first", "last", "press", "app.focus_next")
+    return action.call.partition("(")[0] in MOVEMENTS
 
 
 def _help(action: Action) -> str:

@@ -27,6 +27,7 @@ from anymole_tui.session import Session, load_session, save_session
 from anymole_tui.stills_client import StillsProcess
 from anymole_tui.terminal import clipboard_codes
 from anymole_tui.themes import DARK, LIGHT, user_themes
+from anymole_tui.warm import warm_up
 from anymole_tui.widgets.picture import Kind
 from engine.workspace import STATE
 
@@ -72,15 +73,24 @@ class AnymoleApp(App[None]):
         target: Path | None = None,
         look: Look | None = None,
         *,
+        warm: bool = False,
         driver_class: type[Driver] | None = None,
     ) -> None:
-        """``target``: what to show first, a stage, a run folder or another folder; None: the current folder."""
+        """The app, not yet run.
+
+        Args:
+            target: What to show first, a stage, a run folder or another folder; None: the current folder.
+            look: How it is shown.
+            warm: Whether to import what other places need as soon as the first one stands.
+            driver_class: As Textual has it.
+        """
         self.look = look or Look()
         super().__init__(driver_class=driver_class)
         self.session: Session = load_session()
         self.stills = StillsProcess()
         self.painted = Painted()
         self._target = target
+        self._warm = warm
         if "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"
         for theme in (DARK, LIGHT, *user_themes(self.look.themes)):
@@ -115,6 +125,8 @@ class AnymoleApp(App[None]):
             self.open_run(target)
         elif target and not target.is_dir():
             self.open_stage(target)
+        if self._warm:
+            self.call_after_refresh(warm_up)
 
     def open_stage(self, path: Path) -> None:
         """Show what is in a stage."""
@@ -194,6 +206,10 @@ class AnymoleApp(App[None]):
         """Send only cells that change."""
         changes = self.painted.changes(renderable) if isinstance(renderable, CompositorUpdate) else renderable
         super()._display(screen, changes)
+
+    def _set_pointer_shape(self, shape: str) -> None:
+        """No codes for the look of the mouse pointer, which Textual sends whenever something opens: few terminals know
+        them."""
 
     def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
         """The screen as SVG, without the pictures that only the terminal draws."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from anymole_tui.commands.options import Debug
+from anymole_tui.warm import start_cold
 from engine.errors import ConfigError, ExitCode
 from usd_io.errors import shown
 
@@ -43,6 +44,7 @@ def tui(
     path = Path(target) if target else None
     if path is not None and not path.exists():
         raise ConfigError(f"{shown(target)} does not exist; name a stage, a run folder or a folder.")
+    start_cold()
     from anymole_tui.app import AnymoleApp, Look
     from anymole_tui.settings import user_table
     from anymole_tui.terminal import tolerate_broken_input
@@ -58,7 +60,7 @@ def tui(
         keys={name: str(keys) for name, keys in user_table("keys").items()},
         themes=user_table("themes"),
     )
-    app = AnymoleApp(path, look)
+    app = AnymoleApp(path, look, warm=True)
     app.run(mouse=look.mouse)
     _end(app.return_code or ExitCode.OK)
 

@@ -84,7 +84,7 @@ class Motion(Place):
             with Vertical(id="numbers"):
                 with Vertical(id="joints", classes="panel"):
                     yield Filter("#joint_list", "part of a joint's name")
-                    yield Lines(id="joint_list")
+                    yield Lines("Joints", id="joint_list")
                 with Vertical(id="curve", classes="panel"):
                     yield Curves(id="curves")
         with Vertical(id="time", classes="panel"):

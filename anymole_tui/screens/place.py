@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.reactive import var
+from textual.reactive import Reactive, var
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.widget import Widget
 from textual.worker import Worker
 
 from anymole_tui.widgets.crumbs import Crumbs
 from anymole_tui.widgets.inert import plain
+from anymole_tui.widgets.key_bar import KeyBar
 from engine.errors import SHOWN_ERRORS, is_damage, message_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Place(Screen[None]):
         Binding("ctrl+u", "press('pageup')", "Page up", show=False, id="place.page_up"),
     ]
 
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """As in any screen; but the widgets that lose and get the focus paint themselves, and nothing else changes."""
     subject: var[str] = var("")
     """What the place shows (a file, a run), for the header."""
     busy: var[int] = var(0)
@@ -67,7 +70,7 @@ class Place(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Crumbs()
         yield from self.compose_place()
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def compose_place(self) -> ComposeResult:
         """The widgets between header and footer."""

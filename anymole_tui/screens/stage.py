@@ -73,9 +73,9 @@ class StagePlace(Place):
                 yield Filter("#tree", "letters of a path, :type")
                 yield PrimTree(id="tree")
             with Vertical(id="about", classes="panel"):
-                yield Lines(id="details")
+                yield Lines("Details", id="details")
         with Vertical(id="stack", classes="panel"):
-            yield Lines(id="layers")
+            yield Lines("Layers", id="layers")
 
     def on_mount(self) -> None:
         self.query_one("#prims").border_title = "Prims"

@@ -10,10 +10,10 @@ from anymole_tui.widgets.rows import Rows
 class Lines(Rows):
     """Any number of lines, of which those in view are drawn."""
 
-    TITLE = "Details"
-
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, title: str, *, id: str | None = None) -> None:
+        """``title``: what the lines are about, for the list of keys."""
         super().__init__(id=id)
+        self.TITLE = title
         self._lines: Sequence[Content] = ()
 
     def show(self, lines: Sequence[Content], *, keep_place: bool = False) -> None:

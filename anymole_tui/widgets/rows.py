@@ -66,6 +66,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._drawn: dict[int, Strip] = {}
+        self._look: object = None
 
     def row_count(self) -> int:
         """How many rows there are."""
@@ -90,8 +91,11 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh(Region(0, index - self.scroll_offset.y, self.size.width, 1))
 
     def notify_style_update(self) -> None:
-        self._drawn.clear()
         super().notify_style_update()
+        look = self.app.theme, self.visual_style
+        if look != self._look:  # it is told of a new focus, too, which changes the row of the cursor alone
+            self._look = look
+            self._drawn.clear()
 
     def on_resize(self) -> None:
         self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True, x_axis=False)

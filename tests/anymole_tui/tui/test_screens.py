@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from anymole_tui.app import AnymoleApp, Look
 from anymole_tui.screens.browse import Browse
 from anymole_tui.screens.help import Help
+from anymole_tui.screens.place import Place
 from anymole_tui.screens.stage import StagePlace
 from anymole_tui.terminal import clipboard_codes
 from anymole_tui.widgets.inert import plain
@@ -26,11 +28,23 @@ def test_files(fox_folder: Path, size: str) -> None:
         await pilot.press("slash", *"sur")
         await until(pilot, lambda: "fox/" not in screen_text(app))
         check_shot(app, f"files_filtered_{size}")
-        await pilot.press("escape", "question_mark")
-        await sees(pilot, "Folder above")
-        check_shot(app, f"files_help_{size}")
+        await pilot.press("escape", "end", "enter")
+        await until(pilot, lambda: isinstance(app.screen, StagePlace))
+        await sees(pilot, "Composition")
+        await pilot.press("q", "tab")
+        await sees(pilot, "Recent")
+        check_shot(app, f"files_recent_{size}")
 
     drive(journey, SIZES[size], target=fox_folder)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_files_of_an_empty_folder(home: Path, size: str) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "no stage was opened yet")
+        check_shot(app, f"files_empty_{size}")
+
+    drive(journey, SIZES[size], target=home)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -72,21 +86,87 @@ def test_motion(fox_keys: Path, size: str, grey_pictures: list[dict[str, Any]]) 
     drive(journey, SIZES[size], target=fox_keys)
 
 
+async def go_round(app: AnymoleApp, pilot: Pilot[Any], *shows: tuple[str, Any]) -> None:
+    """Look at files, a stage and its motion, and at each do what is to be shown there."""
+    for place, show in zip(("files", "stage", "motion"), shows, strict=True):
+        if place == "motion":
+            await pilot.press("m")
+            await sees(pilot, "Rotation of", "three-quarter at 0")
+        elif place == "stage":
+            await pilot.press("end", "enter")
+            await sees(pilot, "Composition")
+        await show[1]()
+        check_shot(app, show[0])
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Place))
+
+
 @pytest.mark.parametrize("size", SIZES)
-def test_jump_and_palette(fox_keys: Path, size: str) -> None:
+def test_help(fox_folder: Path, size: str, grey_pictures: list[dict[str, Any]]) -> None:
     async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
-        await sees(pilot, "Composition")
+        async def opened() -> None:
+            await pilot.press("question_mark")
+            await until(pilot, lambda: isinstance(app.screen, Help))
+            await sees(pilot, "escape closes")
+
+        async def at_its_end() -> None:
+            await opened()
+            await pilot.press("end")
+            await sees(pilot, "Save the screen as SVG")
+
+        await sees(pilot, "fox_survey_keys.usda")
+        names = [f"help_{place}_{size}" for place in ("files", "stage", "motion_end")]
+        await go_round(app, pilot, *zip(names, (opened, opened, at_its_end), strict=True))
+
+    drive(journey, SIZES[size], target=fox_folder)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_jump(fox_folder: Path, size: str, grey_pictures: list[dict[str, Any]]) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        async def jump() -> None:
+            await pilot.press("ctrl+o")
+            await sees(pilot, "Press the letter")
+
+        await sees(pilot, "fox_survey_keys.usda")
+        await go_round(
+            app, pilot, *((f"jump_{place}_{size}", jump) for place in ("files", "stage", "motion"))
+        )
         await pilot.press("ctrl+o")
         await sees(pilot, "Press the letter")
-        check_shot(app, f"jump_{size}")
-        await pilot.press("s")
-        await until(pilot, lambda: app.focused is not None and app.focused.id == "details")
-        await pilot.press("colon", *"layers")
+        await pilot.press("a")
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "joint_list")
+
+    drive(journey, SIZES[size], target=fox_folder)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_palette(fox_folder: Path, size: str, grey_pictures: list[dict[str, Any]]) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        async def opened() -> None:
+            await pilot.press("colon")
+            await sees(pilot, "Search for actions", "Files: Open")
+            app.screen.query_one(Input).cursor_blink = False
+
+        async def found() -> None:
+            await pilot.press("ctrl+p", *"layers")
+            await sees(pilot, "Stage: Layers")
+            app.screen.query_one(Input).cursor_blink = False
+
+        async def none() -> None:
+            await pilot.press("ctrl+p", *"zzz")
+            await sees(pilot, "No matches found")
+            app.screen.query_one(Input).cursor_blink = False
+
+        await sees(pilot, "fox_survey_keys.usda")
+        names = [f"palette_{name}_{size}" for name in ("opened", "found", "none")]
+        await go_round(app, pilot, *zip(names, (opened, found, none), strict=True))
+        await pilot.press("q", "colon", *"layers")
         await sees(pilot, "Stage: Layers")
         await pilot.press("enter")
         await sees(pilot, "Layers, strongest first")
 
-    drive(journey, SIZES[size], target=fox_keys)
+    drive(journey, SIZES[size], target=fox_folder)
 
 
 def test_every_action_of_a_place_is_in_its_help(fox_keys: Path) -> None:

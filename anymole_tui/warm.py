@@ -1,0 +1,33 @@
+"""What places import, imported in a thread once the first place stands; and no long garbage collections.
+
+USD takes 0.3 s to import. The collector goes over all objects there are, 100,000 after the imports, and holds up a key
+by 50 to 200 ms each time: so it rests until the imports are done, and leaves what they made out from then on.
+"""
+
+import gc
+import importlib
+import threading
+
+PLACES = tuple(
+    f"anymole_tui.screens.{name}" for name in ("stage", "motion", "plan", "runs", "watch", "compare")
+)
+READERS = ("usd_io.browse", "engine.look")
+
+
+def start_cold() -> None:
+    """To be called first of all: no collections until all is imported."""
+    gc.disable()
+
+
+def warm_up() -> None:
+    """Import what a place may need; returns at once."""
+    threading.Thread(target=_import_all, daemon=True, name="anymole-warm").start()
+
+
+def _import_all() -> None:
+    try:
+        for name in (*PLACES, *READERS):
+            importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
