@@ -18,7 +18,7 @@ from anymole_tui.launching import open_viewer, reveal
 from anymole_tui.report import run_report
 from anymole_tui.screens.dialogs import Read
 from anymole_tui.screens.place import Place
-from anymole_tui.widgets.inert import Words, plain
+from anymole_tui.widgets.inert import Words, plain, spelt_out
 from anymole_tui.widgets.picture import Picture
 from anymole_tui.widgets.timeline import Timeline, Track
 from engine.comparison import Comparison, Side, make_slerp, read_comparison
@@ -102,7 +102,8 @@ class Compare(Place):
         self.comparison, self.sides = comparison, list(comparison.sides)
         self.chosen = min(1 + max(comparison.active, 1), len(self.sides) - 1)
         paths, scores = run_report(comparison.result).split("\n\n", 1)
-        self.query_one(Words).update(f"{scores}\n\n{paths}")
+        figures = f"{scores}\n\n{paths}"
+        self.query_one(Words).update(figures if not self.anymole.ascii else spelt_out(figures))
         self._show_plan(comparison)
         kind = self.anymole.look.pictures
         self.query_one("#panes").mount_all(Picture(kind, classes="panel") for _ in self.sides)

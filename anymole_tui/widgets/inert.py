@@ -16,11 +16,16 @@ def plain(text: object, most: int = 200, *, ascii_only: bool = False) -> str:
     """
     safe = shown(text)
     if ascii_only:
-        safe = safe.encode("ascii", "backslashreplace").decode("ascii")
+        safe = spelt_out(safe)
     if len(safe) > most:
         kept = max(most - 3, 2)
         safe = f"{safe[: (kept + 1) // 2]}...{safe[-(kept // 2) :]}"
     return safe
+
+
+def spelt_out(text: str) -> str:
+    """A text with escapes for all that is not ASCII."""
+    return text.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def inert(text: object, most: int = 200, *, style: str = "", ascii_only: bool = False) -> Content:

@@ -6,10 +6,13 @@ from typing import Any
 from textual.pilot import Pilot
 
 from anymole_tui.app import AnymoleApp, Look
+from anymole_tui.screens.compare import Compare
 from anymole_tui.screens.dialogs import Ask, Choose, Confirm, Read
 from anymole_tui.screens.motion import Motion
 from anymole_tui.screens.place import Place
 from anymole_tui.screens.plan import PlanPlace
+from engine.config import RunConfig
+from engine.run import run
 from tests.anymole_tui.tui.recorded import training, write_run
 from tests.anymole_tui.tui.shots import drive, screen_text, until
 
@@ -71,3 +74,25 @@ def test_places_and_what_lies_over_them(fox_keys: Path, grey_pictures: list[dict
         check(app)
 
     drive(journey, (100, 30), target=fox_keys.parent, look=Look(ascii=True, pictures="ascii"), notices=True)
+
+
+def test_compare(fox_keys: Path, grey_pictures: list[dict[str, Any]]) -> None:
+    stage, out = fox_keys.with_name("caf\u00e9.usda"), fox_keys.parent / "caf\u00e9_run"
+    fox_keys.rename(stage)
+    run(RunConfig(stage=str(stage), context=((0, 24),), prior="spline", preview=False, takes=2, out=str(out)))
+
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        app.open_compare(out)
+        await until(pilot, lambda: isinstance(app.screen, Compare) and len(app.screen._pictured) == 2)
+        for key, words in (
+            ("t", ("caf\\xe9", "key error")),
+            ("f", ("> take 1  (kept)",)),
+            ("space", ("> take 2",)),
+            ("question_mark", ("escape closes",)),
+        ):
+            await pilot.press(key)
+            await look(app, pilot, *words)
+        await pilot.press("escape", "y")
+        await look(app, pilot, "Sent to the clipboard", "caf\\xe9")
+
+    drive(journey, (100, 30), target=fox_keys.parent, look=Look(ascii=True, pictures="ascii"))
