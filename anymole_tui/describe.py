@@ -7,7 +7,7 @@ from textual.content import Content
 from anymole_tui.widgets.inert import plain
 from usd_io.browse_model import Arc, Details, LayerRow, Property
 
-NAME_WIDTH = 26
+NAME_WIDTH = 22
 
 
 class Describer:

@@ -12,6 +12,7 @@ from textual.widgets import Input
 
 from anymole_tui.describe import Describer
 from anymole_tui.fuzzy import find
+from anymole_tui.screens.dialogs import Read
 from anymole_tui.screens.place import Place, Stopped
 from anymole_tui.widgets.filter import Filter
 from anymole_tui.widgets.lines import Lines
@@ -48,7 +49,7 @@ class StagePlace(Place):
         Binding("m", "motion", "Motion", id="stage.motion"),
         Binding("p", "plan", "Plan", tooltip="a run that fills the gaps", id="stage.plan"),
         Binding("L", "layers", "Layers", id="stage.layers"),
-        Binding("x", "mute", "Mute the layer or take it in", show=False, id="stage.mute"),
+        Binding("x", "mute", "Mute", tooltip="leave the layer out, or take it in", id="stage.mute"),
         Binding("y", "copy_path", "Copy path", show=False, id="stage.copy_path"),
     ]
 
@@ -59,6 +60,8 @@ class StagePlace(Place):
         self.view: StageView | None = None
         self._names: list[tuple[str, str]] | None = None
         self._layers: tuple[LayerRow, ...] = ()
+        self._were_open: frozenset[str] = frozenset()
+        """Prims that were open before a layer was muted."""
         self._way: list[str] = []
         """Prims still to open on the way to the one to select, the last one itself."""
 
@@ -98,13 +101,15 @@ class StagePlace(Place):
         wanted = str(self.remembered.get("prim", ""))
         if wanted:
             self.go_to(wanted)
-        else:
+        if self._were_open or not wanted:
             self._unfold(prims)
         self.refresh_bindings()
 
     def _unfold(self, prims: tuple[PrimRow, ...]) -> None:
+        """Open what was open before, or at first what is small and near the root."""
         for prim in prims:
-            if prim.children and prim.path.count("/") < OPEN_DEPTH and len(prims) <= SMALL:
+            small = prim.path.count("/") < OPEN_DEPTH and len(prims) <= SMALL
+            if prim.children and (prim.path in self._were_open if self._were_open else small):
                 self.open_prim(prim.path, unfold=True)
 
     # The tree ------------------------------------------------------------------------------------------
@@ -138,7 +143,7 @@ class StagePlace(Place):
 
         def show(prims: tuple[PrimRow, ...]) -> None:
             self.query_one(PrimTree).fill(path, prims)
-            if unfold and len(prims) <= SMALL:
+            if unfold:
                 self._unfold(prims)
             self._next_on_way()
 
@@ -173,6 +178,12 @@ class StagePlace(Place):
             self.action_motion()
         else:
             tree.action_fold()
+
+    @on(Rows.Chosen, "#details")
+    def _read_line(self) -> None:
+        line = self.query_one("#details", Lines).line
+        if line:
+            self.app.push_screen(Read("Details", line))
 
     # Finding -------------------------------------------------------------------------------------------
 
@@ -221,8 +232,16 @@ class StagePlace(Place):
             view.mute(row.identifier, not row.muted)
             return view, view.children(), view.layers()
 
+        def show(read: "Opening") -> None:
+            self._opened(read)
+            places = [i for i, layer in enumerate(self._layers) if layer.identifier == row.identifier]
+            self.query_one("#layers", Lines).cursor = (
+                places[0] if places else 0
+            )  # it may have moved in the list
+
         self._names = None
-        self.in_background(mute, self._opened, group="stage")
+        self._were_open = self.query_one(PrimTree).all_opened
+        self.in_background(mute, show, group="stage")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "mute":

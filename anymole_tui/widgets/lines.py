@@ -30,6 +30,11 @@ class Lines(Rows):
                 self.row_changed(y)
         self.post_message(self.Highlighted(self, self.cursor))
 
+    @property
+    def line(self) -> str:
+        """The words under the cursor."""
+        return self._lines[self.cursor].plain.strip() if self.cursor < len(self._lines) else ""
+
     def row_count(self) -> int:
         return len(self._lines)
 

@@ -114,6 +114,11 @@ class PrimTree(Rows):
         place = self._place(path)
         return place is not None and self._tree[place].open
 
+    @property
+    def all_opened(self) -> frozenset[str]:
+        """Paths of all prims whose children are shown."""
+        return frozenset(node.prim.path for node in self._tree if node.open)
+
     def _place(self, path: str) -> int | None:
         return next((i for i, node in enumerate(self._tree) if node.prim.path == path), None)
 

@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 
 from anymole_tui.app import AnymoleApp, Look
 from anymole_tui.screens.browse import Browse
+from anymole_tui.screens.dialogs import Read
 from anymole_tui.screens.stage import StagePlace
 from anymole_tui.session import load_session
 from anymole_tui.widgets.lines import Lines
@@ -68,6 +69,40 @@ def test_a_muted_layer_changes_what_is_seen_but_no_file(data: Path, tmp_path: Pa
 
     drive(journey, (120, 40), target=stage)
     assert stage.read_bytes() == before
+
+
+def test_muting_keeps_the_place_in_layers_and_tree(data: Path) -> None:
+    """A layer that an arc brings in moves to the end of the list when it is muted: the cursor goes with it."""
+
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
+        place = app.screen
+        assert isinstance(place, StagePlace)
+        place.go_to("/Fox/Anim/Walk")
+        tree, layers = place.query_one(PrimTree), place.query_one("#layers", Lines)
+        await until(pilot, lambda: tree.prim is not None and tree.prim.name == "Walk")
+        await pilot.press("L", "j")
+        chosen = place._layers[layers.cursor]
+        assert chosen.depth < 0
+        assert "Mute" in screen_text(app)
+        for muted in (True, False):
+            await pilot.press("x")
+            await until(pilot, lambda muted=muted: place._layers[layers.cursor].muted == muted)
+            await until(pilot, lambda: not place.busy)
+            assert place._layers[layers.cursor].identifier == chosen.identifier
+            assert tree.opened("/Fox/Anim")
+
+    drive(journey, (120, 40), target=data / "edge" / "fox_shot_layered.usda")
+
+
+def test_a_line_of_the_details_can_be_read_whole(fox_keys: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Composition")
+        await pilot.press("tab", *["j"] * 6, "enter")
+        await until(pilot, lambda: isinstance(app.screen, Read))
+        await sees(pilot, "from fox_survey_keys.usda")
+
+    drive(journey, target=fox_keys)
 
 
 def test_the_session_brings_back_the_prim_and_the_theme(fox_keys: Path) -> None:
