@@ -1,5 +1,7 @@
 """Everything a person can do at a place, from its bindings: the one list behind ``?``, the palette and the docs."""
 
+import importlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +11,9 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-MOVEMENTS = ("move", "page", "first", "last", "press", "app.focus_next", "app.focus_previous")
+from anymole_tui.warm import PLACES
+
+MOVEMENTS = ("move", "page", "first", "last", "press", "panel")
 
 
 @dataclass(frozen=True)
@@ -80,11 +84,21 @@ def _action(screen: Screen[Any], node: DOMNode, bindings: list[Binding]) -> Acti
         id=first.id or first.action,
         title=first.description,
         help=first.tooltip,
-        keys=tuple(screen.app.get_key_display(b) for b in bindings),
+        keys=tuple(dict.fromkeys(screen.app.get_key_display(b) for b in bindings)),
         owner=owner,
         node=node,
         call=first.action,
     )
+
+
+def all_binding_ids() -> set[str]:
+    """Ids of the bindings of all our places and panels, which are imported for it."""
+    for name in PLACES:
+        importlib.import_module(name)
+    ours = [vars(module) for name, module in list(sys.modules.items()) if name.startswith("anymole_tui.")]
+    owners = {thing for members in ours for thing in members.values() if isinstance(thing, type)}
+    bindings = [b for owner in owners if issubclass(owner, DOMNode) for b in vars(owner).get("BINDINGS", ())]
+    return {binding.id for binding in bindings if isinstance(binding, Binding) and binding.id}
 
 
 class ActionCommands(Provider):

@@ -17,7 +17,7 @@ from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.types import CSSPathType
 from textual.widget import Widget
 
-from anymole_tui.actions import ActionCommands
+from anymole_tui.actions import ActionCommands, all_binding_ids
 from anymole_tui.painted import MARK, Painted
 from anymole_tui.screens.browse import Browse
 from anymole_tui.screens.help import Help
@@ -29,7 +29,9 @@ from anymole_tui.terminal import clipboard_codes
 from anymole_tui.themes import DARK, LIGHT, user_themes
 from anymole_tui.warm import warm_up
 from anymole_tui.widgets.picture import Kind
+from engine.errors import ConfigError
 from engine.workspace import STATE
+from usd_io.errors import shown
 
 ASCII_KEYS = {"↑": "up", "↓": "down", "←": "left", "→": "right", "⏎": "enter", "⌫": "bksp", "␣": "space"}
 
@@ -95,11 +97,18 @@ class AnymoleApp(App[None]):
             self.animation_level = "none"
         for theme in (DARK, LIGHT, *user_themes(self.look.themes)):
             self.register_theme(theme)
-        wanted = self.look.theme or self.session.theme
-        self.theme = wanted if wanted in self.available_themes else DARK.name
+        self.theme = self.session.theme if self.session.theme in self.available_themes else DARK.name
+        if self.look.theme:
+            self.theme = self._known_theme(self.look.theme)
         self.set_keymap(self.look.keys)
         if self.ascii:
             ScrollBar.renderer = AsciiScrollBar
+
+    def _known_theme(self, name: str) -> str:
+        if name not in self.available_themes:
+            names = ", ".join(sorted(self.available_themes))
+            raise ConfigError(f"there is no theme {shown(name)}; choose one of {names}.")
+        return name
 
     @property
     def ascii(self) -> bool:
@@ -127,6 +136,20 @@ class AnymoleApp(App[None]):
             self.open_stage(target)
         if self._warm:
             self.call_after_refresh(warm_up)
+        if self.look.keys:
+            self.call_after_refresh(self._check_keys)
+
+    def _check_keys(self) -> None:
+        """Say which keys of the user are for nothing that there is: a typing error would else stay unseen."""
+        unknown = sorted(self.look.keys.keys() - all_binding_ids())
+        if unknown:
+            names = ", ".join(map(shown, unknown[:3]))
+            self.notify(
+                f"[keys] names no action: {names}. docs/tui.md lists them all.",
+                severity="warning",
+                markup=False,
+                timeout=12,
+            )
 
     def open_stage(self, path: Path) -> None:
         """Show what is in a stage."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
 from engine.errors import ConfigError
@@ -59,18 +60,39 @@ LIGHT = Theme(
 )
 
 
+COLORS = (
+    *("primary", "secondary", "accent", "warning", "error", "success"),
+    *("foreground", "background", "surface", "panel", "boost"),
+)
+
+
 def user_themes(tables: Mapping[str, Any]) -> list[Theme]:
     """Themes of the user's settings (``[themes.NAME]``: primary, background, ... as colours).
 
     Raises:
-        ConfigError: A table that is no theme.
+        ConfigError: A table that is no theme, or a colour that is none.
     """
     found = []
     for name, table in tables.items():
         try:
-            found.append(Theme(name=name, **table))
+            theme = Theme(name=name, **table)
         except TypeError:
             raise ConfigError(
                 f"the theme {shown(name)} is no table of colours with at least 'primary'; see docs/tui.md."
             ) from None
+        if not isinstance(theme.dark, bool):
+            raise ConfigError(f"the theme {shown(name)}: dark is {shown(theme.dark)}; write true or false.")
+        for part in COLORS:
+            _check_color(name, part, getattr(theme, part))
+        found.append(theme)
     return found
+
+
+def _check_color(theme: str, part: str, value: object) -> None:
+    try:
+        if value is not None:
+            Color.parse(value)
+    except (ColorParseError, TypeError, ValueError, AttributeError):
+        raise ConfigError(
+            f"the theme {shown(theme)}: {part} is {shown(value)}, which is no colour; write one as '#88c0d0'."
+        ) from None

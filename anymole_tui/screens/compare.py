@@ -20,7 +20,7 @@ from anymole_tui.screens.dialogs import Read
 from anymole_tui.screens.place import Place
 from anymole_tui.widgets.inert import Words, plain, spelt_out
 from anymole_tui.widgets.picture import Picture
-from anymole_tui.widgets.timeline import Timeline, Track
+from anymole_tui.widgets.timeline import Timeline, Track, track_names
 from engine.comparison import Comparison, Side, make_slerp, read_comparison
 from engine.takes import choose_take
 
@@ -118,11 +118,12 @@ class Compare(Place):
     def _show_plan(self, comparison: Comparison) -> None:
         plans = comparison.result.plan
         tracks = []
-        for plan in plans:
+        paths = [str(plan["skeleton_path"]) for plan in plans]
+        names = track_names(paths, paths)
+        for plan, name in zip(plans, names, strict=True):
             known = [t for pair in plan["contexts"] for t in pair] + list(plan["keys"])
             gaps = tuple((gap["start"], gap["end"]) for gap in plan["gaps"])
             contexts = tuple((float(a), float(b)) for a, b in plan["contexts"])
-            name = str(plan["skeleton_path"]).rsplit("/", 1)[-1]
             tracks.append(Track(name, min(known), max(known), contexts, tuple(plan["keys"]), gaps))
         times = [gap["times"] for plan in plans for gap in plan["gaps"]]
         steps = [b - a for row in times for a, b in pairwise(row)]

@@ -21,7 +21,7 @@ from anymole_tui.widgets.inert import plain
 from anymole_tui.widgets.lines import Lines
 from anymole_tui.widgets.picture import Picture
 from anymole_tui.widgets.rows import Rows
-from anymole_tui.widgets.timeline import Timeline, Track
+from anymole_tui.widgets.timeline import Timeline, Track, track_names
 
 if TYPE_CHECKING:
     from engine.look import Clip
@@ -109,7 +109,7 @@ class Motion(Place):
             self.say(sentence)
         motion = self._clips[0].motion
         timeline = self.query_one(Timeline)
-        timeline.show(list(map(_track, self._clips)), motion.frame_step, motion.time_codes_per_second)
+        timeline.show(_tracks(self._clips), motion.frame_step, motion.time_codes_per_second)
         wanted = self._remembered.get("skeleton")
         places = [i for i, clip in enumerate(self._clips) if clip.character.skeleton_path == wanted]
         timeline.chosen = places[0] if places else 0
@@ -185,7 +185,11 @@ class Motion(Place):
             self._remembered["skeleton"] = clip.character.skeleton_path
             self._list_joints(self.query_one(Filter).value)
         self._remembered["time"] = timeline.time
-        self.query_one("#time").border_subtitle = Content(plain(clip.note, 70) if clip.note else "")
+        self.query_one("#time").border_subtitle = Content(
+            plain(clip.note, max(self.size.width - 16, 40), ascii_only=self.anymole.ascii)
+            if clip.note
+            else ""
+        )
         self.set_timer(SETTLE_S, partial(self._draw_if_still, timeline.time))
 
     def _draw_if_still(self, time: float) -> None:
@@ -246,6 +250,12 @@ class Motion(Place):
         self.say(f"Sent to the clipboard: {time}")
 
 
-def _track(clip: "Clip") -> Track:
-    animation = clip.motion.animation_path or clip.character.skeleton_path
-    return Track(animation.rsplit("/", 1)[-1], clip.start, clip.end, clip.dense, clip.keys, clip.gaps)
+def _tracks(clips: "Sequence[Clip]") -> list[Track]:
+    skeletons = [clip.character.skeleton_path for clip in clips]
+    names = track_names(
+        skeletons, [clip.motion.animation_path or clip.character.skeleton_path for clip in clips]
+    )
+    return [
+        Track(name, clip.start, clip.end, clip.dense, clip.keys, clip.gaps)
+        for name, clip in zip(names, clips, strict=True)
+    ]

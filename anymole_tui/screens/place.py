@@ -40,8 +40,8 @@ class Place(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "Back", id="place.leave"),
         Binding("slash", "filter", "Filter", id="place.filter"),
-        Binding("tab", "app.focus_next", "Next panel", show=False, id="place.next_panel"),
-        Binding("shift+tab", "app.focus_previous", "Previous panel", show=False, id="place.previous_panel"),
+        Binding("tab", "panel(1)", "Next panel", show=False, id="place.next_panel"),
+        Binding("shift+tab", "panel(-1)", "Previous panel", show=False, id="place.previous_panel"),
         Binding("j", "press('down')", "Down", show=False, id="place.down"),
         Binding("k", "press('up')", "Up", show=False, id="place.up"),
         Binding("h", "press('left')", "Left", show=False, id="place.left"),
@@ -83,6 +83,17 @@ class Place(Screen[None]):
     def action_press(self, key: str) -> None:
         """Let a letter stand for a key of movement, in whatever has the focus."""
         self.app.simulate_key(key)
+
+    def action_panel(self, by: int) -> None:
+        """Focus the next panel or the one before: in one with many fields, arrows go from field to field."""
+        first: dict[Widget, Widget] = {}
+        for widget in self.focus_chain:
+            first.setdefault(_panel_of(widget), widget)
+        if not first:
+            return
+        panels = list(first)
+        here = panels.index(_panel_of(self.focused)) if self.focused in self.focus_chain else -by
+        first[panels[(here + by) % len(panels)]].focus()
 
     def action_filter(self) -> None:
         """Show and focus the filter of the place: its first widget of the class ``filter``."""
@@ -146,6 +157,12 @@ class Place(Screen[None]):
         """A notice of something that went wrong."""
         said = plain(text, 600, ascii_only=self.anymole.ascii)
         self.app.notify(said, markup=False, severity="error", title="Error", timeout=12)
+
+
+def _panel_of(widget: Widget) -> Widget:
+    return next(
+        (w for w in widget.ancestors_with_self if isinstance(w, Widget) and w.has_class("panel")), widget
+    )
 
 
 async def in_thread(job: Callable[[], T]) -> T:

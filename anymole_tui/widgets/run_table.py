@@ -68,17 +68,18 @@ class RunTable(Rows):
         r, ascii_only = self._shown[index], bool(getattr(self.app, "ascii", False))
         state, percent = r.state, 100.0 if r.state == "done" else r.percent or 0.0
         left = f"{duration(r.remaining_s)} left" if r.live and r.remaining_s is not None else ""
-        age = "" if r.started is None else duration(self.now() - r.started)
+        wide = width >= WIDE
+        age = "" if r.started is None else duration(self.now() - r.started) + " ago" * wide
         stage = plain(r.stage if state != "done" else "", 10, ascii_only=ascii_only)
-        meter = f"{bar(percent / 100, BAR_CELLS, ascii_only=ascii_only)} " if width >= WIDE else ""
+        meter = f"{bar(percent / 100, BAR_CELLS, ascii_only=ascii_only)} " if wide else ""
         head = Content.assemble(
             (f"{sign(state, ascii_only=ascii_only)} {plain(state, 9):9}", style(state)),
             f" {plain(r.id or '-', 8):8} ",
             (meter, style(state)),
-            f"{percent:3.0f} %  {stage:10} {left:>11} {age:>7}  ",
+            f"{percent:3.0f} %  {stage:10} {left:>11} {age:>{11 if wide else 7}}  ",
         )
         room = max(6, width - head.cell_length)
         name = plain(Path(r.folder).name, room, ascii_only=ascii_only)
         where = plain(Path(r.folder).parent, max(4, room - len(name) - 2), ascii_only=ascii_only)
-        tail = f"  {where}" if width >= WIDE and room - len(name) > 12 else ""
+        tail = f"  {where}" if wide and room - len(name) > 12 else ""
         return Content.assemble(head, name, (tail, "dim"))

@@ -77,6 +77,10 @@ class Entry(Input):
         self.post_message(self.Left())
 
 
+class Fields(VerticalScroll, can_focus=False, inherit_bindings=False):
+    """The rows of the form. Arrows are the form's, to go from one to the next; they would only scroll here."""
+
+
 class SettingsForm(Vertical):
     """Says what was changed; the place that owns the settings shows them again with :meth:`show`."""
 
@@ -113,7 +117,7 @@ class SettingsForm(Vertical):
         self._wrong: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="fields", can_focus=False):
+        with Fields(id="fields"):
             for field in self._fields.values():
                 with Horizontal(classes="row"):
                     yield Words(field.name, classes="name")

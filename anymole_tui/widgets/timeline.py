@@ -47,6 +47,24 @@ PLAIN = Signs(dense="=", key="o", gap=".", bar="|")
 FINE = Signs(dense="\u2501", key="\u25c6", gap="\u254c", bar="\u2502")
 
 
+def track_names(skeletons: Sequence[str], animations: Sequence[str]) -> list[str]:
+    """Names for tracks that are as short as they can be and still differ: of the animations, else of the characters (as
+    instances share animations), else the paths of the skeletons."""
+    last = [path.rsplit("/", 1)[-1] for path in animations]
+    above = [path.strip("/").rpartition("/")[0].rsplit("/", 1)[-1] for path in skeletons]
+    return next((names for names in (last, above) if len(set(names)) == len(names)), list(skeletons))
+
+
+def _without_last_word(text: str) -> str:
+    """What is left of a label is no label."""
+    kept = text[: len(text) - len(text.rsplit(" ", 1)[-1])]
+    return kept.ljust(len(text))
+
+
+def _without_first_word(text: str) -> str:
+    return text[len(text.split(" ", 1)[0]) :].rjust(len(text))
+
+
 class Timeline(Widget, can_focus=True):
     """One line per animation below a ruler; scrubbed by keys or mouse."""
 
@@ -59,7 +77,7 @@ class Timeline(Widget, can_focus=True):
         Binding("right,l", "step(1)", "Frame on", show=False, id="timeline.on"),
         Binding("left_square_bracket", "step(-10)", "Ten frames back", show=False, id="timeline.ten_back"),
         Binding("right_square_bracket", "step(10)", "Ten frames on", show=False, id="timeline.ten_on"),
-        Binding("comma", "key(-1)", "Key before", id="timeline.key_before"),
+        Binding("comma", "key(-1)", "Key before", show=False, id="timeline.key_before"),
         Binding("full_stop", "key(1)", "Key after", id="timeline.key_after"),
         Binding("home,g", "edge(0)", "First frame", show=False, id="timeline.first"),
         Binding("end,G", "edge(1)", "Last frame", show=False, id="timeline.last"),
@@ -221,9 +239,10 @@ class Timeline(Widget, can_focus=True):
         here = NAME_WIDTH + self._column(self.time)
         label = f" {self.time:g} "
         left = min(max(here - len(label) // 2, 0), len(line) - len(label))
-        return Content.assemble(
-            (text[:left], "dim"), (label, "bold $background on $primary"), (text[left + len(label) :], "dim")
-        )
+        right = left + len(label)
+        before = text[:left] if text[left : left + 1].isspace() else _without_last_word(text[:left])
+        after = text[right:] if text[right - 1].isspace() else _without_first_word(text[right:])
+        return Content.assemble((before, "dim"), (label, "bold $background on $primary"), (after, "dim"))
 
     def _tick(self) -> float:
         """Time codes between labels: a round number of which every label has room."""

@@ -64,6 +64,7 @@ class RunHead(_Panel):
         room = self.size.width - len(where) - 1
         if room > line.cell_length:
             line = Content.assemble(line.pad_right(room - line.cell_length), " ", (where, "dim"))
+        line = line.truncate(self.size.width, ellipsis=not self.ascii)  # the log has all of it
         done = Content.styled(
             bar(percent / 100, self.size.width, ascii_only=self.ascii), style(state) or "dim"
         )
@@ -74,10 +75,11 @@ class StageList(_Panel):
     """One line per stage: sign, name, bar, count, seconds."""
 
     def tell(self, story: RunStory, live: bool) -> None:
-        """Show how far every stage is."""
+        """Show how far every stage is; where they have no room, the one at work (or at last) and what comes next."""
         self._again = partial(self.tell, story, live)
         stages = list(story.stages.values())
-        first = max(0, len(stages) - self.size.height)
+        begun = [number for number, stage in enumerate(stages) if stage.state != "waiting"]
+        first = max(0, min(len(stages) - self.size.height, begun[-1] - 1 if begun else 0))
         self.show([self._line(stage, story, live) for stage in stages[first:]])
 
     def _line(self, stage: StageStory, story: RunStory, live: bool) -> Content:

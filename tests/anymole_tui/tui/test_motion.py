@@ -10,7 +10,7 @@ from anymole_tui.screens.motion import Motion
 from anymole_tui.screens.plan import PlanPlace
 from anymole_tui.widgets.lines import Lines
 from anymole_tui.widgets.picture import choose_kind
-from anymole_tui.widgets.timeline import Timeline
+from anymole_tui.widgets.timeline import Timeline, track_names
 from tests.anymole_tui.tui.shots import drive, sees, until
 
 
@@ -117,3 +117,30 @@ def test_pictures_take_the_terminals_graphics_only_where_it_is_known_to_have_the
     assert choose_kind("auto", {"TERM": "tmux-256color", "TMUX": "x", "KITTY_WINDOW_ID": "1"}) == "blocks"
     assert choose_kind("auto", {"TERM": "xterm-256color"}) == "blocks"
     assert choose_kind("ascii", {"TERM": "xterm-kitty"}) == "ascii"
+
+
+def test_tracks_have_names_that_differ() -> None:
+    instances = ["/World/Frog_0/Skeleton", "/World/Frog_1/Skeleton"]
+    assert track_names(["/Fox/Skel", "/Horse/Skel"], ["/Fox/Walk", "/Horse/Run"]) == ["Walk", "Run"]
+    assert track_names(instances, ["/__Prototype_1/Idle"] * 2) == ["Frog_0", "Frog_1"]
+    assert track_names(["/A/One/Skel", "/B/One/Skel"], ["/A/Idle", "/B/Idle"]) == [
+        "/A/One/Skel",
+        "/B/One/Skel",
+    ]
+    assert track_names(["/Skel"], ["/Skel"]) == ["Skel"]
+
+
+def test_no_part_of_a_label_stands_beside_the_time(fox_keys: Path) -> None:
+    """Every number on the ruler is the time or a label of its own."""
+
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
+        await pilot.press("m")
+        await sees(pilot, "keys 8")
+        line = app.screen.query_one(Timeline)
+        for time in range(83):
+            line.go_to(time)
+            numbers = {float(word) for word in line._ruler().plain.split()}
+            assert numbers <= {time, *range(0, 83, 5)}, numbers
+
+    drive(journey, (120, 40), target=fox_keys)

@@ -359,3 +359,34 @@ def test_self_test_that_fails_is_said(walk: Path, monkeypatch: pytest.MonkeyPatc
         await until(pilot, lambda: "n/a: the process of the self-test has ended." in screen_text(app))
 
     drive(journey, (160, 50))
+
+
+def test_tab_goes_from_panel_to_panel(walk: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, walk, "nothing to fill")
+
+        def panel() -> str | None:
+            return next((p.id for p in place.query(".panel") if p.has_focus or p.has_focus_within), None)
+
+        seen = []
+        for key in ["tab"] * 4 + ["shift+tab"] * 2:
+            await pilot.press(key)
+            seen.append(panel())
+        assert seen == ["plan", "settings", "joints", "motion", "joints", "settings"]
+
+    drive(journey, target=walk.parent)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_arrows_go_from_setting_to_setting(walk: Path, size: str) -> None:
+    """Also where the form is too high for its panel and scrolls."""
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await planning(app, pilot, walk, "nothing to fill")
+        await pilot.press("tab", "tab", *["down"] * 8)
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "set-seed")
+        await until(pilot, lambda: "seed" in screen_text(app) and "Prim paths" not in screen_text(app))
+        await pilot.press(*["up"] * 4, "right")
+        await until(pilot, lambda: app.screen.config.engine == "motion")  # type: ignore[attr-defined]
+
+    drive(journey, SIZES[size], target=walk.parent)

@@ -1,5 +1,6 @@
 """Pictures of the places of browsing and looking, in several states, small and large; and what works everywhere."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -200,9 +201,31 @@ def test_keys_and_themes_of_a_user(fox_folder: Path) -> None:
     drive(journey, target=fox_folder, look=look)
 
 
-def test_a_theme_that_is_none_is_said() -> None:
-    with pytest.raises(ConfigError, match="'primary'"):
-        AnymoleApp(look=Look(themes={"mine": {"colour": "red"}}))
+def test_keys_for_no_action_are_said(fox_folder: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "names no action: rows.chose.")
+
+    keys = {"rows.chose": "m", "plan.run": "f5", "tree.fold": "o"}
+    drive(journey, (160, 50), target=fox_folder, look=Look(keys=keys), notices=True)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"colour": "red"}, "'primary'"),
+        ({"primary": "reddish"}, "primary is reddish, which is no colour"),
+        ({"primary": "#112233", "background": 3}, "background is 3, which is no colour"),
+        ({"primary": "#112233", "dark": "no"}, "dark is no; write true or false"),
+    ],
+)
+def test_a_theme_that_is_none_is_said(table: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        AnymoleApp(look=Look(themes={"mine": table}))
+
+
+def test_a_theme_that_is_not_there_is_said() -> None:
+    with pytest.raises(ConfigError, match=r"no theme nosuch; choose one of .*nord"):
+        AnymoleApp(look=Look(theme="nosuch"))
 
 
 @pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light", "anymole-light"])

@@ -16,7 +16,16 @@ from anymole_tui.screens.dialogs import Confirm, Read
 from anymole_tui.screens.runs import Runs
 from anymole_tui.screens.watch import Watch
 from anymole_tui.widgets.run_table import RunTable
-from engine.events import Event, Note, RunFailed, RunFinished, RunStarted, StageStarted, to_json_line
+from engine.events import (
+    Event,
+    Note,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StageFinished,
+    StageStarted,
+    to_json_line,
+)
 from engine.lock import process_start
 from engine.runs import remember
 from tests.anymole_tui.tui.recorded import NOON, WEIGHTS, step_events, training, write_run, write_state
@@ -278,3 +287,19 @@ def test_second_of_training_is_cheap_on_the_wire(home: Path, size: tuple[int, in
         assert 0 < max(each) <= 4000, each
 
     drive(journey, size)
+
+
+def test_the_stage_at_work_is_in_view_however_many_there_are(home: Path) -> None:
+    """A run with a video has eleven stages, for which 80 x 24 cells have no room."""
+    names = [f"stage{number:02}" for number in range(11)]
+    begun: list[tuple[Event, float]] = [(RunStarted("run", {}, dict.fromkeys(names, 1.0), "ab12cd34"), NOON)]
+    folder = write_run(home / "long", begun)
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await watching(app, pilot, folder)
+        for name in names:
+            append(folder, [(StageStarted(name), NOON + 1)])
+            await until(pilot, told(app, f"\u25cf {name}"))
+            append(folder, [(StageFinished(name, 1.0), NOON + 2)])
+
+    drive(journey, (80, 24))
