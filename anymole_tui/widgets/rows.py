@@ -19,7 +19,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
     """One line per row, with a cursor. Subclasses say how many rows there are and what each shows."""
 
     DEFAULT_CSS = """
-    Rows { height: 1fr; }
+    Rows { height: 1fr; scrollbar-size-vertical: 1; }
     Rows > .rows--cursor { background: $block-cursor-background 60%; }
     Rows:focus > .rows--cursor {
         background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
@@ -112,7 +112,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Highlighted(self, new))
 
     def render_line(self, y: int) -> Strip:
-        index, width = self.scroll_offset.y + y, self.size.width
+        index, width = self.scroll_offset.y + y, self.scrollable_content_region.width
         if index >= self.row_count():
             empty = Content.styled(self.EMPTY, "dim") if index == 0 else Content("")
             return self._strip(empty, width, self.visual_style)

@@ -178,3 +178,16 @@ def test_hostile_text_is_shown_inert(hostile: Path, ascii_only: bool) -> None:
         assert text.isascii() or not ascii_only
 
     drive(journey, (120, 40), target=hostile, look=Look(theme="anymole", ascii=ascii_only))
+
+
+def test_a_row_ends_where_the_scroll_bar_begins(home: Path) -> None:
+    for number in range(100):
+        (home / f"shot{number:03}.usda").write_text("#usda 1.0\n")
+
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "shot000.usda")
+        lines = [line for line in screen_text(app).split("\n") if "shot0" in line]
+        assert len(lines) > 10
+        assert all("10 B   now" in line for line in lines)
+
+    drive(journey, target=home)
