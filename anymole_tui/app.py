@@ -23,8 +23,8 @@ from anymole_tui.screens.browse import Browse
 from anymole_tui.screens.help import Help
 from anymole_tui.screens.jump import Jump, targets_of
 from anymole_tui.screens.place import Place
+from anymole_tui.services import StillsProcess
 from anymole_tui.session import Session, load_session, save_session
-from anymole_tui.stills_client import StillsProcess
 from anymole_tui.terminal import clipboard_codes
 from anymole_tui.themes import DARK, LIGHT, user_themes
 from anymole_tui.warm import warm_up

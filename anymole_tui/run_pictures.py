@@ -16,9 +16,13 @@ LARGEST_SIDE = 8192
 
 
 def newest_picture(folder: Path, previews: Sequence[str]) -> Path | None:
-    """The newest preview that is a PNG inside the run folder; elsewhere a log must not make us read files."""
+    """The newest preview that is a PNG inside the run folder; elsewhere a log must not make us read files.
+
+    Plots come last, though they are written last: who asks for a picture wants to see the character.
+    """
     inside = os.path.realpath(folder)
-    for name in reversed(previews):
+    newest_first = previews[::-1]
+    for name in sorted(newest_first, key=lambda name: name.endswith("_plot.png")):
         path = Path(name) if Path(name).is_absolute() else folder / name
         try:
             real = Path(os.path.realpath(path))

@@ -1,31 +1,22 @@
-"""Pictures of a stage at single times, drawn by a process of its own: ``python -m engine.stills``.
+"""Pictures of a stage at single times as a service (:mod:`engine.service`): ``python -m engine.stills``::
 
-The terminal UI asks for them. In its own process torch would hold up the keyboard while it is imported, and what
-ends a renderer would end the UI. One request per line on stdin, in JSON; on stdout one JSON line per answer, followed
-by the pixels::
-
-    {"stage": "fox.usda", "time": 12.0, "view": "front", "height": 60, "width": 80, "background": [0, 0, 0]}
-    {"height": 60, "width": 80}            and then 60 * 80 * 3 bytes, or
-    {"error": "one sentence"}
-
-The process ends with its stdin.
+{"stage": "fox.usda", "time": 12.0, "view": "front", "height": 60, "width": 80, "background": [0, 0, 0]}
+{"height": 60, "width": 80, "bytes": 14400}      and then the pixels
 """
 
-import json
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from engine.errors import SHOWN_ERRORS, DataError, is_damage, message_of
+from engine.errors import DataError
 from engine.images import Picture
 from engine.rendering.actors import Actors
 from engine.rendering.bones import with_bones
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.surface import build_surface
-from engine.rendering.threads import limited_threads
+from engine.service import main
 from engine.stages.render import orbit_views, visible_characters
 from usd_io.errors import StageReadError, shown
 from usd_io.model import Character, Motion
@@ -142,49 +133,24 @@ class Stills:
         return (over.clip(0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def answer(request: Mapping[str, Any], stills: Any) -> Picture:
-    """The picture that a request asks for; ``stills`` gives the :class:`Stills` of a stage."""
+_stills = lru_cache(maxsize=MOST_READY)(Stills)
+
+
+def answer(request: Mapping[str, Any], stopped: Callable[[], bool]) -> tuple[Mapping[str, Any], bytes]:
+    """The picture that a request asks for; it takes so little time that it is never stopped."""
+    del stopped
     red, green, blue = request["background"]
-    ready: Stills = stills(request["stage"], tuple(request.get("muted", ())), int(request.get("take", 0)))
-    return ready.draw(
+    ready = _stills(request["stage"], tuple(request.get("muted", ())), int(request.get("take", 0)))
+    picture = ready.draw(
         float(request["time"]),
         request["view"],
         int(request["height"]),
         int(request["width"]),
         (red, green, blue),
-        stills(request["framing"], (), 0).framing if request.get("framing") else None,
+        _stills(request["framing"], (), 0).framing if request.get("framing") else None,
     )
-
-
-def serve(requests: Iterable[str], write: Callable[[bytes], Any]) -> None:
-    """Answer requests until there are no more; every answer is written whole."""
-    stills = lru_cache(maxsize=MOST_READY)(Stills)
-    with limited_threads():
-        for line in requests:
-            try:
-                picture = answer(json.loads(line), stills)
-            except Exception as error:
-                if not (isinstance(error, SHOWN_ERRORS) or is_damage(error)):
-                    raise
-                _say(write, {"error": message_of(error)})
-                continue
-            _say(write, {"height": picture.shape[0], "width": picture.shape[1]}, picture.tobytes())
-
-
-def _say(write: Callable[[bytes], Any], header: Mapping[str, Any], pixels: bytes = b"") -> None:
-    write(json.dumps(header).encode() + b"\n" + pixels)
-
-
-def main() -> None:
-    """Serve on stdin and stdout."""
-    out = sys.stdout.buffer
-
-    def write(data: bytes) -> None:
-        out.write(data)
-        out.flush()
-
-    serve(sys.stdin, write)
+    return {"height": picture.shape[0], "width": picture.shape[1]}, picture.tobytes()
 
 
 if __name__ == "__main__":
-    main()
+    main(answer)

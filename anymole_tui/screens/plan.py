@@ -19,10 +19,10 @@ from textual.widgets import Input
 from anymole_tui import presets
 from anymole_tui.command_line import run_command
 from anymole_tui.fields import run_fields, values_of
-from anymole_tui.foretell_client import ForetellProcess
 from anymole_tui.launching import start_run, write_farm_job
 from anymole_tui.screens.dialogs import Ask, Choose, Read
 from anymole_tui.screens.place import Place
+from anymole_tui.services import ForetellProcess
 from anymole_tui.settings import run_defaults
 from anymole_tui.widgets.filter import Filter
 from anymole_tui.widgets.gap_table import GapTable

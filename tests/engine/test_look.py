@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from engine.look import read_clips, rotation_curve
-from engine.stills import VIEWS, serve
+from engine.service import serve
+from engine.stills import VIEWS, answer
 from usd_io.errors import StageReadError
 from usd_io.stage import open_stage
 
@@ -43,18 +44,21 @@ def test_a_stage_without_motion_is_refused(tmp_path: Path) -> None:
         read_clips(open_stage(tmp_path / "empty.usda"))
 
 
-def test_stills_are_drawn_from_every_side_and_errors_are_sentences(data: Path) -> None:
+def test_stills_are_drawn_from_every_side_and_errors_are_sentences(data: Path, tmp_path: Path) -> None:
     stage = str(data / "edge" / "fox_survey_keys.usda")
     common = {"stage": stage, "height": 24, "width": 40, "background": [0.0, 0.0, 0.0]}
     requests = [{**common, "time": 24.0, "view": view} for view in VIEWS]
     requests += [{**requests[0], "time": 60.0}, {**common, "stage": "nothing.usda", "time": 0, "view": "top"}]
     answers = io.BytesIO()
-    serve([json.dumps(r) for r in requests], answers.write)
+    with (tmp_path / "requests").open("w+b", buffering=0) as lines:
+        lines.write("".join(f"{json.dumps(r)}\n" for r in requests).encode())
+        lines.seek(0)
+        serve(answer, lines, answers.write)
     answers.seek(0)
     pictures = []
     for _ in range(5):
         header = json.loads(answers.readline())
-        assert header == {"height": 24, "width": 40}
+        assert header == {"height": 24, "width": 40, "bytes": 24 * 40 * 3}
         pictures.append(np.frombuffer(answers.read(24 * 40 * 3), np.uint8).reshape(24, 40, 3))
     for picture in pictures:
         assert (picture[0, 0] == 0).all()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from anymole_tui.screens.browse import Browse
-from anymole_tui.stills_client import StillsProcess
+from anymole_tui.services import StillsProcess
 from anymole_tui.widgets.run_table import RunTable
 from tests.anymole_tui.tui.recorded import NOON
 

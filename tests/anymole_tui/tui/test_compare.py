@@ -13,7 +13,7 @@ from anymole_tui.app import AnymoleApp
 from anymole_tui.launching import reveal, viewer_command
 from anymole_tui.screens.compare import Compare
 from anymole_tui.screens.dialogs import Read
-from anymole_tui.stills_client import StillsProcess
+from anymole_tui.services import StillsProcess
 from anymole_tui.widgets.inert import Words
 from anymole_tui.widgets.timeline import Timeline
 from engine.config import RunConfig

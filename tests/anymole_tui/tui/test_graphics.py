@@ -14,7 +14,7 @@ from textual.strip import Strip
 
 from anymole_tui.graphics import Graphic, kitty_graphic, sixel_graphic
 from anymole_tui.painted import Painted
-from anymole_tui.stills_client import StillsProcess
+from anymole_tui.services import StillsProcess
 from tests.anymole_tui.tui.pixels import Pixels
 from tests.anymole_tui.tui.terminal import Terminal, tui
 

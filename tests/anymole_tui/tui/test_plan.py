@@ -15,10 +15,10 @@ from textual.pilot import Pilot
 
 from anymole_tui.app import AnymoleApp
 from anymole_tui.fields import Field
-from anymole_tui.foretell_client import ForetellProcess
 from anymole_tui.screens.dialogs import Ask, Choose, Read
 from anymole_tui.screens.plan import PlanPlace
 from anymole_tui.screens.watch import Watch
+from anymole_tui.services import ForetellProcess
 from anymole_tui.widgets.gap_table import GapTable
 from anymole_tui.widgets.joint_list import JointList
 from anymole_tui.widgets.key_line import KeyLine
@@ -322,8 +322,8 @@ async def journey(app, pilot):
     await until(pilot, lambda: "no plan yet" in screen_text(app))
     app.screen.change(context=((0.0, 48.0),), keys=(58.0, 70.0), prior="spline")
     await until(pilot, lambda: "hidden pieces" in screen_text(app) and "of slerp" in screen_text(app))
-    assert app.screen._foretell._service._process.poll() is None
-    process = app.screen._foretell._service._process
+    assert app.screen._foretell._process.poll() is None
+    process = app.screen._foretell._process
     await pilot.press("escape", "m")
     await until(pilot, lambda: isinstance(app.screen, Motion) and app.screen.query_one(Still).display)
     assert process.wait(60)

@@ -12,6 +12,7 @@ from PIL import Image
 from textual.pilot import Pilot
 
 from anymole_tui.app import AnymoleApp
+from anymole_tui.run_pictures import newest_picture
 from anymole_tui.screens.dialogs import Confirm, Read
 from anymole_tui.screens.runs import Runs
 from anymole_tui.screens.watch import Watch
@@ -303,3 +304,12 @@ def test_the_stage_at_work_is_in_view_however_many_there_are(home: Path) -> None
             append(folder, [(StageFinished(name, 1.0), NOON + 2)])
 
     drive(journey, (80, 24))
+
+
+def test_the_character_is_shown_rather_than_a_plot(tmp_path: Path) -> None:
+    for name in ("frames.png", "preview.png", "preview_plot.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    told_by = ["frames.png", "preview.png", "preview_plot.png"]
+    assert newest_picture(tmp_path, told_by) == (tmp_path / "preview.png").resolve()
+    assert newest_picture(tmp_path, told_by[2:]) == (tmp_path / "preview_plot.png").resolve()
+    assert newest_picture(tmp_path, []) is None
