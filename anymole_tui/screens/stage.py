@@ -46,10 +46,10 @@ class StagePlace(Place):
     StagePlace #stack { height: 10; max-height: 40%; display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "mute", "Mute", tooltip="leave the layer out, or take it in", id="stage.mute"),
         Binding("m", "motion", "Motion", id="stage.motion"),
         Binding("p", "plan", "Plan", tooltip="a run that fills the gaps", id="stage.plan"),
         Binding("L", "layers", "Layers", id="stage.layers"),
-        Binding("x", "mute", "Mute", tooltip="leave the layer out, or take it in", id="stage.mute"),
         Binding("y", "copy_path", "Copy path", show=False, id="stage.copy_path"),
     ]
 

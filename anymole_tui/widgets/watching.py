@@ -180,8 +180,10 @@ class Load(_Panel):
         get = gpu.get
         name = plain(get("name") or "GPU", 40, ascii_only=self.ascii)
         heat = f"{_whole(get('temperature_c'))} C  {_whole(get('power_w'))}/{_whole(get('power_limit_w'))} W"
+        head = Content.assemble((f"gpu {_whole(get('index'))} ", "bold"), name)
+        room = head.cell_length + 2 + len(heat) <= self.size.width
         return [
-            Content.assemble((f"gpu {_whole(get('index'))} ", "bold"), name, f"  {heat}"),
+            Content.assemble(head, f"  {heat}") if room else head,
             self._meter("  use", get("utilisation_percent"), 100, _percent(get("utilisation_percent"))),
             self._meter(
                 "  memory",
@@ -189,6 +191,7 @@ class Load(_Panel):
                 get("memory_total_mb"),
                 f"{_gb(get('memory_used_mb'))}/{_gb(get('memory_total_mb'))} GB  run {_gb(get('process_memory_mb'))}",
             ),
+            *([] if room else [Content(f"  heat   {heat}")]),
         ]
 
     def _meter(self, name: str, value: Any, whole: Any, told: str) -> Content:

@@ -75,6 +75,8 @@ def test_screen(home: Path, state: str, size: str) -> None:
         app.open_run(folder)
         await pilot.pause()
         await until(pilot, told(app, state if state in ("failed", "waiting") else "loss"))
+        if state == "training":
+            assert told(app, "90 %", "40/80 GB", "60 C", "620/700 W")()  # of the GPU, small too
         if state == "picture":
             await pilot.press("p")
             await until(pilot, told(app, "preview.png", "▀"))
