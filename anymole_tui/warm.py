@@ -6,8 +6,11 @@ by 50 to 200 ms each time: so it rests until the imports are done, and leaves wh
 
 import gc
 import importlib
+import sys
 import threading
 
+SWITCH_S = 0.0005
+"""A key takes the lock of Python some ten times; by default a thread that searches or opens gives it up after 5 ms."""
 PLACES = tuple(
     f"anymole_tui.screens.{name}" for name in ("stage", "motion", "plan", "runs", "watch", "compare")
 )
@@ -15,8 +18,9 @@ READERS = ("usd_io.browse", "engine.look")
 
 
 def start_cold() -> None:
-    """To be called first of all: no collections until all is imported."""
+    """To be called first of all: no collections until all is imported, and threads at work give way at once."""
     gc.disable()
+    sys.setswitchinterval(SWITCH_S)
 
 
 def warm_up() -> None:

@@ -185,11 +185,9 @@ class Motion(Place):
             self._remembered["skeleton"] = clip.character.skeleton_path
             self._list_joints(self.query_one(Filter).value)
         self._remembered["time"] = timeline.time
-        self.query_one("#time").border_subtitle = Content(
-            plain(clip.note, max(self.size.width - 16, 40), ascii_only=self.anymole.ascii)
-            if clip.note
-            else ""
-        )
+        note = clip.note.removeprefix(f"{clip.character.skeleton_path}: ")  # the line has its name
+        room = max(self.size.width - 10, 40)
+        self.query_one("#time").border_subtitle = Content(plain(note, room, ascii_only=self.anymole.ascii))
         self.set_timer(SETTLE_S, partial(self._draw_if_still, timeline.time))
 
     def _draw_if_still(self, time: float) -> None:

@@ -44,7 +44,7 @@ class Cells(Widget):
     def _strip(self, y: int) -> Strip:
         width, style = self.size.width, self.visual_style
         line = self._lines[y] if y < len(self._lines) else BLANK
-        cut = line.truncate(width)
+        cut = line.truncate(width, ellipsis=not getattr(self.app, "ascii", False))
         strips = Visual.to_strips(self, cut, width, 1, style, apply_selection=False)
         strip = strips[0] if strips else Strip.blank(width)
         return strip.adjust_cell_length(width, style.rich_style)
