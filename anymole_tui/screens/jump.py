@@ -14,7 +14,7 @@ class Jump(ModalScreen[Widget | None]):
 
     DEFAULT_CSS = """
     Jump { background: $background 40%; }
-    Jump Label { position: absolute; background: $primary; color: $background; text-style: bold; padding: 0 1; }
+    Jump Label { position: absolute; color: $primary; text-style: bold reverse; }
     Jump #how { dock: bottom; width: 100%; background: $panel; color: $foreground; text-style: none; }
     """
 
@@ -24,7 +24,7 @@ class Jump(ModalScreen[Widget | None]):
 
     def compose(self) -> ComposeResult:
         for letter, target in self._targets.items():
-            label = Label(letter, markup=False)
+            label = Label(f" {letter} ", markup=False)
             label.styles.offset = (target.region.x + 1, target.region.y)
             yield label
         yield Label("Press the letter of a panel; escape stays here.", id="how")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.style import Style as RichStyle
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -14,6 +15,8 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.visual import Visual
 
+REVERSE = RichStyle(reverse=True)
+
 
 class Rows(ScrollView, can_focus=True, inherit_bindings=False):
     """One line per row, with a cursor. Subclasses say how many rows there are and what each shows."""
@@ -24,6 +27,8 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
     Rows:focus > .rows--cursor {
         background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
     }
+    Rows:ansi > .rows--cursor { background: ansi_default; text-style: underline; }
+    Rows:ansi:focus > .rows--cursor { background: ansi_default; color: ansi_default; text-style: bold; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor"}
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -117,7 +122,10 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
             empty = Content.styled(self.EMPTY, "dim") if index == 0 else Content("")
             return self._strip(empty, width, self.visual_style)
         if index == self.cursor:
-            return self._strip(self.row(index, width), width, self.get_visual_style("rows--cursor"))
+            chosen = self._strip(self.row(index, width), width, self.get_visual_style("rows--cursor"))
+            # no colour of a terminal goes with all its others
+            reverse = self.app.native_ansi_color and self.has_focus
+            return chosen.apply_style(REVERSE) if reverse else chosen
         strip = self._drawn.get(index)
         if strip is None or strip.cell_length != width:
             if len(self._drawn) >= self.MOST_DRAWN:

@@ -94,6 +94,8 @@ class SettingsForm(Vertical):
     SettingsForm Entry, SettingsForm Entry:focus { width: 1fr; border: none; height: 1; padding: 0 1; }
     SettingsForm Entry { background: $surface; }
     SettingsForm Entry:focus { background: $block-cursor-background; }
+    SettingsForm Choice:ansi:focus { background: ansi_default; color: ansi_default; text-style: bold reverse; }
+    SettingsForm Entry:ansi:focus { background: ansi_default; text-style: underline; }
     SettingsForm #help { height: auto; min-height: 2; max-height: 4; color: $foreground 60%; margin-top: 1; }
     SettingsForm #help.-wrong { color: $error; }
     """

@@ -242,7 +242,7 @@ class Timeline(Widget, can_focus=True):
         right = left + len(label)
         before = text[:left] if text[left : left + 1].isspace() else _without_last_word(text[:left])
         after = text[right:] if text[right - 1].isspace() else _without_first_word(text[right:])
-        return Content.assemble((before, "dim"), (label, "bold $background on $primary"), (after, "dim"))
+        return Content.assemble((before, "dim"), (label, "bold reverse $primary"), (after, "dim"))
 
     def _tick(self) -> float:
         """Time codes between labels: a round number of which every label has room."""
@@ -276,7 +276,7 @@ class Timeline(Widget, can_focus=True):
         here = self._column(self.time)
         if 0 <= here < columns:
             cells[here] = signs.bar if cells[here] == " " else cells[here]
-            styles[here] = "bold $background on $primary"
+            styles[here] = "bold reverse $primary"
         mark = "> " if index == self.chosen and len(self.tracks) > 1 else "  "
         name = plain(track.name, NAME_WIDTH - 3, ascii_only=getattr(self.app, "ascii", False))
         parts = [
