@@ -6,11 +6,14 @@ by 50 to 200 ms each time: so it rests until the imports are done, and leaves wh
 
 import gc
 import importlib
+import os
 import sys
 import threading
 
 SWITCH_S = 0.0005
 """A key takes the lock of Python some ten times; by default a thread that searches or opens gives it up after 5 ms."""
+ESCAPE_MS = "50"
+"""So long a key that begins as escape does may take to come whole; Textual waits 100 ms, Vim as long as we do."""
 PLACES = tuple(
     f"anymole_tui.screens.{name}" for name in ("stage", "motion", "plan", "runs", "watch", "compare")
 )
@@ -18,7 +21,9 @@ READERS = ("usd_io.browse", "engine.look")
 
 
 def start_cold() -> None:
-    """To be called first of all: no collections until all is imported, and threads at work give way at once."""
+    """To be called before Textual is imported: no collections until all is imported, threads at work give way at once,
+    and escape is taken as such soon."""
+    os.environ.setdefault("ESCDELAY", ESCAPE_MS)
     gc.disable()
     sys.setswitchinterval(SWITCH_S)
 

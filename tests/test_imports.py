@@ -44,3 +44,18 @@ def test_a_plan_is_made_without_torch() -> None:
     assert "torch" not in modules_after(
         "import engine.run, engine.fill, engine.score, usd_io.stage, usd_io.author"
     )
+
+
+def test_what_the_terminal_ui_imports_beforehand_is_usd_and_no_torch() -> None:
+    loaded = modules_after("from anymole_tui.warm import _import_all; _import_all()")
+    assert {"pxr", "textual"} <= loaded
+    assert not loaded & {"torch", "diffusers", "transformers", "scipy"}
+
+
+def test_collections_leave_out_what_was_imported_and_go_on_after_it() -> None:
+    """Else each of them holds up a key by 50 ms and more."""
+    code = (
+        "import gc; from anymole_tui.warm import start_cold, _import_all; start_cold(); assert not gc.isenabled(); "
+        "_import_all(); assert gc.isenabled() and gc.get_freeze_count() > 50_000, gc.get_freeze_count()"
+    )
+    assert "pxr" in modules_after(code)
