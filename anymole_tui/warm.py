@@ -14,6 +14,8 @@ SWITCH_S = 0.0005
 """A key takes the lock of Python some ten times; by default a thread that searches or opens gives it up after 5 ms."""
 ESCAPE_MS = "50"
 """So long a key that begins as escape does may take to come whole; Textual waits 100 ms, Vim as long as we do."""
+PAINTS_PER_S = "120"
+"""At most, and only of what has changed: a new focus is painted in two steps, each of which waits for its turn."""
 PLACES = tuple(
     f"anymole_tui.screens.{name}" for name in ("stage", "motion", "plan", "runs", "watch", "compare")
 )
@@ -22,8 +24,9 @@ READERS = ("usd_io.browse", "engine.look")
 
 def start_cold() -> None:
     """To be called before Textual is imported: no collections until all is imported, threads at work give way at once,
-    and escape is taken as such soon."""
+    escape is taken as such soon, and what has changed is painted soon."""
     os.environ.setdefault("ESCDELAY", ESCAPE_MS)
+    os.environ.setdefault("TEXTUAL_FPS", PAINTS_PER_S)
     gc.disable()
     sys.setswitchinterval(SWITCH_S)
 
