@@ -14,7 +14,9 @@ from anymole_tui.screens.help import Help
 from anymole_tui.screens.place import Place
 from anymole_tui.screens.stage import StagePlace
 from anymole_tui.terminal import clipboard_codes
+from anymole_tui.widgets.filter import Filter
 from anymole_tui.widgets.inert import plain
+from anymole_tui.widgets.key_bar import KeyBar
 from anymole_tui.widgets.prim_tree import PrimTree
 from anymole_tui.widgets.still import Still
 from anymole_tui.widgets.timeline import Timeline
@@ -200,6 +202,26 @@ def test_keys_and_themes_of_a_user(fox_folder: Path) -> None:
         themes={"mine": {"primary": "#112233", "dark": True}},
     )
     drive(journey, target=fox_folder, look=look)
+
+
+def test_the_line_of_keys_is_clicked_and_help_always_has_room(fox_folder: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "fox_survey_keys.usda")
+        for width in (30, 50, 80):
+            await pilot.resize_terminal(width, 24)
+            await until(pilot, lambda width=width: app.screen.query_one(KeyBar).size.width == width)
+            bar = app.screen.query_one(KeyBar)
+            text = str(bar.render())
+            assert text.endswith("? Help  ^p Palette ")
+            assert len(text) <= width
+            await pilot.click(KeyBar, offset=(text.index("Help"), 0))
+            await until(pilot, lambda: isinstance(app.screen, Help))
+            await pilot.press("escape")
+            await until(pilot, lambda: isinstance(app.screen, Browse))
+        await pilot.click(KeyBar, offset=(str(bar.render()).index("Filter"), 0))
+        await until(pilot, lambda: isinstance(app.focused, Filter))
+
+    drive(journey, target=fox_folder)
 
 
 def test_keys_for_no_action_are_said(fox_folder: Path) -> None:
