@@ -14,6 +14,7 @@ from textual.command import CommandPalette
 from textual.driver import Driver
 from textual.screen import Screen
 from textual.scrollbar import ScrollBar, ScrollBarRender
+from textual.theme import ThemeProvider
 from textual.types import CSSPathType
 from textual.widget import Widget
 
@@ -208,6 +209,10 @@ class AnymoleApp(App[None]):
         """All actions of this place, to be found by their name."""
         if not isinstance(self.screen, CommandPalette):
             self.push_screen(CommandPalette(placeholder="Search for actions", id="--command-palette"))
+
+    def search_themes(self) -> None:
+        """All themes, to be found by their name: as Textual shows them, in ASCII."""
+        self.push_screen(CommandPalette(providers=[ThemeProvider], placeholder="Search for themes"))
 
     def action_jump(self) -> None:
         if isinstance(self.screen, Place):

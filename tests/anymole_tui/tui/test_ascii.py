@@ -40,6 +40,7 @@ def test_places_and_what_lies_over_them(fox_keys: Path, grey_pictures: list[dict
             ("question_mark", "escape closes"),
             ("ctrl+o", "letter of a panel"),
             ("ctrl+p", "Search for actions"),
+            ("f9", "Search for themes"),
         ):
             await pilot.press(key)
             await look(app, pilot, word)
