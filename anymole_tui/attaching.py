@@ -11,7 +11,7 @@ from anymole_tui.progress_view import ProgressKind, is_protocol, progress_view
 from anymole_tui.report import run_report
 from engine.artefacts import from_plain
 from engine.errors import EngineError, ExitCode
-from engine.process import request_cancel, start_detached
+from engine.process import interrupts_wait, request_cancel, start_detached
 from engine.run_stages import RunResult
 from engine.runs import RunRecord, follow, log_text, read_run, remember, result_of
 from engine.workspace import LOG, REPORT
@@ -58,7 +58,12 @@ def watch(
     while True:
         try:
             if start and child is None:
-                child = launch(folder)
+                with (
+                    interrupts_wait() as came
+                ):  # else nobody would know of a process that is just being started
+                    child = launch(folder)
+                if came:
+                    raise KeyboardInterrupt
             with progress_view(kind, as_json=as_json) as view:
                 gone = partial(_ended, child)
                 for event, at in follow(folder, cancel=gone):

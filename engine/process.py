@@ -90,12 +90,35 @@ def stop_signals() -> Iterator[StopSignals]:
     numbers = [getattr(signal, name) for name in (*_USER, *_SYSTEM)]
     heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
     before: dict[int, Any] = {number: signal.signal(number, stop.take) for number in (*heard, signal.SIGALRM)}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, heard)
     try:
         yield stop
     finally:
         _disarm()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[list[int]]:
+    """Hold back SIGINT and give a list that is no longer empty once one has come.
+
+    A run that is started meanwhile holds it back, too, until it listens (:func:`stop_signals`): what is pressed in a
+    terminal reaches a new process as well, until it has a session of its own. Only for the main thread.
+    """
+    came: list[int] = []
+    if sys.platform == "win32":
+        yield came
+        return
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    mask = signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGINT}
+    )  # inherited; another thread may still hear it
+    try:
+        yield came
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
 
 
 def start_detached(folder: Path) -> "subprocess.Popen[bytes]":
