@@ -66,7 +66,7 @@ def explained(scene: Scene, level: Level, poses: tuple[Pose, ...]) -> float:
     """How much better the drawn characters agree with the video than an empty picture does, 0 (no better, or worse) to
     1 (perfectly), over the pixels where either shows something."""
     ours, empty = 0.0, 0.0
-    for frames in parts(scene):
+    for frames in parts(level):
         rgb, ids = draw_frames(scene, level, vertices(scene, poses, frames), frames)
         video, backdrop = level.frames[frames], at_frames(level, frames)[1]
         apart = (video - backdrop.rgb).norm(dim=-1)

@@ -1,4 +1,5 @@
-"""The most probable motion: joints alone first, then joints and pictures, from coarse to fine."""
+"""The most probable motion: joints alone first, then joints and pictures, from the keys inwards and from coarse to
+fine."""
 
 import hashlib
 import json
@@ -32,7 +33,9 @@ STRETCH, LONGEST_STRETCH = 1.5, 4.0
 FIRST_DAMPING = 1e-3
 MOST_DAMPING = 1e4
 ROUNDS = 4
-"""The first phase is gone through so often, scales being told anew from the data after each time."""
+"""Joints alone are gone through so often, scales being told anew from the data after each time."""
+INWARDS = 4
+"""Most steps each time that pictures of one more frame on either side of each gap are looked at."""
 ENOUGH = 5e-3
 """A phase ends when a step lowers the cost by less than this part."""
 
@@ -52,6 +55,46 @@ class Fitted:
     poses: tuple[Pose, ...]
     level: Level | None
     """The finest pictures that were looked at."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What is looked at for some steps."""
+
+    steps: int
+    """At most."""
+    height: int | None = None
+    """Of the pictures [pixels]; None: joints alone."""
+    least_noise: float = 0.0
+    """Colour differences are taken to be no smaller than this ..."""
+    width: float = 0.0
+    """... and count in full up to this: what is far off at first is something that has to move, and only at last
+    something else in the picture (graduated non-convexity, Blake and Zisserman 1987)."""
+    reach: int | None = None
+    """Pictures so many frames from a key are looked at: there motion is near what is known, and each frame leads to
+    the next one further in; None: all of them."""
+    settled: bool = False
+    """All pictures have been fitted before."""
+
+
+def phases_of(settings: MimicSettings, video_height: int, deepest: int, joints: bool) -> tuple[Phase, ...]:
+    """The order of a fit.
+
+    Args:
+        settings: Heights and steps.
+        video_height: No picture is larger.
+        deepest: How many frames from the nearest key the frame furthest from all is.
+        joints: Whether there is joint evidence.
+    """
+    result = [Phase(settings.steps)] * (ROUNDS if joints else 0)
+    if settings.image_weight > 0:
+        first, *finer = sorted({min(height, video_height) for height in settings.heights})
+        last = finer[-1] if finer else first
+        result += [Phase(INWARDS, first, 0.05, 0.3, reach + 1) for reach in range(deepest)]
+        result += [Phase(settings.steps, first, 0.05, 0.3)]
+        result += [Phase(settings.steps, height, 0.03, 0.3, settled=True) for height in finer]
+        result += [Phase(settings.steps, last, 0.01, 0.15, settled=True)]
+    return tuple(result)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +145,10 @@ class Fit:
         settings: MimicSettings,
     ) -> None:
         self.scene, self.joints, self.settings, self.frames = scene, tuple(joints), settings, frames
-        heights = sorted({min(h, scene.cameras.height) for h in settings.heights})
-        phases: list[int | None] = [None] if any(joints) else []
-        phases += heights if settings.image_weight > 0 else []
-        self.phases = phases[:1] * (ROUNDS - 1) + phases
+        self.depth = np.max([u.depth for u in scene.unknowns], axis=0)
+        """Of each frame: how many frames it is from the nearest key."""
+        deepest = int(self.depth.max(initial=0))
+        self.phases = phases_of(settings, scene.cameras.height, deepest, any(j is not None for j in joints))
 
     def under(self, scales: Sequence[Scales]) -> "Fit":
         """The same problem with other sizes of offsets and errors than were foretold."""
@@ -132,16 +175,21 @@ class Fit:
             for joint, pose in zip(self.joints, poses, strict=True)
         )
 
-    def level(self, phase: int, z: Sequence[Unknown]) -> Level | None:
+    def level(self, phase: Phase, z: Sequence[Unknown]) -> Level | None:
         """The pictures of a phase, their colours matched at its start."""
-        height = self.phases[phase]
-        if height is None:
+        if phase.height is None:
             return None
         s = self.settings
-        level = make_level(self.scene, self.frames, height, s.silhouette_weight, s.image_weight)
-        hopeful = phase == 0 or (phase < ROUNDS and self.phases[0] is not None)
-        settled = not hopeful and self.phases[phase - 1] is not None
-        return match_colours(self.scene, level, self.poses(z), hopeful=hopeful, settled=settled)
+        used = None if phase.reach is None else np.flatnonzero(self.depth <= phase.reach)
+        level = make_level(self.scene, self.frames, phase.height, s.silhouette_weight, s.image_weight, used)
+        return match_colours(
+            self.scene,
+            level,
+            self.poses(z),
+            least_noise=phase.least_noise,
+            width=phase.width,
+            settled=phase.settled,
+        )
 
     def costs(self, z: Sequence[Unknown], level: Level | None) -> Costs:
         """Costs and their form around ``z``."""
@@ -160,7 +208,7 @@ class Fit:
 
     def around(self, z: Sequence[Unknown]) -> Fitted:
         """Any state as if it were the outcome."""
-        level = self.level(len(self.phases) - 1, z)
+        level = self.level(self.phases[-1], z)
         found = self.costs(z, level)
         return Fitted(tuple(z), found.forms, self.scene.unknowns, self.poses(z), level)
 
@@ -192,17 +240,17 @@ def fit(fit: Fit, progress: Progress, checkpoint_dir: Path | None, mark: str) ->
     state = _restore(checkpoint_dir, mark) or _begin(
         0, tuple(u.zeros() for u in unknowns), tuple(as_told(u) for u in unknowns)
     )
-    steps = fit.settings.steps
-    total = len(fit.phases) * steps
-    for phase in range(state.phase, len(fit.phases)):
-        now = fit.under(state.scales)
+    total = sum(phase.steps for phase in fit.phases)
+    for number in range(state.phase, len(fit.phases)):
+        now, phase = fit.under(state.scales), fit.phases[number]
+        before = sum(phase.steps for phase in fit.phases[:number])
         level = now.level(phase, state.begin)
         found = now.costs(state.z, level)
-        while not state.done and state.step < steps:
+        while not state.done and state.step < phase.steps:
             state, found = _step(now, state, level, found)
             _keep(checkpoint_dir, mark, state)
-            progress.step(phase * steps + state.step, total, **found.told())
-        if phase + 1 < len(fit.phases):
+            progress.step(before + state.step, total, **found.told())
+        if number + 1 < len(fit.phases):
             state = _next(fit, now, state, found)
     progress.step(total, total, **found.told())
     return Fitted(state.z, found.forms, now.scene.unknowns, now.poses(state.z), level)
@@ -213,7 +261,9 @@ def _begin(phase: int, z: tuple[Unknown, ...], scales: tuple[Scales, ...]) -> _S
 
 
 def _next(fit: Fit, now: Fit, state: _State, found: Costs) -> _State:
-    """The start of the next phase: the same poses under the scales that the last one (``now``) told."""
+    """The start of the next phase: the same poses under the scales that the last one (``now``) told, if it saw all."""
+    if fit.phases[state.phase].reach is not None:
+        return _begin(state.phase + 1, state.z, state.scales)
     told = now.told(now.poses(state.z))
     scales = tuple(
         rescaled(u, z, form, joint, fit.settings.seed, before)

@@ -39,12 +39,8 @@ CORRELATION = 50.0
 UPPER_QUARTILE = 0.5
 """The same over the upper quartile where either picture shows one."""
 GEMAN = 3.0
-"""Residuals beyond this many standard deviations count ever less (Geman and McClure 1987)."""
-MOSTLY = 0.9
-"""... but this part of the differences at the start of a phase counts in full: what is far off at first is outlines
-that have to move, not something else in the picture (graduated non-convexity, Blake and Zisserman 1987)."""
-LEAST_NOISE = 0.01
-"""Least standard deviation of a colour difference."""
+"""Residuals beyond this many standard deviations, and beyond the width of a phase, count ever less (Geman and McClure
+1987)."""
 CONTRAST = 0.15
 """Difference from the background at which a pixel is taken for the character's, softly."""
 QUARTILE = 0.9
@@ -123,7 +119,9 @@ class Level:
     silhouette: float
     """Weight of the outline."""
     weight: float
-    noise: float = LEAST_NOISE
+    used: Int[np.ndarray, " used"]
+    """Frames that are looked at."""
+    noise: float = 0.01
     """Standard deviation of colour differences."""
     width: float = GEMAN
     """Of the robust function [standard deviations]."""
@@ -136,16 +134,23 @@ class Level:
 
 
 def make_level(
-    scene: Scene, frames: Float[Tensor, "frame 3 height width"], height: int, silhouette: float, weight: float
+    scene: Scene,
+    frames: Float[Tensor, "frame 3 height width"],
+    height: int,
+    silhouette: float,
+    weight: float,
+    used: Int[np.ndarray, " used"] | None = None,
 ) -> Level:
-    """Resample video, camera and backdrop to a height; larger than the video's own is not."""
+    """Resample video, camera and backdrop to a height; larger than the video's own is not. All frames are looked at, or
+    those ``used``."""
     height = min(height, scene.cameras.height)
     cameras, backdrop = _resized(scene, height)
     small = resample(frames, cameras.height, cameras.width).permute(0, 2, 3, 1).contiguous()
     # pixel by pixel a coarse picture would skip thin limbs, which the video's, being averages, do not
     fine = _resized(scene, 2 * height) if height < scene.cameras.height else None
     behind = blur(backdrop.rgb.permute(0, 3, 1, 2), BLUR_PX)
-    return Level(small, cameras, backdrop, behind, silhouette, weight, fine=fine)
+    used = np.arange(len(frames)) if used is None else used
+    return Level(small, cameras, backdrop, behind, silhouette, weight, used, fine=fine)
 
 
 def _resized(scene: Scene, height: int) -> tuple[Cameras, Backdrop]:
@@ -172,13 +177,15 @@ def resample(
     ).clamp(0, 1)
 
 
-def parts(scene: Scene) -> list[slice]:
-    """Batches of frames."""
-    count = len(scene.unknowns[0].base.times)
-    return [slice(i, min(i + FRAMES_AT_ONCE, count)) for i in range(0, count, FRAMES_AT_ONCE)]
+Frames = Int[np.ndarray, " frame"]
 
 
-def vertices(scene: Scene, poses: Sequence[Pose], frames: slice) -> Float[Tensor, "frame vertex 3"]:
+def parts(level: Level) -> list[Frames]:
+    """Batches of the frames that are looked at."""
+    return [level.used[i : i + FRAMES_AT_ONCE] for i in range(0, len(level.used), FRAMES_AT_ONCE)]
+
+
+def vertices(scene: Scene, poses: Sequence[Pose], frames: Frames) -> Float[Tensor, "frame vertex 3"]:
     """World points of all meshes in some frames."""
     return torch.cat(
         [
@@ -195,7 +202,7 @@ def vertices(scene: Scene, poses: Sequence[Pose], frames: slice) -> Float[Tensor
 
 
 def draw_frames(
-    scene: Scene, level: Level, points: Float[Tensor, "frame vertex 3"], frames: slice
+    scene: Scene, level: Level, points: Float[Tensor, "frame vertex 3"], frames: Frames
 ) -> tuple[Float[Tensor, "frame height width 3"], Int[Tensor, "frame height width"]]:
     """The pictures and the triangles in them."""
     cameras, backdrop = _some(*(level.fine or (level.cameras, level.backdrop)), frames)
@@ -217,12 +224,12 @@ def draw_frames(
     return rgb, ids
 
 
-def at_frames(level: Level, frames: slice) -> tuple[Cameras, Backdrop]:
+def at_frames(level: Level, frames: Frames) -> tuple[Cameras, Backdrop]:
     """Camera and backdrop of some frames."""
     return _some(level.cameras, level.backdrop, frames)
 
 
-def _some(cameras: Cameras, backdrop: Backdrop, frames: slice) -> tuple[Cameras, Backdrop]:
+def _some(cameras: Cameras, backdrop: Backdrop, frames: Frames) -> tuple[Cameras, Backdrop]:
     if len(cameras) > 1:
         cameras = cameras.at(frames)
     if len(backdrop.rgb) > 1:
@@ -231,7 +238,7 @@ def _some(cameras: Cameras, backdrop: Backdrop, frames: slice) -> tuple[Cameras,
 
 
 def channels(
-    level: Level, rgb: Float[Tensor, "frame height width 3"], frames: slice
+    level: Level, rgb: Float[Tensor, "frame height width 3"], frames: Frames
 ) -> Float[Tensor, "frame 4 height width"]:
     """Blurred colours, and how surely each pixel is not the background's."""
     soft = blur(
@@ -262,7 +269,7 @@ def picture_form(scene: Scene, level: Level, poses: Sequence[Pose]) -> tuple[Ter
     hessians = [torch.zeros(count, size, size, dtype=torch.float64) for size in sizes]
     gradients = [torch.zeros(count, size, dtype=torch.float64) for size in sizes]
     cost = 0.0
-    for frames in parts(scene):
+    for frames in parts(level):
         points = vertices(scene, poses, frames)
         rgb, ids = draw_frames(scene, level, points, frames)
         cameras = at_frames(level, frames)[0]
@@ -272,10 +279,8 @@ def picture_form(scene: Scene, level: Level, poses: Sequence[Pose]) -> tuple[Ter
         scale = level.weight / CORRELATION
         cost += scale * float((0.5 * square / (1 + square / level.width**2)).double().sum())
         trust = scale / (level.noise**2 * (1 + square / level.width**2) ** 2)
-        fragments = make_fragments(
-            ids, homogeneous_pixels(cameras, camera_points(cameras, points)), scene.surface.faces, cameras
-        )
-        for own, index in enumerate(range(frames.start, frames.stop)):
+        fragments = _fragments(scene, ids, points, cameras)
+        for own, index in enumerate(frames.tolist()):
             camera = cameras.at(slice(own, own + 1)) if len(cameras) > 1 else cameras
             mine = fragments.select(torch.nonzero(fragments.image == own)[:, 0])
             slopes = _slopes(drawn[own] - error[own] / 2)
@@ -288,6 +293,22 @@ def picture_form(scene: Scene, level: Level, poses: Sequence[Pose]) -> tuple[Ter
                     hessian[index], gradient[index] = _normal(found, *world, carried, pose, index, camera)
     costs = [cost] + [0.0] * (len(sizes) - 1)
     return tuple(map(Term, costs, hessians, gradients))
+
+
+def _fragments(
+    scene: Scene,
+    ids: Int[Tensor, "frame height width"],
+    points: Float[Tensor, "frame vertex 3"],
+    cameras: Cameras,
+) -> Fragments:
+    """The surface points under the pixels. A coarse pixel has the triangle of a fine one beside its middle, whose plane
+    may pass it far off where the triangle is seen edge on: points are kept within their triangles."""
+    pixels = homogeneous_pixels(cameras, camera_points(cameras, points))
+    found = make_fragments(ids, pixels, scene.surface.faces, cameras)
+    weights = found.weights.clamp(0, 1)
+    weights = weights / weights.sum(1, keepdim=True)
+    depths = pixels[..., 2].flatten()[found.corners]
+    return replace(found, weights=weights, depth=(weights * depths).sum(1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -372,23 +393,29 @@ def _normal(
 
 
 def match_colours(
-    scene: Scene, level: Level, poses: Sequence[Pose], *, hopeful: bool, settled: bool
+    scene: Scene, level: Level, poses: Sequence[Pose], *, least_noise: float, width: float, settled: bool
 ) -> Level:
     """The level with the noise and softness of its pictures and the colours of the video as they now look.
 
-    A video model, or a file, shifts colours: one gain and offset per channel over the whole video are fitted, robustly,
-    since many pixels still show something else. Where nothing but pictures has been looked at, ``hopeful`` takes all
-    differences for the pose's: of noise the next phase can tell. Where pictures have been fitted already, ``settled``
-    counts what outlines differ by as noise as well.
+    A video model, or a file, shifts colours: one gain and offset per channel over all frames that are looked at are
+    fitted, robustly, since many pixels still show something else.
+
+    Args:
+        scene: What is drawn.
+        level: As made.
+        poses: As they are now.
+        least_noise: Colour differences are taken to be no smaller than this.
+        width: Colour differences up to this count in full.
+        settled: Pictures have been fitted already, so that what outlines differ by counts as noise as well.
     """
     drawn, either, both = [], [], []
-    for frames in parts(scene):
+    for frames in parts(level):
         rgb, ids = draw_frames(scene, level, vertices(scene, poses, frames), frames)
         apart = ((level.frames[frames] - at_frames(level, frames)[1].rgb) ** 2).sum(-1) > CONTRAST**2
         drawn.append(blur(rgb.permute(0, 3, 1, 2), BLUR_PX))
         either.append(((ids >= 0) | apart).flatten())
         both.append(((ids >= 0) & apart).flatten())
-    pictures, seen = torch.cat(drawn), blur(level.frames.permute(0, 3, 1, 2), BLUR_PX)
+    pictures, seen = torch.cat(drawn), blur(level.frames[level.used].permute(0, 3, 1, 2), BLUR_PX)
     softness = softness_of(pictures, seen)
     if softness > 0:
         pictures = blur(pictures, softness)
@@ -396,16 +423,14 @@ def match_colours(
     gain, offset = _fit_colours(ours, theirs)
     error = ((ours - (theirs - offset[:, None]) / gain[:, None]) ** 2).sum(0).sqrt()
     inner, error = error[torch.cat(both)], error[torch.cat(either)]
-    noise = LEAST_NOISE
-    if len(inner) and not hopeful:
+    noise = least_noise
+    if len(inner):
         noise = max(noise, QUARTILE * float(inner.quantile(0.25)))
     if len(error) and settled:
         noise = max(noise, UPPER_QUARTILE * float(error.quantile(0.75)))
-    width = max(GEMAN, float(error.quantile(MOSTLY)) / noise) if len(error) else GEMAN
     matched = (level.frames - offset.float()) / gain.float()
-    level = replace(level, frames=matched, noise=noise, width=width, softness=softness)
-    aims = [channels(level, level.frames[part], part) for part in parts(scene)]
-    return replace(level, aim=torch.cat(aims))
+    level = replace(level, frames=matched, noise=noise, width=max(GEMAN, width / noise), softness=softness)
+    return replace(level, aim=channels(level, matched, np.arange(len(matched))))
 
 
 def softness_of(

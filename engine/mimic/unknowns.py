@@ -49,6 +49,15 @@ class Unknowns:
         """Frames of the video in which something is unknown."""
         return self.basis.abs().sum(1).numpy() > 0
 
+    @property
+    def depth(self) -> Int[np.ndarray, " frame"]:
+        """How many frames of the video each one is from the nearest key of its gap; 0 where all is known."""
+        result = np.zeros(len(self.base.times), int)
+        for gap in self.gaps:
+            inside = np.flatnonzero((self.base.times > gap.start) & (self.base.times < gap.end))
+            result[inside] = 1 + np.minimum(np.arange(len(inside)), np.arange(len(inside))[::-1])
+        return result
+
     def scaled(self, factors: Float[Tensor, " free"]) -> "Unknowns":
         """With other sizes expected of the offsets of each turning, then each moving joint."""
         return replace(self, mixing=factors.repeat_interleave(3)[:, None] * self.mixing)
