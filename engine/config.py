@@ -86,8 +86,8 @@ class RunConfig:
     video_offset: float = 0.0
     """Its first frame, after the start of the first gap [s]; negative where it begins in the context."""
     camera: str = ""
-    """Prim path of the camera that sees what the video shows, or the ``render.json`` of the pictures; empty: a front
-    view of all that moves."""
+    """Prim path of the camera that sees what the video shows, the ``render.json`` of its pictures, or a view: front,
+    left, right, back or an azimuth in degrees; empty: of a given video the front, else where most is to be told."""
     features: FeatureName = "scratch"
     """What the joint estimator looks at: a network trained on this shot's pictures, or frozen ones with weights."""
     solver: SolverName = "map"

@@ -1,7 +1,7 @@
 """The first stages of the video engine, *render*, *adapt* and *generate*: pictures of what is known -> a video."""
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from engine.config import RunConfig
 from engine.images import Picture, VideoWriter
 from engine.progress import Progress
 from engine.rendering.threads import limited_threads
-from engine.scene import Scene
+from engine.scene import Scene, best_azimuth, seen_from
 from engine.stages.render import render_view
 from engine.stored import Store
 from engine.video.backends import Backend
@@ -35,8 +35,8 @@ class Generation:
     """Where the videos go that people can play."""
     progress: Progress
 
-    def run(self) -> tuple[Video, ...]:
-        """All stages; one video per take.
+    def run(self) -> tuple[Scene, tuple[Video, ...]]:
+        """All stages; the scene as the video sees it, and one video per take.
 
         Raises:
             DataError: The context is too short to adapt to.
@@ -44,21 +44,35 @@ class Generation:
             RunCancelled: The user stopped the run; finished work is kept.
         """
         with self.progress.stage("render"):
+            chosen = replace(self, scene=self._seen_best())
             renders = self.store.one(
                 "render",
                 "renders.npz",
-                self._render,
+                chosen._render,
                 save_videos,
                 load_videos,
                 model=self.config.model,
                 camera=self.config.camera,
             )
         with self.progress.stage("adapt"):
-            prompt = self._prompt(renders)
-            adapter = self._adapt(renders, prompt)
+            prompt = chosen._prompt(renders)
+            adapter = chosen._adapt(renders, prompt)
         with self.progress.stage("generate"):
             true = _first(renders)
-            return tuple(self._generate(take, true, prompt, adapter) for take in range(self.config.takes))
+            takes = range(self.config.takes)
+            return chosen.scene, tuple(chosen._generate(take, true, prompt, adapter) for take in takes)
+
+    def _seen_best(self) -> Scene:
+        """The scene from where the video will tell most, unless the user named a camera; found once."""
+        if self.config.camera:
+            return self.scene
+        ground = self.model.ground
+
+        def make() -> dict[str, float]:
+            return {"azimuth": best_azimuth(self.scene, ground=ground, progress=self.progress)}
+
+        found = self.store.json("view", make, tell=False, model=self.config.model)
+        return seen_from(self.scene, float(found["azimuth"]), ground=ground)
 
     def _render(self) -> dict[str, Video]:
         """The video's view at all known times near the gaps, the others over the context."""

@@ -30,6 +30,7 @@ from engine.rendering.framing import VIEWS
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.surface import Surface, build_surface
 from engine.scene import make_schedule
+from engine.stages.choose_view import AZIMUTHS, choose_view
 from engine.stages.estimate_joints import train_estimator
 from engine.stages.mimic import Mimicked, mimic
 from engine.stages.render import View, joint_tracks, orbit_views, render_view, visible_characters
@@ -55,19 +56,25 @@ class Oracle:
     plans: tuple[Plan | None, ...]
     truths: tuple[Motion, ...]
     parts: tuple[Parts | None, ...]
+    starts: tuple[Motion, ...]
+    """The whole motion of each, its gaps filled by the prior."""
     video: Video
     views: tuple[View, ...]
-    """From where the video was taken first; then from the left, right and back, for training."""
+    """From where the video was taken first; then from the left, right and back of it, for training."""
     surface: Surface
 
 
-def make_oracle(shot: Shot, plans: Sequence[Plan | None], *, fps: float = FPS) -> Oracle:
+def make_oracle(
+    shot: Shot, plans: Sequence[Plan | None], *, fps: float = FPS, azimuth: float | None = None
+) -> Oracle:
     """Draw the video of a dense clip.
 
     Args:
         shot: With meshes.
         plans: Of each character; None for one that has nothing to fill.
         fps: Rate of the video.
+        azimuth: From where it is taken [degrees]; None: from where it tells most by what is known
+            (:mod:`engine.stages.choose_view`), as in a run.
     """
     from usd_io.texture import read_texture_bytes
 
@@ -80,18 +87,26 @@ def make_oracle(shot: Shot, plans: Sequence[Plan | None], *, fps: float = FPS) -
     parts = tuple(None if p is None else split_dense(m, p) for m, p in zip(truths, plans, strict=True))
     times = _video_times(plans, truths[0].time_codes_per_second / fps)
     known = np.unique(np.concatenate([times, *(p.known.times for p in parts if p is not None)]))
-    views = orbit_views(
-        Actors(characters, [offsets.sample(m, known) for m in truths]),
-        VIEWS,
-        height=SIZE[0],
-        width=SIZE[1],
-    )
     surface = build_surface(characters, read_texture_bytes)
+    starts = tuple(
+        truth if plan is None or part is None else fill_plainly("auto", c, part, plan)
+        for c, truth, plan, part in zip(characters, truths, plans, parts, strict=True)
+    )
+
+    def views_of(motions: Sequence[Motion], azimuths: dict[str, float]) -> tuple[View, ...]:
+        framed = Actors(characters, [offsets.sample(m, known) for m in motions])
+        return orbit_views(framed, azimuths, height=SIZE[0], width=SIZE[1])
+
+    if azimuth is None:
+        around = views_of(starts, {f"{a:g}": a for a in AZIMUTHS})
+        asked = dict(zip(AZIMUTHS, around, strict=True))
+        azimuth, _ = choose_view(characters, plans, starts, surface, "textured", asked)
+    views = views_of(truths, {name: azimuth + beside for name, beside in VIEWS.items()})
     actors = Actors(characters, [offsets.sample(m, times) for m in truths])
     pictures = np.stack(list(render_view(TorchRenderer(surface), actors, views[0])))
     frames = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
     video = Video(tuple(times / truths[0].time_codes_per_second), frames)
-    return Oracle(characters, plans, truths, parts, video, views, surface)
+    return Oracle(characters, plans, truths, parts, starts, video, views, surface)
 
 
 def _video_times(plans: Sequence[Plan | None], step: float) -> Float[np.ndarray, " frame"]:
@@ -163,19 +178,8 @@ def _errors(rng: np.random.Generator, shape: tuple[int, ...]) -> Float[np.ndarra
     return np.sqrt(0.5) * (slow + rng.normal(size=shape))
 
 
-def starts_of(oracle: Oracle, prior: str = "auto") -> tuple[Motion, ...]:
-    """The whole motion of each character with its gaps filled by a prior."""
-    return tuple(
-        truth if plan is None or part is None else fill_plainly(prior, c, part, plan)
-        for c, truth, plan, part in zip(
-            oracle.characters, oracle.truths, oracle.plans, oracle.parts, strict=True
-        )
-    )
-
-
 def run_oracle(
     oracle: Oracle,
-    starts: Sequence[Motion],
     evidence: Sequence[JointEvidence] | None,
     settings: MimicSettings | None = None,
     progress: Progress | None = None,
@@ -184,7 +188,7 @@ def run_oracle(
     return mimic(
         oracle.characters,
         oracle.plans,
-        starts,
+        oracle.starts,
         oracle.video,
         oracle.views[0],
         oracle.surface,
@@ -199,11 +203,10 @@ def evaluate_oracle(
 ) -> tuple[Evaluation, ...]:
     """Rows of some priors and of the oracle for each skeleton with a plan, errors in the image plane and along the
     view axis apart."""
-    oracle = make_oracle(shot, plans)
     started = time.perf_counter()
-    starts = starts_of(oracle)
+    oracle = make_oracle(shot, plans)
     evidence = evidence_of(oracle, estimator_of(oracle, progress=progress))
-    fitted = run_oracle(oracle, starts, evidence, progress=progress)
+    fitted = run_oracle(oracle, evidence, progress=progress)
     seconds = time.perf_counter() - started
     result = []
     for i, (character, plan, part) in enumerate(

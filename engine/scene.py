@@ -10,14 +10,17 @@ from jaxtyping import Float
 from engine.errors import DataError
 from engine.fill import Filled
 from engine.plan import Plan
+from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.bones import with_bones
 from engine.rendering.camera import Cameras
-from engine.rendering.framing import VIEWS
+from engine.rendering.framing import VIEWS, view_azimuth
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.surface import Appearance, Surface, build_surface
+from engine.rendering.threads import limited_threads
 from engine.resample import resample
 from engine.stage_camera import read_cameras
+from engine.stages.choose_view import AZIMUTHS, choose_view
 from engine.stages.render import View, make_view, orbit_views, visible_characters
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
@@ -163,7 +166,7 @@ def make_scene(
         starts: One per skeleton.
         height: Of the pictures [pixels].
         width: Of the pictures [pixels].
-        camera: Prim path of the video's camera; empty: the front view.
+        camera: Prim path of the video's camera, a ``render.json``, or a view by name or azimuth; empty: the front view.
         times: Of the video [time codes], for a camera that moves.
         appearance: How the characters look.
         ground: Whether they stand on one.
@@ -196,10 +199,53 @@ def make_scene(
         build_surface(chosen, read_texture_bytes, appearance),
         appearance,
     )
-    filled = [plan.fill_times for plan in scene.plans]
-    framed = scene.actors(np.unique(np.concatenate([scene.schedule.true, *filled])))
-    views = orbit_views(framed, VIEWS, height=height, width=width, ground=ground)
-    if camera:
+    azimuth = view_azimuth(camera or "front")
+    scene = _around(scene, azimuth or 0.0, height=height, width=width, ground=ground)
+    if azimuth is None:
         cameras = read_cameras(stage, camera, np.array(times), height=height, width=width)
-        views = (make_view("camera", cameras), *views)
-    return replace(scene, views=views)
+        scene = replace(scene, views=(make_view("camera", cameras), *scene.views))
+    return scene
+
+
+def _around(scene: Scene, azimuth: float, *, height: int, width: int, ground: bool) -> Scene:
+    """The scene in views whose front is at an azimuth [degrees]."""
+    views = {name: azimuth + beside for name, beside in VIEWS.items()}
+    return replace(scene, views=orbit_views(_framed(scene), views, height=height, width=width, ground=ground))
+
+
+def _framed(scene: Scene) -> Actors:
+    """All that has to be in the picture."""
+    filled = [plan.fill_times for plan in scene.plans]
+    return scene.actors(np.unique(np.concatenate([scene.schedule.true, *filled])))
+
+
+def best_azimuth(scene: Scene, *, ground: bool, progress: Progress) -> float:
+    """From where a video will tell most of the motion [degrees], see :mod:`engine.stages.choose_view`.
+
+    Args:
+        scene: Seen by a still camera.
+        ground: Whether the characters stand on one.
+        progress: Told where another view than the front is chosen.
+    """
+    size = scene.cameras.height, scene.cameras.width
+    around = {f"{a:g}": a for a in AZIMUTHS}
+    views = orbit_views(_framed(scene), around, height=size[0], width=size[1], ground=ground)
+    motions = [start.motion for start in scene.starts]
+    by_azimuth = dict(zip(AZIMUTHS, views, strict=True))
+    with limited_threads():
+        best, expected = choose_view(
+            scene.characters, scene.plans, motions, scene.surface, scene.appearance, by_azimuth
+        )
+    front = VIEWS["front"]
+    if best != front:
+        progress.note(
+            f"The video looks from azimuth {best:g}, where it can tell joints to {expected[best]:.2%} of the height; "
+            f"from the front it could to {expected[front]:.2%}. --camera front takes the front."
+        )
+    return best
+
+
+def seen_from(scene: Scene, azimuth: float, *, ground: bool) -> Scene:
+    """The scene with all views turned so that the video's is at an azimuth [degrees]."""
+    size = scene.cameras
+    return _around(scene, azimuth, height=size.height, width=size.width, ground=ground)

@@ -51,13 +51,14 @@ class Store:
         """Where outputs lie."""
         return self._workspace.folder / ARTEFACTS / self._below
 
-    def json(self, stage: str, make: Callable[[], T], **more: Any) -> T:
-        """An output of plain values; ``more`` decides it beside what came before."""
+    def json(self, stage: str, make: Callable[[], T], *, tell: bool = True, **more: Any) -> T:
+        """An output of plain values; ``more`` decides it beside what came before. Without ``tell`` its being of an
+        earlier run says nothing of the stage at work."""
 
         def save(path: Path, value: T) -> None:
             path.write_text(json.dumps(value, default=str), encoding="utf-8")
 
-        return self._one(stage, f"{stage}.json", make, save, _load_json, more)
+        return self._one(stage, f"{stage}.json", make, save, _load_json, more, tell=tell)
 
     def fills(self, made: Sequence[tuple[Callable[[], Filled], Callable[[], Parts]]]) -> tuple[Filled, ...]:
         """Outputs of *fill*, one per skeleton: how to make each, and its parts, which are read and not kept."""
@@ -117,9 +118,11 @@ class Store:
         save: Callable[[Path, T], Any],
         load: Callable[[Path], T],
         more: dict[str, Any],
+        *,
+        tell: bool = True,
     ) -> T:
         name, key = self._below + name, content_key(stage=stage, before=self._chain, **more)
-        if self._workspace.stored(name, key) is not None:
+        if tell and self._workspace.stored(name, key) is not None:
             self._progress.reused()
         value = self._workspace.reuse(name, key, make, save, load)
         self._chain.append(self._workspace.digest(name))

@@ -117,8 +117,7 @@ class VideoRun:
             raise ConfigError(
                 f"--camera {shown(config.camera)} moves; videos are generated in front of still cameras only."
             )
-        made = Generation(config, model, scene, self.store, self.folder, self.progress)
-        return scene, made.run()
+        return Generation(config, model, scene, self.store, self.folder, self.progress).run()
 
     def _span(self) -> tuple[float, float]:
         """From the first gap's start to the last one's end [time codes]."""

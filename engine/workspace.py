@@ -108,7 +108,9 @@ class Workspace:
     def settings(self, config: RunConfig) -> None:
         """Write the resolved settings, with paths that hold from any current folder."""
         values = {name: v for name, v in config.to_dict().items() if v is not None}
-        for name in ("stage", "truth", "video", "caption", "camera"):
+        paths = ["stage", "truth", "video", "caption"]
+        paths += ["camera"] if config.camera.endswith(".json") else []  # else a prim, or a view
+        for name in paths:
             if values.get(name) and Path(values[name]).exists():
                 values[name] = str(Path(values[name]).absolute())
         text = tomli_w.dumps(values)

@@ -1,6 +1,7 @@
 """Measure the fit: ``python scripts/bench_mimic.py SUITE.toml --part NAME``; figures are in docs/measurements.md.
 
-The oracle test: the hidden frames of a case drawn at 15 frames/s from the front are the video; joints are what an
+The oracle test: the hidden frames of a case drawn at 15 frames/s, from where they tell most by what is known or from
+an azimuth, are the video; joints are what an
 estimator sees in it that was trained on context and keys alone. Each line is one fit: errors relative to slerp's, in
 the image plane and along the view axis apart, and CPU time of one thread.
 """
@@ -32,7 +33,6 @@ from engine.oracle import (
     row_of,
     run_oracle,
     simulated_evidence,
-    starts_of,
 )
 from engine.progress import Progress
 from engine.rendering.threads import limited_threads
@@ -82,13 +82,13 @@ def _jittered(frames: torch.Tensor) -> torch.Tensor:
     return torch.stack([f.roll(shift, (1, 2)) for f, shift in zip(frames, shifts, strict=True)])
 
 
-def load(case: Case, fps: float = 15.0) -> Oracle:
+def load(case: Case, azimuth: float | None) -> Oracle:
     shot = read_shot(case.stage)
     found = {
         character.skeleton_path: plan
         for character, _, plan in plans_of(shot, case.context, case.keys, strict=False)
     }
-    return make_oracle(shot, [found.get(c.skeleton_path) for c in shot.characters], fps=fps)
+    return make_oracle(shot, [found.get(c.skeleton_path) for c in shot.characters], azimuth=azimuth)
 
 
 def say(**told: object) -> None:
@@ -100,12 +100,12 @@ def say(**told: object) -> None:
 class Bench:
     """One case, with what all its fits share."""
 
-    def __init__(self, case: Case, cache: Path | None) -> None:
+    def __init__(self, case: Case, cache: Path | None, azimuth: float | None = None) -> None:
         self.case, self.cache = case, cache
-        self.oracle = load(case)
+        self.seen_from = "chosen" if azimuth is None else f"{azimuth:g}"
+        self.oracle = load(case, azimuth)
         self.index = next(i for i, plan in enumerate(self.oracle.plans) if plan is not None)
         self.base = self._scored("slerp", self._made("slerp"))
-        self.starts = starts_of(self.oracle)
 
     def priors(self) -> None:
         """The baselines."""
@@ -119,7 +119,7 @@ class Bench:
         path = (
             None
             if self.cache is None
-            else self.cache / f"{self.case.id}-{variant.replace(' ', '_')}.safetensors"
+            else self.cache / f"{self.case.id}-{self.seen_from}-{variant.replace(' ', '_')}.safetensors"
         )
         if path is not None and path.is_file():
             estimator = load_estimator(path)
@@ -154,7 +154,7 @@ class Bench:
         """One fit, of the oracle's video or of another."""
         began = time.process_time()
         oracle = self.oracle if video is None else replace(self.oracle, video=video)
-        fitted = run_oracle(oracle, self.starts, evidence, settings)[self.index]
+        fitted = run_oracle(oracle, evidence, settings)[self.index]
         row = self._scored(name, fitted.motion)
         self._say(name, row, time.process_time() - began, trusted=fitted.trusted)
 
@@ -191,8 +191,8 @@ class Bench:
         return row_of(self.oracle, self.index, name, whole, 0.0)
 
 
-def measure(case: Case, part: str, cache: Path | None) -> None:
-    bench = Bench(case, cache)
+def measure(case: Case, part: str, cache: Path | None, azimuth: float | None) -> None:
+    bench = Bench(case, cache, azimuth)
     if part == "train":
         bench.evidence()
     if part == "main":
@@ -221,13 +221,16 @@ def main() -> None:
     parser.add_argument("--part", default="main", choices=parts)
     parser.add_argument("--cases", default="", help="identifiers, separated by commas")
     parser.add_argument("--cache", type=Path, help="folder that keeps the trained estimators for other parts")
+    parser.add_argument(
+        "--azimuth", type=float, help="of the video [degrees], 0 the front; without it what tells most"
+    )
     chosen = parser.parse_args()
     usual = {"paper": FEW, "ablation": SOME, "training": "woman_death,horse_walk", "robustness": SOME}
     names = chosen.cases or usual.get(chosen.part, MAIN)
     cases = {case.id: case for case in read_suite(chosen.suite)}
     with limited_threads(1):
         for name in names.split(","):
-            measure(cases[name], chosen.part, chosen.cache)
+            measure(cases[name], chosen.part, chosen.cache, chosen.azimuth)
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.
 Camera = Annotated[
     str,
     typer.Option(
-        help="Prim path of the video's camera, or the render.json it was drawn with.",
-        show_default="the front view",
+        help="The video's camera: a prim path, the render.json it was drawn with, a view or an azimuth.",
+        show_default="of a given video the front, else what tells most",
     ),
 ]
 Features = Annotated[str, typer.Option(help="What the joint estimator looks at: scratch or dinov2+fit3d.")]

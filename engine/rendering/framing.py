@@ -17,6 +17,15 @@ NEAR_SHARE = 0.02
 """The near plane, as part of the least depth of the framed points."""
 
 
+def view_azimuth(text: str) -> float | None:
+    """``front``, ``left`` or ``30`` as an azimuth [degrees]; None where it is neither a known name nor a number."""
+    try:
+        azimuth = VIEWS[text] if text in VIEWS else float(text)
+    except ValueError:
+        return None
+    return azimuth if np.isfinite(azimuth) else None
+
+
 def parse_views(text: str) -> dict[str, float]:
     """``front,left,30`` as azimuths [degrees] by name.
 
@@ -25,11 +34,8 @@ def parse_views(text: str) -> dict[str, float]:
     """
     views = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
-        try:
-            azimuth = VIEWS[part] if part in VIEWS else float(part)
-        except ValueError:
-            azimuth = float("nan")
-        if not np.isfinite(azimuth):
+        azimuth = view_azimuth(part)
+        if azimuth is None:
             raise ConfigError(
                 f"--views {part!r} is no view; choose {', '.join(VIEWS)} or an azimuth in degrees."
             )
