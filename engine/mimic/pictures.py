@@ -283,8 +283,8 @@ def picture_form(scene: Scene, level: Level, poses: Sequence[Pose]) -> tuple[Ter
         for own, index in enumerate(frames.tolist()):
             camera = cameras.at(slice(own, own + 1)) if len(cameras) > 1 else cameras
             mine = fragments.select(torch.nonzero(fragments.image == own)[:, 0])
-            slopes = _slopes(drawn[own] - error[own] / 2)
-            found = _pixels(mine, own, camera, slopes, error[own], trust[own])
+            steep = slopes(drawn[own] - error[own] / 2)
+            found = _pixels(mine, own, camera, steep, error[own], trust[own])
             world = points[own], found.corners - own * points.shape[1]
             for pose, u, carried, hessian, gradient in zip(
                 poses, scene.unknowns, scene.carried, hessians, gradients, strict=True
@@ -327,7 +327,7 @@ def _pixels(
     fragments: Fragments,
     own: int,
     camera: Cameras,
-    slopes: Float[Tensor, "2 4 height width"],
+    steep: Float[Tensor, "2 4 height width"],
     error: Float[Tensor, "4 height width"],
     trust: Float[Tensor, "height width"],
 ) -> _Pixels:
@@ -338,11 +338,11 @@ def _pixels(
     source = torch.full((height * width,), -1).index_copy(0, place, torch.arange(len(place)))
     step = DEPTH_STEP_PX / float(camera.focal.min())
     source = _nearest_surface(source.reshape(height, width), depth.reshape(height, width), step).flatten()
-    slopes = slopes.flatten(2)
-    strong = torch.nonzero((source >= 0) & ((slopes**2).sum((0, 1)) > _FLAT))[:, 0]
+    steep = steep.flatten(2)
+    strong = torch.nonzero((source >= 0) & ((steep**2).sum((0, 1)) > _FLAT))[:, 0]
     stride = max(1, -(-len(strong) // PIXELS))
     strong = strong[::stride]
-    slope, share, chosen = slopes[..., strong], stride * trust.flatten()[strong], source[strong]
+    slope, share, chosen = steep[..., strong], stride * trust.flatten()[strong], source[strong]
     return _Pixels(
         corners=fragments.corners[chosen],
         weights=fragments.weights[chosen],
@@ -363,7 +363,7 @@ def _nearest_surface(
     return source
 
 
-def _slopes(images: Float[Tensor, "channel height width"]) -> Float[Tensor, "2 channel height width"]:
+def slopes(images: Float[Tensor, "channel height width"]) -> Float[Tensor, "2 channel height width"]:
     """Central differences along x and y [per pixel]."""
     padded = pad(images[None], (1, 1, 1, 1), mode="replicate")[0]
     across = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2

@@ -18,6 +18,7 @@ from engine.mimic.paper import filled, fit_paper, to_unknowns
 from engine.mimic.pictures import make_scene
 from engine.mimic.settings import MimicSettings
 from engine.mimic.solve import no_term, quadratic
+from engine.mimic.steady import shifts, steadied
 from engine.mimic.unknowns import Unknowns, make_unknowns
 from engine.mimic.video_frames import frames_to_fit
 from engine.plan import Plan
@@ -95,6 +96,8 @@ def mimic(
     times, frames, which = frames_to_fit(video, plans, view.cameras, rate)
     view = _at_frames(view, which)
     given = [None if e is None else _at(e, which) for e in evidence or [None] * len(characters)]
+    if view.backdrop is not None:
+        frames, given = _held_still(frames, given, view.backdrop, progress)
     unknowns = tuple(
         make_unknowns(c, p, s, times, pose_prior=settings.pose_prior)
         for c, p, s in zip(characters, plans, starts, strict=True)
@@ -136,6 +139,24 @@ def _at(evidence: JointEvidence, which: Int[np.ndarray, " frame"]) -> JointEvide
         raise DataError(f"joint evidence of {len(evidence.xy)} frames came with a longer video.")
     told = {n: v[which] for n, v in vars(evidence).items() if n != "seen" and v is not None}
     return replace(evidence, **told)
+
+
+def _held_still(
+    frames: Float[torch.Tensor, "frame 3 height width"],
+    evidence: Sequence[JointEvidence | None],
+    backdrop: Backdrop,
+    progress: Progress,
+) -> tuple[Float[torch.Tensor, "frame 3 height width"], list[JointEvidence | None]]:
+    """Pictures and evidence of a camera that shakes as if it stood still."""
+    moved = shifts(frames, backdrop)
+    if not moved.any():
+        return frames, list(evidence)
+    progress.note(
+        f"The video's camera shakes, by up to {float(moved.norm(dim=1).max()):.1f} pixels; it is held still by what "
+        "stands behind the characters."
+    )
+    by = moved.double().numpy()[:, None]
+    return steadied(frames, moved), [None if e is None else replace(e, xy=e.xy - by) for e in evidence]
 
 
 def _mark(

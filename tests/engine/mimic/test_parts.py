@@ -1,5 +1,7 @@
 """The parametrisation, its derivatives, and the linear solution."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from engine.mimic.kinematics import exp, point_rows, pose_at, right_jacobian
 from engine.mimic.paper import to_unknowns
 from engine.mimic.pictures import blur, softness_of
 from engine.mimic.solve import ACCURATELY, Quadratic, draw, solve
+from engine.mimic.steady import shifts, steadied
 from engine.mimic.unknowns import Unknowns, make_unknowns, sines
 from engine.priors import offsets
 from engine.rendering.camera import project
@@ -152,3 +155,25 @@ def test_softness_is_told_of_pictures_that_differ_in_pose_and_contrast(arm: Scen
     video = 0.8 * sharp.flip(3) + 0.1
     told = softness_of(sharp, blur(video, sigma) if sigma else video)
     assert told == pytest.approx(sigma, abs=0.15)
+
+
+def test_a_shaking_camera_is_told_by_what_stands_behind(arm: Scene) -> None:
+    frames, backdrop = arm.video.frames, arm.view.backdrop
+    assert backdrop is not None
+    moved = torch.tensor([[(-1) ** i * (i % 3), i % 4 - 2] for i in range(len(frames))])
+    shaken = torch.stack(
+        [frame.roll((int(y), int(x)), (1, 2)) for frame, (x, y) in zip(frames, moved, strict=True)]
+    )
+    found = shifts(shaken, backdrop)
+    far = moved.float().norm(dim=1) > 0.5
+    assert (found - moved)[far].abs().max() < 0.15
+    still = steadied(shaken, found)
+    assert (still - frames).abs().mean() < 0.2 * (shaken - frames).abs().mean()
+
+
+def test_a_camera_that_stands_still_and_an_empty_backdrop_show_no_shift(arm: Scene) -> None:
+    backdrop = arm.view.backdrop
+    assert backdrop is not None
+    assert not shifts(arm.video.frames, backdrop).any()
+    white = replace(backdrop, rgb=torch.ones_like(backdrop.rgb))
+    assert not shifts(arm.video.frames.roll(3, 2), white).any()
