@@ -231,9 +231,15 @@ class AnymoleApp(App[None]):
         self.painted.forget()  # the terminal may have moved or cut its lines
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        """Send only cells that change."""
-        changes = self.painted.changes(renderable) if isinstance(renderable, CompositorUpdate) else renderable
-        super()._display(screen, changes)
+        """Send only cells that change, and nothing where none does."""
+        if self._batch_count or self._closed or self.is_headless or self._driver is None:
+            return
+        if isinstance(renderable, CompositorUpdate):
+            renderable = self.painted.changes(renderable)
+            cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
+            if not renderable.render_segments(self.console) and cursor == self._previous_cursor_position:
+                return
+        super()._display(screen, renderable)
 
     def _set_pointer_shape(self, shape: str) -> None:
         """No codes for the look of the mouse pointer, which Textual sends whenever something opens: few terminals know

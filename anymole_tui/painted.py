@@ -186,9 +186,12 @@ class Changes(CompositorUpdate):
 
     def __init__(self, painted: Painted, update: CompositorUpdate) -> None:
         self._painted, self._update = painted, update
+        self._codes: str | None = None
 
     def render_segments(self, console: Console) -> str:
-        return self._painted.render(self._update, console)
+        if self._codes is None:  # what was rendered is taken to be there
+            self._codes = self._painted.render(self._update, console)
+        return self._codes
 
 
 def changed_spans(old: Sequence[Cell], new: Sequence[Cell]) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ SWITCH_S = 0.0005
 """A key takes the lock of Python some ten times; by default a thread that searches or opens gives it up after 5 ms."""
 ESCAPE_MS = "50"
 """So long a key that begins as escape does may take to come whole; Textual waits 100 ms, Vim as long as we do."""
-PAINTS_PER_S = "120"
+PAINTS_PER_S = "500"
 """At most, and only of what has changed: a new focus is painted in two steps, each of which waits for its turn."""
 PLACES = tuple(
     f"anymole_tui.screens.{name}" for name in ("stage", "motion", "plan", "runs", "watch", "compare")

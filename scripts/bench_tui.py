@@ -85,6 +85,19 @@ def measure(name: str, terminal: Terminal, keys: list[bytes]) -> None:
     say(name, [ms for ms, _ in found], [count for _, count in found], cpu_ms)
 
 
+def measure_both(names: tuple[str, str], terminal: Terminal, key: bytes, times: int) -> None:
+    """Press a key that opens and one that closes, which take different times, in turn."""
+    process = psutil.Process(terminal.process.pid)
+    found: tuple[list[tuple[float, int]], ...] = ([], [])
+    cpu = [0.0, 0.0]
+    for number in range(2 * times):
+        before = sum(process.cpu_times()[:2])
+        found[number % 2].append(painted(terminal, key))
+        cpu[number % 2] += sum(process.cpu_times()[:2]) - before
+    for name, pairs, used in zip(names, found, cpu, strict=True):
+        say(name, [ms for ms, _ in pairs], [count for _, count in pairs], used / times * 1000)
+
+
 def main() -> None:
     """Print the figures as a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -107,11 +120,11 @@ def main() -> None:
         with Terminal(tui(stage), environment, SIZE) as terminal:
             terminal.wait_for(b"big.usdc")
             # not escape: Textual waits 0.1 s for what may follow it
-            measure("help, opened and closed while the stage opens", terminal, [b"?", b"?"] * 5)
+            measure_both(("help, while the stage opens", "and closed"), terminal, b"?", 5)
         with Terminal(tui(stage), environment, SIZE) as terminal:
             terminal.wait_for(b"big.usdc")
             terminal.quiet(3.0)
-            measure("help, opened and closed", terminal, [b"?", b"?"] * 10)
+            measure_both(("help", "and closed"), terminal, b"?", 20)
             measure("to the next panel", terminal, [b"\t"] * 20)
             measure("down in the tree", terminal, [b"j"] * 5)
             terminal.send(b"g")

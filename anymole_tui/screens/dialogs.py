@@ -8,16 +8,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from anymole_tui.screens.over import Over
 from anymole_tui.widgets.inert import Words, inert, plain
 from anymole_tui.widgets.rows import Rows
 
 T = TypeVar("T")
 
 
-class Dialog(ModalScreen[T]):
+class Dialog(Over[T]):
     """A box in the middle; escape answers nothing."""
 
     DEFAULT_CSS = """

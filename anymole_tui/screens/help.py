@@ -6,14 +6,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from anymole_tui.actions import Action, actions_of
+from anymole_tui.screens.over import Over
 from anymole_tui.screens.place import Place
 
 
-class Help(ModalScreen[None]):
+class Help(Over[None]):
     """Lies over a place."""
 
     DEFAULT_CSS = """

@@ -2,14 +2,15 @@
 
 from textual import events
 from textual.app import ComposeResult
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Label
+
+from anymole_tui.screens.over import Over
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm"
 
 
-class Jump(ModalScreen[Widget | None]):
+class Jump(Over[Widget | None]):
     """Lies over a place; gives the widget that was chosen, or None."""
 
     DEFAULT_CSS = """

@@ -7,10 +7,13 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import LayoutUpdate
+from textual.color import Color
 from textual.geometry import Region
+from textual.renderables.background_screen import BackgroundScreen
 from textual.strip import Strip
 
 from anymole_tui.painted import Painted
+from anymole_tui.screens.over import Dimmed
 
 SIZE = (40, 6)
 BOLD, RED = Style(bold=True), Style(color="#ff0000", bgcolor="#000020")
@@ -65,3 +68,17 @@ def test_what_stays_is_not_sent_again() -> None:
     assert 0 < screen.show([Segment("step 18 of 500", RED)], [Segment("other", BOLD)]) < 60
     screen.painted.forget()
     assert screen.show([Segment("step 18 of 500", RED)], [Segment("other", BOLD)]) > 60
+
+
+def test_dimmed_as_textual_dims_it() -> None:
+    pieces = [
+        Segment("plain"),
+        Segment("red", RED),
+        Segment("told apart by what clicking them does", RED + Style(meta={"@click": "1"})),
+        Segment("dim", Style(dim=True, color="color(3)")),
+        Segment("linked", BOLD + Style(link="https://example.org")),
+    ]
+    for color in (Color(10, 20, 30, 0.6), Color(0, 0, 0, 0.0)):
+        assert list(Dimmed.process_segments(pieces, color)) == list(
+            BackgroundScreen.process_segments(pieces, color)
+        )

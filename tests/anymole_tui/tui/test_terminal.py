@@ -30,6 +30,10 @@ def test_idle_writes_nothing_and_a_broken_mouse_report_is_survived(
         terminal.wait_for(b"fox_survey_keys.usda")
         terminal.quiet(1.0)
         assert terminal.read(2.0) == b""
+        terminal.send(b"g")
+        terminal.quiet(0.5)
+        terminal.send(b"g")  # the first row is chosen already
+        assert terminal.read(0.5) == b""
         terminal.send(LEGACY_MOUSE * 3)
         terminal.quiet(0.5)
         terminal.send(b"?")
