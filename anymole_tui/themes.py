@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from textual.color import Color, ColorParseError
+from textual.css.errors import StylesheetError
+from textual.css.stylesheet import Stylesheet
+from textual.css.tokenizer import TokenError
 from textual.theme import Theme
 
 from engine.errors import ConfigError
@@ -70,7 +73,7 @@ def user_themes(tables: Mapping[str, Any]) -> list[Theme]:
     """Themes of the user's settings (``[themes.NAME]``: primary, background, ... as colours).
 
     Raises:
-        ConfigError: A table that is no theme, or a colour that is none.
+        ConfigError: A table that is no theme, or a colour or a variable with which nothing could be drawn.
     """
     found = []
     for name, table in tables.items():
@@ -84,6 +87,12 @@ def user_themes(tables: Mapping[str, Any]) -> list[Theme]:
             raise ConfigError(f"the theme {shown(name)}: dark is {shown(theme.dark)}; write true or false.")
         for part in COLORS:
             _check_color(name, part, getattr(theme, part))
+        for part in ("luminosity_spread", "text_alpha"):
+            if not isinstance(getattr(theme, part), (int, float)):
+                raise ConfigError(
+                    f"the theme {shown(name)}: {part} is {shown(getattr(theme, part))}; write a number from 0 to 1."
+                )
+        _check_variables(theme)
         found.append(theme)
     return found
 
@@ -96,3 +105,36 @@ def _check_color(theme: str, part: str, value: object) -> None:
         raise ConfigError(
             f"the theme {shown(theme)}: {part} is {shown(value)}, which is no colour; write one as '#88c0d0'."
         ) from None
+
+
+def _check_variables(theme: Theme) -> None:
+    """Those of ``[themes.NAME.variables]``: an unknown one would do nothing, one that is not understood end it all."""
+    if not isinstance(theme.variables, Mapping):
+        raise ConfigError(f"the theme {shown(theme.name)}: variables is no table of names and values.")
+    known = DARK.to_color_system().generate()
+    for name, value in theme.variables.items():
+        if name not in known:
+            raise ConfigError(
+                f"the theme {shown(theme.name)}: there is no variable {shown(name)}; Textual's documentation of "
+                "themes lists them."
+            )
+        is_style = name.endswith("style") or "-style-" in name
+        # some stand in places where a colour may follow from what is behind it, which is no colour of a border
+        part = "text-style" if is_style else "color" if known[name].startswith("auto") else "background"
+        if not isinstance(value, str) or not _understood(part, value):
+            example = "'bold'" if is_style else "'#88c0d0'"
+            raise ConfigError(
+                f"the theme {shown(theme.name)}: the variable {shown(name)} is {shown(value)}; write it as {example}."
+            )
+
+
+def _understood(part: str, value: str) -> bool:
+    """Whether a value can stand in a style sheet."""
+    sheet = Stylesheet()
+    try:
+        sheet.set_variables({"value": value})
+        sheet.add_source(f"Widget {{ {part}: $value; }}")
+        sheet.parse()
+        return bool(value.strip())
+    except (StylesheetError, TokenError, ValueError):
+        return False

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.theme import BUILTIN_THEMES
 from textual.widgets import Input
 
 from anymole_tui.app import AnymoleApp, Look
@@ -14,6 +15,7 @@ from anymole_tui.screens.help import Help
 from anymole_tui.screens.place import Place
 from anymole_tui.screens.stage import StagePlace
 from anymole_tui.terminal import clipboard_codes
+from anymole_tui.themes import DARK, LIGHT, user_themes
 from anymole_tui.widgets.filter import Filter
 from anymole_tui.widgets.inert import plain
 from anymole_tui.widgets.key_bar import KeyBar
@@ -239,11 +241,34 @@ def test_keys_for_no_action_are_said(fox_folder: Path) -> None:
         ({"primary": "reddish"}, "primary is reddish, which is no colour"),
         ({"primary": "#112233", "background": 3}, "background is 3, which is no colour"),
         ({"primary": "#112233", "dark": "no"}, "dark is no; write true or false"),
+        ({"primary": "#112233", "text_alpha": "much"}, "text_alpha is much; write a number"),
+        ({"primary": "#112233", "variables": "red"}, "variables is no table"),
+        ({"primary": "#112233", "variables": {"bordre": "red"}}, "there is no variable bordre"),
+        (
+            {"primary": "#112233", "variables": {"border": "x ( y; }"}},
+            "the variable border is x ( y; }; write",
+        ),
+        ({"primary": "#112233", "variables": {"border": "auto 80%"}}, "the variable border is auto 80%"),
+        ({"primary": "#112233", "variables": {"border": ""}}, "the variable border is ; write"),
+        ({"primary": "#112233", "variables": {"border": 3}}, "the variable border is 3"),
+        ({"primary": "#112233", "variables": {"border": "red; color: blue"}}, "the variable border is red;"),
+        ({"primary": "#112233", "variables": {"border": "$nosuch"}}, "the variable border is $nosuch"),
+        ({"primary": "#112233", "variables": {"link-style": "loud"}}, "the variable link-style is loud"),
     ],
 )
 def test_a_theme_that_is_none_is_said(table: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(words)):
         AnymoleApp(look=Look(themes={"mine": table}))
+
+
+def test_the_variables_of_every_theme_can_be_written_by_a_user() -> None:
+    every = dict(DARK.to_color_system().generate())
+    for theme in (*BUILTIN_THEMES.values(), DARK, LIGHT):
+        every |= theme.variables
+        user_themes({"mine": {"primary": "#112233", "variables": theme.variables}})
+    assert len(every) > 150
+    (mine,) = user_themes({"mine": {"primary": "#112233", "variables": every}})
+    assert mine.variables == every
 
 
 def test_a_theme_that_is_not_there_is_said() -> None:
