@@ -1,6 +1,8 @@
 """A run in another process, shown here: the same words and exit codes as a run in this one."""
 
 import subprocess
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -37,12 +39,55 @@ def say_detached(folder: Path, *, as_json: bool) -> None:
     out.say(f"watch it: anymole attach {record.id}   stop it: anymole cancel {record.id}")
 
 
+def begin(prepare: Callable[[], Path]) -> tuple[Path, "subprocess.Popen[bytes]", bool]:
+    """Prepare a run and start it in a process of its own, as one step: a Ctrl-C meanwhile waits for its end, so that
+    no folder is left that waits for a process which never comes.
+
+    Returns:
+        The folder of the run, its process, and whether Ctrl-C came.
+    """
+    with interrupts_wait() as came:
+        folder = prepare()
+        child = launch(folder)
+    return folder, child, bool(came)
+
+
+def start_detached_run(prepare: Callable[[], Path], *, as_json: bool) -> None:
+    """Start a run and tell how to find it; Ctrl-C while it is being started stops it.
+
+    Args:
+        prepare: Makes the folder of the run and returns it.
+        as_json: Whether the answer is one JSON object.
+    """
+    folder, _, stop = begin(prepare)
+    if stop:
+        request_cancel(folder)
+        raise KeyboardInterrupt
+    say_detached(folder, as_json=as_json)
+
+
+def start_watched_run(prepare: Callable[[], Path], kind: ProgressKind, *, as_json: bool) -> None:
+    """Start a run and show it until it ends; Ctrl-C stops the run.
+
+    Args:
+        prepare: Makes the folder of the run and returns it.
+        kind: How progress is shown.
+        as_json: Whether the answer is one JSON object.
+    """
+    began = time.time()
+    folder, child, stop = begin(prepare)
+    if stop:
+        request_cancel(folder)
+    watch(folder, kind, as_json=as_json, child=child, asked=stop, since=began)
+
+
 def watch(
     folder: Path,
     kind: ProgressKind,
     *,
     as_json: bool,
-    start: bool = False,
+    child: "subprocess.Popen[bytes] | None" = None,
+    asked: bool = False,
     since: float = 0.0,
 ) -> None:
     """Show a run until it ends, then answer as it would have answered itself.
@@ -51,19 +96,12 @@ def watch(
         folder: The run folder.
         kind: How progress is shown.
         as_json: Whether the answer is one JSON object.
-        start: Start the run that waits in the folder first: then Ctrl-C stops the run, else only the watching.
+        child: The process of the run, where we have started it: then Ctrl-C stops the run, else only the watching.
+        asked: Whether it has been asked to stop already.
         since: Events told before this time are left out.
     """
-    asked, child = False, None
     while True:
         try:
-            if start and child is None:
-                with (
-                    interrupts_wait() as came
-                ):  # else nobody would know of a process that is just being started
-                    child = launch(folder)
-                if came:
-                    raise KeyboardInterrupt
             with progress_view(kind, as_json=as_json) as view:
                 gone = partial(_ended, child)
                 for event, at in follow(folder, cancel=gone):
@@ -72,7 +110,7 @@ def watch(
                         since = at
             break
         except KeyboardInterrupt:
-            if not start or asked:
+            if child is None or asked:
                 out.say(f"the run goes on; 'anymole attach {read_run(folder).id}' shows it again.")
                 raise typer.Exit(ExitCode.OK) from None
             asked = True

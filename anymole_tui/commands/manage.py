@@ -157,15 +157,16 @@ def resume(
     from engine import run as engine_run
     from engine.process import stop_signals
 
-    folder, kind, began = _resumable(run), progress_kind(progress), time.time()
-    if detach or in_own_process(kind, here=here):
+    folder, kind = _resumable(run), progress_kind(progress)
+
+    def prepare() -> Path:
         engine_run.prepare_resume(folder)
-        if detach:
-            attaching.launch(folder)
-            attaching.say_detached(folder, as_json=as_json)
-        else:
-            attaching.watch(folder, kind, as_json=as_json, start=True, since=began)
-        return
+        return folder
+
+    if detach:
+        return attaching.start_detached_run(prepare, as_json=as_json)
+    if in_own_process(kind, here=here):
+        return attaching.start_watched_run(prepare, kind, as_json=as_json)
     with progress_view(kind, as_json=as_json) as view, stop_signals() as stop:
         result = engine_run.resume(folder, listener(view), stop)
     attaching.answer_run(result, kind, as_json=as_json)

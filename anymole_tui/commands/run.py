@@ -155,12 +155,9 @@ def start(
             for warning in (*(w for plan in plans for w in plan["warnings"]), *planned.notes):
                 out.say(f"warning: {warning}")
     elif detach:
-        folder = engine_run.prepare(config)
-        attaching.launch(folder)
-        attaching.say_detached(folder, as_json=as_json)
+        attaching.start_detached_run(lambda: engine_run.prepare(config), as_json=as_json)
     elif in_own_process(kind, here=here):
-        folder = engine_run.prepare(config)
-        attaching.watch(folder, kind, as_json=as_json, start=True)
+        attaching.start_watched_run(lambda: engine_run.prepare(config), kind, as_json=as_json)
     else:
         with progress_view(kind, as_json=as_json) as view, stop_signals() as stop:
             result = engine_run.run(config, listener(view), stop, planned=planned)

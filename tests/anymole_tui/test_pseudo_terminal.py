@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -14,7 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import typer
 
+from anymole_tui.attaching import start_detached_run, start_watched_run
+from engine import run as engine_run
+from engine.config import RunConfig
 from engine.runs import read_run
 
 WAIT_S = 60.0
@@ -100,6 +105,30 @@ def test_ctrl_c_stops_a_run_that_has_hardly_begun(begin: Callable[..., Terminal]
     assert terminal.end() == 130
     assert "stopped by the user" in terminal.text
     assert "Traceback" not in terminal.text
+    assert (read_run(tmp_path / "run").state, read_run(tmp_path / "run").exit_code) == ("cancelled", 130)
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_ctrl_c_between_preparing_and_starting_a_run_stops_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, detached: bool
+) -> None:
+    monkeypatch.setenv("ANYMOLE_STATE_DIR", str(tmp_path / "known"))
+    stage = str(data / "edge" / "fox_survey_keys.usda")
+    config = RunConfig(stage=stage, out=str(tmp_path / "run"), preview=False)
+
+    def prepare_and_be_interrupted() -> Path:
+        folder = engine_run.prepare(config)
+        signal.raise_signal(signal.SIGINT)
+        return folder
+
+    if detached:
+        with pytest.raises(KeyboardInterrupt):
+            start_detached_run(prepare_and_be_interrupted, as_json=False)
+        assert wait_for_end(tmp_path / "run") == "cancelled"
+    else:
+        with pytest.raises(typer.Exit) as ended:
+            start_watched_run(prepare_and_be_interrupted, "plain", as_json=False)
+        assert ended.value.exit_code == 130
     assert (read_run(tmp_path / "run").state, read_run(tmp_path / "run").exit_code) == ("cancelled", 130)
 
 
