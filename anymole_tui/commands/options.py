@@ -56,7 +56,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.
 Camera = Annotated[
     str,
     typer.Option(
-        help="The video's camera: a prim path, the render.json it was drawn with, a view or an azimuth.",
+        help="The video's camera: a prim path, the render.json it was drawn with, or a view: front, left, right, "
+        "back or an azimuth.",
         show_default="of a given video the front, else what tells most",
     ),
 ]
