@@ -1,12 +1,18 @@
 """The terminal UI: a stack of places, the keys that work in all of them, themes, clipboard, and the session."""
 
+import asyncio
 import os
+import signal
+from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.console import RenderableType
+from textual import events
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -17,6 +23,7 @@ from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.theme import ThemeProvider
 from textual.types import CSSPathType
 from textual.widget import Widget
+from textual.widgets import Input
 
 from anymole_tui.actions import ActionCommands, all_binding_ids
 from anymole_tui.painted import MARK, Painted
@@ -34,6 +41,7 @@ from engine.errors import ConfigError
 from engine.workspace import STATE
 from usd_io.errors import shown
 
+KEYS_UNDER_WAY = 256
 ASCII_KEYS = {"↑": "up", "↓": "down", "←": "left", "→": "right", "⏎": "enter", "⌫": "bksp", "␣": "space"}
 
 
@@ -92,6 +100,8 @@ class AnymoleApp(App[None]):
         self.session: Session = load_session()
         self.stills = StillsProcess()
         self.painted = Painted()
+        self._aimed: deque[tuple[events.Key, Widget | None]] = deque(maxlen=KEYS_UNDER_WAY)
+        """What had the focus when each of the last keys came."""
         self._target = target
         self._warm = warm
         if "TEXTUAL_ANIMATIONS" not in os.environ:
@@ -129,8 +139,11 @@ class AnymoleApp(App[None]):
 
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, lambda _: self.painted.forget())
+        if self._warm:
+            self._listen()
         target = self._target
-        self.push_screen(Browse(target if target and target.is_dir() else None))
+        folder = target and (target if target.is_dir() else target.absolute().parent)
+        self.push_screen(Browse(folder))
         if target and (target / STATE).is_file():
             self.open_run(target)
         elif target and not target.is_dir():
@@ -227,6 +240,20 @@ class AnymoleApp(App[None]):
         self.painted.forget()
         self.screen.refresh()
 
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            self._aimed.append((event, self.screen.focused))
+        await super().on_event(event)
+
+    def on_key(self, event: events.Key) -> None:
+        """A letter that came together with the key before it, as over a slow line, and that nothing has taken: where
+        that key led to a field of text, it is for the field."""
+        focused = self.screen.focused
+        led_there = any(key is event and widget is not focused for key, widget in self._aimed)
+        if isinstance(focused, Input) and led_there and event.is_printable:
+            event.prevent_default()
+            focused._forward_event(events.Key(event.key, event.character))
+
     def on_resize(self) -> None:
         self.painted.forget()  # the terminal may have moved or cut its lines
 
@@ -270,10 +297,23 @@ class AnymoleApp(App[None]):
         self.stills.close()
         save_session(self.session)
 
+    def _listen(self) -> None:
+        """Ended from without, it leaves the terminal as it was and remembers as much as after quitting."""
+        loop = asyncio.get_running_loop()
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; another thread
+            loop.add_signal_handler(signal.SIGTERM, partial(self.exit, return_code=128 + signal.SIGTERM))
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+
+    def _hang_up(self) -> None:
+        """The terminal is gone: nothing can be written to it any more."""
+        self.stills.close()
+        save_session(self.session)
+        os._exit(128 + signal.SIGHUP)
+
 
 def _focus(widget: Widget | None) -> None:
     if widget is not None:
-        widget.focus()
+        widget.screen.set_focus(widget)
 
 
 class AsciiScrollBar(ScrollBarRender):

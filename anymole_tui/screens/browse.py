@@ -51,7 +51,7 @@ class Browse(Place):
     def on_mount(self) -> None:
         self.query_one("#recent").border_title = "Recent"
         last = Path(self.anymole.session.folder) if self.anymole.session.folder else Path()
-        self.query_one("#files").focus()
+        self.set_focus(self.query_one("#files"))
         self.go(self._folder or (last if last.is_dir() else Path()))
 
     def on_screen_resume(self) -> None:

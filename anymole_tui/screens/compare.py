@@ -87,7 +87,7 @@ class Compare(Place):
     def on_mount(self) -> None:
         self.query_one("#time").border_title = "Time"
         self.query_one("#figures").border_title = "Figures"
-        self.query_one(Timeline).focus()
+        self.set_focus(self.query_one(Timeline))
         self.in_background(
             lambda _: read_comparison(self.folder), self._know, group="read", failed=self._unreadable
         )
@@ -242,7 +242,7 @@ class Compare(Place):
         self.draw()
 
     def action_figures(self) -> None:
-        self.query_one("#figures").focus()
+        self.set_focus(self.query_one("#figures"))
 
     def action_keep(self) -> None:
         if self.comparison is None:

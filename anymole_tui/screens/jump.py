@@ -1,11 +1,14 @@
 """Jump mode: a letter on every panel; pressing it moves the focus there."""
 
+from collections.abc import Mapping
+
 from textual import events
 from textual.app import ComposeResult
 from textual.widget import Widget
 from textual.widgets import Label
 
 from anymole_tui.screens.over import Over
+from anymole_tui.screens.place import Place
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm"
 
@@ -19,14 +22,15 @@ class Jump(Over[Widget | None]):
     Jump #how { dock: bottom; width: 100%; background: $panel; color: $foreground; text-style: none; }
     """
 
-    def __init__(self, targets: list[Widget]) -> None:
+    def __init__(self, targets: Mapping[Widget, Widget]) -> None:
         super().__init__()
-        self._targets = dict(zip(LETTERS, targets, strict=False))
+        self._panels = dict(zip(LETTERS, targets, strict=False))
+        self._targets = dict(zip(LETTERS, targets.values(), strict=False))
 
     def compose(self) -> ComposeResult:
-        for letter, target in self._targets.items():
+        for letter, target in self._panels.items():
             label = Label(f" {letter} ", markup=False)
-            label.styles.offset = (target.region.x + 1, target.region.y)
+            label.styles.offset = (target.region.x, target.region.y)  # beside the title of a panel
             yield label
         yield Label("Press the letter of a panel; escape stays here.", id="how")
 
@@ -40,7 +44,10 @@ class Jump(Over[Widget | None]):
         self.dismiss(None)
 
 
-def targets_of(place: Widget) -> list[Widget]:
-    """Panels that can take the focus and are in view, from the top left on."""
-    seen = [w for w in place.query("*") if w.focusable and w.region.area and w.is_on_screen]
-    return sorted(seen, key=lambda w: (w.region.y, w.region.x))
+def targets_of(place: Place) -> dict[Widget, Widget]:
+    """Panels in view, from the top left on, and what in each gets the focus: of one with many fields, arrows go from
+    field to field."""
+    seen = {
+        panel: widget for panel, widget in place.panels().items() if panel.region.area and panel.is_on_screen
+    }
+    return dict(sorted(seen.items(), key=lambda pair: (pair[0].region.y, pair[0].region.x)))

@@ -93,7 +93,7 @@ class Motion(Place):
     def on_mount(self) -> None:
         self.query_one("#joints").border_title = "Joints"
         self.query_one("#time").border_title = "Timeline"
-        self.query_one(Timeline).focus()
+        self.set_focus(self.query_one(Timeline))
         self.query_one(Picture).say("reading the motion ...")
         self.in_background(lambda _: self._read(), self._show, group="motion", failed=self.give_up)
 
@@ -237,10 +237,10 @@ class Motion(Place):
         self.anymole.open_plan(Path(self._stage.path))
 
     def action_time(self) -> None:
-        self.query_one(Timeline).focus()
+        self.set_focus(self.query_one(Timeline))
 
     def action_joints(self) -> None:
-        self.query_one("#joint_list").focus()
+        self.set_focus(self.query_one("#joint_list"))
 
     def action_copy_time(self) -> None:
         time = f"{self.query_one(Timeline).time:g}"

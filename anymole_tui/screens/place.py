@@ -86,20 +86,25 @@ class Place(Screen[None]):
 
     def action_panel(self, by: int) -> None:
         """Focus the next panel or the one before: in one with many fields, arrows go from field to field."""
+        panels = self.panels()
+        if not panels:
+            return
+        names = list(panels)
+        here = names.index(panel_of(self.focused)) if self.focused in self.focus_chain else -by
+        self.set_focus(panels[names[(here + by) % len(names)]])
+
+    def panels(self) -> dict[Widget, Widget]:
+        """Every panel, and what in it gets the focus."""
         first: dict[Widget, Widget] = {}
         for widget in self.focus_chain:
-            first.setdefault(_panel_of(widget), widget)
-        if not first:
-            return
-        panels = list(first)
-        here = panels.index(_panel_of(self.focused)) if self.focused in self.focus_chain else -by
-        first[panels[(here + by) % len(panels)]].focus()
+            first.setdefault(panel_of(widget), widget)
+        return first
 
     def action_filter(self) -> None:
         """Show and focus the filter of the place: its first widget of the class ``filter``."""
         for field in self.query(".filter"):
             field.display = True
-            field.focus()
+            self.set_focus(field)
             return
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -159,7 +164,8 @@ class Place(Screen[None]):
         self.app.notify(said, markup=False, severity="error", title="Error", timeout=12)
 
 
-def _panel_of(widget: Widget) -> Widget:
+def panel_of(widget: Widget) -> Widget:
+    """The panel around a widget, or itself."""
     return next(
         (w for w in widget.ancestors_with_self if isinstance(w, Widget) and w.has_class("panel")), widget
     )

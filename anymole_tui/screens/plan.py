@@ -112,7 +112,7 @@ class PlanPlace(Place):
     def on_mount(self) -> None:
         for name in ("motion", "plan", "settings", "joints"):
             self.query_one(f"#{name}").border_title = name.capitalize()
-        self.query_one(KeyLine).focus()
+        self.set_focus(self.query_one(KeyLine))
         try:
             self.config = replace(self.config, **run_defaults())
         except (ConfigError, TypeError) as error:
@@ -232,7 +232,7 @@ class PlanPlace(Place):
 
     @on(Entry.Left)
     def _leave_form(self) -> None:
-        self.query_one(KeyLine).focus()
+        self.set_focus(self.query_one(KeyLine))
 
     @on(KeyLine.KeyToggled)
     def _toggle_key(self, event: KeyLine.KeyToggled) -> None:

@@ -56,7 +56,7 @@ class Runs(Place):
 
     def on_mount(self) -> None:
         self.query_one("#runs").border_title = "Runs"
-        self.query_one(RunTable).focus()
+        self.set_focus(self.query_one(RunTable))
         self.run_worker(self._look_on(), group="look")
 
     async def _look_on(self) -> None:

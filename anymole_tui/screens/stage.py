@@ -14,6 +14,7 @@ from anymole_tui.describe import Describer
 from anymole_tui.fuzzy import find
 from anymole_tui.screens.dialogs import Read
 from anymole_tui.screens.place import Place, Stopped
+from anymole_tui.session import save_session
 from anymole_tui.widgets.filter import Filter
 from anymole_tui.widgets.lines import Lines
 from anymole_tui.widgets.prim_tree import IN_MOTION, PrimTree
@@ -84,7 +85,7 @@ class StagePlace(Place):
         self.query_one("#prims").border_title = "Prims"
         self.query_one("#about").border_title = "Details"
         self.query_one("#stack").border_title = "Layers, strongest first"
-        self.query_one(PrimTree).focus()
+        self.set_focus(self.query_one(PrimTree))
         self.in_background(self._read, self._opened, group="stage", failed=self.give_up)
 
     def _read(self, _: Stopped) -> "Opening":
@@ -96,6 +97,7 @@ class StagePlace(Place):
     def _opened(self, read: "Opening") -> None:
         self.view, prims, self._layers = read
         self.anymole.session.opened(str(self.path))
+        save_session(self.anymole.session)  # nothing is said before a process is killed
         self.query_one(PrimTree).fill("/", prims)
         self._show_layers()
         wanted = str(self.remembered.get("prim", ""))
@@ -213,7 +215,7 @@ class StagePlace(Place):
     def action_layers(self) -> None:
         stack = self.query_one("#stack")
         stack.display = not stack.display
-        self.query_one("#layers" if stack.display else "#tree").focus()
+        self.set_focus(self.query_one("#layers" if stack.display else "#tree"))
         self.refresh_bindings()
 
     def _show_layers(self) -> None:

@@ -96,7 +96,7 @@ class Watch(Place):
     def on_mount(self) -> None:
         for name in ("stages", "load", "losses", "log", "picture"):
             self.query_one(f"#{name}").border_title = name.capitalize()
-        self.query_one("#log").focus()
+        self.set_focus(self.query_one("#log"))
         self.run_worker(self._look_on(), group="look")
 
     async def _look_on(self) -> None:

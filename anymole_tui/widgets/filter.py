@@ -29,7 +29,7 @@ class Filter(Input):
         self.cursor_blink = False
 
     def _back(self) -> None:
-        self.screen.query_one(self._target, Widget).focus()
+        self.screen.set_focus(self.screen.query_one(self._target, Widget))
 
     def action_clear(self) -> None:
         self.value = ""

@@ -206,7 +206,7 @@ class SettingsForm(Vertical):
     def action_move(self, by: int) -> None:
         controls = [self.query_one(f"#set-{name}") for name in self._fields]
         at = controls.index(self.screen.focused) if self.screen.focused in controls else -1
-        controls[min(max(at + by, 0), len(controls) - 1)].focus()
+        self.screen.set_focus(controls[min(max(at + by, 0), len(controls) - 1)])
 
 
 def _placeholder(field: Field) -> str:

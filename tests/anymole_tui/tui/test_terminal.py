@@ -1,5 +1,6 @@
 """In real terminals: a pty that counts bytes and sends broken mouse reports, and tmux, detached and attached again."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyte
 import pytest
 
 from engine.runs import read_run
@@ -73,6 +75,52 @@ def test_without_arguments_in_a_terminal_it_opens_and_without_a_terminal_it_help
     )
     assert refused.returncode == 2
     assert "needs a terminal" in refused.stderr
+
+
+def test_ended_from_without_it_gives_the_terminal_back_and_remembers(
+    fox_folder: Path, environment: dict[str, str]
+) -> None:
+    """SIGTERM, SIGHUP as of a lost connection, and SIGKILL, which leaves what was known when the stage opened."""
+    session = Path(environment["ANYMOLE_STATE_DIR"]) / "session.json"
+    stage = fox_folder / "fox_survey_keys.usda"
+    for ending, code in ((signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)):
+        session.unlink(missing_ok=True)
+        with Terminal(tui(stage), environment, (80, 24)) as terminal:
+            terminal.wait_for(b"Composition")
+            terminal.quiet(0.5)
+            terminal.send(b"G")
+            terminal.quiet(0.5)
+            terminal.process.send_signal(ending)
+            assert terminal.process.wait(PATIENCE_S) == code
+            terminal.read(0.2)
+        assert b"Traceback" not in terminal.written
+        assert (b"\x1b[?1049l" in terminal.written) == (ending == signal.SIGTERM)
+        kept = json.loads(session.read_text())
+        assert kept["recent"] == [str(stage)]
+        if ending != signal.SIGKILL:
+            assert kept["places"][str(stage)]["prim"] not in ("", "/Fox")
+
+
+def test_letters_that_come_together_with_the_key_of_a_field_are_for_it(
+    fox_folder: Path, environment: dict[str, str]
+) -> None:
+    with Terminal(tui(fox_folder / "fox"), environment, (80, 24)) as terminal:
+        terminal.wait_for(b"fox_survey.usda")
+        terminal.quiet(0.5)
+        terminal.send(b"GG/sur")
+        terminal.quiet(1.0)
+        screen = pyte.Screen(80, 24)
+        pyte.ByteStream(screen).feed(terminal.written)
+        names = [line.split()[1] for line in screen.display[3:] if line.startswith("\u2502 fox")]
+        assert names == ["fox_survey.usda"]
+        terminal.send(b"\x1b")
+        terminal.quiet(0.5)
+        terminal.send(b"\t\t\t")  # over the two panels and back: the last one is that of recent stages
+        terminal.quiet(0.5)
+        pyte.ByteStream(screen).feed(terminal.written)
+        there = screen.buffer[1]
+        column = next(x for x in range(80) if screen.display[1][x:].startswith("Recent"))
+        assert there[column].fg != there[2].fg
 
 
 class Tmux:
