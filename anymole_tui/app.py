@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,12 +19,12 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.driver import Driver
+from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.theme import ThemeProvider
 from textual.types import CSSPathType
 from textual.widget import Widget
-from textual.widgets import Input
 
 from anymole_tui.actions import ActionCommands, all_binding_ids
 from anymole_tui.painted import MARK, Painted
@@ -41,7 +42,8 @@ from engine.errors import ConfigError
 from engine.workspace import STATE
 from usd_io.errors import shown
 
-KEYS_UNDER_WAY = 256
+LONGEST_KEY_S = 0.1
+"""A key that is not done with after so long is not waited for."""
 ASCII_KEYS = {"↑": "up", "↓": "down", "←": "left", "→": "right", "⏎": "enter", "⌫": "bksp", "␣": "space"}
 
 
@@ -100,8 +102,10 @@ class AnymoleApp(App[None]):
         self.session: Session = load_session()
         self.stills = StillsProcess()
         self.painted = Painted()
-        self._aimed: deque[tuple[events.Key, Widget | None]] = deque(maxlen=KEYS_UNDER_WAY)
-        """What had the focus when each of the last keys came."""
+        self._keys: deque[events.Key] = deque()
+        """Those that wait for the one before them."""
+        self._key_since: float | None = None
+        """When the key that is being dealt with was taken up."""
         self._target = target
         self._warm = warm
         if "TEXTUAL_ANIMATIONS" not in os.environ:
@@ -241,18 +245,45 @@ class AnymoleApp(App[None]):
         self.screen.refresh()
 
     async def on_event(self, event: events.Event) -> None:
+        """A key is taken up once the one before it is done with: of several that come together, as over a slow line,
+        each is for what has the focus by then."""
         if isinstance(event, events.Key) and not event.is_forwarded:
-            self._aimed.append((event, self.screen.focused))
-        await super().on_event(event)
+            self._keys.append(event)
+            if self._key_since is None:
+                await self._take_key()
+            elif len(self._keys) == 1:
+                self.set_timer(LONGEST_KEY_S, self._go_on)
+        else:
+            await super().on_event(event)
 
-    def on_key(self, event: events.Key) -> None:
-        """A letter that came together with the key before it, as over a slow line, and that nothing has taken: where
-        that key led to a field of text, it is for the field."""
-        focused = self.screen.focused
-        led_there = any(key is event and widget is not focused for key, widget in self._aimed)
-        if isinstance(focused, Input) and led_there and event.is_printable:
-            event.prevent_default()
-            focused._forward_event(events.Key(event.key, event.character))
+    def simulate_key(self, key: str) -> None:
+        """Press a key, before those that wait: it stands for the one that is being dealt with."""
+        self._keys.appendleft(events.Key(key, None))
+        if self._key_since is None:
+            self.call_later(self._take_key)
+
+    async def _take_key(self) -> None:
+        if self._keys:
+            self._key_since = time.monotonic()
+            target = self.screen.focused or self.screen
+            await super().on_event(self._keys.popleft())
+            self._come_after(target)
+
+    def _come_after(self, node: MessagePump | None) -> None:
+        """Go the way of a key, from what has the focus up to the app, behind it."""
+        if node is None or node is self or not node.call_later(self._come_after, node._parent):
+            self.call_later(self._key_done)
+
+    async def _key_done(self) -> None:
+        self._key_since = None
+        await self._take_key()
+
+    async def _go_on(self) -> None:
+        """What had the focus has gone with the key that it was given: nothing came back."""
+        if self._key_since is not None and time.monotonic() - self._key_since >= LONGEST_KEY_S:
+            await self._key_done()
+        elif self._keys:
+            self.set_timer(LONGEST_KEY_S, self._go_on)
 
     def on_resize(self) -> None:
         self.painted.forget()  # the terminal may have moved or cut its lines

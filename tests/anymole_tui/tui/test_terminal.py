@@ -101,7 +101,7 @@ def test_ended_from_without_it_gives_the_terminal_back_and_remembers(
             assert kept["places"][str(stage)]["prim"] not in ("", "/Fox")
 
 
-def test_letters_that_come_together_with_the_key_of_a_field_are_for_it(
+def test_of_keys_that_come_together_each_is_for_what_has_the_focus_by_then(
     fox_folder: Path, environment: dict[str, str]
 ) -> None:
     with Terminal(tui(fox_folder / "fox"), environment, (80, 24)) as terminal:
