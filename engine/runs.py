@@ -88,7 +88,7 @@ def read_run(folder: Path) -> RunRecord:
         host=text("host"),
         pid=None if pid is None else int(pid),
         exit_code=None if code is None else int(code),
-        message=text("message"),
+        message=text("message") or ("" if folder.is_dir() else "its folder is gone"),
         result=text("result"),
     )
 

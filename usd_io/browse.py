@@ -7,18 +7,22 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pxr import Sdf, Usd
+from pxr import Ar, Sdf, Tf, Usd
 
 from usd_io.browse_details import details_of
 from usd_io.browse_model import Details, LayerRow, PrimRow
-from usd_io.diagnostics import captured
-from usd_io.errors import StageNotFoundError, shown
+from usd_io.diagnostics import captured, reason
+from usd_io.errors import StageNotFoundError, StageReadError, shown
 from usd_io.stage import open_stage
 
 EVERYTHING = Usd.TraverseInstanceProxies(Usd.PrimAllPrimsPredicate)
 """Prims that are inactive, abstract or not loaded, too, and those inside instances."""
 CHUNK = 2000
 """Prims walked over before others may use the stage."""
+
+
+GUARD = threading.RLock()
+"""USD has every layer but once: to read one again, or to mute it, changes all stages that are open."""
 
 
 class StageView:
@@ -31,10 +35,26 @@ class StageView:
             UsdIoError: As :func:`usd_io.stage.open_stage`.
         """
         self.path = str(path)
-        self.opened = open_stage(path)
+        with GUARD:
+            self.opened = open_stage(path)
         """For the readers of :mod:`usd_io`; others hand it on as it is."""
-        self.guard = threading.RLock()
+        self.guard = GUARD
         """To be held while :attr:`opened` is used elsewhere: muting a layer changes the stage under a reader."""
+        self.reload()  # some of its layers may have been read for another view, and been written since
+
+    def reload(self) -> None:
+        """Read the layers again whose files have been written since.
+
+        Raises:
+            UsdIoError: One of them is gone or cannot be read any more; what was read before stays.
+        """
+        with self.guard, captured():
+            if not Ar.GetResolver().Resolve(self.path):
+                raise StageNotFoundError(f"{shown(self.path)} does not exist any more.")
+            try:
+                self.opened.Reload()
+            except Tf.ErrorException as error:
+                raise StageReadError(f"{shown(self.path)} cannot be read again: {reason(error)}") from None
 
     def children(self, path: str = "/") -> tuple[PrimRow, ...]:
         """The prims right below one, in order.

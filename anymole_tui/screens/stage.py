@@ -52,6 +52,9 @@ class StagePlace(Place):
         Binding("p", "plan", "Plan", tooltip="a run that fills the gaps", id="stage.plan"),
         Binding("L", "layers", "Layers", id="stage.layers"),
         Binding("y", "copy_path", "Copy path", show=False, id="stage.copy_path"),
+        Binding(
+            "f5", "reload", "Read again", show=False, tooltip="what was saved meanwhile", id="stage.reload"
+        ),
     ]
 
     def __init__(self, path: Path) -> None:
@@ -261,7 +264,26 @@ class StagePlace(Place):
             self.app.push_screen(Motion(self.view, self.remembered, muted))
 
     def action_plan(self) -> None:
-        self.anymole.open_plan(self.path)
+        """Plan on what the files hold now: the run will read them, too."""
+        view = self.view
+        if view is not None:
+            self.in_background(
+                lambda _: view.reload(), lambda _: self.anymole.open_plan(self.path), group="stage"
+            )
+
+    def action_reload(self) -> None:
+        """Show what was saved since the stage was opened."""
+        view = self.view
+        if view is None:
+            return
+
+        def read(_: Stopped) -> "Opening":
+            view.reload()
+            return view, view.children(), view.layers()
+
+        self._names = None
+        self._were_open = self.query_one(PrimTree).all_opened
+        self.in_background(read, self._opened, group="stage")
 
     def action_copy_path(self) -> None:
         prim = self.query_one(PrimTree).prim

@@ -95,8 +95,10 @@ def _plan_rows(plan: Mapping[str, Any], test: Mapping[str, Any] | None, rate: fl
     for warning in plan["warnings"]:
         rows += [_Row(f"  {line}", "$warning") for line in _wrapped(f"warning: {warning}", 70)]
     rows.append(_Row(f"  {'gap':>17} {'frames':>7} {'seconds':>8} {'expected L2P':>13}", "dim"))
-    choices = test["choices"] if test else [None] * len(plan["gaps"])
-    for gap, choice in zip(plan["gaps"], choices, strict=True):
+    # the stage may have been saved between the plan and its self-test: then they differ in their gaps
+    choices = {(choice["start"], choice["end"]): choice for choice in (test or {}).get("choices", ())}
+    for gap in plan["gaps"]:
+        choice = choices.get((gap["start"], gap["end"]))
         error = choice["expected_l2p"] if choice else None
         told = "..." if test is None and not why else "n/a" if error is None else f"{error:.4f}"
         span = f"{gap['start']:g}..{gap['end']:g}"

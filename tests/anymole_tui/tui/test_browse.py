@@ -1,5 +1,7 @@
 """Journey *browse*: files, the tree of a stage, details with composition, finding, layers; and what is hostile."""
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +193,28 @@ def test_a_row_ends_where_the_scroll_bar_begins(home: Path) -> None:
         assert all("10 B   now" in line for line in lines)
 
     drive(journey, target=home)
+
+
+def test_what_was_saved_meanwhile_is_read_again(fox_keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fox_keys.read_text()
+    said: list[str] = []
+    monkeypatch.setattr(StagePlace, "say_error", lambda _, text: said.append(text))
+
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Composition", "Looks")
+        fox_keys.write_text(before + '\ndef Scope "Added" {}\n')
+        os.utime(fox_keys, (time.time() + 60,) * 2)
+        assert "Added" not in screen_text(app)
+        await pilot.press("f5")
+        await sees(pilot, "Added", "Looks")
+        fox_keys.write_text("no USD")
+        os.utime(fox_keys, (time.time() + 120,) * 2)
+        await pilot.press("f5")
+        await until(pilot, lambda: said and "cannot be read again" in said[-1])
+        await sees(pilot, "Added")
+        fox_keys.unlink()
+        await pilot.press("p")
+        await until(pilot, lambda: "does not exist any more" in said[-1])
+        await sees(pilot, "Added")
+
+    drive(journey, (130, 40), target=fox_keys)

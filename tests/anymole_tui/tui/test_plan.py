@@ -3,9 +3,11 @@
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from textual.pilot import Pilot
 from anymole_tui.app import AnymoleApp
 from anymole_tui.fields import Field
 from anymole_tui.screens.dialogs import Ask, Choose, Read
+from anymole_tui.screens.jump import targets_of
 from anymole_tui.screens.plan import PlanPlace
 from anymole_tui.screens.watch import Watch
 from anymole_tui.services import ForetellProcess
@@ -27,7 +30,7 @@ from engine.config import RunConfig, read_config
 from engine.draft import Draft
 from engine.errors import EngineError
 from engine.selftest import GapChoice, SelfTest
-from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, until
+from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, sees, until
 
 ROOT = Path(__file__).parents[3]
 
@@ -72,8 +75,8 @@ async def planning(app: AnymoleApp, pilot: Pilot[None], stage: Path, words: str)
 
 async def give_keys(app: AnymoleApp, pilot: Pilot[None], *times: float) -> None:
     line = app.screen.query_one(KeyLine)
-    for time in times:
-        line.go(time)
+    for at in times:
+        line.go(at)
         await pilot.press("space")
     await until(pilot, lambda: "frames in" in screen_text(app) and "of slerp" in screen_text(app))
 
@@ -390,3 +393,42 @@ def test_arrows_go_from_setting_to_setting(walk: Path, size: str) -> None:
         await until(pilot, lambda: app.screen.config.engine == "motion")  # type: ignore[attr-defined]
 
     drive(journey, SIZES[size], target=walk.parent)
+
+
+def test_a_letter_for_every_panel_and_none_for_its_fields(walk: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, walk, "nothing to fill")
+        assert [widget.id for widget in targets_of(place).values()][:2] == ["motion", "set-skeletons"]
+        assert len(targets_of(place)) == 4
+        await pilot.press("ctrl+o", "s")
+        await until(pilot, lambda: place.focused is not None and place.focused.id == "set-skeletons")
+
+    drive(journey, SIZES["large"], target=walk.parent)
+
+
+def test_a_stage_that_is_saved_while_it_is_planned(fox_keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The self-test, in a process of its own, has read it anew; so has the plan, once asked for anew."""
+    before = fox_keys.read_text()
+    other_gaps = ForetellProcess.expect
+
+    def expect(self: ForetellProcess, config: RunConfig, stopped: Any) -> dict[str, Any]:
+        (path, test), *_ = other_gaps(self, config, stopped).items()
+        return {path: {**test, "choices": test["choices"][1:]}}
+
+    monkeypatch.setattr(ForetellProcess, "expect", expect)
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await sees(pilot, "Composition")
+        await pilot.press("p")
+        await sees(pilot, "in 7 gaps", "0.0123")
+        rows = [
+            line for line in screen_text(app).splitlines() if re.search(r"\d\.\.\d+ +\d+ +\d\.\d\d ", line)
+        ]
+        assert [("n/a" in row, "0.0123" in row) for row in rows] == [(True, False), *[(False, True)] * 6]
+        await pilot.press("escape")
+        fox_keys.write_text(re.sub(r"\n +12: .*", "", before))
+        os.utime(fox_keys, (time.time() + 60,) * 2)
+        await pilot.press("p")
+        await sees(pilot, "in 6 gaps")
+
+    drive(journey, SIZES["large"], target=fox_keys)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -315,3 +316,14 @@ def test_the_character_is_shown_rather_than_a_plot(tmp_path: Path) -> None:
     assert newest_picture(tmp_path, told_by) == (tmp_path / "preview.png").resolve()
     assert newest_picture(tmp_path, told_by[2:]) == (tmp_path / "preview_plot.png").resolve()
     assert newest_picture(tmp_path, []) is None
+
+
+def test_a_run_of_which_the_folder_goes_is_said_to_be_gone(home: Path) -> None:
+    folder = write_run(home / "run", training(5))
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await watching(app, pilot, folder)
+        shutil.rmtree(folder)
+        await until(pilot, told(app, "unknown", "its folder is gone"))
+
+    drive(journey)
