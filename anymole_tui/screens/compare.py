@@ -274,9 +274,10 @@ class Compare(Place):
     def action_open(self) -> None:
         if self.comparison is not None:
             side = self.sides[self.chosen]
-            path = side.stage or self.comparison.result.result
+            path, active = side.stage or self.comparison.result.result, self.comparison.active
+            kept = f" It shows take {active}, the one that is kept." if side.take not in (0, active) else ""
             self.in_background(
-                lambda _: open_viewer(path), lambda name: self.say(f"Opened in {name}."), group="viewer"
+                lambda _: open_viewer(path), lambda name: self.say(f"Opened in {name}.{kept}"), group="viewer"
             )
 
     def action_reveal(self) -> None:
@@ -284,6 +285,6 @@ class Compare(Place):
             path = self.comparison.result.result
             self.in_background(
                 lambda _: reveal(path),
-                lambda done: None if done else self._show_and_copy("Result"),
+                lambda done: None if done else self._show_and_copy("No file manager here"),
                 group="viewer",
             )

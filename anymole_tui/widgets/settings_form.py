@@ -92,6 +92,7 @@ class SettingsForm(Vertical):
     SettingsForm Choice { width: 1fr; height: 1; padding: 0 1; }
     SettingsForm Choice:focus { background: $block-cursor-background; color: $block-cursor-foreground; }
     SettingsForm Entry, SettingsForm Entry:focus { width: 1fr; border: none; height: 1; padding: 0 1; }
+    SettingsForm Entry.-textual-compact { padding: 0 1; }
     SettingsForm Entry { background: $surface; }
     SettingsForm Entry:focus { background: $block-cursor-background; }
     SettingsForm Choice:ansi:focus { background: ansi_default; color: ansi_default; text-style: bold reverse; }
