@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.console import RenderableType
+from rich.segment import Segment
 from textual import events
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.command import CommandPalette
 from textual.driver import Driver
+from textual.filter import LineFilter
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.scrollbar import ScrollBar, ScrollBarRender
@@ -134,6 +137,9 @@ class AnymoleApp(App[None]):
         """``$frame`` is the kind of border of all panels, ``$edge`` that of notices."""
         kinds = ("ascii", "ascii") if self.ascii else ("round", "outer")
         return {**super().get_theme_variable_defaults(), **dict(zip(("frame", "edge"), kinds, strict=True))}
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *([AsciiEllipsis()] if self.ascii else [])]
 
     def get_key_display(self, binding: Binding) -> str:
         display = super().get_key_display(binding)
@@ -345,6 +351,13 @@ class AnymoleApp(App[None]):
 def _focus(widget: Widget | None) -> None:
     if widget is not None:
         widget.screen.set_focus(widget)
+
+
+class AsciiEllipsis(LineFilter):
+    """Textual cuts titles of panels with an ellipsis where they have no room."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [Segment(s.text.replace("\u2026", "~"), s.style, s.control) for s in segments]
 
 
 class AsciiScrollBar(ScrollBarRender):

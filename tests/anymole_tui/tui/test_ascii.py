@@ -54,6 +54,12 @@ def test_places_and_what_lies_over_them(fox_keys: Path, grey_pictures: list[dict
         await pilot.press("p")
         await until(pilot, lambda: isinstance(app.screen, PlanPlace))
         await look(app, pilot, "75 frames in 7 gaps")
+        before = app.size
+        await pilot.resize_terminal(20, 5)  # titles and the way here are cut
+        await until(pilot, lambda: len(screen_text(app).splitlines()) == 5)
+        await look(app, pilot, "~")
+        await pilot.resize_terminal(*before)
+        await look(app, pilot, "75 frames in 7 gaps")
         await pilot.press("2")
         await look(app, pilot, "caf\\xe9", "31 %")
         await pilot.press("enter")
