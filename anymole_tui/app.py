@@ -37,6 +37,7 @@ from anymole_tui.screens.jump import Jump, targets_of
 from anymole_tui.screens.place import Place
 from anymole_tui.services import StillsProcess
 from anymole_tui.session import Session, load_session, save_session
+from anymole_tui.starting import wait_for_starts
 from anymole_tui.terminal import clipboard_codes
 from anymole_tui.themes import DARK, LIGHT, user_themes
 from anymole_tui.warm import warm_up
@@ -345,6 +346,7 @@ class AnymoleApp(App[None]):
         """The terminal is gone: nothing can be written to it any more."""
         self.stills.close()
         save_session(self.session)
+        wait_for_starts()
         os._exit(128 + signal.SIGHUP)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from anymole_tui.attaching import launch
+from anymole_tui.starting import STARTING
 from engine.config import RunConfig
 from engine.errors import ConfigError, EngineError, ResourceMissing, RunBusy
 from engine.process import request_cancel
@@ -29,8 +30,9 @@ def start_run(config: RunConfig) -> Path:
         EngineError, UsdIoError: It cannot be planned or its folder cannot be used.
     """
     plan(config)  # what cannot work is refused here, where it can be mended, and not in a log
-    folder = prepare(config)
-    _launch(folder)
+    with STARTING:
+        folder = prepare(config)
+        _launch(folder)
     return folder
 
 
@@ -45,8 +47,9 @@ def start_again(folder: Path) -> None:
         raise ConfigError(f"{shown(folder)} is no run folder: it holds no {SETTINGS}.")
     if read_run(folder).state == "running":
         raise RunBusy(f"the run in {shown(folder)} is at work.")
-    prepare_resume(folder)
-    _launch(folder)
+    with STARTING:
+        prepare_resume(folder)
+        _launch(folder)
 
 
 def stop_run(folder: Path) -> None:

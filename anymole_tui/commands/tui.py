@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from anymole_tui.commands.options import Debug
+from anymole_tui.starting import wait_for_starts
 from anymole_tui.warm import start_cold
 from engine.errors import ConfigError, ExitCode
 from usd_io.errors import shown
@@ -68,6 +69,7 @@ def tui(
 def _end(code: int) -> None:
     """Leave at once: a picture or a stage that is still being read in a daemon thread is of no interest any more, and
     libraries in C++ do not take kindly to a Python that ends around them."""
+    wait_for_starts()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from anymole_tui import launching
 from anymole_tui.app import AnymoleApp
 from anymole_tui.fields import Field
 from anymole_tui.screens.dialogs import Ask, Choose, Read
@@ -22,6 +24,7 @@ from anymole_tui.screens.jump import targets_of
 from anymole_tui.screens.plan import PlanPlace
 from anymole_tui.screens.watch import Watch
 from anymole_tui.services import ForetellProcess
+from anymole_tui.starting import wait_for_starts
 from anymole_tui.widgets.gap_table import GapTable
 from anymole_tui.widgets.joint_list import JointList
 from anymole_tui.widgets.key_line import KeyLine
@@ -432,3 +435,26 @@ def test_a_stage_that_is_saved_while_it_is_planned(fox_keys: Path, monkeypatch: 
         await sees(pilot, "in 6 gaps")
 
     drive(journey, SIZES["large"], target=fox_keys)
+
+
+def test_the_end_of_the_ui_comes_after_the_start_of_a_run(
+    walk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared, go_on, launched = threading.Event(), threading.Event(), []
+
+    def prepare(_: RunConfig) -> Path:
+        prepared.set()
+        assert go_on.wait(60)
+        return Path("run")
+
+    monkeypatch.setattr(launching, "plan", lambda _: None)
+    monkeypatch.setattr(launching, "prepare", prepare)
+    monkeypatch.setattr(launching, "_launch", launched.append)
+    thread = threading.Thread(target=lambda: launching.start_run(RunConfig(stage=str(walk))))
+    thread.start()
+    assert prepared.wait(60)
+    assert not wait_for_starts(0)
+    go_on.set()
+    assert wait_for_starts(60)
+    assert launched == [Path("run")]
+    thread.join()
