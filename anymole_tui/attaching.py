@@ -39,19 +39,6 @@ def say_detached(folder: Path, *, as_json: bool) -> None:
     out.say(f"watch it: anymole attach {record.id}   stop it: anymole cancel {record.id}")
 
 
-def begin(prepare: Callable[[], Path]) -> tuple[Path, "subprocess.Popen[bytes]", bool]:
-    """Prepare a run and start it in a process of its own, as one step: a Ctrl-C meanwhile waits for its end, so that
-    no folder is left that waits for a process which never comes.
-
-    Returns:
-        The folder of the run, its process, and whether Ctrl-C came.
-    """
-    with interrupts_wait() as came:
-        folder = prepare()
-        child = launch(folder)
-    return folder, child, bool(came)
-
-
 def start_detached_run(prepare: Callable[[], Path], *, as_json: bool) -> None:
     """Start a run and tell how to find it; Ctrl-C while it is being started stops it.
 
@@ -59,8 +46,10 @@ def start_detached_run(prepare: Callable[[], Path], *, as_json: bool) -> None:
         prepare: Makes the folder of the run and returns it.
         as_json: Whether the answer is one JSON object.
     """
-    folder, _, stop = begin(prepare)
-    if stop:
+    with interrupts_wait() as came:  # else a folder would wait for a process that never comes
+        folder = prepare()
+        launch(folder)
+    if came:
         request_cancel(folder)
         raise KeyboardInterrupt
     say_detached(folder, as_json=as_json)
@@ -75,10 +64,20 @@ def start_watched_run(prepare: Callable[[], Path], kind: ProgressKind, *, as_jso
         as_json: Whether the answer is one JSON object.
     """
     began = time.time()
-    folder, child, stop = begin(prepare)
-    if stop:
+    folder: Path | None = None
+    child: subprocess.Popen[bytes] | None = None
+    try:
+        with interrupts_wait() as came:  # as one step, see above
+            folder = prepare()
+            child = launch(folder)
+        if came:
+            request_cancel(folder)
+        watch(folder, kind, as_json=as_json, child=child, asked=bool(came), since=began)
+    except KeyboardInterrupt:
+        if folder is None or child is None:  # nothing has begun
+            raise
         request_cancel(folder)
-    watch(folder, kind, as_json=as_json, child=child, asked=stop, since=began)
+        watch(folder, kind, as_json=as_json, child=child, asked=True, since=began)
 
 
 def watch(
