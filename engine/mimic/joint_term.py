@@ -21,8 +21,10 @@ CORRELATION_S = 0.7
 """An estimator's errors are alike in neighbouring frames: frames nearer than this [s] count as one (measured on trained
 estimators, docs/measurements.md)."""
 SHARED = (0.1, 0.1, 0.4)
-"""Part of the variance of x, y and depth that all joints of a frame share: of depth the distance of the whole character
-is the better part (measured likewise)."""
+"""Part of the variance of x, y and depth that all joints of a frame share (measured likewise); of depth, where it is
+the distance of the whole character, evidence may tell its own part."""
+LEAST_SHARED, MOST_SHARED = 0.1, 0.8
+"""Bounds of what it tells."""
 REWEIGHTINGS = 5
 """Of the robust weights, to find what the joints of a frame share."""
 
@@ -31,7 +33,7 @@ REWEIGHTINGS = 5
 class JointTerm:
     """Joint evidence of one character, ready to compare with poses (float64).
 
-    The errors of a frame, in standard deviations, are ``sqrt(SHARED) c + sqrt(1 - SHARED) e_j``: one number for all
+    The errors of a frame, in standard deviations, are ``sqrt(shared) c + sqrt(1 - shared) e_j``: one number for all
     joints and one for each, all standard normal. The first is found in closed form, so that the mean of a frame
     counts once however many joints tell it.
     """
@@ -47,6 +49,8 @@ class JointTerm:
     """1 where a joint with unknowns carries a joint."""
     weight: float
     """Of each frame."""
+    shared: Float[Tensor, " 3"]
+    """Part of the variance that all joints of a frame share."""
 
     def rescaled(self, plane: float, depth: float) -> "JointTerm":
         """With other factors on the errors told."""
@@ -76,7 +80,17 @@ def make_joint_term(unknowns: Unknowns, evidence: JointEvidence, weight: float) 
         used=torch.from_numpy(np.asarray(evidence.seen, bool)),
         carried=torch.from_numpy(subtrees(unknowns.character).T.astype(float))[:, free],
         weight=weight * min(1.0, apart / CORRELATION_S),
+        shared=torch.tensor([*SHARED[:2], _shared_depth(evidence)], dtype=torch.float64),
     )
+
+
+def _shared_depth(evidence: JointEvidence) -> float:
+    """Part of the variance of depth that the joints of a frame share."""
+    if evidence.depth_common_sigma is None:
+        return SHARED[2]
+    whole = (np.asarray(evidence.depth_sigma, float)[:, evidence.seen] ** 2).mean()
+    told = (np.asarray(evidence.depth_common_sigma, float) ** 2).mean() / whole
+    return float(np.clip(told, LEAST_SHARED, MOST_SHARED))
 
 
 def subtrees(character: Character) -> Bool[np.ndarray, "joint below"]:
@@ -100,7 +114,7 @@ def residuals(term: JointTerm, pose: Pose, cameras: Cameras) -> Float[Tensor, "f
 
 def joint_form(term: JointTerm, pose: Pose, cameras: Cameras) -> JointForm:
     """Cost, gradient and Gauss-Newton matrix of places and of depths."""
-    used, shared = term.used, torch.tensor(SHARED, dtype=torch.float64)
+    used, shared = term.used, term.shared
     residual = residuals(term, pose, cameras)[:, used] / term.scale
     own, common, weights = _split(residual, shared)
     plane, along = (_huber(size).sum() for size in _sizes(own))

@@ -9,13 +9,15 @@ import torch
 from jaxtyping import Float, Int
 
 from engine.errors import DataError
+from engine.geometry.skeleton import joint_positions
 from engine.joints.evidence import JointEvidence
 from engine.metrics import height
+from engine.mimic.at_keys import across, frames_at_keys, off_at_keys
 from engine.mimic.confidence import LARGEST_RESIDUAL, LEAST_EXPLAINED, explained, sureness
 from engine.mimic.fit import Fit, Fitted, fingerprint, fit
 from engine.mimic.joint_term import JointTerm, make_joint_term, residuals
 from engine.mimic.paper import filled, fit_paper, to_unknowns
-from engine.mimic.pictures import make_scene
+from engine.mimic.pictures import make_scene, resample
 from engine.mimic.settings import MimicSettings
 from engine.mimic.solve import no_term, quadratic
 from engine.mimic.steady import shifts, steadied
@@ -31,6 +33,8 @@ from engine.video.generate import Video
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
 
+MOST_OFF = 0.7
+"""A video may be so far off at a key, as part of what it changes between the keys (measured, docs/measurements.md)."""
 HALF_TRUSTED = 0.05
 """Expected error [heights] at which the confidence is one half, as with the learned prior."""
 
@@ -94,7 +98,7 @@ def mimic(
     settings, progress = settings or MimicSettings(), progress or Progress()
     rate = starts[0].time_codes_per_second
     times, frames, which = frames_to_fit(video, plans, view.cameras, rate)
-    view = _at_frames(view, which)
+    whole, view = view, _at_frames(view, which)
     given = [None if e is None else _at(e, which) for e in evidence or [None] * len(characters)]
     if view.backdrop is not None:
         frames, given = _held_still(frames, given, view.backdrop, progress)
@@ -117,8 +121,18 @@ def mimic(
     else:
         fitted = fit(problem, progress, checkpoint_dir, mark)
         made = [u.filled(z, times) for u, z, times in zip(fitted.unknowns, fitted.z, fills, strict=True)]
+    missed = _missed_keys(problem, video, whole, rate, made, plans)
     return tuple(
-        _outcome(u, plan, motion, fitted, i, problem, _trouble(problem, fitted, joints[i], i), progress)
+        _outcome(
+            u,
+            plan,
+            motion,
+            fitted,
+            i,
+            problem,
+            missed[i] or _trouble(problem, fitted, joints[i], i),
+            progress,
+        )
         for i, (u, plan, motion) in enumerate(zip(fitted.unknowns, plans, made, strict=True))
     )
 
@@ -171,6 +185,44 @@ def _mark(
     moved = [a for s in starts for a in (s.times, s.translations, s.rotations, s.scales, s.T_world_skel)]
     plain = [asdict(settings), view.cameras.to_dict(), [None if p is None else asdict(p) for p in plans]]
     return fingerprint([*arrays, *told, *moved], plain)
+
+
+def _missed_keys(
+    problem: Fit,
+    video: Video,
+    view: View,
+    rate: float,
+    made: Sequence[Motion],
+    plans: Sequence[Plan | None],
+) -> list[str]:
+    """For each character what is wrong with the video at a key, where all is known, if that is much beside what the
+    video changes between the keys; empty where it is not, or where no frame shows a key."""
+    result = [""] * len(plans)
+    times = np.asarray(video.times) * rate
+    which = frames_at_keys(times, problem.scene.unknowns)
+    if not len(which) or problem.settings.image_weight == 0:
+        return result
+    view = _at_frames(view, which)
+    frames = resample(video.frames[which], view.cameras.height, view.cameras.width)
+    if view.backdrop is not None:
+        frames = steadied(frames, shifts(frames, view.backdrop))
+    scene = replace(problem.scene, cameras=view.cameras, backdrop=view.backdrop)
+    off = off_at_keys(scene, times[which], frames, problem.settings)
+    for i, (u, plan, motion) in enumerate(zip(scene.unknowns, plans, made, strict=True)):
+        if plan is None or not plan.gaps:
+            continue
+        start = offsets.sample(u.start, plan.fill_times)
+        change = joint_positions(u.character, motion) - joint_positions(u.character, start)
+        change = float(across(change[:, u.character.observable], scene).mean())
+        own = np.isin(which, frames_at_keys(times, [u]))
+        worst = int(np.where(own, off[i], -1.0).argmax())
+        if off[i][worst] > MOST_OFF * change:
+            size = height(u.character, u.start, plan.keys[0])
+            result[i] = (
+                f"at the key {times[which[worst]]:g} it is {off[i][worst] / size:.2%} of the height off, and between "
+                f"the keys it changes {change / size:.2%}; are its frame rate and its beginning right?"
+            )
+    return result
 
 
 def _trouble(problem: Fit, fitted: Fitted, joint: JointTerm | None, index: int) -> str:

@@ -153,6 +153,29 @@ def test_a_video_of_something_else_gives_the_start_back_and_says_so(arm: Scene, 
     assert any(isinstance(e, Note) and e.level == "warning" and "does not show" in e.text for e in told)
 
 
+@pytest.mark.parametrize("content", ["stands still", "runs backwards", "begins elsewhere"])
+def test_a_video_that_does_not_meet_the_keys_gives_the_start_back_and_says_so(
+    arm: Scene, content: str
+) -> None:
+    frames = arm.video.frames
+    wrong = {
+        "stands still": frames[:1].expand_as(frames),
+        "runs backwards": frames.flip(0),
+        "begins elsewhere": frames.roll(2, 0),
+    }
+    told: list[Event] = []
+    video = replace(arm.video, frames=wrong[content])
+    made = arm.run(video=video, progress=Progress(told.append))
+    np.testing.assert_array_equal(made.motion.rotations, arm.start.rotations)
+    assert not made.trusted
+    assert any(isinstance(e, Note) and e.level == "warning" and "does not show" in e.text for e in told)
+
+
+def test_frames_that_show_no_key_are_not_held_against_a_video(arm: Scene) -> None:
+    inner = Video(arm.video.times[1:-1], arm.video.frames[1:-1])
+    assert arm.run(video=inner).trusted
+
+
 def test_videos_of_another_size_are_resampled(arm: Scene) -> None:
     larger = interpolate(arm.video.frames, (192, 320), mode="nearest")
     made = arm.run(video=replace(arm.video, frames=larger))
