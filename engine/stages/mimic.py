@@ -33,7 +33,7 @@ from engine.video.generate import Video
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
 
-MOST_OFF = 0.7
+MOST_OFF = 0.4
 """A video may be so far off at a key, as part of what it changes between the keys (measured, docs/measurements.md)."""
 HALF_TRUSTED = 0.05
 """Expected error [heights] at which the confidence is one half, as with the learned prior."""
@@ -51,6 +51,8 @@ class Mimicked:
     """The same along the view axis: large where one view cannot tell the depth."""
     trusted: bool
     """False: the video does not show this character's motion, and the motion is the start."""
+    explained: float | None = None
+    """How much of what differs from the background the fit explained, of 1, over all characters; None: joints alone."""
 
     @property
     def confidence(self) -> Float[np.ndarray, "fill joint"]:
@@ -121,20 +123,14 @@ def mimic(
     else:
         fitted = fit(problem, progress, checkpoint_dir, mark)
         made = [u.filled(z, times) for u, z, times in zip(fitted.unknowns, fitted.z, fills, strict=True)]
+    share = None if fitted.level is None else explained(problem.scene, fitted.level, fitted.poses)
     missed = _missed_keys(problem, video, whole, rate, made, plans)
-    return tuple(
-        _outcome(
-            u,
-            plan,
-            motion,
-            fitted,
-            i,
-            problem,
-            missed[i] or _trouble(problem, fitted, joints[i], i),
-            progress,
-        )
-        for i, (u, plan, motion) in enumerate(zip(fitted.unknowns, plans, made, strict=True))
-    )
+    outcomes = []
+    for i, (u, plan, motion) in enumerate(zip(fitted.unknowns, plans, made, strict=True)):
+        trouble = missed[i] or _trouble(problem, fitted, joints[i], i, share)
+        outcome = _outcome(u, plan, motion, fitted, i, problem, trouble, progress)
+        outcomes.append(replace(outcome, explained=share))
+    return tuple(outcomes)
 
 
 def _at_frames(view: View, which: Int[np.ndarray, " frame"]) -> View:
@@ -225,7 +221,7 @@ def _missed_keys(
     return result
 
 
-def _trouble(problem: Fit, fitted: Fitted, joint: JointTerm | None, index: int) -> str:
+def _trouble(problem: Fit, fitted: Fitted, joint: JointTerm | None, index: int, share: float | None) -> str:
     """What speaks against the video showing a character's motion; empty where nothing does."""
     poses = fitted.poses
     if joint is not None:
@@ -233,10 +229,8 @@ def _trouble(problem: Fit, fitted: Fitted, joint: JointTerm | None, index: int) 
         off = residuals(joint, poses[index], problem.scene.cameras)[free][:, joint.used].norm(dim=-1)
         if off.numel() and float(off.median()) > LARGEST_RESIDUAL:
             return f"the joints seen in it stay {float(off.median()):.0f} standard deviations off"
-    if fitted.level is not None:
-        share = explained(problem.scene, fitted.level, poses)
-        if share < LEAST_EXPLAINED:
-            return f"the character explains {share:.0%} of what moves in it"
+    if share is not None and share < LEAST_EXPLAINED:
+        return f"the character explains {share:.0%} of what moves in it"
     return ""
 
 
