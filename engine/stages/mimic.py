@@ -33,8 +33,9 @@ from engine.video.generate import Video
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
 
-MOST_OFF = 0.4
-"""A video may be so far off at a key, as part of what it changes between the keys (measured, docs/measurements.md)."""
+MOST_OFF, FARTHEST_OFF = 0.4, 0.02
+"""A video may be so far off at a key, as part of what it changes between the keys (measured, docs/measurements.md), and
+in heights."""
 HALF_TRUSTED = 0.05
 """Expected error [heights] at which the confidence is one half, as with the learned prior."""
 
@@ -212,11 +213,11 @@ def _missed_keys(
         change = float(across(change[:, u.character.observable], scene).mean())
         own = np.isin(which, frames_at_keys(times, [u]))
         worst = int(np.where(own, off[i], -1.0).argmax())
-        if off[i][worst] > MOST_OFF * change:
-            size = height(u.character, u.start, plan.keys[0])
+        size = height(u.character, u.start, plan.keys[0])
+        if off[i][worst] > min(MOST_OFF * change, FARTHEST_OFF * size):
             result[i] = (
                 f"at the key {times[which[worst]]:g} it is {off[i][worst] / size:.2%} of the height off, and between "
-                f"the keys it changes {change / size:.2%}; are its frame rate and its beginning right?"
+                f"the keys it changes {change / size:.2%}; are its camera, its frame rate and its beginning right?"
             )
     return result
 
