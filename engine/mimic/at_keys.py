@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from engine.mimic.confidence import explained
 from engine.mimic.fit import Fit, fit
-from engine.mimic.kinematics import pose_at
 from engine.mimic.pictures import Scene
 from engine.mimic.settings import MimicSettings
 from engine.mimic.unknowns import Unknowns
@@ -39,9 +39,9 @@ def off_at_keys(
     times: Float[np.ndarray, " key"],
     frames: Float[torch.Tensor, "key 3 height width"],
     settings: MimicSettings,
-) -> tuple[Float[np.ndarray, " character"], ...]:
-    """How far each character is moved away from its known poses, per key: mean over the joints that are seen, across
-    the view axis [stage units].
+) -> tuple[float, tuple[Float[np.ndarray, " key"], ...]]:
+    """How much of what differs from the background the known poses explain, of 1; and how far each character is moved
+    away from them, per key: mean over the joints that are seen, across the view axis [stage units].
 
     Args:
         scene: As it is fitted.
@@ -52,12 +52,13 @@ def off_at_keys(
     unknowns = tuple(_each_by_itself(u, times) for u in scene.unknowns)
     problem = Fit(replace(scene, unknowns=unknowns), [None] * len(unknowns), frames, settings)
     found = fit(problem, Progress(), None, "")
+    nothing = [u.zeros() for u in unknowns]
+    known, level = problem.poses(nothing), problem.level(problem.phases[0], nothing)
     result = []
-    for u, rig, pose in zip(unknowns, scene.rigs, found.poses, strict=True):
-        known = pose_at(u, rig, u.zeros())
-        apart = (pose.T_world_joint - known.T_world_joint)[..., :3, 3].numpy()
+    for u, pose, true in zip(unknowns, found.poses, known, strict=True):
+        apart = (pose.T_world_joint - true.T_world_joint)[..., :3, 3].numpy()
         result.append(across(apart[:, u.character.observable], scene))
-    return tuple(result)
+    return 1.0 if level is None else explained(problem.scene, level, known), tuple(result)
 
 
 def across(apart: Float[np.ndarray, "frame joint 3"], scene: Scene) -> Float[np.ndarray, " frame"]:

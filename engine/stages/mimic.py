@@ -33,9 +33,10 @@ from engine.video.generate import Video
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
 
-MOST_OFF, FARTHEST_OFF = 0.4, 0.02
-"""A video may be so far off at a key, as part of what it changes between the keys (measured, docs/measurements.md), and
-in heights."""
+MOST_OFF = 0.4
+"""A video may be so far off at a key, as part of what it changes between the keys (measured, docs/measurements.md)."""
+LEAST_KNOWN = 0.5
+"""Part of what differs from the background that the known poses have to explain at the keys."""
 HALF_TRUSTED = 0.05
 """Expected error [heights] at which the confidence is one half, as with the learned prior."""
 
@@ -204,9 +205,15 @@ def _missed_keys(
     if view.backdrop is not None:
         frames = steadied(frames, shifts(frames, view.backdrop))
     scene = replace(problem.scene, cameras=view.cameras, backdrop=view.backdrop)
-    off = off_at_keys(scene, times[which], frames, problem.settings)
+    known, off = off_at_keys(scene, times[which], frames, problem.settings)
     for i, (u, plan, motion) in enumerate(zip(scene.unknowns, plans, made, strict=True)):
         if plan is None or not plan.gaps:
+            continue
+        if known < LEAST_KNOWN:
+            result[i] = (
+                f"at the keys, where all is known, what is drawn explains {known:.0%} of what moves in it; is its "
+                "camera right?"
+            )
             continue
         start = offsets.sample(u.start, plan.fill_times)
         change = joint_positions(u.character, motion) - joint_positions(u.character, start)
@@ -214,10 +221,10 @@ def _missed_keys(
         own = np.isin(which, frames_at_keys(times, [u]))
         worst = int(np.where(own, off[i], -1.0).argmax())
         size = height(u.character, u.start, plan.keys[0])
-        if off[i][worst] > min(MOST_OFF * change, FARTHEST_OFF * size):
+        if off[i][worst] > MOST_OFF * change:
             result[i] = (
                 f"at the key {times[which[worst]]:g} it is {off[i][worst] / size:.2%} of the height off, and between "
-                f"the keys it changes {change / size:.2%}; are its camera, its frame rate and its beginning right?"
+                f"the keys it changes {change / size:.2%}; are its frame rate and its beginning right?"
             )
     return result
 

@@ -171,6 +171,16 @@ def test_a_video_that_does_not_meet_the_keys_gives_the_start_back_and_says_so(
     assert any(isinstance(e, Note) and e.level == "warning" and "does not show" in e.text for e in told)
 
 
+def test_a_video_of_another_camera_gives_the_start_back_and_says_so(arm: Scene) -> None:
+    cameras = arm.view.cameras
+    elsewhere = replace(arm.view, cameras=replace(cameras, focal=1.3 * cameras.focal))
+    told: list[Event] = []
+    made = replace(arm, view=elsewhere).run(progress=Progress(told.append))
+    np.testing.assert_array_equal(made.motion.rotations, arm.start.rotations)
+    assert not made.trusted
+    assert any(isinstance(e, Note) and "is its camera right?" in e.text for e in told)
+
+
 def test_frames_that_show_no_key_are_not_held_against_a_video(arm: Scene) -> None:
     inner = Video(arm.video.times[1:-1], arm.video.frames[1:-1])
     assert arm.run(video=inner).trusted
