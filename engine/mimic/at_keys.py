@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from engine.mimic.confidence import explained
 from engine.mimic.fit import Fit, fit
-from engine.mimic.pictures import Scene
+from engine.mimic.pictures import Scene, bound_points
 from engine.mimic.settings import MimicSettings
 from engine.mimic.unknowns import Unknowns
 from engine.priors import offsets
@@ -50,7 +50,8 @@ def off_at_keys(
         settings: Of the fit.
     """
     unknowns = tuple(_each_by_itself(u, times) for u in scene.unknowns)
-    problem = Fit(replace(scene, unknowns=unknowns), [None] * len(unknowns), frames, settings)
+    scene = replace(scene, unknowns=unknowns, bound=bound_points(unknowns))
+    problem = Fit(scene, [None] * len(unknowns), frames, settings)
     found = fit(problem, Progress(), None, "")
     nothing = [u.zeros() for u in unknowns]
     known, level = problem.poses(nothing), problem.level(problem.phases[0], nothing)
@@ -58,7 +59,7 @@ def off_at_keys(
     for u, pose, true in zip(unknowns, found.poses, known, strict=True):
         apart = (pose.T_world_joint - true.T_world_joint)[..., :3, 3].numpy()
         result.append(across(apart[:, u.character.observable], scene))
-    return 1.0 if level is None else explained(problem.scene, level, known), tuple(result)
+    return 1.0 if level is None else explained(scene, level, known), tuple(result)
 
 
 def across(apart: Float[np.ndarray, "frame joint 3"], scene: Scene) -> Float[np.ndarray, " frame"]:

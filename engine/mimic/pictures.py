@@ -97,13 +97,18 @@ def make_scene(
         unknowns=tuple(unknowns),
         rigs=tuple(build_rig(u.character, double) for u in unknowns),
         skins=tuple(build_rig(u.character, single) for u in unknowns),
-        bound=tuple(blended_points(u.character, u.base, single) for u in unknowns),
+        bound=bound_points(unknowns),
         carried=tuple(carried),
         surface=surface.to(single),
         cameras=cameras,
         backdrop=backdrop,
         appearance=appearance,
     )
+
+
+def bound_points(unknowns: Sequence[Unknowns]) -> tuple[Float[Tensor, "frame _ 3"] | None, ...]:
+    """Points with the blend shapes of each frame, float32; None where a character has none."""
+    return tuple(blended_points(u.character, u.base, torch.zeros(())) for u in unknowns)
 
 
 @dataclass(frozen=True, eq=False)

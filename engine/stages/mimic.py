@@ -220,8 +220,8 @@ def _missed_keys(
         change = float(across(change[:, u.character.observable], scene).mean())
         own = np.isin(which, frames_at_keys(times, [u]))
         worst = int(np.where(own, off[i], -1.0).argmax())
-        size = height(u.character, u.start, plan.keys[0])
         if off[i][worst] > MOST_OFF * change:
+            size = height(u.character, u.start, plan.keys[0])
             result[i] = (
                 f"at the key {times[which[worst]]:g} it is {off[i][worst] / size:.2%} of the height off, and between "
                 f"the keys it changes {change / size:.2%}; are its frame rate and its beginning right?"

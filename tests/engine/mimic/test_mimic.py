@@ -16,7 +16,8 @@ from engine.progress import Progress
 from engine.rendering.threads import limited_threads
 from engine.video.generate import Video
 from tests.engine.conftest import make_motion
-from tests.engine.mimic.scenes import QUICK, Scene, arm_scene, cancelled_after, make_scene
+from tests.engine.mimic.scenes import QUICK, Scene, arm_plan, arm_scene, cancelled_after, make_scene
+from usd_io.model import BlendShape
 
 JOINTS_ALONE = replace(QUICK, image_weight=0.0)
 CLOSE = 0.01
@@ -252,3 +253,20 @@ def test_no_gap_gives_nothing_to_fill(arm: Scene) -> None:
         settings=JOINTS_ALONE,
     )
     assert len(still.motion.times) == 0
+
+
+def test_blend_shapes_are_those_of_the_keys_where_a_video_is_asked_there() -> None:
+    character = arm_scene().characters[0]
+    (mesh,) = character.meshes
+    count = len(mesh.points)
+    bulge = np.tile(np.float32([0, 0.4, 0]), (1, count, 1))
+    swollen = BlendShape("swollen", np.arange(count), np.ones(1, np.float32), bulge)
+    character = replace(character, meshes=(replace(mesh, blend_shapes=(swollen,)),))
+    moved = make_motion(character, range(37))
+    weights = np.linspace(0, 1, 37, dtype=np.float32)[:, None]
+    truth = replace(moved, blend_shapes=("swollen",), blend_weights=weights)
+    scene = make_scene(character, truth, arm_plan(character, truth), off=0.1)
+    inner = [0, 3, len(scene.video.times) - 1]
+    sparse = Video(tuple(scene.video.times[i] for i in inner), scene.video.frames[inner])
+    assert scene.run(video=sparse).trusted
+    assert scene.run().trusted
