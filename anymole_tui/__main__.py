@@ -1,6 +1,6 @@
 """``python -m anymole_tui`` and the ``anymole`` command."""
 
-from anymole_tui.cli import main
+from anymole_tui.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from anymole_tui.cli_output import numbers, table
-from engine.evaluate import Benchmark, Evaluation
-from engine.inspect import SkeletonReport, StageReport
-from engine.run_stages import RunResult
+from anymole_tui.cli.output import numbers, table
+from engine.evaluation.evaluate import Benchmark, Evaluation
+from engine.inspection.report import SkeletonReport, StageReport
+from engine.pipeline import RunResult
+from usd_io.check.finding import Finding
 from usd_io.errors import shown
-from usd_io.finding import Finding
 
 MOST_GAPS = 8
 """Gaps that a report lists."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from engine.errors import ConfigError
-from engine.toml_file import read_toml
+from engine.files.toml import read_toml
 from engine.video.options import AdaptMode, Memory, ModelName
 
 EngineName = Literal["auto", "motion", "video"]

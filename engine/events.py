@@ -24,7 +24,7 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class PlanReady:
-    """What will be done, before it is done: one mapping per skeleton (:class:`engine.plan.Plan`)."""
+    """What will be done, before it is done: one mapping per skeleton (:class:`engine.planning.plan.Plan`)."""
 
     plans: tuple[Mapping[str, Any], ...]
 
@@ -89,7 +89,7 @@ class Telemetry:
     """Of the run; 100 is one core."""
     process_memory_mb: float | None
     gpus: tuple[Mapping[str, Any], ...] = ()
-    """One per GPU: the fields of :class:`engine.telemetry.Gpu`."""
+    """One per GPU: the fields of :class:`engine.runs.telemetry.Gpu`."""
     note: str = ""
     """Why no GPU is seen, where one might be."""
 

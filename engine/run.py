@@ -1,6 +1,6 @@
 """The run API: ``inspect`` a stage, ``plan`` the work, ``run`` it. Both faces call these and nothing else.
 
-Here is how a run begins, goes on and ends in its folder; what it does is in :mod:`engine.run_stages`.
+Here is how a run begins, goes on and ends in its folder; what it does is in :mod:`engine.pipeline`.
 """
 
 import time
@@ -12,12 +12,12 @@ from pathlib import Path
 from engine.config import RunConfig, read_config
 from engine.errors import SHOWN_ERRORS, STOPPED, ConfigError, RunCancelled, exit_code, message_of
 from engine.events import Event, OnEvent, RunFailed, RunFinished, RunStarted, ignore
-from engine.inspect import check, inspect
-from engine.planned import Planned, plan
+from engine.inspection.report import check, inspect
+from engine.pipeline import RunResult, resolve_engine, run_stages, stage_weights
+from engine.planning.shot_plan import Planned, plan
 from engine.progress import Overall, Progress, StageReached, never
-from engine.pulse import Pulse, where
-from engine.run_stages import RunResult, resolve_engine, run_stages, stage_weights
-from engine.workspace import CANCEL, REPORT, SETTINGS, Workspace, read_state, run_folder
+from engine.runs.heartbeat import Pulse, where
+from engine.runs.workspace import CANCEL, REPORT, SETTINGS, Workspace, read_state, run_folder
 from usd_io.errors import shown
 
 __all__ = ["advance", "check", "inspect", "plan", "prepare", "prepare_resume", "resume", "run"]

@@ -26,24 +26,24 @@ import numpy as np
 import torch
 from bench_tiny import COARSE_RATE, Shot, Tiny, fade, prepare, prior_motion, psnr, say, ssim
 
-from engine.backdrop import seen_backdrop
-from engine.evaluate import Case, read_suite
-from engine.fill import complete, split
+from engine.evaluation.evaluate import Case, read_suite
+from engine.geometry.metrics import score
+from engine.geometry.resample import resample
 from engine.joints.estimator import Estimator, estimate
 from engine.joints.settings import EstimatorSettings
-from engine.metrics import score
 from engine.mimic.settings import MimicSettings
+from engine.priors.fill import complete, split
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.threads import limited_threads
-from engine.resample import resample
+from engine.rendering.views import View
+from engine.scene.background import seen_backdrop
 from engine.stages.estimate_joints import train_estimator
 from engine.stages.mimic import mimic
-from engine.stages.render import View
 from engine.video.generate import Video
-from engine.video.model import VideoModel
+from engine.video.network.model import VideoModel
 from engine.video.tiny import ADAPT, IMAGE_SIZE, SAMPLER, load_tiny
-from engine.video_artefacts import frames_of, pictures_of
+from engine.video.video_arrays import frames_of, pictures_of
 from usd_io.model import Motion
 
 CASES = ("horse_walk", "robot_dance", "trex_idle", "manta_ray_swim", "stegosaurus_walk", "woman_death")

@@ -15,17 +15,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engine import metrics
-from engine.evaluate import plans_of, read_suite, split_dense
-from engine.fill import PRIORS, complete
-from engine.learned import predict
-from engine.learned.data import FRAME_RATE, Clip, make_clip, make_rig
-from engine.learned.network import Network, Shape
-from engine.learned.train import Sampler, Settings, Training
-from engine.plan import Plan
+from engine.evaluation.evaluate import plans_of, read_suite, split_dense
+from engine.geometry import metrics
+from engine.planning.plan import Plan
 from engine.priors import offsets
+from engine.priors.fill import PRIORS, complete
+from engine.priors.learned import predict
+from engine.priors.learned.network import Network, Shape
+from engine.training.learned_prior.data import FRAME_RATE, Clip, make_clip, make_rig
+from engine.training.learned_prior.train import Sampler, Settings, Training
 from usd_io.model import Character, Motion
-from usd_io.stage import read_shot
+from usd_io.read.stage import read_shot
 
 SHAPE = Shape(width=96, blocks=3)
 

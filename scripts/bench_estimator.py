@@ -18,22 +18,22 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from engine.evaluate import Case, read_suite
-from engine.fill import complete, split
+from engine.evaluation.evaluate import Case, read_suite
 from engine.joints.estimator import Estimator, estimate, presence
 from engine.joints.settings import EstimatorSettings
-from engine.plan import make_plan
+from engine.planning.plan import make_plan
+from engine.priors.fill import complete, split
 from engine.priors.slerp import slerp
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.framing import VIEWS
+from engine.rendering.mesh.surface import build_surface
 from engine.rendering.renderers import TorchRenderer
-from engine.rendering.surface import build_surface
 from engine.rendering.threads import limited_threads
+from engine.rendering.views import View, joint_tracks, orbit_views, render_view
 from engine.stages.estimate_joints import train_estimator
-from engine.stages.render import View, joint_tracks, orbit_views, render_view
-from usd_io.stage import read_shot
-from usd_io.texture import read_texture_bytes
+from usd_io.read.stage import read_shot
+from usd_io.read.texture import read_texture_bytes
 
 CASES = "fox_survey,horse_walk,manta_ray_swim,robot_dance,woman_death,cmu_02_05_1"
 HEIGHT, WIDTH = 320, 512

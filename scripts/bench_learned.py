@@ -18,17 +18,17 @@ import numpy as np
 
 def measure(joints: int) -> dict[str, float]:
     """In this process: importing torch, loading the network, one gap and ten."""
-    from engine.learned.cases import as_shot
-    from engine.learned.data import make_clip, make_rig
-    from engine.plan import make_plan
+    from engine.planning.plan import make_plan
+    from engine.training.learned_prior.cases import as_shot
+    from engine.training.learned_prior.data import make_clip, make_rig
 
     began = time.process_time()
     import torch
 
     torch.set_num_threads(1)
     torch_s, torch_mb = time.process_time() - began, peak_mb()
-    from engine.learned.predict import shipped_network
-    from engine.priors.learned import learned
+    from engine.priors.learned.predict import shipped_network
+    from engine.priors.learned.prior import learned
 
     began = time.process_time()
     shipped_network()

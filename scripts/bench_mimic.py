@@ -18,14 +18,8 @@ from pathlib import Path
 import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
-from engine.evaluate import Case, Row, plans_of, read_suite
-from engine.events import Event, StageProgress
-from engine.fill import PRIORS, complete
-from engine.joints.estimator import load_estimator, save_estimator
-from engine.joints.evidence import JointEvidence
-from engine.joints.settings import EstimatorSettings
-from engine.mimic.settings import MimicSettings
-from engine.oracle import (
+from engine.evaluation.evaluate import Case, Row, plans_of, read_suite
+from engine.evaluation.oracle import (
     Oracle,
     estimator_of,
     evidence_of,
@@ -34,11 +28,17 @@ from engine.oracle import (
     run_oracle,
     simulated_evidence,
 )
+from engine.events import Event, StageProgress
+from engine.joints.estimator import load_estimator, save_estimator
+from engine.joints.evidence import JointEvidence
+from engine.joints.settings import EstimatorSettings
+from engine.mimic.settings import MimicSettings
+from engine.priors.fill import PRIORS, complete
 from engine.progress import Progress
 from engine.rendering.threads import limited_threads
 from engine.video.generate import Video
 from usd_io.model import Motion
-from usd_io.stage import read_shot
+from usd_io.read.stage import read_shot
 
 MAIN = (
     "fox_survey,woman_death,horse_walk,robot_dance,manta_ray_swim,cmu_05_02_1,trex_idle,stegosaurus_walk,HIK_Export,"

@@ -20,7 +20,7 @@ import numpy as np
 from pxr import Gf, Sdf, Usd, UsdSkel, Vt
 
 from usd_io import convert
-from usd_io.read_motion import read_motion
+from usd_io.read.motion import read_motion
 
 SKELETON = "/Hero/Skel"
 RATE = 30

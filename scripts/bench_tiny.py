@@ -19,26 +19,26 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from engine.evaluate import Case, read_suite
-from engine.fill import PRIORS, complete, split
-from engine.images import to_picture, write_png
-from engine.plan import Plan, make_plan
+from engine.evaluation.evaluate import Case, read_suite
+from engine.files.images import to_picture, write_png
+from engine.geometry.resample import resample
+from engine.planning.plan import Plan, make_plan
+from engine.priors.fill import PRIORS, complete, split
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.framing import VIEWS
+from engine.rendering.mesh.surface import build_surface
 from engine.rendering.renderers import TorchRenderer
-from engine.rendering.surface import build_surface
-from engine.resample import resample
-from engine.stages.render import View, orbit_views
-from engine.video.adapt import adapt
+from engine.rendering.views import View, orbit_views
+from engine.video.adaptation.adapt import adapt
 from engine.video.backends.context import strides_for
 from engine.video.generate import GenerateSettings, Video, generate
-from engine.video.model import VideoModel
-from engine.video.sample import SamplerSettings
+from engine.video.network.model import VideoModel
+from engine.video.network.sample import SamplerSettings
 from engine.video.tiny import ADAPT, IMAGE_SIZE, SAMPLER, load_tiny
 from engine.video.windows import plan_windows
 from usd_io.model import Character, Motion
-from usd_io.stage import read_shot
+from usd_io.read.stage import read_shot
 
 CASES = ("cmu_02_05_1", "fair_zombie_1", "robot_dance", "horse_walk", "manta_ray_swim", "trex_idle")
 RATE, COARSE_RATE = 15.0, 5.0

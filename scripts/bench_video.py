@@ -26,16 +26,17 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from engine.video.adapt_settings import AdaptSettings
-from engine.video.model import FRAMES_AT_ONCE, VideoModel
-from engine.video.networks import (
+from engine.video.adaptation.settings import AdaptSettings
+from engine.video.adaptation.trainable_state import DTYPES, Trained
+from engine.video.network.model import FRAMES_AT_ONCE, VideoModel
+from engine.video.network.networks import (
     build_image_encoder,
     build_resampler,
     build_text_encoder,
     build_vae,
     count_parameters,
 )
-from engine.video.shapes import (
+from engine.video.network.shapes import (
     ClipImageShape,
     ClipTextShape,
     ModelShape,
@@ -43,8 +44,7 @@ from engine.video.shapes import (
     UNetShape,
     VaeShape,
 )
-from engine.video.trained import DTYPES, Trained
-from engine.video.unet import DynamiCrafterUNet
+from engine.video.network.unet import DynamiCrafterUNet
 
 PARITY = UNetShape(channels=(32, 64, 128, 128), head_channels=16, context_channels=48)
 MIDDLE = UNetShape(channels=(64, 128, 256, 256), head_channels=32, context_channels=128)

@@ -22,11 +22,11 @@ import numpy as np
 import tinyusdz
 from pxr import Usd, UsdGeom, UsdSkel
 
-from usd_io.author import Take, author_result
+from usd_io.author.result import Take, author_result
 from usd_io.errors import UsdIoError
-from usd_io.read_motion import read_motion
-from usd_io.skeleton import skeleton_prims
-from usd_io.stage import open_stage
+from usd_io.read.motion import read_motion
+from usd_io.read.skeleton import skeleton_prims
+from usd_io.read.stage import open_stage
 
 TOLERANCE = 1e-5
 """Of the extent of the joints: float32 products along a chain."""

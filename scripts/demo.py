@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from anymole_tui import cli_output as out
+from anymole_tui.cli import output as out
 from anymole_tui.report import findings_report, run_report
 from engine.config import RunConfig
 from engine.run import check, run

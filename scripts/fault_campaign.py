@@ -32,7 +32,7 @@ from engine import run as engine_run  # noqa: E402
 from engine.config import RunConfig  # noqa: E402
 from engine.errors import SourceChanged  # noqa: E402
 from engine.events import Event, StageFinished, StageReused, StageStarted  # noqa: E402
-from engine.runs import read_events, read_run  # noqa: E402
+from engine.runs.registry import read_events, read_run  # noqa: E402
 
 FOX = ROOT / "examples" / "fox"
 STAGES = ("begin", "fill", "score", "author", "check", "end")
@@ -196,7 +196,7 @@ def jumping():
         shift[0] = rng.uniform(-86400, 86400)
     return real() + shift[0]
 time.time = jumping
-from anymole_tui.cli import main
+from anymole_tui.cli.app import main
 main(sys.argv[2:])
 """
 

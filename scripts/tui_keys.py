@@ -33,12 +33,13 @@ NAMES = {
 
 def owners() -> list[type[DOMNode]]:
     """All classes of ours that have keys: the app, the places, the panels."""
-    import anymole_tui.app
-    import anymole_tui.screens
-    import anymole_tui.widgets
+    import anymole_tui.tui.app
+    import anymole_tui.tui.lists
+    import anymole_tui.tui.screens
+    import anymole_tui.tui.widgets
 
-    found: list[type[DOMNode]] = [anymole_tui.app.AnymoleApp]
-    for package in (anymole_tui.screens, anymole_tui.widgets):
+    found: list[type[DOMNode]] = [anymole_tui.tui.app.AnymoleApp]
+    for package in (anymole_tui.tui.screens, anymole_tui.tui.widgets, anymole_tui.tui.lists):
         for module in iter_modules(package.__path__, f"{package.__name__}."):
             members: Any = vars(import_module(module.name)).values()
             found += [

@@ -34,12 +34,12 @@ async def until(done: Callable[[], object]) -> None:
 
 async def take(out: Path) -> None:
     """Open the fox, look at it, and save what is seen."""
-    from anymole_tui.app import AnymoleApp, Look
-    from anymole_tui.screens.motion import Motion
-    from anymole_tui.screens.stage import StagePlace
-    from anymole_tui.widgets.lines import Lines
-    from anymole_tui.widgets.still import Still
-    from anymole_tui.widgets.timeline import Timeline
+    from anymole_tui.tui.app import AnymoleApp, Look
+    from anymole_tui.tui.lists.lines import Lines
+    from anymole_tui.tui.screens.motion import Motion
+    from anymole_tui.tui.screens.stage import StagePlace
+    from anymole_tui.tui.widgets.image import Still
+    from anymole_tui.tui.widgets.timeline import Timeline
 
     app = AnymoleApp(Path("fox_survey_keys.usda"), Look(theme="anymole"))
     async with app.run_test(size=SIZE) as pilot:
@@ -64,10 +64,10 @@ async def take(out: Path) -> None:
 
 async def take_run(out: Path) -> None:
     """Do a run, watch its end, and compare what it made."""
-    from anymole_tui.app import AnymoleApp, Look
-    from anymole_tui.screens.compare import Compare
-    from anymole_tui.screens.watch import Watch
-    from anymole_tui.widgets.timeline import Timeline
+    from anymole_tui.tui.app import AnymoleApp, Look
+    from anymole_tui.tui.screens.compare import Compare
+    from anymole_tui.tui.screens.watch import Watch
+    from anymole_tui.tui.widgets.timeline import Timeline
 
     options = [
         "--context",

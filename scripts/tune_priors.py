@@ -18,14 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from engine import metrics
-from engine.geometry import rotations, skeleton
-from engine.plan import Plan, make_plan
+from engine.geometry import metrics, rotations, skeleton
+from engine.planning.plan import Plan, make_plan
 from engine.priors.auto import CANDIDATES, auto
 from engine.priors.hold import hold
+from engine.priors.self_test import Prior, simplex
 from engine.priors.slerp import slerp
 from engine.priors.trials import Trial, mean_error
-from engine.selftest import Prior, simplex
 from usd_io.model import Character, Motion
 
 CALM = 0.04

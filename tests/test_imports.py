@@ -26,28 +26,28 @@ def modules_after(code: str) -> set[str]:
     ],
 )
 def test_commands_that_only_look_load_nothing_heavy(command: str, allowed: set[str]) -> None:
-    code = f"from anymole_tui.cli import main\ntry: main({command.split()})\nexcept SystemExit: pass"
+    code = f"from anymole_tui.cli.app import main\ntry: main({command.split()})\nexcept SystemExit: pass"
     assert not modules_after(code) & {*HEAVY, "numpy", "rich"} - allowed
 
 
-@pytest.mark.parametrize("module", ["engine.run", "engine.evaluate", "anymole_tui.report"])
+@pytest.mark.parametrize("module", ["engine.run", "engine.evaluation.evaluate", "anymole_tui.report"])
 def test_engine_and_faces_load_without_usd_and_torch(module: str) -> None:
     assert not modules_after(f"import {module}") & set(HEAVY)
 
 
-@pytest.mark.parametrize("module", ["usd_io.stage", "usd_io.author", "usd_io.validate"])
+@pytest.mark.parametrize("module", ["usd_io.read.stage", "usd_io.author.result", "usd_io.check.rules"])
 def test_usd_io_knows_neither_engine_nor_torch(module: str) -> None:
     assert not modules_after(f"import {module}") & {"engine", "anymole_tui", "torch", "textual", "typer"}
 
 
 def test_a_plan_is_made_without_torch() -> None:
     assert "torch" not in modules_after(
-        "import engine.run, engine.fill, engine.score, usd_io.stage, usd_io.author"
+        "import engine.run, engine.priors.fill, engine.stages.score, usd_io.read.stage, usd_io.author.result"
     )
 
 
 def test_what_the_terminal_ui_imports_beforehand_is_usd_and_no_torch() -> None:
-    loaded = modules_after("from anymole_tui.warm import _import_all; _import_all()")
+    loaded = modules_after("from anymole_tui.tui.preload import _import_all; _import_all()")
     assert {"pxr", "textual"} <= loaded
     assert not loaded & {"torch", "diffusers", "transformers", "scipy"}
 
@@ -55,7 +55,8 @@ def test_what_the_terminal_ui_imports_beforehand_is_usd_and_no_torch() -> None:
 def test_collections_leave_out_what_was_imported_and_go_on_after_it() -> None:
     """Else each of them holds up a key by 50 ms and more."""
     code = (
-        "import gc; from anymole_tui.warm import start_cold, _import_all; start_cold(); assert not gc.isenabled(); "
+        "import gc; from anymole_tui.tui.preload import start_cold, _import_all; start_cold(); "
+        "assert not gc.isenabled(); "
         "_import_all(); assert gc.isenabled() and gc.get_freeze_count() > 50_000, gc.get_freeze_count()"
     )
     assert "pxr" in modules_after(code)

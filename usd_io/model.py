@@ -34,7 +34,7 @@ class Material:
     diffuse_color: tuple[float, float, float] | None
     """Linear RGB in [0, 1]; None where a texture drives it or nothing is authored."""
     texture: str | None
-    """Resolved path of the diffuse texture, readable by ``usd_io.texture.read_texture_bytes``."""
+    """Resolved path of the diffuse texture, readable by ``usd_io.read.texture.read_texture_bytes``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +184,7 @@ class SkeletonInfo:
 
 @dataclass(frozen=True)
 class StageInfo:
-    """What :func:`usd_io.stage.stage_info` reports."""
+    """What :func:`usd_io.read.stage.stage_info` reports."""
 
     path: str
     layers: tuple[str, ...]

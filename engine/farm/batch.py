@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.artefacts import file_hash, is_intact, read_index
 from engine.config import read_config
 from engine.errors import ConfigError, ExitCode
 from engine.farm.shots import Shot
-from engine.runs import RunRecord, read_run
-from engine.source import read_inputs
-from engine.workspace import SETTINGS
+from engine.files.artefacts import file_hash, is_intact, read_index
+from engine.runs.inputs import read_inputs
+from engine.runs.registry import RunRecord, read_run
+from engine.runs.workspace import SETTINGS
 
 NOT_RETRIED = {int(ExitCode.OK), int(ExitCode.USAGE), int(ExitCode.VALIDATION), int(ExitCode.INTERRUPTED)}
 """The same command would end the same way, or a person has stopped it."""

@@ -12,7 +12,7 @@ from typing import Any
 from engine.errors import ConfigError, EngineError
 from engine.farm.batch import NOT_RETRIED, Batch, is_current
 from engine.farm.shots import Shot
-from engine.process import request_cancel
+from engine.runs.process import request_cancel
 
 JOBS = "jobs"
 POLL_S = 0.05

@@ -11,7 +11,7 @@ import tomli_w
 
 from engine.config import RunConfig, config_from_mapping
 from engine.errors import ConfigError, EngineError
-from engine.toml_file import read_toml
+from engine.files.toml import read_toml
 from usd_io.errors import shown
 
 SHOT_LIST = "shots.toml"

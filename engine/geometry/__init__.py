@@ -1,0 +1,1 @@
+"""Rotations, skeletons and distances between motions."""

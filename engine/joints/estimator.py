@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from engine.errors import DataError
+from engine.files.tensors import load_meta, load_tensors, save_tensors
 from engine.joints.evidence import JointEvidence
 from engine.joints.features import load_frozen
 from engine.joints.loss import Spread, entropy
@@ -20,7 +21,6 @@ from engine.joints.samples import Scene, resized
 from engine.joints.settings import EstimatorSettings
 from engine.rendering.camera import Cameras
 from engine.rendering.threads import limited_threads
-from engine.video.weights import load_meta, load_tensors, save_tensors
 
 IMAGES_AT_ONCE = 16
 FORMAT = 2

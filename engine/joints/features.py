@@ -16,8 +16,8 @@ from torch.nn.functional import interpolate
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
 from engine.errors import DataError
-from engine.video.models import card, require_file
-from engine.video.weights import load_checkpoint
+from engine.files.tensors import load_checkpoint
+from engine.video.catalogue.models import card, require_file
 
 PATCH = 14
 REGISTERS = 4

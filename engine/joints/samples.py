@@ -14,7 +14,7 @@ from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.camera import Cameras, project
 from engine.rendering.renderers import Renderer
-from engine.stages.render import IMAGES_AT_ONCE
+from engine.rendering.views import IMAGES_AT_ONCE
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,1 +1,1 @@
-"""Fitting the pose of characters to a video, with a motion prior as the start (docs/mimicking.md)."""
+"""Fitting poses to a video by differentiable rendering."""

@@ -8,10 +8,10 @@ from jaxtyping import Float
 
 from engine.geometry import skeleton
 from engine.mimic.fit import Unknown
+from engine.mimic.gauss_newton import Quadratic, draw
 from engine.mimic.kinematics import Pose
-from engine.mimic.pictures import CONTRAST, Level, Scene, at_frames, draw_frames, parts, vertices
-from engine.mimic.solve import Quadratic, draw
-from engine.mimic.unknowns import Unknowns
+from engine.mimic.parameters import Unknowns
+from engine.mimic.photometric_term import CONTRAST, Level, Scene, at_frames, draw_frames, parts, vertices
 from engine.rendering.camera import Cameras
 
 SAMPLES = 24

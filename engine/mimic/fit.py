@@ -14,14 +14,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from engine.artefacts import load_arrays, save_arrays
+from engine.files.artefacts import load_arrays, save_arrays
+from engine.mimic.gauss_newton import ROUGHLY, Quadratic, add, no_term, quadratic, solve
+from engine.mimic.hyperparameters import Scales, as_told, rescaled
 from engine.mimic.joint_term import JointForm, JointTerm, joint_form
 from engine.mimic.kinematics import Pose, pose_at
-from engine.mimic.pictures import Level, Scene, make_level, match_colours, picture_form
-from engine.mimic.scales import Scales, as_told, rescaled
+from engine.mimic.parameters import Unknowns
+from engine.mimic.photometric_term import Level, Scene, make_level, match_colours, picture_form
 from engine.mimic.settings import MimicSettings
-from engine.mimic.solve import ROUGHLY, Quadratic, add, no_term, quadratic, solve
-from engine.mimic.unknowns import Unknowns
 from engine.progress import Progress
 
 STATE = "mimic.npz"

@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from engine.joints.evidence import JointEvidence
+from engine.mimic.gauss_newton import Term
 from engine.mimic.kinematics import Pose, point_rows
-from engine.mimic.solve import Term
-from engine.mimic.unknowns import Unknowns
+from engine.mimic.parameters import Unknowns
 from engine.rendering.camera import Cameras, camera_points, homogeneous_pixels
 from usd_io.model import Character
 

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from engine.mimic.unknowns import Unknowns
-from engine.rendering.quaternions import multiply, quaternion_to_matrix
-from engine.rendering.skin import Rig
+from engine.geometry.rotations_torch import multiply, quaternion_to_matrix
+from engine.mimic.parameters import Unknowns
+from engine.rendering.mesh.skin import Rig
 
 _SMALL = 1e-4
 """Below this angle [rad] coefficients are taken from their series."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.errors import ConfigError
-from engine.rendering.surface import Appearance
+from engine.rendering.mesh.surface import Appearance
 
 SolverName = Literal["map", "paper"]
 

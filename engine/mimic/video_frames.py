@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.errors import DataError
-from engine.mimic.pictures import resample
-from engine.plan import Plan
+from engine.mimic.photometric_term import resample
+from engine.planning.plan import Plan
 from engine.rendering.camera import Cameras
 from engine.video.generate import Video
 

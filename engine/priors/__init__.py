@@ -1,0 +1,1 @@
+"""Motion priors: known frames in, the motion between them out."""

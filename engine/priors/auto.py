@@ -14,14 +14,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from engine.priors import context as from_context
 from engine.priors import offsets
 from engine.priors.context import context
-from engine.priors.learned import fits, learned
+from engine.priors.learned.prior import fits, learned
+from engine.priors.self_test import GapChoice, SelfTest, self_test
 from engine.priors.spline import spline
 from engine.priors.trials import Prior
-from engine.selftest import GapChoice, SelfTest, self_test
 from usd_io.model import Character, Motion
 
 CANDIDATES: Mapping[str, Prior] = {"spline": spline, "context": context, "learned": learned}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from engine.plan import Gap, Plan
+from engine.planning.plan import Gap, Plan
 from engine.priors import ground, mirror, offsets, spline, windows
 from usd_io.model import Character, Motion
 

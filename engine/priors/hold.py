@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from engine.priors import offsets
 from usd_io.model import Character, Motion
 

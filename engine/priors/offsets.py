@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from engine.geometry import rotations
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from usd_io.model import Motion
 
 Offsets = Float[np.ndarray, "fill joint 9"]

@@ -1,6 +1,6 @@
 """Slerp between the keys: the baseline by which all errors are counted."""
 
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from engine.priors import offsets
 from usd_io.model import Character, Motion
 

@@ -15,7 +15,7 @@ that is known before, and no surprise.
 import numpy as np
 from jaxtyping import Float, Int
 
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from engine.priors import ground, offsets
 from usd_io.model import Character, Motion
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from engine import metrics
-from engine.geometry import skeleton
-from engine.plan import Gap, Plan
+from engine.geometry import metrics, skeleton
+from engine.planning.plan import Gap, Plan
 from engine.priors import offsets
 from usd_io.model import Character, Motion
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from engine.geometry import skeleton
-from engine.plan import Gap, Plan
+from engine.planning.plan import Gap, Plan
 from engine.priors import ground, mirror, offsets
 from usd_io.model import Character, Motion
 

@@ -1,0 +1,1 @@
+"""Drawing characters without GL: one shading model, differentiable."""

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.geometry.skeleton import blend_points, joint_transforms
-from engine.rendering.skin import Rig, bound_points, build_rig
+from engine.rendering.mesh.skin import Rig, bound_points, build_rig
 from usd_io.model import Character, Motion
 
 FRAMES_AT_ONCE = 16

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 
 from engine.rendering.camera import Cameras
-from engine.rendering.torch_renderer import Backdrop
+from engine.rendering.torch_renderer.renderer import Backdrop
 
 LIGHT, DARK = (0.90, 0.91, 0.92), (0.78, 0.80, 0.82)
 """Display colours of the tiles."""

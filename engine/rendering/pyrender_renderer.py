@@ -16,9 +16,9 @@ from torch import Tensor
 
 from engine.errors import ResourceMissing
 from engine.rendering.camera import Cameras, camera_points
-from engine.rendering.shade import Lighting, vertex_normals
-from engine.rendering.surface import Appearance, Surface
-from engine.rendering.torch_renderer import Backdrop, Images
+from engine.rendering.mesh.surface import Appearance, Surface
+from engine.rendering.torch_renderer.renderer import Backdrop, Images
+from engine.rendering.torch_renderer.shade import Lighting, vertex_normals
 
 PACKAGES = "libegl1 libgl1 libgl1-mesa-dri"
 """What Debian and Ubuntu call the libraries of EGL with a software driver."""

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from engine.rendering.camera import Cameras
-from engine.rendering.shade import Lighting
-from engine.rendering.surface import Appearance, Surface
-from engine.rendering.torch_renderer import Backdrop, Images, render
+from engine.rendering.mesh.surface import Appearance, Surface
+from engine.rendering.torch_renderer.renderer import Backdrop, Images, render
+from engine.rendering.torch_renderer.shade import Lighting
 
 RendererName = Literal["auto", "torch", "pyrender"]
 
@@ -26,12 +26,12 @@ class Renderer(Protocol):
     def render(
         self, vertices: Float[Tensor, "image vertex 3"], cameras: Cameras, backdrop: Backdrop | None = None
     ) -> Images:
-        """See :func:`engine.rendering.torch_renderer.render`."""
+        """See :func:`engine.rendering.torch_renderer.renderer.render`."""
 
 
 @dataclass(frozen=True, eq=False)
 class TorchRenderer:
-    """Draws with :mod:`engine.rendering.torch_renderer`, without gradients."""
+    """Draws with :mod:`engine.rendering.torch_renderer.renderer`, without gradients."""
 
     surface: Surface
     appearance: Appearance = "textured"

@@ -19,8 +19,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from engine.checkpoint import restore_training, save_training
 from engine.errors import DataError, RunCancelled
+from engine.files.tensors import as_json
+from engine.files.training_state import restore_training, save_training
 from engine.joints.augment import Batch, augmented, plain
 from engine.joints.estimator import Estimator, build_network, predict
 from engine.joints.loss import entropy, estimation_loss, measure_spread
@@ -31,10 +32,9 @@ from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.renderers import Renderer
 from engine.rendering.threads import limited_threads
-from engine.stages.render import View
-from engine.video.adapter import digest
-from engine.video.sample import combine_seeds
-from engine.video.weights import as_json
+from engine.rendering.views import View
+from engine.video.adaptation.adapter import digest
+from engine.video.network.sample import combine_seeds
 
 CHECKPOINT = "estimator-training.safetensors"
 """In the checkpoint folder."""

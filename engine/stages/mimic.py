@@ -9,26 +9,26 @@ import torch
 from jaxtyping import Float, Int
 
 from engine.errors import DataError
+from engine.geometry.metrics import height
 from engine.geometry.skeleton import joint_positions
 from engine.joints.evidence import JointEvidence
-from engine.metrics import height
-from engine.mimic.at_keys import across, frames_at_keys, off_at_keys
 from engine.mimic.confidence import LARGEST_RESIDUAL, LEAST_EXPLAINED, explained, sureness
 from engine.mimic.fit import Fit, Fitted, fingerprint, fit
+from engine.mimic.gauss_newton import no_term, quadratic
 from engine.mimic.joint_term import JointTerm, make_joint_term, residuals
-from engine.mimic.paper import filled, fit_paper, to_unknowns
-from engine.mimic.pictures import make_scene, resample
+from engine.mimic.key_check import across, frames_at_keys, off_at_keys
+from engine.mimic.paper_solver import filled, fit_paper, to_unknowns
+from engine.mimic.parameters import Unknowns, make_unknowns
+from engine.mimic.photometric_term import make_scene, resample
 from engine.mimic.settings import MimicSettings
-from engine.mimic.solve import no_term, quadratic
-from engine.mimic.steady import shifts, steadied
-from engine.mimic.unknowns import Unknowns, make_unknowns
+from engine.mimic.stabilise import shifts, steadied
 from engine.mimic.video_frames import frames_to_fit
-from engine.plan import Plan
+from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.progress import Progress
-from engine.rendering.surface import Surface
-from engine.rendering.torch_renderer import Backdrop
-from engine.stages.render import View
+from engine.rendering.mesh.surface import Surface
+from engine.rendering.torch_renderer.renderer import Backdrop
+from engine.rendering.views import View
 from engine.video.generate import Video
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
@@ -82,7 +82,7 @@ def mimic(
         characters: All that the video shows, each with at least one mesh.
         plans: Of each; None for one that has nothing to fill.
         starts: The whole motion of each: what is known, and between it the first guess of a motion prior
-            (:func:`engine.fill.complete`). Their ``T_world_skel`` is kept.
+            (:func:`engine.priors.fill.complete`). Their ``T_world_skel`` is kept.
         video: Its times are seconds such that ``time * timeCodesPerSecond`` is the time code of the stage. Frames
             outside all gaps are not looked at. Any size of the camera's aspect ratio.
         view: From where it was taken, and what stands still behind the characters.

@@ -1,0 +1,1 @@
+"""Video models: adapted to the context, made to fill the frames between keys."""

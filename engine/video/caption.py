@@ -18,10 +18,10 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
 from engine.errors import DataError, ResourceMissing
-from engine.images import to_picture
+from engine.files.images import to_picture
+from engine.files.tensors import check_safetensors
 from engine.video.memory import explain_memory
-from engine.video.model import clip_pixels
-from engine.video.weights import check_safetensors
+from engine.video.network.model import clip_pixels
 from usd_io.errors import shown
 
 FRAMES = 8

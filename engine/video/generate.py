@@ -14,11 +14,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from engine.artefacts import content_key
 from engine.errors import ConfigError, DataError
+from engine.files.artefacts import content_key
+from engine.files.tensors import load_meta, load_tensors, save_tensors
 from engine.progress import Progress
-from engine.video.adapter import digest
-from engine.video.conditioning import (
+from engine.video.adaptation.adapter import digest
+from engine.video.memory import explain_memory
+from engine.video.network.conditioning import (
     Condition,
     EmptyCondition,
     encode_empty,
@@ -26,16 +28,8 @@ from engine.video.conditioning import (
     join_context,
     predictor,
 )
-from engine.video.memory import explain_memory
-from engine.video.model import (
-    VideoModel,
-    decode_latents,
-    encode_frames,
-    encode_images,
-    encode_text,
-)
-from engine.video.sample import Hold, SamplerSettings, sample_window, seeded_noise
-from engine.video.weights import load_meta, load_tensors, save_tensors
+from engine.video.network.model import VideoModel, decode_latents, encode_frames, encode_images, encode_text
+from engine.video.network.sample import Hold, SamplerSettings, sample_window, seeded_noise
 from engine.video.windows import WINDOW_FRAMES, Role, Window, batches
 
 STATE = "generate.safetensors"

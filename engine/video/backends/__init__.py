@@ -14,7 +14,7 @@ from typing import Any, Protocol, get_args, runtime_checkable
 
 from engine.errors import ConfigError
 from engine.progress import Progress
-from engine.rendering.surface import Appearance
+from engine.rendering.mesh.surface import Appearance
 from engine.video.generate import Video
 from engine.video.options import AdaptOptions, GenerateOptions, Memory, ModelName
 
@@ -150,11 +150,11 @@ def backend(name: str, *, memory: Memory = "auto", device: str = "auto") -> Back
     """
     match name:
         case "dynamicrafter":
-            from engine.video.backends.native import dynamicrafter
+            from engine.video.backends.dynamicrafter import dynamicrafter
 
             return dynamicrafter(memory, device)
         case "tiny":
-            from engine.video.backends.native import tiny
+            from engine.video.backends.dynamicrafter import tiny
 
             return tiny(memory, device)
         case "wan-vace":

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from engine.errors import ConfigError, ResourceMissing
-from engine.video.fetch import known_hash
-from engine.video.models import ModelCard, card, pipeline_files, require_pipeline
+from engine.video.catalogue.fetch import known_hash
+from engine.video.catalogue.models import ModelCard, card, pipeline_files, require_pipeline
 from engine.video.options import Memory
 
 INSTEAD = "Without it, '--engine motion' or '--model tiny' runs on any machine."

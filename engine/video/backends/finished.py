@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from engine.files.tensors import load_meta, load_tensors, save_tensors
 from engine.video.backends.calls import Call
-from engine.video.weights import load_meta, load_tensors, save_tensors
 
 STATE = "calls.safetensors"
 """Finished frames, in the checkpoint folder."""

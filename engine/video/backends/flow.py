@@ -15,23 +15,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from engine.artefacts import content_key
 from engine.errors import ConfigError, DataError
+from engine.files.artefacts import content_key
+from engine.files.tensors import check_safetensors, load_meta
 from engine.progress import Progress
-from engine.rendering.surface import Appearance
-from engine.video.adapter import digest, load_adapter, save_adapter
+from engine.rendering.mesh.surface import Appearance
+from engine.video.adaptation.adapter import digest, load_adapter, save_adapter
+from engine.video.adaptation.lora import merge_lora
 from engine.video.backends import Gap, finished
 from engine.video.backends.calls import Call, Rules, plan_calls
 from engine.video.backends.context import longest_stretch
 from engine.video.backends.devices import precision
 from engine.video.backends.flow_lora import FlowSettings, check_pairs, chosen_layers, train
+from engine.video.catalogue.models import pipeline_files
 from engine.video.generate import Video
-from engine.video.lora import merge_lora
 from engine.video.memory import explain_memory
-from engine.video.models import pipeline_files
+from engine.video.network.sample import combine_seeds
 from engine.video.options import AdaptOptions, GenerateOptions, Memory
-from engine.video.sample import combine_seeds
-from engine.video.weights import check_safetensors, load_meta
 from usd_io.errors import shown
 
 REMEDY = "--memory low, a larger GPU or --model tiny"

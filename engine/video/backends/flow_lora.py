@@ -14,13 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from engine.checkpoint import restore_training, save_training
 from engine.errors import DataError, RunCancelled
+from engine.files import tensors as weights
+from engine.files.training_state import restore_training, save_training
 from engine.progress import Progress
-from engine.video import weights
-from engine.video.adapter import Adapter, digest
-from engine.video.lora import DOWN, UP, Lora
-from engine.video.sample import combine_seeds
+from engine.video.adaptation.adapter import Adapter, digest
+from engine.video.adaptation.lora import DOWN, UP, Lora
+from engine.video.network.sample import combine_seeds
 
 STATE = "flow_adapt.safetensors"
 HELD_OUT = 12

@@ -12,8 +12,8 @@ from torch.nn.functional import mse_loss
 from engine.video.backends.calls import Call, Rules
 from engine.video.backends.devices import ready_pipeline
 from engine.video.backends.flow import Embeds, FlowBackend, noised
+from engine.video.network.sample import combine_seeds
 from engine.video.options import GenerateOptions, Memory
-from engine.video.sample import combine_seeds
 
 GROUP = 4
 """Frames that its autoencoder packs into a latent, after the first."""

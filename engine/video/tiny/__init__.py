@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from engine.errors import DataError
-from engine.video.adapt_settings import AdaptSettings
-from engine.video.model import VideoModel, build_model
-from engine.video.sample import SamplerSettings
-from engine.video.schedule import TRAIN_STEPS
-from engine.video.shapes import TINY_TRAINED
-from engine.video.weights import check_hash, load_tensors
+from engine.files.tensors import check_hash, load_tensors
+from engine.video.adaptation.settings import AdaptSettings
+from engine.video.network.model import VideoModel, build_model
+from engine.video.network.sample import SamplerSettings
+from engine.video.network.schedule import TRAIN_STEPS
+from engine.video.network.shapes import TINY_TRAINED
 
 WEIGHTS = "tiny.safetensors"
 PATH = Path(__file__).parent / "weights" / WEIGHTS

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anymole_tui.screens.browse import Browse
-from anymole_tui.services import StillsProcess
-from anymole_tui.widgets.run_table import RunTable
+from anymole_tui.tui.lists.run_table import RunTable
+from anymole_tui.tui.screens.browse import Browse
+from anymole_tui.tui.workers import StillsProcess
 from tests.anymole_tui.tui.recorded import NOON
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from anymole_tui.app import AnymoleApp, Look
-from anymole_tui.screens.compare import Compare
-from anymole_tui.screens.dialogs import Ask, Choose, Confirm, Read
-from anymole_tui.screens.motion import Motion
-from anymole_tui.screens.place import Place
-from anymole_tui.screens.plan import PlanPlace
+from anymole_tui.tui.app import AnymoleApp, Look
+from anymole_tui.tui.screens.base_screen import Place
+from anymole_tui.tui.screens.compare import Compare
+from anymole_tui.tui.screens.dialogs import Ask, Choose, Confirm, Read
+from anymole_tui.tui.screens.motion import Motion
+from anymole_tui.tui.screens.plan import PlanPlace
 from engine.config import RunConfig
 from engine.run import run
 from tests.anymole_tui.tui.recorded import training, write_run

@@ -9,13 +9,13 @@ import pytest
 from pxr import Sdf, Usd, UsdGeom
 from textual.pilot import Pilot
 
-from anymole_tui.app import AnymoleApp, Look
-from anymole_tui.screens.browse import Browse
-from anymole_tui.screens.dialogs import Read
-from anymole_tui.screens.stage import StagePlace
-from anymole_tui.session import load_session
-from anymole_tui.widgets.lines import Lines
-from anymole_tui.widgets.prim_tree import PrimTree
+from anymole_tui.tui.app import AnymoleApp, Look
+from anymole_tui.tui.lists.lines import Lines
+from anymole_tui.tui.lists.prim_tree import PrimTree
+from anymole_tui.tui.screens.browse import Browse
+from anymole_tui.tui.screens.dialogs import Read
+from anymole_tui.tui.screens.stage import StagePlace
+from anymole_tui.tui.session import load_session
 from tests.anymole_tui.tui.shots import drive, screen_text, sees, until
 
 

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from textual.pilot import Pilot
 
-from anymole_tui.app import AnymoleApp
-from anymole_tui.launching import reveal, viewer_command
-from anymole_tui.screens.compare import Compare
-from anymole_tui.screens.dialogs import Read
-from anymole_tui.services import StillsProcess
-from anymole_tui.widgets.inert import Words
-from anymole_tui.widgets.timeline import Timeline
+from anymole_tui.safe_text import Words
+from anymole_tui.tui.app import AnymoleApp
+from anymole_tui.tui.launching import reveal, viewer_command
+from anymole_tui.tui.screens.compare import Compare
+from anymole_tui.tui.screens.dialogs import Read
+from anymole_tui.tui.widgets.timeline import Timeline
+from anymole_tui.tui.workers import StillsProcess
 from engine.config import RunConfig
 from engine.errors import ConfigError, ResourceMissing
 from engine.run import run
-from engine.takes import choose_take
+from engine.runs.takes import choose_take
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, until
 
 

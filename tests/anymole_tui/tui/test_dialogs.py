@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from anymole_tui.app import AnymoleApp
-from anymole_tui.screens.dialogs import Ask, Choose, Confirm, Read
-from anymole_tui.screens.place import Place
+from anymole_tui.tui.app import AnymoleApp
+from anymole_tui.tui.screens.base_screen import Place
+from anymole_tui.tui.screens.dialogs import Ask, Choose, Confirm, Read
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, sees, until
 
 HOSTILE = "\x1b[31m[bold]red[/bold]\u202e" + "x" * 10_000

@@ -12,9 +12,9 @@ from textual._compositor import LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
 
-from anymole_tui.graphics import Graphic, kitty_graphic, sixel_graphic
-from anymole_tui.painted import Painted
-from anymole_tui.services import StillsProcess
+from anymole_tui.terminal.diff_renderer import Painted
+from anymole_tui.terminal.graphics import Graphic, kitty_graphic, sixel_graphic
+from anymole_tui.tui.workers import StillsProcess
 from tests.anymole_tui.tui.pixels import Pixels
 from tests.anymole_tui.tui.terminal import Terminal, tui
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from anymole_tui.app import AnymoleApp
-from anymole_tui.screens.compare import Compare
-from anymole_tui.screens.dialogs import Read
-from anymole_tui.screens.plan import PlanPlace
-from anymole_tui.screens.runs import Runs
-from anymole_tui.screens.watch import Watch
-from engine.runs import RunRecord, list_runs, read_run
-from engine.workspace import read_state
+from anymole_tui.tui.app import AnymoleApp
+from anymole_tui.tui.screens.compare import Compare
+from anymole_tui.tui.screens.dialogs import Read
+from anymole_tui.tui.screens.plan import PlanPlace
+from anymole_tui.tui.screens.runs import Runs
+from anymole_tui.tui.screens.watch import Watch
+from engine.runs.registry import RunRecord, list_runs, read_run
+from engine.runs.workspace import read_state
 from tests.anymole_tui.tui.shots import drive, screen_text, until
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "fox"

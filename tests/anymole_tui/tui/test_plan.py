@@ -16,23 +16,23 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from anymole_tui import launching
-from anymole_tui.app import AnymoleApp
-from anymole_tui.fields import Field
-from anymole_tui.screens.dialogs import Ask, Choose, Read
-from anymole_tui.screens.jump import targets_of
-from anymole_tui.screens.plan import PlanPlace
-from anymole_tui.screens.watch import Watch
-from anymole_tui.services import ForetellProcess
-from anymole_tui.starting import wait_for_starts
-from anymole_tui.widgets.gap_table import GapTable
-from anymole_tui.widgets.joint_list import JointList
-from anymole_tui.widgets.key_line import KeyLine
-from anymole_tui.widgets.settings_form import Choice, Entry
+from anymole_tui.cli.fields import Field
+from anymole_tui.tui import launching
+from anymole_tui.tui.app import AnymoleApp
+from anymole_tui.tui.lists.gap_table import GapTable
+from anymole_tui.tui.lists.joint_list import JointList
+from anymole_tui.tui.screens.dialogs import Ask, Choose, Read
+from anymole_tui.tui.screens.jump import targets_of
+from anymole_tui.tui.screens.plan import PlanPlace
+from anymole_tui.tui.screens.watch import Watch
+from anymole_tui.tui.starting import wait_for_starts
+from anymole_tui.tui.widgets.key_line import KeyLine
+from anymole_tui.tui.widgets.settings_form import Choice, Entry
+from anymole_tui.tui.workers import ForetellProcess
 from engine.config import RunConfig, read_config
-from engine.draft import Draft
 from engine.errors import EngineError
-from engine.selftest import GapChoice, SelfTest
+from engine.inspection.draft import Draft
+from engine.priors.self_test import GapChoice, SelfTest
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, sees, until
 
 ROOT = Path(__file__).parents[3]
@@ -40,7 +40,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(autouse=True)
 def _foretold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The self-test itself takes seconds and has its own tests (tests/engine/test_draft.py)."""
+    """The self-test itself takes seconds and has its own tests (tests/engine/inspection/test_draft.py)."""
 
     def expect(_: ForetellProcess, config: RunConfig, stopped: Any) -> dict[str, Any]:
         return {
@@ -99,7 +99,7 @@ RECORDED = (
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("state", ["nothing", "planned", "settings", "joints"])
 def test_screen(walk: Path, state: str, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anymole_tui.screens.plan.run_fields", lambda: RECORDED)
+    monkeypatch.setattr("anymole_tui.tui.screens.plan.run_fields", lambda: RECORDED)
 
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
         place = await planning(app, pilot, walk, "no plan yet")
@@ -266,7 +266,7 @@ def test_farm_job_is_written(walk: Path, home: Path) -> None:
 
 
 def test_start_prepares_the_run_and_watches_it(walk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from anymole_tui import launching
+    from anymole_tui.tui import launching
 
     launched: list[Path] = []
     monkeypatch.setattr(launching, "_launch", launched.append)
@@ -319,8 +319,8 @@ WITHOUT_TORCH = """
 import sys
 from pathlib import Path
 from tests.anymole_tui.tui.shots import drive, screen_text, sees, until
-from anymole_tui.screens.motion import Motion
-from anymole_tui.widgets.still import Still
+from anymole_tui.tui.screens.motion import Motion
+from anymole_tui.tui.widgets.image import Still
 
 async def journey(app, pilot):
     await sees(pilot, "Skeleton")

@@ -9,19 +9,19 @@ from textual.pilot import Pilot
 from textual.theme import BUILTIN_THEMES
 from textual.widgets import Input
 
-from anymole_tui.app import AnymoleApp, Look
-from anymole_tui.screens.browse import Browse
-from anymole_tui.screens.help import Help
-from anymole_tui.screens.place import Place
-from anymole_tui.screens.stage import StagePlace
-from anymole_tui.terminal import clipboard_codes
-from anymole_tui.themes import DARK, LIGHT, user_themes
-from anymole_tui.widgets.filter import Filter
-from anymole_tui.widgets.inert import plain
-from anymole_tui.widgets.key_bar import KeyBar
-from anymole_tui.widgets.prim_tree import PrimTree
-from anymole_tui.widgets.still import Still
-from anymole_tui.widgets.timeline import Timeline
+from anymole_tui.safe_text import plain
+from anymole_tui.terminal.patches import clipboard_codes
+from anymole_tui.tui.app import AnymoleApp, Look
+from anymole_tui.tui.lists.filter import Filter
+from anymole_tui.tui.lists.prim_tree import PrimTree
+from anymole_tui.tui.screens.base_screen import Place
+from anymole_tui.tui.screens.browse import Browse
+from anymole_tui.tui.screens.help import Help
+from anymole_tui.tui.screens.stage import StagePlace
+from anymole_tui.tui.themes import DARK, LIGHT, user_themes
+from anymole_tui.tui.widgets.image import Still
+from anymole_tui.tui.widgets.key_bar import KeyBar
+from anymole_tui.tui.widgets.timeline import Timeline
 from engine.errors import ConfigError
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, sees, until
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyte
 import pytest
 
-from engine.runs import read_run
+from engine.runs.registry import read_run
 from tests.anymole_tui.tui.terminal import PATIENCE_S, ROOT, Terminal, tui
 
 LEGACY_MOUSE = b"\x1b[M C\xa8@"

@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 from textual.pilot import Pilot
 
-from anymole_tui.app import AnymoleApp
-from anymole_tui.run_pictures import newest_picture
-from anymole_tui.screens.dialogs import Confirm, Read
-from anymole_tui.screens.runs import Runs
-from anymole_tui.screens.watch import Watch
-from anymole_tui.widgets.run_table import RunTable
+from anymole_tui.tui.app import AnymoleApp
+from anymole_tui.tui.lists.run_table import RunTable
+from anymole_tui.tui.run_pictures import newest_picture
+from anymole_tui.tui.screens.dialogs import Confirm, Read
+from anymole_tui.tui.screens.runs import Runs
+from anymole_tui.tui.screens.watch import Watch
 from engine.events import (
     Event,
     Note,
@@ -28,8 +28,8 @@ from engine.events import (
     StageStarted,
     to_json_line,
 )
-from engine.lock import process_start
-from engine.runs import remember
+from engine.runs.lock import process_start
+from engine.runs.registry import remember
 from tests.anymole_tui.tui.recorded import NOON, WEIGHTS, step_events, training, write_run, write_state
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, until
 
@@ -213,7 +213,7 @@ def own_process() -> dict[str, Any]:
 @pytest.mark.parametrize("state", ["some", "none", "filtered"])
 def test_list_of_runs(home: Path, state: str, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # the folders of a test have another path every time: none is shown
-    monkeypatch.setattr("anymole_tui.widgets.run_table.WIDE", 999)
+    monkeypatch.setattr("anymole_tui.tui.lists.run_table.WIDE", 999)
     if state != "none":
         write_run(home / "a" / "sh010", training(3), id="aaaaaaaa")
         write_run(home / "a" / "sh020", [ENDED], "done", id="bbbbbbbb", started=NOON - 60, percent=100.0)

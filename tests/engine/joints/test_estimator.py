@@ -11,11 +11,11 @@ from torch import Tensor
 
 from engine.errors import ConfigError, DataError, ResourceMissing, RunCancelled
 from engine.events import Event, StageProgress
+from engine.files.tensors import save_tensors
 from engine.joints.estimator import FORMAT, Estimator, estimate, load_estimator, presence, save_estimator
 from engine.joints.settings import EstimatorSettings
 from engine.progress import Progress
-from engine.stages.render import joint_tracks, render_view
-from engine.video.weights import save_tensors
+from engine.rendering.views import joint_tracks, render_view
 from tests.engine.joints.conftest import QUICK, ArmScene
 from usd_io.model import Character, Motion
 

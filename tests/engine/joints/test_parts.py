@@ -16,7 +16,7 @@ from engine.joints.network import STRIDE, EstimatorNetwork, Prediction, around_p
 from engine.joints.poses import random_motions
 from engine.joints.samples import Samples, draw_samples, join_samples, make_scene
 from engine.progress import Progress
-from engine.stages.render import joint_tracks
+from engine.rendering.views import joint_tracks
 from tests.engine.joints.conftest import ArmScene
 from usd_io.model import Character, Motion
 

@@ -7,20 +7,20 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from engine.fill import merge
+from engine.geometry.metrics import height
 from engine.geometry.skeleton import joint_positions
 from engine.joints.evidence import JointEvidence
-from engine.metrics import height
 from engine.mimic.settings import MimicSettings
-from engine.plan import Plan, make_plan
+from engine.planning.plan import Plan, make_plan
 from engine.priors import offsets
+from engine.priors.fill import merge
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.bones import with_bones
+from engine.rendering.mesh.surface import Surface, build_surface
 from engine.rendering.renderers import TorchRenderer
-from engine.rendering.surface import Surface, build_surface
+from engine.rendering.views import View, joint_tracks, orbit_views, render_view
 from engine.stages.mimic import Mimicked, mimic
-from engine.stages.render import View, joint_tracks, orbit_views, render_view
 from engine.video.generate import Video
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Character, Motion

@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from engine.errors import ConfigError, DataError, RunCancelled
 from engine.events import Event, Note
 from engine.mimic.settings import MimicSettings
-from engine.plan import make_plan
+from engine.planning.plan import make_plan
 from engine.progress import Progress
 from engine.rendering.threads import limited_threads
 from engine.video.generate import Video
@@ -37,7 +37,7 @@ def arm() -> Scene:
 
 @pytest.fixture(scope="module")
 def fox() -> Scene:
-    from usd_io.stage import read_shot
+    from usd_io.read.stage import read_shot
 
     shot = read_shot(str(Path(__file__).parents[2] / "data" / "fox" / "fox.usdc"))
     character, truth = shot.characters[0], shot.motions[0]

@@ -9,16 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.geometry import rotations
+from engine.mimic.gauss_newton import ACCURATELY, Quadratic, draw, solve
 from engine.mimic.joint_term import camera_rows, subtrees
 from engine.mimic.kinematics import exp, point_rows, pose_at, right_jacobian
-from engine.mimic.paper import to_unknowns
-from engine.mimic.pictures import blur, softness_of
-from engine.mimic.solve import ACCURATELY, Quadratic, draw, solve
-from engine.mimic.steady import shifts, steadied
-from engine.mimic.unknowns import Unknowns, make_unknowns, sines
+from engine.mimic.paper_solver import to_unknowns
+from engine.mimic.parameters import Unknowns, make_unknowns, sines
+from engine.mimic.photometric_term import blur, softness_of
+from engine.mimic.stabilise import shifts, steadied
 from engine.priors import offsets
 from engine.rendering.camera import project
-from engine.rendering.skin import build_rig
+from engine.rendering.mesh.skin import build_rig
 from tests.engine.mimic.scenes import Scene, arm_scene
 
 DOUBLE = torch.zeros((), dtype=torch.float64)

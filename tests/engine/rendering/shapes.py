@@ -6,8 +6,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.rendering.camera import Cameras, focal_length, orbit_rotation
-from engine.rendering.surface import Surface
-from engine.rendering.topology import face_neighbours
+from engine.rendering.mesh.surface import Surface
+from engine.rendering.mesh.topology import face_neighbours
 from usd_io.model import Character, Mesh
 
 

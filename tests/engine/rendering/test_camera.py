@@ -18,10 +18,10 @@ from engine.rendering.camera import (
     repeat_cameras,
 )
 from engine.rendering.framing import MARGIN, frame_views, parse_views
-from engine.stages.render import joint_tracks
+from engine.rendering.views import joint_tracks
 from tests.engine.rendering.shapes import camera_at
-from usd_io.read_character import read_character
-from usd_io.read_motion import read_motion
+from usd_io.read.character import read_character
+from usd_io.read.motion import read_motion
 
 
 def gf_pixels(cameras: Cameras, points: Float[np.ndarray, "point 3"]) -> Float[np.ndarray, "point 2"]:

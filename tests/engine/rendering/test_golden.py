@@ -14,18 +14,18 @@ import torch
 from PIL import Image
 
 from engine.errors import EngineError
-from engine.images import Picture, contact_sheet, to_picture, write_png
+from engine.files.images import Picture, contact_sheet, to_picture, write_png
 from engine.progress import Progress
-from engine.render import read_shot_to_draw
-from engine.render_config import RenderConfig
+from engine.render_command.config import RenderConfig
+from engine.render_command.run import read_shot_to_draw
 from engine.rendering.actors import Actors
 from engine.rendering.camera import project
-from engine.rendering.surface import build_surface
-from engine.rendering.torch_renderer import Images, render
-from engine.stages.render import View, orbit_views
+from engine.rendering.mesh.surface import build_surface
+from engine.rendering.torch_renderer.renderer import Images, render
+from engine.rendering.views import View, orbit_views
 from tests.conftest import ASSETS, DATA, usd_files
 from usd_io.errors import UsdIoError
-from usd_io.texture import read_texture_bytes
+from usd_io.read.texture import read_texture_bytes
 
 GOLDEN = DATA / "golden"
 SIDE_PX = 96

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from engine.rendering.camera import repeat_cameras
-from engine.rendering.shade import Lighting
-from engine.rendering.skin import build_rig
-from engine.rendering.surface import Appearance, Surface, build_surface
-from engine.rendering.torch_renderer import Images, render
+from engine.rendering.mesh.skin import build_rig
+from engine.rendering.mesh.surface import Appearance, Surface, build_surface
+from engine.rendering.torch_renderer.renderer import Images, render
+from engine.rendering.torch_renderer.shade import Lighting
 from tests.engine.rendering.shapes import camera_at, limb, make_surface, no_texture, sphere
 
 DOUBLE = torch.zeros((), dtype=torch.float64)

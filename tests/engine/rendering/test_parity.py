@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.rendering.camera import Cameras, project
-from engine.rendering.shade import PAPER_LIGHT
-from engine.rendering.surface import Surface
-from engine.rendering.topology import face_neighbours
-from engine.rendering.torch_renderer import Images, render
+from engine.rendering.mesh.surface import Surface
+from engine.rendering.mesh.topology import face_neighbours
+from engine.rendering.torch_renderer.renderer import Images, render
+from engine.rendering.torch_renderer.shade import PAPER_LIGHT
 
 FOLDER = Path(os.environ.get("ANYMOLE_PARITY", Path(__file__).parents[2] / "data" / "parity"))
 Records = dict[str, Tensor]

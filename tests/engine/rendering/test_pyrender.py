@@ -13,14 +13,14 @@ from engine.errors import ExitCode, exit_code
 from engine.rendering.actors import Actors
 from engine.rendering.framing import frame_views
 from engine.rendering.ground import draw_ground, ground_below
+from engine.rendering.mesh.surface import build_surface
 from engine.rendering.pyrender_renderer import PyrenderRenderer, RendererMissing
 from engine.rendering.renderers import Renderer, TorchRenderer, choose_renderer
-from engine.rendering.shade import UNLIT
-from engine.rendering.surface import build_surface
-from engine.rendering.torch_renderer import Images, render
+from engine.rendering.torch_renderer.renderer import Images, render
+from engine.rendering.torch_renderer.shade import UNLIT
 from tests.engine.rendering.shapes import camera_at, make_surface, sphere
-from usd_io.stage import read_shot
-from usd_io.texture import read_texture_bytes
+from usd_io.read.stage import read_shot
+from usd_io.read.texture import read_texture_bytes
 
 FILES = ("edge/fox_survey.usdz", "mocap/fair_jumping.usdc", "native/usdwg/RiggedSimple.usdz")
 

@@ -3,10 +3,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.rendering import rasterise
 from engine.rendering.camera import Cameras, camera_points, homogeneous_pixels
-from engine.rendering.fragments import make_fragments
-from engine.rendering.rasterise import triangle_ids
+from engine.rendering.torch_renderer import rasterise
+from engine.rendering.torch_renderer.fragments import make_fragments
+from engine.rendering.torch_renderer.rasterise import triangle_ids
 from tests.engine.rendering.shapes import camera_at, sphere
 
 

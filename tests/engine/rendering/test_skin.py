@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from engine.geometry import rotations
+from engine.geometry.rotations_torch import matrix_to_quaternion, polar_rotation, quaternion_to_matrix
 from engine.geometry.skeleton import blend_points, joint_transforms, skin_points
 from engine.rendering.actors import Actors
-from engine.rendering.quaternions import matrix_to_quaternion, polar_rotation, quaternion_to_matrix
-from engine.rendering.skin import build_rig
+from engine.rendering.mesh.skin import build_rig
 from tests.engine.conftest import make_character, make_motion
 from tests.engine.rendering.shapes import limb
-from usd_io.read_character import read_character
-from usd_io.read_motion import read_motion
-from usd_io.stage import open_stage, stage_info
+from usd_io.read.character import read_character
+from usd_io.read.motion import read_motion
+from usd_io.read.stage import open_stage, stage_info
 
 FILES = (
     "edge/fox_shot_layered.usda",

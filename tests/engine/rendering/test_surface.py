@@ -9,19 +9,19 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from engine.rendering.appearance import sample_texture
 from engine.rendering.bones import with_bones
-from engine.rendering.shade import UNLIT
-from engine.rendering.surface import CLAY, GREY, build_surface, encode_srgb
-from engine.rendering.topology import face_neighbours, triangulate
-from engine.rendering.torch_renderer import render
+from engine.rendering.mesh.surface import CLAY, GREY, build_surface, encode_srgb
+from engine.rendering.mesh.topology import face_neighbours, triangulate
+from engine.rendering.torch_renderer.appearance import sample_texture
+from engine.rendering.torch_renderer.renderer import render
+from engine.rendering.torch_renderer.shade import UNLIT
 from tests.engine.conftest import make_character
 from tests.engine.rendering.shapes import camera_at, limb, no_texture
 from usd_io.errors import StageNotFoundError
 from usd_io.model import Character, Material, Mesh, Primvar
-from usd_io.read_character import read_character
-from usd_io.stage import open_stage
-from usd_io.texture import read_texture_bytes
+from usd_io.read.character import read_character
+from usd_io.read.stage import open_stage
+from usd_io.read.texture import read_texture_bytes
 
 
 def square(**looks: object) -> Character:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.video.model import VideoModel, build_model
-from engine.video.shapes import TINY
+from engine.video.network.model import VideoModel, build_model
+from engine.video.network.shapes import TINY
 
 
 @pytest.fixture(autouse=True)

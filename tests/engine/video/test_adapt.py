@@ -10,15 +10,15 @@ from torch import Tensor
 
 from engine.errors import ConfigError, DataError, OutOfMemory, RunCancelled
 from engine.progress import Progress
-from engine.video import adapt as module
-from engine.video.adapt import adapt
-from engine.video.adapt_settings import AdaptSettings
-from engine.video.adapter import Adapter, apply_adapter, load_adapter, save_adapter
-from engine.video.clips import all_clips, split_clips
-from engine.video.context_cache import encode_context
-from engine.video.icadapt_loss import clip_condition, draw
-from engine.video.model import VideoModel, place_model
-from engine.video.trainable import PARTS, trained_parameters
+from engine.video.adaptation import adapt as module
+from engine.video.adaptation.adapt import adapt
+from engine.video.adaptation.adapter import Adapter, apply_adapter, load_adapter, save_adapter
+from engine.video.adaptation.clips import all_clips, split_clips
+from engine.video.adaptation.context_cache import encode_context
+from engine.video.adaptation.loss import clip_condition, draw
+from engine.video.adaptation.settings import AdaptSettings
+from engine.video.adaptation.trainable import PARTS, trained_parameters
+from engine.video.network.model import VideoModel, place_model
 
 QUICK = AdaptSettings(steps=3, batch=2, accumulate=1, strides=(1,), learning_rate=1e-3, held_out=0.2)
 NewModel = Callable[[], VideoModel]
@@ -79,8 +79,8 @@ def test_adapter_reloads_to_the_same_outputs(
 
 
 def test_low_rank_pairs_act_while_they_are_trained_as_when_merged(model: VideoModel) -> None:
-    from engine.video.lora import UP, Lora, merge_lora
-    from engine.video.trainable import trained_matrices
+    from engine.video.adaptation.lora import UP, Lora, merge_lora
+    from engine.video.adaptation.trainable import trained_matrices
 
     layers = dict(trained_matrices(model))
     lora = Lora(layers, rank=4, seed=1)

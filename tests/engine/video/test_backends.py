@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 
 from engine.errors import ConfigError, DataError, ExitCode, OutOfMemory, ResourceMissing, exit_code
+from engine.files.tensors import save_tensors, sha256_of
 from engine.progress import Progress
-from engine.video.adapt_settings import AdaptSettings
+from engine.video.adaptation.settings import AdaptSettings
 from engine.video.backends import backend
 from engine.video.backends.context import longest_stretch, strides_for
 from engine.video.backends.devices import pick_device, precision
-from engine.video.backends.native import Native
+from engine.video.backends.dynamicrafter import Native
+from engine.video.catalogue.checkpoint_names import PREFIXES
+from engine.video.catalogue.models import card
 from engine.video.generate import Video
-from engine.video.model import VideoModel
-from engine.video.models import card
-from engine.video.names import PREFIXES
+from engine.video.network.model import VideoModel
 from engine.video.options import AdaptOptions, GenerateOptions
-from engine.video.weights import save_tensors, sha256_of
 
 STEPS = GenerateOptions(steps=2, seed=3)
 GAPS = [(17 / 30, 47 / 30)]
@@ -170,7 +170,7 @@ def test_precision_follows_device_and_memory(monkeypatch: pytest.MonkeyPatch) ->
 def test_auto_spares_memory_where_the_gpu_is_small(
     native: Native, monkeypatch: pytest.MonkeyPatch, size_gb: float, kind: str, memory: str
 ) -> None:
-    monkeypatch.setattr("engine.video.backends.native.device_gb", lambda _: size_gb)
+    monkeypatch.setattr("engine.video.backends.dynamicrafter.device_gb", lambda _: size_gb)
     chosen = native._adapt_settings(AdaptOptions(), 30)
     assert (chosen.kind, chosen.memory) == (kind, memory)
     assert native._adapt_settings(AdaptOptions("full"), 30).kind == "full"
@@ -183,7 +183,7 @@ def test_memory_that_runs_out_while_loading_says_what_to_change(
     def exhausted(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("engine.video.backends.native.place_model", exhausted)
+    monkeypatch.setattr("engine.video.backends.dynamicrafter.place_model", exhausted)
     with pytest.raises(OutOfMemory, match="--memory low") as caught:
         native.generate(true, GAPS, "", STEPS, progress=Progress())
     assert exit_code(caught.value) == ExitCode.OUT_OF_MEMORY

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.video.blend import SPREAD, BlendUNet, linear_blend, neighbours
-from engine.video.model import build_model, decode_latents, encode_frames
-from engine.video.sample import Hold, SamplerSettings, sample_window, seeded_noise
-from engine.video.schedule import add_noise, rescale_clean, velocity
-from engine.video.shapes import TINY_TRAINED
+from engine.video.network.blend import SPREAD, BlendUNet, linear_blend, neighbours
+from engine.video.network.model import build_model, decode_latents, encode_frames
+from engine.video.network.sample import Hold, SamplerSettings, sample_window, seeded_noise
+from engine.video.network.schedule import add_noise, rescale_clean, velocity
+from engine.video.network.shapes import TINY_TRAINED
 
 
 @pytest.fixture

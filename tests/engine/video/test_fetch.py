@@ -19,10 +19,10 @@ from engine.errors import (
     RunCancelled,
     exit_code,
 )
+from engine.files.tensors import save_tensors, sha256_of
 from engine.progress import Progress
-from engine.video import fetch, models
-from engine.video.models import ModelCard
-from engine.video.weights import save_tensors, sha256_of
+from engine.video.catalogue import fetch, models
+from engine.video.catalogue.models import ModelCard
 
 DINO, WAN = models.card("dinov2"), models.card("wan-vace")
 

@@ -237,7 +237,7 @@ def test_low_rank_pairs_learn_stop_go_on_and_are_used(
 def test_single_frames_teach_the_look_and_clips_the_injection(
     load: Callable[[str], FlowBackend], views: dict[str, Video], name: str, tmp_path: Path
 ) -> None:
-    from engine.video.weights import load_tensors
+    from engine.files.tensors import load_tensors
 
     model = load(name)
     out = tmp_path / "adapter.safetensors"
@@ -262,8 +262,8 @@ def test_loss_falls_on_frames_that_were_not_trained_on(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    from engine.files.tensors import load_meta
     from engine.video.backends import flow_lora
-    from engine.video.weights import load_meta
 
     model = load(name)
     quick = partial(flow_lora.FlowSettings, learning_rate=0.02)

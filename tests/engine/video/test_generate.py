@@ -14,9 +14,9 @@ from engine.events import Event, StageProgress
 from engine.progress import Progress
 from engine.video import generate as module
 from engine.video.generate import GenerateSettings, Video, generate
-from engine.video.model import VideoModel
-from engine.video.sample import Hold, SamplerSettings, guide, sample_window, seeded_noise
-from engine.video.schedule import ddim_step, trailing_timesteps
+from engine.video.network.model import VideoModel
+from engine.video.network.sample import Hold, SamplerSettings, guide, sample_window, seeded_noise
+from engine.video.network.schedule import ddim_step, trailing_timesteps
 from engine.video.windows import Window, plan_windows
 
 KEYS = (2.0, 3.0, 3.5)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from engine.progress import Progress
-from engine.video.adapt_settings import AdaptSettings
-from engine.video.backends.native import Native
+from engine.video.adaptation.settings import AdaptSettings
+from engine.video.backends.dynamicrafter import Native
 from engine.video.generate import Video
-from engine.video.model import VideoModel
+from engine.video.network.model import VideoModel
 from engine.video.options import AdaptOptions, GenerateOptions
 
 GAPS = [(17 / 30, 47 / 30)]

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.video.conditioning import encode_empty, end_latents
-from engine.video.model import (
+from engine.video.network.conditioning import encode_empty, end_latents
+from engine.video.network.model import (
     LATENT_SCALE,
     VideoModel,
     clip_pixels,
@@ -16,8 +16,8 @@ from engine.video.model import (
     latents_from_moments,
     resize_smooth,
 )
-from engine.video.sample import combine_seeds, seeded_noise
-from engine.video.tokens import PADDING_ID, tokenize
+from engine.video.network.sample import combine_seeds, seeded_noise
+from engine.video.network.tokens import PADDING_ID, tokenize
 
 START, END = 49406, 49407
 

@@ -6,12 +6,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.video import shapes
-from engine.video.names import map_clip_image, map_clip_text, map_resampler, map_unet, map_vae, unet_name
-from engine.video.networks import build_image_encoder, build_resampler, build_text_encoder, build_vae
-from engine.video.sample import Hold, SamplerSettings, sample_window
-from engine.video.schedule import ALPHAS_CUMPROD, RESCALE_LAST
-from engine.video.unet import DynamiCrafterUNet
+from engine.video.catalogue.checkpoint_names import (
+    map_clip_image,
+    map_clip_text,
+    map_resampler,
+    map_unet,
+    map_vae,
+    unet_name,
+)
+from engine.video.network import shapes
+from engine.video.network.networks import build_image_encoder, build_resampler, build_text_encoder, build_vae
+from engine.video.network.sample import Hold, SamplerSettings, sample_window
+from engine.video.network.schedule import ALPHAS_CUMPROD, RESCALE_LAST
+from engine.video.network.unet import DynamiCrafterUNet
 from tests.parity import facts, fill, normal, records
 
 NETWORK, SAMPLER, GRADIENT = 2e-5, 1e-4, 1e-3

@@ -4,13 +4,13 @@ import json
 
 import torch
 
-from engine.video import shapes
-from engine.video.model import build_model
-from engine.video.names import map_unet
-from engine.video.networks import count_parameters
-from engine.video.shapes import TINY, ModelShape, UNetShape, model_shape
-from engine.video.trainable import FROZEN, trained_parameters
-from engine.video.unet import DynamiCrafterUNet
+from engine.video.adaptation.trainable import FROZEN, trained_parameters
+from engine.video.catalogue.checkpoint_names import map_unet
+from engine.video.network import shapes
+from engine.video.network.model import build_model
+from engine.video.network.networks import count_parameters
+from engine.video.network.shapes import TINY, ModelShape, UNetShape, model_shape
+from engine.video.network.unet import DynamiCrafterUNet
 from tests.parity import facts
 
 UNET, UNET_TRAINED, RESAMPLER = 1_438_854_980, 889_430_724, 48_787_456

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from engine.errors import DataError, ResourceMissing
+from engine.files.tensors import load_meta, load_tensors, sha256_of
 from engine.progress import Progress
-from engine.video.adapt import adapt
+from engine.video.adaptation.adapt import adapt
+from engine.video.adaptation.trainable import trained_parameters
 from engine.video.generate import GenerateSettings, Video, generate
-from engine.video.model import VideoModel, encode_text
-from engine.video.shapes import TINY_TRAINED, model_shape
+from engine.video.network.model import VideoModel, encode_text
+from engine.video.network.shapes import TINY_TRAINED, model_shape
 from engine.video.tiny import ADAPT, PATH, SAMPLER, SHA256, load_tiny, shipped_tensors
-from engine.video.trainable import trained_parameters
-from engine.video.weights import load_meta, load_tensors, sha256_of
 from engine.video.windows import plan_windows
 
 LARGEST_BYTES = 20_000_000

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from engine.errors import ConfigError, DataError, ExitCode, ResourceMissing, exit_code
+from engine.files.tensors import load_checkpoint, load_meta, load_tensors, save_tensors, sha256_of
 from engine.progress import Progress
-from engine.video import fetch, models, shapes
-from engine.video.convert import convert_checkpoint, load_model
-from engine.video.models import WeightFile
-from engine.video.names import PREFIXES
-from engine.video.shapes import ModelShape
-from engine.video.weights import load_checkpoint, load_meta, load_tensors, save_tensors, sha256_of
+from engine.video.catalogue import fetch, models
+from engine.video.catalogue.checkpoint_names import PREFIXES
+from engine.video.catalogue.convert import convert_checkpoint, load_model
+from engine.video.catalogue.models import WeightFile
+from engine.video.network import shapes
+from engine.video.network.shapes import ModelShape
 from tests.parity import facts, fill, normal, records
 
 VALUES = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4)}

@@ -1,0 +1,164 @@
+"""A run in another process, shown here: the same words and exit codes as a run in this one."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import typer
+
+from anymole_tui.cli import output as out
+from anymole_tui.cli.progress_view import ProgressKind, is_protocol, progress_view
+from anymole_tui.report import run_report
+from engine.errors import EngineError, ExitCode
+from engine.files.artefacts import from_plain
+from engine.pipeline import RunResult
+from engine.runs.process import interrupts_wait, request_cancel, start_detached
+from engine.runs.registry import RunRecord, follow, log_text, read_run, remember, result_of
+from engine.runs.workspace import LOG, REPORT
+from usd_io.errors import shown
+
+LOG_LINES = 5
+"""So much of the log is shown of a run that could not even begin."""
+
+
+def launch(folder: Path) -> "subprocess.Popen[bytes]":
+    """Start the prepared run of a folder in a process of its own and enter it into the list of runs."""
+    remember(folder)
+    return start_detached(folder)
+
+
+def say_detached(folder: Path, *, as_json: bool) -> None:
+    """Tell how to find a run that goes on by itself."""
+    record = read_run(folder)
+    if as_json:
+        out.print_json({"id": record.id, "run": str(folder)})
+        return
+    out.answer(f"run {record.id} works in {shown(folder)}")
+    out.say(f"watch it: anymole attach {record.id}   stop it: anymole cancel {record.id}")
+
+
+def start_detached_run(prepare: Callable[[], Path], *, as_json: bool) -> None:
+    """Start a run and tell how to find it; Ctrl-C while it is being started stops it.
+
+    Args:
+        prepare: Makes the folder of the run and returns it.
+        as_json: Whether the answer is one JSON object.
+    """
+    with interrupts_wait() as came:  # else a folder would wait for a process that never comes
+        folder = prepare()
+        launch(folder)
+    if came:
+        request_cancel(folder)
+        raise KeyboardInterrupt
+    say_detached(folder, as_json=as_json)
+
+
+def start_watched_run(prepare: Callable[[], Path], kind: ProgressKind, *, as_json: bool) -> None:
+    """Start a run and show it until it ends; Ctrl-C stops the run.
+
+    Args:
+        prepare: Makes the folder of the run and returns it.
+        kind: How progress is shown.
+        as_json: Whether the answer is one JSON object.
+    """
+    began = time.time()
+    folder: Path | None = None
+    child: subprocess.Popen[bytes] | None = None
+    try:
+        with interrupts_wait() as came:  # as one step, see above
+            folder = prepare()
+            child = launch(folder)
+        if came:
+            request_cancel(folder)
+        watch(folder, kind, as_json=as_json, child=child, asked=bool(came), since=began)
+    except KeyboardInterrupt:
+        if folder is None or child is None:  # nothing has begun
+            raise
+        request_cancel(folder)
+        watch(folder, kind, as_json=as_json, child=child, asked=True, since=began)
+
+
+def watch(
+    folder: Path,
+    kind: ProgressKind,
+    *,
+    as_json: bool,
+    child: "subprocess.Popen[bytes] | None" = None,
+    asked: bool = False,
+    since: float = 0.0,
+) -> None:
+    """Show a run until it ends, then answer as it would have answered itself.
+
+    Args:
+        folder: The run folder.
+        kind: How progress is shown.
+        as_json: Whether the answer is one JSON object.
+        child: The process of the run, where we have started it: then Ctrl-C stops the run, else only the watching.
+        asked: Whether it has been asked to stop already.
+        since: Events told before this time are left out.
+    """
+    while True:
+        try:
+            with progress_view(kind, as_json=as_json) as view:
+                gone = partial(_ended, child)
+                for event, at in follow(folder, cancel=gone):
+                    if at >= since:
+                        view(event, at)
+                        since = at
+            break
+        except KeyboardInterrupt:
+            if child is None or asked:
+                out.say(f"the run goes on; 'anymole attach {read_run(folder).id}' shows it again.")
+                raise typer.Exit(ExitCode.OK) from None
+            asked = True
+            request_cancel(folder)
+    if child is not None:
+        child.wait()
+    conclude(folder, kind, as_json=as_json)
+
+
+def _ended(child: "subprocess.Popen[bytes] | None") -> bool:
+    return child is not None and child.poll() is not None
+
+
+def conclude(folder: Path, kind: ProgressKind, *, as_json: bool) -> None:
+    """Answer for a run that has ended; its exit code becomes ours."""
+    record = read_run(folder)
+    if record.state != "done":
+        message, code = _why(folder, record)
+        out.say(out.one_line(f"anymole: {message}"))
+        if as_json:
+            out.print_json({"error": message, "exit_code": code})
+        raise typer.Exit(code)
+    try:
+        result = from_plain(RunResult, result_of(folder, REPORT))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EngineError(
+            f"the report of {shown(folder)} cannot be read; 'anymole resume' makes it anew."
+        ) from error
+    answer_run(result, kind, as_json=as_json)
+
+
+def answer_run(result: RunResult, kind: ProgressKind, *, as_json: bool) -> None:
+    """The answer of ``run`` and all that end like it."""
+    if as_json:
+        out.print_json(result)
+    elif is_protocol(kind):
+        out.say(run_report(result))
+    else:
+        out.answer(run_report(result))
+
+
+def _why(folder: Path, record: RunRecord) -> tuple[str, int]:
+    if record.message:
+        return record.message, record.exit_code or int(ExitCode.FAILED)
+    if record.state == "waiting":
+        tail = " ".join(log_text(folder, LOG).splitlines()[-LOG_LINES:])
+        return f"the run in {shown(folder)} did not begin: {tail or 'its process is gone'}", int(
+            ExitCode.FAILED
+        )
+    return f"the process of the run in {shown(folder)} is gone; 'anymole resume {record.id}' goes on.", int(
+        ExitCode.FAILED
+    )

@@ -1,0 +1,51 @@
+"""``config show``: where the value of every option comes from."""
+
+from typing import Annotated
+
+import typer
+
+from anymole_tui.cli import output as out
+from anymole_tui.cli.commands.options import AsJson, Debug
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    group = typer.Typer(
+        help="Settings from files and the environment.", no_args_is_help=True, rich_markup_mode=None
+    )
+    group.command()(show)
+    group.command()(where)
+    app.add_typer(group, name="config")
+
+
+def show(
+    context: typer.Context,
+    command: Annotated[str, typer.Argument(help="Only options of this command.", show_default="all")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Those with their default value, too.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show the options that are set, and by what: environment, project file or user file."""
+    from anymole_tui.cli.option_sources import settings
+
+    found = [s for s in settings(context.find_root().command, every=every) if command in ("", s.command)]
+    if as_json:
+        out.print_json({"settings": found})
+    elif not found:
+        out.say("nothing is set; all options have their defaults (--all shows them).")
+    else:
+        rows = [[s.command, s.option, str(s.value), s.source, s.where] for s in found]
+        out.answer(out.table(["command", "option", "value", "source", "where"], rows))
+
+
+def where(as_json: AsJson = False, debug: Debug = False) -> None:
+    """Name the settings files that count, weakest first."""
+    from anymole_tui.cli.option_sources import files
+
+    found = [{"source": source, "path": str(path)} for source, path in files()]
+    if as_json:
+        out.print_json({"files": found})
+    else:
+        out.answer(
+            "\n".join(f"{entry['source']}: {entry['path']}" for entry in found) or "no settings file is there"
+        )

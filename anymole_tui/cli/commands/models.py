@@ -1,0 +1,200 @@
+"""``models``: what weights there are, what they need and allow, where they are, and how to bring them here."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from anymole_tui.cli import output as out
+from anymole_tui.cli.commands.options import AsJson, Debug
+from engine.errors import ConfigError, ResourceMissing
+
+if TYPE_CHECKING:
+    from engine.progress import Progress
+    from engine.video.catalogue.models import ModelCard
+
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="One of 'anymole models list'.", show_default=False)
+]
+Precision = Literal["fp32", "fp16", "bf16"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    group = typer.Typer(
+        help="Weights of video models and image features.", no_args_is_help=True, rich_markup_mode=None
+    )
+    group.command(name="list")(list_models)
+    for command in (pull, verify, path, convert):
+        group.command()(command)
+    app.add_typer(group, name="models")
+
+
+def list_models(as_json: AsJson = False, debug: Debug = False) -> None:
+    """Show every model: size, least memory of a GPU, licence and its limits, and whether it is here."""
+    from engine.video.catalogue.models import CARDS, hub_cache, models_folder
+
+    found = [_facts(card) for card in CARDS]
+    if as_json:
+        out.print_json({"models": found, "folder": str(models_folder()), "hub_cache": str(hub_cache())})
+        return
+    header = ["model", "size", "run on", "adapt on", "licence", "state"]
+    rows = [
+        [
+            m["name"],
+            _gb(m["gigabytes"]),
+            _gb(m["memory_generate_gb"]),
+            _gb(m["memory_adapt_gb"]),
+            m["licence"],
+            m["state"],
+        ]
+        for m in found
+    ]
+    out.answer(out.table(header, rows))
+    for m in found:
+        notes = [m["what"], *(f"licence: {t}" for t in [m["limits"]] if t), m["path"] or "", m["detail"]]
+        out.answer(f"\n{m['name']}: " + "\n  ".join(filter(None, notes)))
+    out.say(f"looked for in {models_folder()} and {hub_cache()}")
+
+
+def _gb(value: float) -> str:
+    return f"{value:g} GB" if value else "-"
+
+
+def _facts(card: "ModelCard") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from engine.video.catalogue.models import find_model
+
+    found = find_model(card)
+    return {
+        **asdict(card),
+        "gigabytes": card.gigabytes,
+        "state": found.state,
+        "path": None if found.path is None else str(found.path),
+        "detail": found.detail,
+    }
+
+
+def pull(
+    name: Name,
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help="A mirror's http(s) address or a folder, with one sub-folder per model.",
+            show_default="ANYMOLE_MIRROR, else the Hugging Face hub",
+        ),
+    ] = "",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Fetch what is missing of a model, going on where a download was cut off, and check it."""
+    from engine.video.catalogue import fetch
+    from engine.video.catalogue.models import card
+
+    model = card(name)
+    out.say(f"{model.name}: about {model.gigabytes:g} GB, licence {model.licence}")
+    if model.limits:
+        out.say(f"licence: {model.limits}")
+    paths = fetch.pull(model, source, progress=_progress())
+    if as_json:
+        out.print_json(_facts(model) | {"files": [str(p) for p in paths]})
+    else:
+        out.answer("\n".join(map(str, paths)))
+        out.say(_facts(model)["detail"] or f"{model.name} is ready")
+
+
+def verify(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Models to check.", show_default="all that are here"),
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Check files against their hashes; where none is known, that they are whole and cannot run code."""
+    from engine.video.catalogue import fetch
+    from engine.video.catalogue.models import CARDS, card, find_model
+
+    chosen = [card(name) for name in names or []]
+    if not names:
+        chosen = [c for c in CARDS if find_model(c).state in ("ready", "to convert")]
+    checked = {c.name: fetch.verify(c) for c in chosen}
+    if as_json:
+        rows = [
+            {"model": name, "path": str(f.path), "bytes": f.size, "checked": f.how}
+            for name, files in checked.items()
+            for f in files
+        ]
+        out.print_json({"files": rows})
+        return
+    if not checked:
+        out.say("no model is here; 'anymole models list' shows what there is.")
+    for name, files in checked.items():
+        for file in files:
+            out.answer(f"{name}: {file.how} is right: {file.path} ({file.size} bytes)")
+
+
+def path(name: Name, as_json: AsJson = False, debug: Debug = False) -> None:
+    """Print where a model is."""
+    from engine.video.catalogue.models import card, find_model, require_file
+
+    model = card(name)
+    found = find_model(model)
+    if found.path is None:
+        require_file(model, model.files[0])  # says where it was looked for and what to do
+    if found.state == "incomplete":
+        raise ResourceMissing(f"{model.name} is incomplete: {found.detail}")
+    if as_json:
+        out.print_json({"name": model.name, "path": str(found.path), "state": found.state})
+    else:
+        out.answer(str(found.path))
+
+
+def convert(
+    name: Name,
+    source: Annotated[
+        Path | None, typer.Option("--source", help="The checkpoint.", show_default="where pull put it")
+    ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option("--precision", help="Of the result: fp16 and bf16 halve it.", show_default="as it is"),
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Turn a model's checkpoint into safetensors once; the checkpoint is read without running code and kept."""
+    from engine.video.adaptation.trainable_state import DTYPES
+    from engine.video.catalogue.convert import convert_checkpoint
+    from engine.video.catalogue.models import card, models_folder, require_file
+
+    model = card(name)
+    if name != "dynamicrafter":
+        raise ConfigError(f"{name} needs no conversion; only dynamicrafter does.")
+    checkpoint = source or require_file(model, model.files[0])
+    folder = models_folder() / model.name
+    convert_checkpoint(
+        checkpoint, folder, progress=_progress(), dtype=None if precision is None else DTYPES[precision]
+    )
+    if as_json:
+        out.print_json(_facts(model))
+    else:
+        out.answer(str(folder))
+
+
+def _progress() -> "Progress":
+    """Tells every percent once; a model comes in thousands of pieces."""
+    from engine.events import Event, StageProgress
+    from engine.progress import Progress
+
+    told: set[int] = set()
+
+    def tell(event: Event) -> None:
+        if isinstance(event, StageProgress) and event.total:
+            percent = 100 * event.done // event.total
+            if percent not in told:
+                told.add(percent)
+                out.say(f"{percent} %")
+
+    return Progress(tell)

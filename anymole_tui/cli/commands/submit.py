@@ -1,0 +1,200 @@
+"""``submit`` and ``shot``: many shots on a farm, a cluster or this machine, and one of them."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from anymole_tui.cli import output as out
+from anymole_tui.cli.commands.options import AsJson, Debug, ProgressOption
+from engine.errors import ConfigError
+from usd_io.errors import shown
+
+if TYPE_CHECKING:
+    from engine.farm.batch import Batch, Summary
+    from engine.farm.shots import Shot
+
+TARGETS = ("openjd", "slurm", "ray", "local")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(submit)
+    app.command()(shot)
+
+
+def submit(
+    stages: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SHOTS.toml|STAGE...", help="A shot list, or stages to fill.", show_default=False
+        ),
+    ] = None,
+    to: Annotated[str, typer.Option(help="openjd, slurm, ray or local.")] = "local",
+    target: Annotated[
+        Path, typer.Option("--out", help="Folder of the submission; every shot gets one inside it.")
+    ] = Path("shots"),
+    status: Annotated[
+        bool, typer.Option("--status", help="Sum up the submission in --out and stop.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be submitted and stop.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(help="Shots at a time.", min=1)] = 2,
+    gpus: Annotated[int, typer.Option(help="GPUs per shot.")] = 0,
+    cpus: Annotated[int, typer.Option(help="CPU cores per shot.")] = 2,
+    memory: Annotated[float, typer.Option(help="Memory per shot [GB].")] = 4.0,
+    timeout: Annotated[float, typer.Option(help="Time limit per shot [min].")] = 240.0,
+    retries: Annotated[int, typer.Option(help="Further tries after a failure that may pass.")] = 1,
+    partition: Annotated[str, typer.Option(help="Slurm partition.", show_default=False)] = "",
+    address: Annotated[str, typer.Option(help="Ray cluster; 'local' starts one.")] = "auto",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Send shots to a farm, a cluster or this machine; one task is one shot, and may be repeated at any time."""
+    from engine.farm.batch import Batch, Needs, summarise
+    from engine.farm.shots import SHOT_LIST, read_shots, write_shots
+
+    if to not in TARGETS:
+        raise ConfigError(f"--to {to!r} is unknown; choose {', '.join(TARGETS)}.")
+    folder = target.absolute()
+    if status:
+        if not (folder / SHOT_LIST).is_file():
+            raise ConfigError(f"{shown(folder)} holds no submission; name its folder with --out.")
+        _answer(summarise(read_shots(folder / SHOT_LIST), folder), as_json=as_json)
+        return
+    batch = Batch(_shots(stages or []), folder, Needs(gpus, memory, cpus, timeout, retries))
+    if dry_run:
+        _show(batch, to, jobs=jobs, as_json=as_json)
+        return
+    if to == "openjd":
+        _write_template(batch, as_json=as_json)
+        return
+    write_shots(batch.shots, folder)
+    if to == "slurm":
+        from engine.farm.slurm import submit as to_slurm
+
+        ids = to_slurm(batch, jobs=jobs, partition=partition)
+        _submitted(
+            {"jobs": ids, "out": str(folder)},
+            f"{out.count(len(ids), 'shot')} queued as {ids[0]} to {ids[-1]}",
+            as_json=as_json,
+        )
+    else:
+        _run_here(batch, to, jobs=jobs, address=address)
+        _answer(summarise(batch.shots, folder), as_json=as_json)
+
+
+def _shots(names: list[str]) -> "tuple[Shot, ...]":
+    from engine.farm.shots import read_shots, shots_of_stages
+
+    if len(names) == 1 and names[0].endswith(".toml"):
+        return read_shots(Path(names[0]))
+    missing = [name for name in names if not Path(name).is_file()]
+    if missing or not names:
+        raise ConfigError(
+            f"{missing[0]} does not exist; name stages or a shot list."
+            if missing
+            else "name a shot list or stages."
+        )
+    return shots_of_stages(names, {})
+
+
+def _run_here(batch: "Batch", to: str, *, jobs: int, address: str) -> None:
+    from engine.runs.process import stop_signals
+
+    done = 0
+
+    def tell(shot: "Shot", state: str) -> None:
+        nonlocal done
+        done += 1
+        out.say(f"{done} of {len(batch.shots)}: {shot.name} {state}")
+
+    with stop_signals() as stop:
+        if to == "ray":
+            from engine.farm.on_ray import run_on_ray
+
+            run_on_ray(batch, address=address, on_shot=tell, stop=stop)
+        else:
+            from engine.farm.pool import run_pool
+            from engine.runs.telemetry import Sampler
+
+            run_pool(batch, jobs=jobs, on_shot=tell, stop=stop, gpus=len(Sampler().sample().gpus))
+
+
+def _write_template(batch: "Batch", *, as_json: bool) -> None:
+    from engine.farm.openjd import write_template
+
+    path, checked = write_template(batch)
+    if not checked:
+        out.say("note: not checked, since openjd-model is not installed (pip install 'anymole[farm]').")
+    told = f"{path}\nrun it here:  openjd run {path} --step InBetween"
+    _submitted({"template": str(path), "checked": checked, "out": str(batch.out)}, told, as_json=as_json)
+
+
+def _submitted(values: dict[str, object], told: str, *, as_json: bool) -> None:
+    if as_json:
+        out.print_json(values)
+    else:
+        out.answer(told)
+
+
+def _show(batch: "Batch", to: str, *, jobs: int, as_json: bool) -> None:
+    from engine.farm.openjd import template
+    from engine.farm.slurm import parameters
+
+    plan: dict[str, object] = {"to": to, "out": str(batch.out), "shots": [s.name for s in batch.shots]}
+    if to == "openjd":
+        plan["template"] = template(batch)
+    else:
+        plan["tasks"] = [batch.task(n) for n in range(1, len(batch.shots) + 1)]
+        plan["needs"] = parameters(batch, jobs=jobs) if to == "slurm" else vars(batch.needs)
+    if as_json:
+        out.print_json(plan)
+    else:
+        out.answer(json.dumps(plan, indent=2))
+
+
+def _answer(summary: "Summary", *, as_json: bool) -> None:
+    if as_json:
+        out.print_json({**vars(summary), "exit_code": int(summary.exit_code)})
+    else:
+        states = ", ".join(f"{count} {state}" for state, count in sorted(summary.states.items()))
+        out.answer(
+            f"{out.count(summary.total, 'shot')} in {summary.out}: {states}; {summary.percent:.0f} % of all"
+        )
+        for failure in summary.failures:
+            out.answer(f"  {failure['name']} (exit code {failure['exit_code']}): {failure['message']}")
+    if summary.exit_code:
+        raise typer.Exit(summary.exit_code)
+
+
+def shot(
+    shot_list: Annotated[Path, typer.Argument(metavar="SHOTS.toml", help="A shot list.", show_default=False)],
+    number: Annotated[int, typer.Option(help="Which shot, counted from 1.", min=1)],
+    target: Annotated[Path, typer.Option("--out", help="Folder of the submission.", show_default=False)],
+    path_mapping: Annotated[
+        Path | None,
+        typer.Option("--path-mapping", help="Rules of an OpenJD session, JSON.", show_default=False),
+    ] = None,
+    progress: ProgressOption = "auto",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Do one shot of a list: begin it, go on with it, or confirm that it is done. This is what farms call."""
+    from anymole_tui.cli import attach as attaching
+    from anymole_tui.cli.progress_view import listener, progress_kind, progress_view
+    from engine import run as engine_run
+    from engine.farm.shots import mapped, read_path_mapping, read_shots
+    from engine.runs.process import stop_signals
+
+    kind, shots = progress_kind(progress), read_shots(shot_list)
+    if number > len(shots):
+        raise ConfigError(f"--number {number} is beyond the {len(shots)} shots of {shot_list}.")
+    chosen = shots[number - 1]
+    rules = read_path_mapping(path_mapping) if path_mapping else ()
+    config = mapped(chosen.config, rules)
+    with progress_view(kind, as_json=as_json) as view, stop_signals() as stop:
+        result = engine_run.resume(chosen.folder(target.absolute()), listener(view), stop, config=config)
+    attaching.answer_run(result, kind, as_json=as_json)

@@ -1,0 +1,244 @@
+"""Where the value of an option comes from: command line, environment, project file, user file, default; in this order.
+
+Every option of every command has an environment variable, ``ANYMOLE_COMMAND_OPTION``, and a place in two TOML files:
+``anymole.toml`` in the current folder or the nearest one above it, and the user's ``config.toml``. A table named after
+a command holds its options; what stands above all tables counts for every command that has such an option.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ConfigError
+from engine.files.toml import read_toml
+from usd_io.errors import shown
+
+PROJECT_FILE = "anymole.toml"
+USER_FILE = "ANYMOLE_CONFIG"
+"""Environment variable that names the user file; empty: none is read."""
+TUI_TABLES = ("keys", "themes")
+"""Tables of the files that hold no options but what the terminal UI takes: keys and colours by name."""
+_TRUE = {"1", "true", "t", "yes", "y", "on"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One option and where its value comes from."""
+
+    command: str
+    option: str
+    value: Any
+    source: str
+    """``default``, ``user``, ``project`` or ``environment``."""
+    where: str
+    """The file or the variable."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    name: str
+    path: Path
+    values: Mapping[str, Any]
+
+
+def commands_of(group: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """All commands below a group with the words that call them."""
+    for name, command in group.commands.items():
+        words = (*prefix, name)
+        if hasattr(command, "commands"):
+            yield from commands_of(command, words)
+        else:
+            yield words, command
+
+
+def options_of(command: Any) -> dict[str, Any]:
+    """Options of a command by their long name without dashes (``dry-run``)."""
+    found = {}
+    for parameter in command.params:
+        long = [text for text in parameter.opts if text.startswith("--")]
+        if long and long[0] != "--help":
+            found[long[0][2:]] = parameter
+    return found
+
+
+def variable(words: tuple[str, ...], option: str) -> str:
+    """Name of the environment variable of an option."""
+    return "_".join(("ANYMOLE", *words, option)).upper().replace("-", "_")
+
+
+def bind_environment(group: Any) -> None:
+    """Give every option its environment variable."""
+    for words, command in commands_of(group):
+        for name, parameter in options_of(command).items():
+            parameter.envvar = parameter.envvar or variable(words, name)
+
+
+def default_map(group: Any) -> dict[str, Any]:
+    """Defaults from the files, as the command line library takes them.
+
+    Raises:
+        ConfigError: A file cannot be read, or names a command or option that does not exist.
+    """
+    merged: dict[str, Any] = {}
+    for setting, parameter in _from_files(group):
+        place = merged
+        for word in setting.command.split():
+            place = place.setdefault(word, {})
+        place[parameter.name] = setting.value
+    return merged
+
+
+def settings(group: Any, *, every: bool) -> list[Setting]:
+    """Every option with its value and source; only those that are set somewhere unless ``every``."""
+    from_files = {(s.command, s.option): s for s, _ in _from_files(group)}
+    found = []
+    for words, command in commands_of(group):
+        for name, parameter in options_of(command).items():
+            place = (" ".join(words), name)
+            env = variable(words, name)
+            default = Setting(*place, parameter.default, "default", "")
+            setting = from_files.get(place, default)
+            if os.environ.get(env):
+                setting = Setting(*place, os.environ[env], "environment", env)
+            if every or setting.source != "default":
+                found.append(setting)
+    return found
+
+
+def flag(words: list[str], name: str, group: Any) -> bool:
+    """Whether a flag is set for a call, before the call is understood: errors are told by it."""
+    if f"--{name}" in words:
+        return True
+    named = [w for w in words if not w.startswith("-")]
+    called = next((c for c, _ in commands_of(group) if list(c) == named[: len(c)]), ())
+    if called and os.environ.get(variable(called, name), "").lower() in _TRUE:
+        return True
+    try:
+        return any(
+            s.value is True
+            for s, _ in _from_files(group)
+            if s.option == name and s.command == " ".join(called)
+        )
+    except ConfigError:
+        return False
+
+
+def files() -> list[tuple[str, Path]]:
+    """The files that count, weakest first."""
+    found = [("user", path) for path in (_user_file(),) if path is not None and path.is_file()]
+    here = Path.cwd()
+    project = next((p for p in (f / PROJECT_FILE for f in (here, *here.parents)) if p.is_file()), None)
+    return found + ([("project", project)] if project else [])
+
+
+def user_table(name: str) -> dict[str, Any]:
+    """A table of ``TUI_TABLES``; what the project file says wins over the user file.
+
+    Raises:
+        ConfigError: A file cannot be read, or the entry is no table.
+    """
+    merged: dict[str, Any] = {}
+    for _, path in files():
+        table = read_toml(path, "the settings file").get(name, {})
+        if not isinstance(table, Mapping):
+            raise ConfigError(f"{shown(path)}: {name} is no table; write [{name}] above its entries.")
+        merged |= table
+    return merged
+
+
+def _user_file() -> Path | None:
+    if USER_FILE in os.environ:
+        return Path(os.environ[USER_FILE]) if os.environ[USER_FILE] else None
+    from platformdirs import user_config_path
+
+    return user_config_path("anymole") / "config.toml"
+
+
+def _from_files(group: Any) -> list[tuple[Setting, Any]]:
+    """Settings of the files with their parameters; a later one wins over an earlier one."""
+    known = {" ".join(words): options_of(command) for words, command in commands_of(group)}
+    won: dict[tuple[str, str], tuple[Setting, Any]] = {}
+    for name, path in files():
+        values = read_toml(path, "the settings file")
+        options = {key: value for key, value in values.items() if key not in TUI_TABLES}
+        for command, option, value in _entries(options, known, path):
+            parameter = known[command][option]
+            setting = Setting(command, option, _as_option(value, parameter, option, path), name, str(path))
+            won[command, option] = (setting, parameter)
+    return list(won.values())
+
+
+def _entries(
+    values: Mapping[str, Any], known: Mapping[str, Any], path: Path
+) -> Iterator[tuple[str, str, Any]]:
+    for name, value in values.items():
+        if not isinstance(value, Mapping):
+            having = [command for command, options in known.items() if _dashed(name) in options]
+            if not having:
+                raise ConfigError(f"{shown(path)}: no command has an option {shown(name)}.")
+            yield from ((command, _dashed(name), value) for command in having)
+    yield from _tables(values, known, path, "")
+
+
+def _tables(
+    values: Mapping[str, Any], known: Mapping[str, Any], path: Path, prefix: str
+) -> Iterator[tuple[str, str, Any]]:
+    for name, table in values.items():
+        if not isinstance(table, Mapping):
+            continue
+        command = f"{prefix} {name}".strip()
+        if command not in known:
+            if not any(other.startswith(f"{command} ") for other in known):
+                raise ConfigError(f"{shown(path)}: there is no command {shown(command)}.")
+            yield from _tables(table, known, path, command)
+            continue
+        for option, value in table.items():
+            if _dashed(option) not in known[command]:
+                raise ConfigError(f"{shown(path)}: 'anymole {command}' has no option {shown(option)}.")
+            yield command, _dashed(option), value
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _as_option(value: Any, parameter: Any, option: str, path: Path) -> Any:
+    """A TOML value as an option takes it: lists become T,T,... where one text is wanted."""
+    single = (str, int, float, bool)
+    if isinstance(value, list) and all(isinstance(v, single) for v in value):
+        return list(map(str, value)) if parameter.multiple else ",".join(map(str, value))
+    if not isinstance(value, single):
+        raise ConfigError(f"{shown(path)}: {shown(option)} is no text, number, flag or list of those.")
+    if parameter.is_flag is not isinstance(value, bool):
+        raise ConfigError(
+            f"{shown(path)}: {shown(option)} takes {'true or false' if parameter.is_flag else 'a value'}."
+        )
+    return [str(value)] if parameter.multiple else value
+
+
+def run_defaults() -> dict[str, Any]:
+    """Settings of a run that the files and the environment set, by their name in :class:`engine.config.RunConfig`.
+
+    Raises:
+        ConfigError: A file or a value cannot be used.
+    """
+    from typer.main import get_command
+
+    from anymole_tui.cli.app import app
+    from anymole_tui.cli.fields import from_text, run_fields
+
+    found = {s.option: s.value for s in settings(get_command(app), every=False) if s.command == "run"}
+    renamed = {"skeletons": "skeleton"}
+    return {
+        field.name: from_text(field, _as_text(found[option]))
+        for field in run_fields()
+        if (option := renamed.get(field.name, field.name)) in found
+    }
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -1,0 +1,186 @@
+"""Progress in the dialect of the place: a bar for people, lines for logs, JSON for programs, OpenJD for farms.
+
+``rich`` and ``plain`` talk on stderr. ``json`` and ``openjd`` are protocols: they go to stdout, unless ``--json`` has
+claimed it for the answer.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Literal, TextIO, get_args
+
+from anymole_tui.cli import output as out
+from engine.errors import ConfigError
+from engine.events import (
+    Event,
+    Note,
+    PlanReady,
+    RunFailed,
+    RunFinished,
+    StageFinished,
+    StageProgress,
+    StageStarted,
+    to_json_line,
+)
+from engine.progress import Overall
+
+ProgressKind = Literal["auto", "rich", "plain", "json", "openjd", "none"]
+View = Callable[[Event, float], None]
+"""Shows an event that was told at a time [s since 1970]."""
+
+PLAIN_INTERVAL_S = 5.0
+"""A stage that takes long says so in a log this often."""
+OPENJD_INTERVAL_S = 1.0
+OPENJD_ENV = "OPENJD_SESSION_WORKING_DIR"
+"""Set by every Open Job Description session."""
+
+
+def progress_kind(name: str) -> ProgressKind:
+    """The dialect to speak; ``auto`` finds out where we are.
+
+    Raises:
+        ConfigError: No dialect has this name.
+    """
+    if name not in get_args(ProgressKind):
+        raise ConfigError(f"--progress {name!r} is unknown; choose {', '.join(get_args(ProgressKind))}.")
+    if name != "auto":
+        return name  # type: ignore[return-value]  # checked above
+    if os.environ.get(OPENJD_ENV):
+        return "openjd"
+    return "rich" if sys.stderr.isatty() else "plain"
+
+
+def is_protocol(kind: ProgressKind) -> bool:
+    """Whether stdout carries progress, so that an answer for people belongs on stderr."""
+    return kind in ("json", "openjd")
+
+
+@contextmanager
+def progress_view(kind: ProgressKind, *, as_json: bool = False) -> Iterator[View]:
+    """A view for the length of a run."""
+    stream = sys.stderr if as_json else sys.stdout
+    if kind == "rich":
+        with _bar() as view:
+            yield view
+    elif kind == "plain":
+        yield _Plain()
+    elif kind == "json":
+        yield lambda event, at: _line(stream, to_json_line(event, at))
+    elif kind == "openjd":
+        yield _OpenJd(stream)
+    else:
+        yield lambda event, at: None
+
+
+def _line(stream: TextIO, text: str) -> None:
+    stream.write(text + "\n")
+    stream.flush()
+
+
+class _Plain:
+    """One line per event worth one, and where a long stage stands every few seconds."""
+
+    def __init__(self) -> None:
+        self._overall, self._last = Overall(), time.monotonic()
+
+    def __call__(self, event: Event, at: float) -> None:
+        self._overall.take(event, at)
+        out.narrate(event)
+        if isinstance(event, StageProgress) and time.monotonic() - self._last >= PLAIN_INTERVAL_S:
+            self._last = time.monotonic()
+            out.say(f"{event.stage}: {event.done} of {event.total}; {overall_text(self._overall)}")
+
+
+def overall_text(overall: Overall) -> str:
+    """``37 % done, 2 min left``."""
+    left = "" if overall.remaining_s is None else f", {duration(overall.remaining_s)} left"
+    return f"{overall.percent:.0f} % done{left}"
+
+
+def duration(seconds: float) -> str:
+    """A time span in its largest fitting unit."""
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.0f} {name}" if seconds >= 10 * unit else f"{seconds / unit:.1f} {name}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+class _OpenJd:
+    """``openjd_progress``, ``openjd_status`` and ``openjd_fail`` lines, at column 0 and never falling."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._overall = stream, Overall()
+        self._percent, self._last = -1.0, 0.0
+
+    def __call__(self, event: Event, at: float) -> None:
+        self._overall.take(event, at)
+        match event:
+            case StageStarted(stage):
+                _line(self._stream, f"openjd_status: {out.one_line(stage)}")
+            case Note(level, text):
+                _line(self._stream, out.one_line(f"{level}: {text}"))
+            case RunFailed(message):
+                _line(self._stream, f"openjd_fail: {out.one_line(message)}")
+            case RunFinished():
+                _line(self._stream, "openjd_status: done")
+        self._tell_percent(at_once=isinstance(event, StageFinished | RunFinished))
+
+    def _tell_percent(self, *, at_once: bool) -> None:
+        now = time.monotonic()
+        if self._overall.percent > self._percent and (at_once or now - self._last >= OPENJD_INTERVAL_S):
+            self._percent, self._last = self._overall.percent, now
+            _line(self._stream, f"openjd_progress: {self._percent:.1f}")
+
+
+@contextmanager
+def _bar() -> Iterator[View]:
+    """A bar at the foot of the terminal; what else is said scrolls above it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, markup=False)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[told]}", markup=False),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("plan", total=100.0, told="")
+        overall = Overall()
+
+        def view(event: Event, at: float) -> None:
+            overall.take(event, at)
+            for line in _talk(event):
+                console.print(Text(line))
+            bar.update(
+                task,
+                completed=overall.percent,
+                description=out.one_line(overall.stage or "plan"),
+                told=overall_text(overall),
+            )
+
+        yield view
+
+
+def _talk(event: Event) -> list[str]:
+    """What a person reads above the bar."""
+    match event:
+        case PlanReady(plans):
+            return [out.one_line(line) for plan in plans for line in out.describe_plan(plan).split("\n")]
+        case Note(level, text):
+            return [out.one_line(f"{level}: {text}")]
+        case _:
+            return []
+
+
+def listener(view: View) -> Callable[[Event], Any]:
+    """The view as an ``on_event`` of a run in this process, which goes on where nobody can see it any more."""
+
+    def tell(event: Event) -> None:
+        with suppress(OSError):
+            view(event, time.time())
+
+    return tell

@@ -1,0 +1,1 @@
+"""Lists and tables that stay quick with 100,000 rows."""

@@ -1,0 +1,82 @@
+"""Presets: settings of a run under a name, without those that belong to one shot."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from anymole_tui.cli.fields import run_fields
+from engine.config import RunConfig, config_from_mapping
+from engine.errors import ConfigError, EngineError
+from engine.files.toml import read_toml
+from usd_io.errors import shown
+
+PRESET_DIR = "ANYMOLE_PRESETS"
+"""Environment variable: the folder of the presets."""
+OF_A_SHOT = {"stage", "skeletons", "context", "keys", "lock", "out", "truth", "force"}
+"""Settings that mean something on one stage alone."""
+LONGEST_NAME = 60
+
+
+def preset_folder() -> Path:
+    """Where presets are kept: TOML files, to be copied and shared."""
+    if os.environ.get(PRESET_DIR):
+        return Path(os.environ[PRESET_DIR])
+    from platformdirs import user_config_path
+
+    return user_config_path("anymole") / "presets"
+
+
+def preset_names() -> list[str]:
+    """All presets by name."""
+    return sorted(path.stem for path in preset_folder().glob("*.toml"))
+
+
+def save_preset(name: str, config: RunConfig) -> Path:
+    """Keep the settings that are not their default.
+
+    Raises:
+        ConfigError: The name is no plain file name.
+        EngineError: The folder cannot be written to.
+    """
+    path = _path(name)
+    values = {
+        f.name: getattr(config, f.name)
+        for f in run_fields()
+        if f.name not in OF_A_SHOT and getattr(config, f.name) not in (f.default, None)
+    }
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(tomli_w.dumps(values), encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise EngineError(f"{shown(path)} cannot be written ({error.strerror}).") from error
+    return path
+
+
+def load_preset(name: str, config: RunConfig) -> RunConfig:
+    """The settings of a preset on the shot of a config; what the preset does not name goes back to its default.
+
+    Raises:
+        ConfigError: There is no such preset or it cannot be used.
+    """
+    path = _path(name)
+    values: Mapping[str, Any] = read_toml(path, "the preset")
+    of_a_shot = sorted(OF_A_SHOT & set(values))
+    if of_a_shot:
+        raise ConfigError(f"{shown(path)} sets {of_a_shot[0]!r}, which belongs to one shot; take it out.")
+    loaded = config_from_mapping({**values, "stage": config.stage})
+    return replace(loaded, **{name: getattr(config, name) for name in OF_A_SHOT})
+
+
+def _path(name: str) -> Path:
+    if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9 _.-]{{0,{LONGEST_NAME - 1}}}", name):
+        raise ConfigError(
+            f"{shown(name)} is no name for a preset; choose letters, digits, blanks, dots, dashes."
+        )
+    return preset_folder() / f"{name}.toml"

@@ -1,0 +1,259 @@
+"""Motion: a timeline per animation, the rotation of a joint, and the character at the time that is looked at."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Input
+
+from anymole_tui.safe_text import plain
+from anymole_tui.terminal.graphics import Pixels
+from anymole_tui.tui.lists.filter import Filter
+from anymole_tui.tui.lists.lines import Lines
+from anymole_tui.tui.lists.virtual_list import Rows
+from anymole_tui.tui.screens.base_screen import Place
+from anymole_tui.tui.widgets.curves import Curves
+from anymole_tui.tui.widgets.picture import Picture
+from anymole_tui.tui.widgets.timeline import Timeline, Track, track_names
+
+if TYPE_CHECKING:
+    from engine.inspection.clips import Clip
+    from usd_io.browse.view import StageView
+
+VIEWS = ("front", "side", "top", "three-quarter")
+SETTLE_S = 0.08
+"""The time rests so long before a picture of it is drawn."""
+
+
+class Motion(Place):
+    """The animations of one stage."""
+
+    TITLE = "Motion"
+    HELP = (
+        "The line of an animation shows finished motion, keys, and the gaps that a run would fill. The picture is "
+        "drawn when the time has come to rest; the curves are the local rotation of the joint away from its mean."
+    )
+    DEFAULT_CSS = """
+    Motion #joints { height: 7; }
+    Motion #numbers { width: 1fr; }
+    Motion #picture { width: 1fr; }
+    Motion #time { height: auto; }
+    Motion.-wide #joints { height: 14; }
+    Motion.-wide #picture { width: 3fr; }
+    Motion.-wide #numbers { width: 2fr; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "view", "View", id="motion.view"),
+        Binding("t", "time", "Timeline", show=False, id="motion.time"),
+        Binding("J", "joints", "Joints", id="motion.joints"),
+        Binding("p", "plan", "Plan", tooltip="a run that fills the gaps", id="motion.plan"),
+        Binding("y", "copy_time", "Copy time", show=False, id="motion.copy_time"),
+    ]
+
+    def __init__(self, view: "StageView", remembered: dict[str, Any], muted: Sequence[str] = ()) -> None:
+        """Look at an open stage.
+
+        Args:
+            view: The stage.
+            remembered: What the session keeps of it; read and changed.
+            muted: Identifiers of the layers that are left out.
+        """
+        super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
+        self._stage = view
+        self._remembered = remembered
+        self._muted = list(muted)
+        self._clips: tuple[Clip, ...] = ()
+        self._joints: list[int] = []
+        """Indices of the joints that are listed."""
+        self._side = str(remembered.get("view", VIEWS[-1]))
+        if self._side not in VIEWS:
+            self._side = VIEWS[0]
+
+    def compose_place(self) -> ComposeResult:
+        with Horizontal():
+            with Vertical(id="picture", classes="panel"):
+                yield Picture(self.anymole.look.pictures, id="still")
+            with Vertical(id="numbers"):
+                with Vertical(id="joints", classes="panel"):
+                    yield Filter("#joint_list", "part of a joint's name")
+                    yield Lines("Joints", id="joint_list")
+                with Vertical(id="curve", classes="panel"):
+                    yield Curves(id="curves")
+        with Vertical(id="time", classes="panel"):
+            yield Timeline(id="timeline")
+
+    def on_mount(self) -> None:
+        self.query_one("#joints").border_title = "Joints"
+        self.query_one("#time").border_title = "Timeline"
+        self.set_focus(self.query_one(Timeline))
+        self.query_one(Picture).say("reading the motion ...")
+        self.in_background(lambda _: self._read(), self._show, group="motion", failed=self.give_up)
+
+    def _read(self) -> "tuple[tuple[Clip, ...], tuple[str, ...]]":
+        from engine.inspection.clips import read_clips
+
+        with self._stage.guard:
+            return read_clips(self._stage.opened)
+
+    def _show(self, read: "tuple[tuple[Clip, ...], tuple[str, ...]]") -> None:
+        self._clips, left_out = read
+        for sentence in left_out[:3]:
+            self.say(sentence)
+        motion = self._clips[0].motion
+        timeline = self.query_one(Timeline)
+        timeline.show(_tracks(self._clips), motion.frame_step, motion.time_codes_per_second)
+        wanted = self._remembered.get("skeleton")
+        places = [i for i, clip in enumerate(self._clips) if clip.character.skeleton_path == wanted]
+        timeline.chosen = places[0] if places else 0
+        self._list_joints("")
+        time = self._remembered.get("time")
+        timeline.go_to(float(time) if isinstance(time, (int, float)) else timeline.time)
+        self.query_one(Picture).say("starting the renderer ...")
+
+    @property
+    def clip(self) -> "Clip | None":
+        """The animation that is looked at."""
+        return self._clips[self.query_one(Timeline).chosen] if self._clips else None
+
+    # Joints and curves --------------------------------------------------------------------------------
+
+    def _list_joints(self, wanted: str) -> None:
+        clip = self.clip
+        if clip is None:
+            return
+        names, parents = clip.character.joints, clip.character.parents
+        self._joints = [i for i, name in enumerate(names) if wanted.lower() in name.lower()]
+        depths = np.zeros(len(names), int)
+        for joint, parent in enumerate(parents):
+            depths[joint] = depths[parent] + 1 if parent >= 0 else 0
+        lines = [
+            Content("  " * min(int(depths[j]), 12) * (not wanted))
+            + plain(names[j].rsplit("/", 1)[-1], 60, ascii_only=self.anymole.ascii)
+            for j in self._joints
+        ]
+        joints = self.query_one("#joint_list", Lines)
+        joints.show(lines)
+        remembered = self._remembered.get("joint")
+        places = [row for row, j in enumerate(self._joints) if names[j] == remembered]
+        joints.cursor = places[0] if places else self._liveliest(clip)
+        self._show_curve()
+
+    def _liveliest(self, clip: "Clip") -> int:
+        """The row of the joint that turns most: what one wants to see first."""
+        turns = 1 - np.abs((clip.motion.rotations * clip.motion.rotations[:1]).sum(-1)).min(0)
+        return int(np.argmax(turns[self._joints])) if self._joints else 0
+
+    @on(Input.Changed)
+    def _narrow(self, event: Input.Changed) -> None:
+        self._list_joints(event.value)
+
+    @on(Rows.Highlighted, "#joint_list")
+    def _joint_chosen(self) -> None:
+        clip, row = self.clip, self.query_one("#joint_list", Lines).cursor
+        if clip is not None and row < len(self._joints):
+            self._remembered["joint"] = clip.character.joints[self._joints[row]]
+            self._show_curve()
+
+    def _show_curve(self) -> None:
+        from engine.inspection.clips import rotation_curve
+
+        clip, row = self.clip, self.query_one("#joint_list", Lines).cursor
+        if clip is None or row >= len(self._joints):
+            return
+        joint = self._joints[row]
+        self.query_one(Curves).show(clip.motion.times, rotation_curve(clip, joint))
+        name = plain(clip.character.joints[joint].rsplit("/", 1)[-1], 30, ascii_only=self.anymole.ascii)
+        self.query_one("#curve").border_title = Content(f"Rotation of {name}")
+
+    # Time ---------------------------------------------------------------------------------------------
+
+    @on(Timeline.Scrubbed)
+    def _scrubbed(self) -> None:
+        timeline, clip = self.query_one(Timeline), self.clip
+        self.query_one(Curves).look_at(timeline.time, timeline.start, timeline.end)
+        if clip is None:
+            return
+        if self._remembered.get("skeleton") != clip.character.skeleton_path:
+            self._remembered["skeleton"] = clip.character.skeleton_path
+            self._list_joints(self.query_one(Filter).value)
+        self._remembered["time"] = timeline.time
+        note = clip.note.removeprefix(f"{clip.character.skeleton_path}: ")  # the line has its name
+        room = max(self.size.width - 10, 40)
+        self.query_one("#time").border_subtitle = Content(plain(note, room, ascii_only=self.anymole.ascii))
+        self.set_timer(SETTLE_S, partial(self._draw_if_still, timeline.time))
+
+    def _draw_if_still(self, time: float) -> None:
+        if time == self.query_one(Timeline).time:
+            self.draw()
+
+    def on_resize(self) -> None:
+        if self._clips:
+            self.set_timer(SETTLE_S, self.draw)
+
+    # The picture --------------------------------------------------------------------------------------
+
+    def draw(self) -> None:
+        """Have the picture of this time drawn; the one before stays until it is there."""
+        still = self.query_one(Picture)
+        height, width = still.wanted
+        if not self._clips or height < 4 or width < 4:
+            return
+        request = {
+            "stage": self._stage.path,
+            "muted": self._muted,
+            "time": self.query_one(Timeline).time,
+            "view": self._side,
+            "height": height,
+            "width": width,
+            "background": still.background,
+        }
+        self.query_one("#picture").border_title = f"{self._side} at {request['time']:g}"
+        self.in_background(
+            lambda stopped: None if stopped() else self.anymole.stills.draw(request),
+            self._show_picture,
+            group="picture",
+            failed=still.say,
+        )
+
+    def _show_picture(self, pixels: Pixels | None) -> None:
+        if pixels is not None:
+            self.query_one(Picture).show(pixels)
+
+    def action_view(self) -> None:
+        """From the front, the side, above, or between them."""
+        self._side = VIEWS[(VIEWS.index(self._side) + 1) % len(VIEWS)]
+        self._remembered["view"] = self._side
+        self.draw()
+
+    def action_plan(self) -> None:
+        self.anymole.open_plan(Path(self._stage.path))
+
+    def action_time(self) -> None:
+        self.set_focus(self.query_one(Timeline))
+
+    def action_joints(self) -> None:
+        self.set_focus(self.query_one("#joint_list"))
+
+    def action_copy_time(self) -> None:
+        time = f"{self.query_one(Timeline).time:g}"
+        self.anymole.copy_to_clipboard(time)
+        self.say(f"Sent to the clipboard: {time}")
+
+
+def _tracks(clips: "Sequence[Clip]") -> list[Track]:
+    skeletons = [clip.character.skeleton_path for clip in clips]
+    names = track_names(
+        skeletons, [clip.motion.animation_path or clip.character.skeleton_path for clip in clips]
+    )
+    return [
+        Track(name, clip.start, clip.end, clip.dense, clip.keys, clip.gaps)
+        for name, clip in zip(names, clips, strict=True)
+    ]

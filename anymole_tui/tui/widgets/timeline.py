@@ -1,0 +1,303 @@
+"""The animations of a stage over time: finished motion, keys, gaps, and the time that is looked at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.strip import Strip
+from textual.style import Style
+from textual.visual import Visual
+from textual.widget import Widget
+
+from anymole_tui.safe_text import plain
+
+NAME_WIDTH = 16
+LEAST_SPAN = 4
+"""Frames in view at the closest zoom."""
+STEPS = (1, 2, 5)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One animation; all times are time codes."""
+
+    name: str
+    start: float
+    end: float
+    dense: tuple[tuple[float, float], ...]
+    keys: tuple[float, ...]
+    gaps: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What the line of a track is drawn with."""
+
+    dense: str
+    key: str
+    gap: str
+    bar: str
+
+
+PLAIN = Signs(dense="=", key="o", gap=".", bar="|")
+FINE = Signs(dense="\u2501", key="\u25c6", gap="\u254c", bar="\u2502")
+
+
+def track_names(skeletons: Sequence[str], animations: Sequence[str]) -> list[str]:
+    """Names for tracks that are as short as they can be and still differ: of the animations, else of the characters (as
+    instances share animations), else the paths of the skeletons."""
+    last = [path.rsplit("/", 1)[-1] for path in animations]
+    above = [path.strip("/").rpartition("/")[0].rsplit("/", 1)[-1] for path in skeletons]
+    return next((names for names in (last, above) if len(set(names)) == len(names)), list(skeletons))
+
+
+def _without_last_word(text: str) -> str:
+    """What is left of a label is no label."""
+    kept = text[: len(text) - len(text.rsplit(" ", 1)[-1])]
+    return kept.ljust(len(text))
+
+
+def _without_first_word(text: str) -> str:
+    return text[len(text.split(" ", 1)[0]) :].rjust(len(text))
+
+
+class Timeline(Widget, can_focus=True):
+    """One line per animation below a ruler; scrubbed by keys or mouse."""
+
+    TITLE = "Timeline"
+    DEFAULT_CSS = """
+    Timeline { height: auto; min-height: 3; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "step(-1)", "Frame back", show=False, id="timeline.back"),
+        Binding("right,l", "step(1)", "Frame on", show=False, id="timeline.on"),
+        Binding("left_square_bracket", "step(-10)", "Ten frames back", show=False, id="timeline.ten_back"),
+        Binding("right_square_bracket", "step(10)", "Ten frames on", show=False, id="timeline.ten_on"),
+        Binding("comma", "key(-1)", "Key before", show=False, id="timeline.key_before"),
+        Binding("full_stop", "key(1)", "Key after", id="timeline.key_after"),
+        Binding("home,g", "edge(0)", "First frame", show=False, id="timeline.first"),
+        Binding("end,G", "edge(1)", "Last frame", show=False, id="timeline.last"),
+        Binding("plus,equals_sign", "zoom(0.5)", "Zoom in", show=False, id="timeline.zoom_in"),
+        Binding("minus", "zoom(2)", "Zoom out", show=False, id="timeline.zoom_out"),
+        Binding("0", "fit", "Show all", show=False, id="timeline.fit"),
+        Binding("up,k", "track(-1)", "Animation before", show=False, id="timeline.track_before"),
+        Binding("down,j", "track(1)", "Animation after", show=False, id="timeline.track_after"),
+    ]
+
+    @dataclass
+    class Scrubbed(Message):
+        """Another time, animation or range is looked at."""
+
+        timeline: "Timeline"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.tracks: Sequence[Track] = ()
+        self.chosen = 0
+        self.time = 0.0
+        self.frame_step = 1.0
+        self.rate = 24.0
+        """Time codes per second."""
+        self.start, self.end = 0.0, 1.0
+        """What is in view."""
+
+    def show(self, tracks: Sequence[Track], frame_step: float, rate: float) -> None:
+        """Show some animations, from the first one's first frame on."""
+        self.tracks, self.frame_step, self.rate = tracks, frame_step, rate
+        self.styles.height = min(len(tracks), 6) + 2
+        self.action_fit()
+        self.time = tracks[0].start if tracks else 0.0
+        self._changed()
+
+    @property
+    def track(self) -> Track | None:
+        """The animation that is looked at."""
+        return self.tracks[self.chosen] if self.tracks else None
+
+    def go_to(self, time: float) -> None:
+        """Look at a time; what is in view follows."""
+        low, high = self._limits()
+        self.time = min(max(time, low), high)
+        span = self.end - self.start
+        if not self.start <= self.time <= self.end:
+            self.start = min(max(self.time - span / 2, low), max(high - span, low))
+            self.end = self.start + span
+        self._changed()
+
+    def _limits(self) -> tuple[float, float]:
+        if not self.tracks:
+            return 0.0, 1.0
+        return min(t.start for t in self.tracks), max(t.end for t in self.tracks)
+
+    def _changed(self) -> None:
+        self.refresh()
+        self.post_message(self.Scrubbed(self))
+
+    # Keys ---------------------------------------------------------------------------------------------
+
+    def action_step(self, frames: int) -> None:
+        first = self._limits()[0]
+        frame = round((self.time - first) / self.frame_step) + frames
+        self.go_to(first + frame * self.frame_step)
+
+    def action_key(self, direction: int) -> None:
+        """To the next key or end of finished motion of the animation."""
+        if self.track is None:
+            return
+        stops = sorted({*self.track.keys, *(t for r in self.track.dense for t in r)})
+        ahead = [t for t in stops if (t - self.time) * direction > 1e-6]
+        if ahead:
+            self.go_to(ahead[0] if direction > 0 else ahead[-1])
+
+    def action_edge(self, last: int) -> None:
+        self.go_to(self._limits()[last])
+
+    def action_zoom(self, factor: float) -> None:
+        low, high = self._limits()
+        span = min(max((self.end - self.start) * factor, LEAST_SPAN * self.frame_step), high - low)
+        share = (self.time - self.start) / max(self.end - self.start, 1e-9)
+        self.start = min(max(self.time - share * span, low), high - span)
+        self.end = self.start + span
+        self._changed()
+
+    def action_fit(self) -> None:
+        self.start, self.end = self._limits()
+        self._changed()
+
+    def action_track(self, by: int) -> None:
+        if self.tracks:
+            self.chosen = min(max(self.chosen + by, 0), len(self.tracks) - 1)
+            self._changed()
+
+    # Mouse --------------------------------------------------------------------------------------------
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self.capture_mouse()
+        row = event.y - 1 + self._first_row()
+        if 0 <= row < len(self.tracks):
+            self.chosen = row
+        self._scrub_to(event.x)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self.app.mouse_captured is self:
+            self._scrub_to(event.x)
+
+    def on_mouse_up(self) -> None:
+        self.release_mouse()
+
+    def _scrub_to(self, x: int) -> None:
+        columns = self._columns()
+        place = min(max(x - NAME_WIDTH, 0), columns - 1)
+        time = self.start + place / max(columns - 1, 1) * (self.end - self.start)
+        first = self._limits()[0]
+        self.go_to(first + round((time - first) / self.frame_step) * self.frame_step)
+
+    # Drawing ------------------------------------------------------------------------------------------
+
+    def _columns(self) -> int:
+        return max(self.size.width - NAME_WIDTH, 4)
+
+    def _column(self, time: float) -> int:
+        return round((time - self.start) / max(self.end - self.start, 1e-9) * (self._columns() - 1))
+
+    def _first_row(self) -> int:
+        rows = max(self.size.height - 2, 1)
+        return min(max(self.chosen - rows + 1, 0), max(len(self.tracks) - rows, 0))
+
+    def render_line(self, y: int) -> Strip:
+        rows = self.size.height - 2
+        if y == 0:
+            return self._strip(self._ruler())
+        if y <= rows:
+            index = self._first_row() + y - 1
+            return self._strip(self._line(index) if index < len(self.tracks) else Content(""))
+        return self._strip(self._legend())
+
+    def _strip(self, content: Content) -> Strip:
+        width = self.size.width
+        style: Style = self.visual_style
+        cut = content.truncate(width)
+        (strip,) = Visual.to_strips(self, cut, width, 1, style, apply_selection=False) or [Strip.blank(width)]
+        return strip.adjust_cell_length(width, style.rich_style)
+
+    def _ruler(self) -> Content:
+        columns = self._columns()
+        step = self._tick()
+        line = [" "] * (columns + NAME_WIDTH)
+        tick = -(-self.start // step) * step
+        while tick <= self.end + 1e-9:
+            label = f"{tick:g}"
+            place = NAME_WIDTH + self._column(tick)
+            if place + len(label) <= len(line):
+                line[place : place + len(label)] = label
+            tick += step
+        text = "".join(line)
+        here = NAME_WIDTH + self._column(self.time)
+        label = f" {self.time:g} "
+        left = min(max(here - len(label) // 2, 0), len(line) - len(label))
+        right = left + len(label)
+        before = text[:left] if text[left : left + 1].isspace() else _without_last_word(text[:left])
+        after = text[right:] if text[right - 1].isspace() else _without_first_word(text[right:])
+        return Content.assemble((before, "dim"), (label, "bold reverse $primary"), (after, "dim"))
+
+    def _tick(self) -> float:
+        """Time codes between labels: a round number of which every label has room."""
+        least = (self.end - self.start) / max(self._columns() // 8, 1)
+        base = 1.0
+        while base > least and base > 1e-3:
+            base /= 10
+        while True:
+            for step in STEPS:
+                if base * step >= least:
+                    return base * step
+            base *= 10
+
+    def _line(self, index: int) -> Content:
+        track, signs = self.tracks[index], PLAIN if getattr(self.app, "ascii", False) else FINE
+        columns = self._columns()
+        cells = [" "] * columns
+        styles = ["dim"] * columns
+
+        def draw(first: float, last: float, sign: str, style: str) -> None:
+            for column in range(max(self._column(first), 0), min(self._column(last), columns - 1) + 1):
+                cells[column], styles[column] = sign, style
+
+        for start, end in track.gaps:
+            draw(start, end, signs.gap, "$warning")
+        for start, end in track.dense:
+            draw(start, end, signs.dense, "$success")
+        for key in track.keys:
+            if self.start <= key <= self.end:
+                draw(key, key, signs.key, "bold $accent")
+        here = self._column(self.time)
+        if 0 <= here < columns:
+            cells[here] = signs.bar if cells[here] == " " else cells[here]
+            styles[here] = "bold reverse $primary"
+        mark = "> " if index == self.chosen and len(self.tracks) > 1 else "  "
+        name = plain(track.name, NAME_WIDTH - 3, ascii_only=getattr(self.app, "ascii", False))
+        parts = [
+            (mark, "bold $primary"),
+            (name.ljust(NAME_WIDTH - 2), "bold" if index == self.chosen else ""),
+        ]
+        return Content.assemble(*parts, *zip(cells, styles, strict=True))
+
+    def _legend(self) -> Content:
+        signs = PLAIN if getattr(self.app, "ascii", False) else FINE
+        track = self.track
+        counts = (len(track.dense), len(track.keys), len(track.gaps)) if track else (0, 0, 0)
+        low, high = self._limits()
+        zoom = (high - low) / max(self.end - self.start, 1e-9)
+        return Content.assemble(
+            (f"{(self.time - low) / self.rate:7.2f} s".ljust(NAME_WIDTH), "bold"),
+            (signs.dense * 2, "$success"),
+            (f" finished {counts[0]}   ", "dim"),
+            (signs.key, "bold $accent"),
+            (f" keys {counts[1]}   ", "dim"),
+            (signs.gap * 2, "$warning"),
+            (f" gaps {counts[2]}   ", "dim"),
+            (f"zoom {zoom:.0f}x" if zoom > 1.01 else "", "$secondary"),
+        )

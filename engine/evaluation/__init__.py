@@ -1,0 +1,1 @@
+"""How good a result is: filled motion against the truth, over shots and suites."""

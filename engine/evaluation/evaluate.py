@@ -1,0 +1,320 @@
+"""Compare priors with the truth: hide all of a dense clip but context and keys, fill, score.
+
+Nothing is written to or beside the stage. A *suite* is a TOML file with a list of ``[[case]]`` tables.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.errors import ConfigError, EngineError
+from engine.files.toml import read_toml
+from engine.geometry.metrics import Scores, score
+from engine.planning.plan import Plan, make_plan
+from engine.priors.fill import PRIORS, Parts, fill_plainly, split
+from engine.progress import Progress
+from usd_io.errors import shown
+from usd_io.model import Character, Motion, Shot
+
+ALL = "all"
+ORACLE = "oracle"
+"""The engine that fits a video of the truth."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One prior on one clip."""
+
+    prior: str
+    scores: Scores
+    l2p_ratio: float
+    """L2P over slerp's."""
+    seconds: float
+    plane: float | None = None
+    """L2P in the plane of the video's picture alone; None where no video is looked at."""
+    view: float | None = None
+    """L2P along the view axis alone."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All priors on one skeleton of one clip."""
+
+    stage: str
+    skeleton: str
+    frames: int
+    gaps: int
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One entry of a suite."""
+
+    id: str
+    stage: str
+    context: tuple[tuple[float, float], ...]
+    keys: tuple[float, ...]
+    calm: bool = False
+    """Little moves: what counts is the difference from slerp, not the ratio."""
+    slerp_l2p: float | None = None
+    """What slerp has to score, as a check of the metric."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One prior over a suite, relative to slerp."""
+
+    prior: str
+    mean_ratio: float
+    """Mean L2P ratio over the cases that are not calm."""
+    worst_ratio: float
+    worst_case: str
+    calm_difference: float
+    """Largest L2P above slerp's over the calm cases."""
+    mean_l2q_ratio: float
+    mean_npss_ratio: float
+    largest_key_error: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A whole suite."""
+
+    suite: str
+    cases: tuple[tuple[Case, Evaluation], ...]
+    summaries: tuple[Summary, ...]
+
+
+def priors_named(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of priors, ``slerp`` first as the baseline of the ratios.
+
+    Raises:
+        ConfigError: An unknown name.
+    """
+    wanted = [names] if isinstance(names, str) else list(names)
+    unknown = [name for name in wanted if name not in PRIORS and name != ALL]
+    if unknown:
+        raise ConfigError(f"unknown prior {unknown[0]!r}; choose {', '.join((ALL, *PRIORS))}.")
+    chosen = list(PRIORS) if ALL in wanted else wanted
+    return ("slerp", *(name for name in chosen if name != "slerp"))
+
+
+def priors_of(engine: str, priors: str | Sequence[str]) -> tuple[str, ...]:
+    """Priors to compare with an engine: beside the oracle slerp and auto unless others are named."""
+    return priors_named(["auto"] if engine == ORACLE and priors in (ALL, [ALL], (ALL,)) else priors)
+
+
+def evaluate(
+    stage: str,
+    *,
+    contexts: Sequence[tuple[float, float]],
+    keys: Sequence[float],
+    priors: str | Sequence[str] = ALL,
+    skeletons: Sequence[str] = (),
+    engine: str = "motion",
+    contacts: bool = True,
+    progress: Progress | None = None,
+) -> tuple[Evaluation, ...]:
+    """Score priors on every skeleton of a dense clip.
+
+    ``engine`` *oracle* adds the fit to a perfect video (:mod:`engine.evaluation.oracle`) beside slerp and
+    auto. ``contacts`` holds
+    the joints that rest, as a run does (:func:`engine.priors.fill.complete`); the oracle always does.
+
+    Raises:
+        UsdIoError: The stage cannot be read.
+        ConfigError: Times or priors that do not exist.
+    """
+    from usd_io.read.stage import read_shot
+
+    names = priors_of(engine, priors)
+    shot = read_shot(stage, tuple(skeletons), meshes=engine == ORACLE)
+    plans = plans_of(shot, contexts, keys, strict=bool(skeletons))
+    if engine == ORACLE:
+        from engine.evaluation.oracle import evaluate_oracle
+
+        found = {character.skeleton_path: plan for character, _, plan in plans}
+        each = [found.get(character.skeleton_path) for character in shot.characters]
+        return evaluate_oracle(shot, each, names, progress or Progress())
+    return tuple(
+        _evaluate(shot, character, motion, plan, names, progress or Progress(), contacts=contacts)
+        for character, motion, plan in plans
+    )
+
+
+def plans_of(
+    shot: Shot, contexts: Sequence[tuple[float, float]], keys: Sequence[float], *, strict: bool
+) -> list[tuple[Character, Motion, Plan]]:
+    """Plans of the skeletons that the times suit; all of them have to when they were named."""
+    made, refused = [], []
+    for character, motion in zip(shot.characters, shot.motions, strict=True):
+        try:
+            plan = make_plan(character, motion, contexts=contexts, keys=keys, fill_at_samples=True)
+            made.append((character, motion, plan))
+        except ConfigError as error:
+            refused.append(error)
+    if refused and (strict or not made):
+        raise refused[0]
+    return made
+
+
+def _evaluate(
+    shot: Shot,
+    character: Character,
+    motion: Motion,
+    plan: Plan,
+    names: Sequence[str],
+    progress: Progress,
+    *,
+    contacts: bool,
+) -> Evaluation:
+    rows: list[Row] = []
+    for i, name in enumerate(names):
+        scores, seconds = _timed_score(character, motion, plan, name, contacts=contacts)
+        base = rows[0].scores.l2p if rows else scores.l2p
+        rows.append(Row(name, scores, scores.l2p / base if base > 0 else 1.0, seconds))
+        progress.step(i + 1, len(names))
+    return Evaluation(
+        shot.info.path, character.skeleton_path, len(plan.fill_times), len(plan.gaps), tuple(rows)
+    )
+
+
+def _timed_score(
+    character: Character, motion: Motion, plan: Plan, prior: str, *, contacts: bool
+) -> tuple[Scores, float]:
+    parts = split_dense(motion, plan)
+    started = time.perf_counter()
+    filled = fill_plainly(prior, character, parts, plan, contacts=contacts)
+    seconds = time.perf_counter() - started
+    return score(character, motion, filled, plan), seconds
+
+
+def split_dense(motion: Motion, plan: Plan) -> Parts:
+    """:func:`engine.priors.fill.split` of a dense clip."""
+    return split(motion, plan, lambda times: motion.at(_frames(motion, times)))
+
+
+def _frames(motion: Motion, times: np.ndarray) -> np.ndarray:
+    """Frames of authored times; a dense clip is compared only where it has samples."""
+    frames = np.minimum(
+        np.searchsorted(motion.times, times - 1e-6 * motion.frame_step), len(motion.times) - 1
+    )
+    off = np.abs(motion.times[frames] - times) > 1e-5 * motion.frame_step
+    if off.any():
+        raise ConfigError(
+            f"{shown(motion.animation_path)}: no sample is authored at {times[off][0]:g}; an evaluation takes keys "
+            "at samples only."
+        )
+    return frames
+
+
+def read_suite(path: Path) -> tuple[Case, ...]:
+    """Cases of a suite; their stages are relative to its folder.
+
+    Raises:
+        ConfigError: The file cannot be read or an entry is not as it should be.
+    """
+    try:
+        entries = read_toml(path, "the suite").get("case", [])
+        cases = tuple(_case(entry, path.parent) for entry in entries)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ConfigError(f"{shown(path)} is no suite: {type(error).__name__} {shown(error)}.") from error
+    if not cases:
+        raise ConfigError(f"{shown(path)} holds no [[case]].")
+    return cases
+
+
+def _case(entry: Mapping[str, Any], folder: Path) -> Case:
+    context = entry["context"]
+    ranges = context if isinstance(context[0], list) else [context]
+    return Case(
+        id=str(entry["id"]),
+        stage=str(folder / entry["stage"]),
+        context=tuple((float(start), float(end)) for start, end in ranges),
+        keys=tuple(float(key) for key in entry["keys"]),
+        calm=bool(entry.get("calm", False)),
+        slerp_l2p=None if "slerp_l2p" not in entry else float(entry["slerp_l2p"]),
+    )
+
+
+def benchmark(
+    suite: Path,
+    *,
+    priors: str | Sequence[str] = ALL,
+    engine: str = "motion",
+    contacts: bool = True,
+    progress: Progress | None = None,
+) -> Benchmark:
+    """Evaluate every case of a suite and sum up each prior against slerp.
+
+    Raises:
+        ConfigError: The suite, its times or the priors cannot be used.
+        UsdIoError: A stage cannot be read.
+    """
+    progress = progress or Progress()
+    cases = read_suite(suite)
+    done: list[tuple[Case, Evaluation]] = []
+    for i, case in enumerate(cases):
+        try:
+            found = evaluate(
+                case.stage,
+                contexts=case.context,
+                keys=case.keys,
+                priors=priors,
+                engine=engine,
+                contacts=contacts,
+            )
+        except ConfigError as error:
+            raise ConfigError(f"case {case.id!r}: {error}") from error
+        done += [(case, evaluation) for evaluation in found]
+        progress.step(i + 1, len(cases))
+    names = (*priors_of(engine, priors), *([ORACLE] if engine == ORACLE else []))
+    summaries = tuple(_summary(name, done) for name in names)
+    return Benchmark(str(suite), tuple(done), summaries)
+
+
+def save_benchmark(result: Benchmark, path: Path) -> Path:
+    """Write the whole table as JSON.
+
+    Raises:
+        EngineError: The file cannot be written.
+    """
+    try:
+        path.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise EngineError(
+            f"{shown(path)} cannot be written ({error.strerror}); name another with --out."
+        ) from error
+    return path
+
+
+def _summary(prior: str, done: Sequence[tuple[Case, Evaluation]]) -> Summary:
+    rows = [(case, _row(e, prior), _row(e, "slerp")) for case, e in done]
+    moving = [(case, row, base) for case, row, base in rows if not case.calm] or rows
+    worst = max(moving, key=lambda entry: entry[1].l2p_ratio)
+    return Summary(
+        prior=prior,
+        mean_ratio=float(np.mean([row.l2p_ratio for _, row, _ in moving])),
+        worst_ratio=worst[1].l2p_ratio,
+        worst_case=worst[0].id,
+        calm_difference=max((r.scores.l2p - b.scores.l2p for c, r, b in rows if c.calm), default=0.0),
+        mean_l2q_ratio=float(np.mean([_over(row.scores.l2q, base.scores.l2q) for _, row, base in moving])),
+        mean_npss_ratio=float(np.mean([_over(row.scores.npss, base.scores.npss) for _, row, base in moving])),
+        largest_key_error=max(row.scores.key_error for _, row, _ in rows),
+        seconds=sum(row.seconds for _, row, _ in rows),
+    )
+
+
+def _row(evaluation: Evaluation, prior: str) -> Row:
+    return next(row for row in evaluation.rows if row.prior == prior)
+
+
+def _over(a: float, b: float) -> float:
+    return a / b if b > 0 else 1.0

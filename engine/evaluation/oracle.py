@@ -1,0 +1,256 @@
+"""The oracle test: how near does a fit come to the truth, given a perfect video?
+
+The hidden frames are drawn at a video model's rate from the front and given to the fit as if a video model had made
+them. What is left of the error is the ceiling of all that goes by way of a video.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from engine.evaluation.evaluate import ORACLE, Evaluation, Row, split_dense
+from engine.geometry.metrics import height, l2p, score, select
+from engine.geometry.skeleton import joint_positions
+from engine.joints.estimator import Estimator, estimate
+from engine.joints.evidence import JointEvidence
+from engine.joints.settings import EstimatorSettings
+from engine.mimic.settings import MimicSettings
+from engine.planning.plan import Plan
+from engine.priors import offsets
+from engine.priors.fill import Parts, complete, fill_plainly
+from engine.progress import Progress
+from engine.rendering.actors import Actors
+from engine.rendering.bones import with_bones
+from engine.rendering.framing import VIEWS
+from engine.rendering.mesh.surface import Surface, build_surface
+from engine.rendering.renderers import TorchRenderer
+from engine.rendering.views import View, joint_tracks, orbit_views, render_view, visible_characters
+from engine.scene.scene import make_schedule
+from engine.scene.view_choice import AZIMUTHS, choose_view
+from engine.stages.estimate_joints import train_estimator
+from engine.stages.mimic import Mimicked, mimic
+from engine.video.generate import Video
+from usd_io.model import Character, Motion, Shot
+
+FPS = 15.0
+"""Of the video, as the paper's."""
+SIZE = (320, 512)
+"""Height and width of the video [pixels], as the paper's."""
+NOISE_PX, NOISE_DEPTH = 2.0, 0.04
+"""Standard deviations of simulated joint evidence [pixels, heights]."""
+SHARED_FRAMES = 7
+"""Half the variance of simulated errors is shared by so many neighbouring frames: an estimator errs alike on like
+pictures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Oracle:
+    """A clip with a video of its hidden frames."""
+
+    characters: tuple[Character, ...]
+    plans: tuple[Plan | None, ...]
+    truths: tuple[Motion, ...]
+    parts: tuple[Parts | None, ...]
+    starts: tuple[Motion, ...]
+    """The whole motion of each, its gaps filled by the prior."""
+    video: Video
+    views: tuple[View, ...]
+    """From where the video was taken first; then from the left, right and back of it, for training."""
+    surface: Surface
+
+
+def make_oracle(
+    shot: Shot, plans: Sequence[Plan | None], *, fps: float = FPS, azimuth: float | None = None
+) -> Oracle:
+    """Draw the video of a dense clip.
+
+    Args:
+        shot: With meshes.
+        plans: Of each character; None for one that has nothing to fill.
+        fps: Rate of the video.
+        azimuth: From where it is taken [degrees]; None: from where it tells most by what is known
+            (:mod:`engine.scene.view_choice`), as in a run.
+    """
+    from usd_io.read.texture import read_texture_bytes
+
+    characters, truths = shot.characters, shot.motions
+    if not visible_characters(characters):
+        characters = tuple(map(with_bones, characters))
+    seen = visible_characters(characters)
+    characters, truths = tuple(characters[i] for i in seen), tuple(truths[i] for i in seen)
+    plans = tuple(plans[i] for i in seen)
+    parts = tuple(None if p is None else split_dense(m, p) for m, p in zip(truths, plans, strict=True))
+    times = _video_times(plans, truths[0].time_codes_per_second / fps)
+    known = np.unique(np.concatenate([times, *(p.known.times for p in parts if p is not None)]))
+    surface = build_surface(characters, read_texture_bytes)
+    starts = tuple(
+        truth if plan is None or part is None else fill_plainly("auto", c, part, plan)
+        for c, truth, plan, part in zip(characters, truths, plans, parts, strict=True)
+    )
+
+    def views_of(motions: Sequence[Motion], azimuths: dict[str, float]) -> tuple[View, ...]:
+        framed = Actors(characters, [offsets.sample(m, known) for m in motions])
+        return orbit_views(framed, azimuths, height=SIZE[0], width=SIZE[1])
+
+    if azimuth is None:
+        around = views_of(starts, {f"{a:g}": a for a in AZIMUTHS})
+        asked = dict(zip(AZIMUTHS, around, strict=True))
+        azimuth, _ = choose_view(characters, plans, starts, surface, "textured", asked)
+    views = views_of(truths, {name: azimuth + beside for name, beside in VIEWS.items()})
+    actors = Actors(characters, [offsets.sample(m, times) for m in truths])
+    pictures = np.stack(list(render_view(TorchRenderer(surface), actors, views[0])))
+    frames = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+    video = Video(tuple(times / truths[0].time_codes_per_second), frames)
+    return Oracle(characters, plans, truths, parts, starts, video, views, surface)
+
+
+def _video_times(plans: Sequence[Plan | None], step: float) -> Float[np.ndarray, " frame"]:
+    """Regular times [time codes] from the start of every gap to its end."""
+    gaps = [gap for plan in plans if plan is not None for gap in plan.gaps]
+    first, last = min(gap.start for gap in gaps), max(gap.end for gap in gaps)
+    times = first + step * np.arange(int((last - first) / step + 1e-6) + 1)
+    inside = np.zeros(len(times), bool)
+    for gap in gaps:
+        inside |= (times >= gap.start) & (times <= gap.end)
+    return times[inside]
+
+
+def estimator_of(
+    oracle: Oracle,
+    settings: EstimatorSettings | None = None,
+    progress: Progress | None = None,
+    checkpoint_dir: Path | None = None,
+) -> Estimator:
+    """A joint estimator that has seen context and keys alone."""
+    plans = [plan for plan in oracle.plans if plan is not None]
+    schedule = make_schedule(plans, oracle.truths[0])
+    known = np.array(schedule.true)
+    return train_estimator(
+        Actors(oracle.characters, [offsets.sample(m, known) for m in oracle.truths]),
+        TorchRenderer(oracle.surface),
+        oracle.views,
+        keys=schedule.keys,
+        gaps=schedule.gaps,
+        settings=settings or EstimatorSettings(),
+        progress=progress or Progress(),
+        checkpoint_dir=checkpoint_dir,
+    )
+
+
+def evidence_of(oracle: Oracle, estimator: Estimator) -> tuple[JointEvidence, ...]:
+    """What an estimator sees in the video."""
+    return estimate(estimator, oracle.video.frames, oracle.views[0].cameras)
+
+
+def simulated_evidence(oracle: Oracle, seed: int = 0) -> tuple[JointEvidence, ...]:
+    """The true joints with noise, as an estimator with small and honest errors would tell them: not what a real one
+    tells, but what the fit makes of the best there could be."""
+    rng = np.random.default_rng(seed)
+    result = []
+    for character, truth, plan in zip(oracle.characters, oracle.truths, oracle.plans, strict=True):
+        times = np.array(oracle.video.times) * truth.time_codes_per_second
+        tracks = joint_tracks(character, offsets.sample(truth, times), oracle.views[0].cameras)
+        size = height(character, truth, plan.keys[0] if plan is not None else truth.times[0])
+        sigma = np.array([NOISE_PX, NOISE_PX, NOISE_DEPTH * size])
+        noisy = tracks + sigma * _errors(rng, tracks.shape)
+        each = np.ones(tracks.shape[:2])
+        result.append(
+            JointEvidence(
+                xy=noisy[..., :2],
+                depth=noisy[..., 2],
+                xy_sigma=NOISE_PX * each,
+                depth_sigma=sigma[2] * each,
+                seen=character.observable,
+            )
+        )
+    return tuple(result)
+
+
+def _errors(rng: np.random.Generator, shape: tuple[int, ...]) -> Float[np.ndarray, "frame joint 3"]:
+    """Random numbers of variance 1, in part alike in neighbouring frames."""
+    slow = np.cumsum(rng.normal(size=(shape[0] + SHARED_FRAMES, *shape[1:])), axis=0)
+    slow = (slow[SHARED_FRAMES:] - slow[:-SHARED_FRAMES]) / np.sqrt(SHARED_FRAMES)
+    return np.sqrt(0.5) * (slow + rng.normal(size=shape))
+
+
+def run_oracle(
+    oracle: Oracle,
+    evidence: Sequence[JointEvidence] | None,
+    settings: MimicSettings | None = None,
+    progress: Progress | None = None,
+) -> tuple[Mimicked, ...]:
+    """Fit the video."""
+    return mimic(
+        oracle.characters,
+        oracle.plans,
+        oracle.starts,
+        oracle.video,
+        oracle.views[0],
+        oracle.surface,
+        evidence=evidence,
+        settings=settings,
+        progress=progress,
+    )
+
+
+def evaluate_oracle(
+    shot: Shot, plans: Sequence[Plan | None], priors: Sequence[str], progress: Progress
+) -> tuple[Evaluation, ...]:
+    """Rows of some priors and of the oracle for each skeleton with a plan, errors in the image plane and along the
+    view axis apart."""
+    started = time.perf_counter()
+    oracle = make_oracle(shot, plans)
+    evidence = evidence_of(oracle, estimator_of(oracle, progress=progress))
+    fitted = run_oracle(oracle, evidence, progress=progress)
+    seconds = time.perf_counter() - started
+    result = []
+    for i, (character, plan, part) in enumerate(
+        zip(oracle.characters, oracle.plans, oracle.parts, strict=True)
+    ):
+        if plan is None or part is None:
+            continue
+        rows: list[Row] = []
+        for name in (*priors, ORACLE):
+            began = time.perf_counter()
+            if name == ORACLE:
+                made = complete(character, part, plan, fitted[i].motion)
+            else:
+                made = fill_plainly(name, character, part, plan)
+            spent = seconds if name == ORACLE else time.perf_counter() - began
+            row = row_of(oracle, i, name, made, spent)
+            rows.append(relative(row, rows[0] if rows else row))
+        result.append(
+            Evaluation(
+                shot.info.path, character.skeleton_path, len(plan.fill_times), len(plan.gaps), tuple(rows)
+            )
+        )
+    return tuple(result)
+
+
+def row_of(oracle: Oracle, index: int, name: str, motion: Motion, seconds: float) -> Row:
+    """Scores of a motion of one character, with its errors in and across the image plane [heights]."""
+    character, truth, plan = oracle.characters[index], oracle.truths[index], oracle.plans[index]
+    assert plan is not None
+    size = height(character, truth, plan.keys[0])
+    axes = oracle.views[0].cameras.T_camera_world[0, :3, :3]
+    true, got = (
+        joint_positions(character, select(m, tuple(plan.fill_times))) @ axes.T / size for m in (truth, motion)
+    )
+    return Row(
+        name,
+        score(character, truth, motion, plan),
+        1.0,
+        seconds,
+        plane=l2p(true[..., :2], got[..., :2]),
+        view=l2p(true[..., 2:], got[..., 2:]),
+    )
+
+
+def relative(row: Row, base: Row) -> Row:
+    """The row with its ratio to the baseline's L2P."""
+    return replace(row, l2p_ratio=row.scores.l2p / base.scores.l2p if base.scores.l2p > 0 else 1.0)

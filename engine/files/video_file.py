@@ -1,0 +1,157 @@
+"""A video from disk: a folder of pictures or a film, read with bounds, so that no file can take all memory or time.
+
+Only the demuxers of the named containers are used: a playlist under the name of a film could name any other file.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from av.error import FFmpegError
+from PIL import Image
+
+from engine.errors import ConfigError, DataError
+from engine.files.images import Picture
+from engine.video.generate import Video
+from usd_io.errors import shown
+
+DEFAULT_FPS = 15.0
+"""Of a folder of pictures [frames/s]: the rate of the videos that this package makes."""
+PICTURES = {".png", ".jpg", ".jpeg"}
+CONTAINERS = {".mp4": "mov", ".mov": "mov", ".m4v": "mov", ".mkv": "matroska", ".webm": "matroska"}
+"""Demuxer of each file name's end."""
+LARGEST_SIDE = 4096
+SMALLEST_SIDE = 16
+MOST_FRAMES = 3000
+MOST_PIXELS = 200_000_000
+"""Of all frames together; as floats they take 12 bytes each."""
+HIGHEST_FPS = 1000.0
+
+
+def read_video(path: str | Path, fps: float | None = None) -> Video:
+    """Read a video.
+
+    Args:
+        path: A folder of PNG or JPEG pictures, taken in the natural order of their names, or an mp4, mov, mkv or webm
+            file. Transparent pictures are laid over white, the background of rendered ones.
+        fps: Frame rate [frames/s]; None: what the file says, 15 for a folder.
+
+    Returns:
+        Frames from time 0 on, display-referred RGB in [0, 1].
+
+    Raises:
+        ConfigError: There is nothing of that name, or the frame rate is no rate.
+        DataError: It is no video, is damaged, changes its size, or is too small, large or long.
+    """
+    path = Path(path)
+    if fps is not None:
+        _check_rate(fps, "--fps")
+    try:
+        if path.is_dir():
+            rate, pictures = fps or DEFAULT_FPS, list(_checked(_read_folder(path), path))
+        elif path.is_file():
+            rate, pictures = _read_film(path, fps)
+        else:
+            raise ConfigError(f"{shown(path)} is no folder and no file; name a video.")
+    except OSError as error:
+        raise DataError(
+            f"{shown(path)} cannot be read as a video: {shown(error.strerror or error)}."
+        ) from error
+    frames = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+    return Video(tuple(i / rate for i in range(len(pictures))), frames)
+
+
+def natural(name: str) -> list[tuple[bool, int, str]]:
+    """Key that sorts ``frame9`` before ``frame10``."""
+    parts = re.split(r"([0-9]+)", name)
+    return [
+        (part.isascii() and part.isdigit(), int(part) if i % 2 else 0, part) for i, part in enumerate(parts)
+    ]
+
+
+def _check_rate(fps: float, where: str) -> None:
+    if not 0 < fps <= HIGHEST_FPS:
+        raise ConfigError(f"{where} {fps:g} is no frame rate; choose one up to {HIGHEST_FPS:g}.")
+
+
+def _check_size(height: int, width: int, where: Path) -> None:
+    if not (SMALLEST_SIDE <= min(height, width) and max(height, width) <= LARGEST_SIDE):
+        raise DataError(
+            f"{shown(where)}: frames of {width} x {height} pixels; sides of {SMALLEST_SIDE} to {LARGEST_SIDE} are read."
+        )
+
+
+def _checked(pictures: Iterable[Picture], path: Path) -> Iterator[Picture]:
+    """Pass pictures on while they are of one size and not too many."""
+    count, size = 0, (0, 0)
+    for picture in pictures:
+        if not count:
+            size = picture.shape[0], picture.shape[1]
+            _check_size(*size, path)
+        elif picture.shape[:2] != size:
+            raise DataError(
+                f"{shown(path)}: frame {count} has {picture.shape[1]} x {picture.shape[0]} pixels, those before "
+                f"{size[1]} x {size[0]}; make all of one size."
+            )
+        count += 1
+        if count > MOST_FRAMES or count * size[0] * size[1] > MOST_PIXELS:
+            raise DataError(
+                f"{shown(path)} is longer than {count - 1} frames of {size[1]} x {size[0]} pixels, all that is read; "
+                "cut it to the gaps between the keys or make it smaller."
+            )
+        yield picture
+    if not count:
+        raise DataError(f"{shown(path)} holds no frame.")
+
+
+def _read_folder(folder: Path) -> Iterator[Picture]:
+    files = [p for p in folder.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith(".")]
+    if not files:
+        raise DataError(f"{shown(folder)} holds no PNG or JPEG pictures.")
+    for file in sorted(files, key=lambda p: natural(p.name)):
+        if not file.is_file():
+            raise DataError(f"{shown(file)} is no picture.")
+        try:
+            with Image.open(file, formats=("PNG", "JPEG")) as image:
+                _check_size(image.height, image.width, file)
+                yield _over_white(image)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise DataError(f"{shown(file)} cannot be read as a picture: {shown(error)}.") from error
+
+
+def _over_white(image: Image.Image) -> Picture:
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return np.asarray(image.convert("RGB"))
+
+
+def _read_film(path: Path, fps: float | None) -> tuple[float, list[Picture]]:
+    kind = CONTAINERS.get(path.suffix.lower())
+    if kind is None:
+        raise DataError(
+            f"{shown(path)} is no video that is read here; give a folder of pictures or {', '.join(CONTAINERS)}."
+        )
+    try:
+        with av.open(str(path), format=kind, timeout=10.0) as container:
+            if not container.streams.video:
+                raise DataError(f"{shown(path)} holds no video, sound at most.")
+            stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise DataError(f"{shown(path)} is coded in a way that cannot be read; make it H.264.")
+            rate = fps or float(stream.average_rate or 0)
+            if not 0 < rate <= HIGHEST_FPS:
+                raise DataError(f"{shown(path)} does not tell its frame rate; give it with --fps.")
+            stream.codec_context.options = {"max_pixels": str(LARGEST_SIDE**2)}
+            stream.codec_context.thread_count = 1
+            promised = stream.frames
+            decoded = (frame.to_ndarray(format="rgb24") for frame in container.decode(stream))
+            pictures = list(_checked(decoded, path))
+    except (FFmpegError, ValueError) as error:
+        raise DataError(f"{shown(path)} cannot be read as a video: {shown(error)}.") from error
+    if len(pictures) < promised:
+        raise DataError(f"{shown(path)} ends after {len(pictures)} of {promised} frames; copy it again.")
+    return rate, pictures

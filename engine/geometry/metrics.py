@@ -1,0 +1,202 @@
+"""How far a filled motion is from the truth (design: L2Q, HL2Q, L2P, NPSS, jerk, keys, foot skate).
+
+All metrics look at in-between frames only. Positions are joint origins in world space divided by the
+character's height: the largest side of the box around its joints at the first key.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from engine.geometry import rotations, skeleton
+from engine.planning.plan import Plan
+from usd_io.model import Character, Motion
+
+CONTACT_HEIGHT = 0.05
+"""A joint may be in contact when within this part of the height above its own lowest point."""
+CONTACT_SPEED = 0.15
+"""and slower than this [heights/s] in the truth."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Metrics of one filled motion against the truth; lower is better, ``jerk_ratio`` is best at 1."""
+
+    l2p: float
+    """Mean over frames of the L2 norm over joints of position differences [heights]."""
+    l2q: float
+    """The same for global unit quaternions with signs aligned (LAFAN1)."""
+    hl2q: float
+    """L2Q with joints weighted by the share of the skeleton below them (weights of mean 1)."""
+    npss: float
+    """Normalised power spectrum similarity (Gopalakrishnan et al. 2019) of local rotation vectors."""
+    jerk_ratio: float
+    """Mean norm of the third time difference of positions, over the truth's."""
+    key_error: float
+    """Largest joint distance at the keys [heights]."""
+    foot_skate: float | None
+    """Mean speed of joints while the truth has them in contact [heights/s]; None without contacts."""
+    per_gap_l2p: tuple[float, ...] = field(default=())
+
+
+def height(character: Character, motion: Motion, time: float) -> float:
+    """Largest side of the box around the joints at a time [stage units]; 1 for a single point."""
+    frame = int(np.argmin(np.abs(motion.times - time)))
+    positions = skeleton.joint_positions(character, motion.at(slice(frame, frame + 1)))[0]
+    return float(np.ptp(positions, axis=0).max()) or 1.0
+
+
+def score(character: Character, truth: Motion, result: Motion, plan: Plan) -> Scores:
+    """Compare on the gaps of a plan; both motions must hold the fill times and the keys."""
+    size = height(character, truth, plan.keys[0])
+    per_gap = [_gap_arrays(character, truth, result, (gap.start, *gap.times, gap.end)) for gap in plan.gaps]
+    inner = slice(1, -1)
+    p_true = np.concatenate([g.p_true[inner] for g in per_gap]) / size
+    p_got = np.concatenate([g.p_got[inner] for g in per_gap]) / size
+    q_true = np.concatenate([g.q_true[inner] for g in per_gap])
+    q_got = np.concatenate([g.q_got[inner] for g in per_gap])
+    step = float(np.median(np.concatenate([np.diff(g.times) for g in per_gap]))) / truth.time_codes_per_second
+    return Scores(
+        l2p=l2p(p_true, p_got),
+        l2q=l2q(q_true, q_got),
+        hl2q=l2q(q_true, q_got, weights=subtree_weights(character.parents)),
+        npss=npss([g.r_true for g in per_gap], [g.r_got for g in per_gap]),
+        jerk_ratio=_ratio(sum(_jerk(g.p_got) for g in per_gap), sum(_jerk(g.p_true) for g in per_gap)),
+        key_error=key_error(character, truth, result, plan) / size,
+        foot_skate=_foot_skate(
+            character, [g.p_true / size for g in per_gap], [g.p_got / size for g in per_gap], step
+        ),
+        per_gap_l2p=tuple(l2p(g.p_true[inner] / size, g.p_got[inner] / size) for g in per_gap),
+    )
+
+
+def l2p(truth: Float[np.ndarray, "frame joint 3"], result: Float[np.ndarray, "frame joint 3"]) -> float:
+    """Mean over frames of the L2 norm over joints and components."""
+    return float(np.linalg.norm((truth - result).reshape(len(truth), -1), axis=1).mean())
+
+
+def l2q(
+    truth: Float[np.ndarray, "frame joint 4"],
+    result: Float[np.ndarray, "frame joint 4"],
+    *,
+    weights: Float[np.ndarray, " joint"] | None = None,
+) -> float:
+    """Mean over frames of the L2 norm over joints and components of unit quaternions, signs aligned."""
+    aligned = np.where((truth * result).sum(-1, keepdims=True) < 0, -result, result)
+    squares = ((truth - aligned) ** 2).sum(-1)
+    return float(np.sqrt((squares * (1 if weights is None else weights)).sum(-1)).mean())
+
+
+def subtree_weights(parents: Int[np.ndarray, " joint"]) -> Float[np.ndarray, " joint"]:
+    """Joints in the subtree of each joint, itself included, scaled to mean 1."""
+    size = np.ones(len(parents))
+    for joint in range(len(parents) - 1, -1, -1):
+        if parents[joint] >= 0:
+            size[parents[joint]] += size[joint]
+    return size / size.mean()
+
+
+def npss(truth: list[Float[np.ndarray, "_ feature"]], result: list[Float[np.ndarray, "_ feature"]]) -> float:
+    """Normalised power spectrum similarity: the earth mover's distance between normalised power spectra of every
+    feature of every sequence, averaged with the truth's power as weight (Gopalakrishnan et al. 2019, section 4)."""
+    distance, weight = 0.0, 0.0
+    for true, got in zip(truth, result, strict=True):
+        power_true = np.abs(np.fft.fft(true, axis=0)) ** 2
+        power_got = np.abs(np.fft.fft(got, axis=0)) ** 2
+        emd = np.abs(np.cumsum(_normalised(power_true) - _normalised(power_got), axis=0)).sum(0)
+        distance += float((emd * power_true.sum(0)).sum())
+        weight += float(power_true.sum())
+    return _ratio(distance, weight, empty=0.0)
+
+
+def key_error(character: Character, truth: Motion, result: Motion, plan: Plan) -> float:
+    """Largest joint distance at the keys [stage units]."""
+    true, got = (skeleton.joint_positions(character, select(m, plan.keys)) for m in (truth, result))
+    return float(np.linalg.norm(true - got, axis=-1).max())
+
+
+def select(motion: Motion, times: tuple[float, ...]) -> Motion:
+    """The frames at the given times, which the motion must hold."""
+    frames = np.searchsorted(motion.times, np.array(times) - 1e-6 * motion.frame_step)
+    assert np.allclose(motion.times[frames], times, atol=1e-5 * motion.frame_step), (
+        "times that are not sampled"
+    )
+    return motion.at(frames)
+
+
+@dataclass(frozen=True)
+class _GapArrays:
+    times: Float[np.ndarray, " frame"]
+    p_true: Float[np.ndarray, "frame joint 3"]
+    p_got: Float[np.ndarray, "frame joint 3"]
+    q_true: Float[np.ndarray, "frame joint 4"]
+    q_got: Float[np.ndarray, "frame joint 4"]
+    r_true: Float[np.ndarray, "inner feature"]
+    r_got: Float[np.ndarray, "inner feature"]
+
+
+def _gap_arrays(character: Character, truth: Motion, result: Motion, times: tuple[float, ...]) -> _GapArrays:
+    true, got = select(truth, times), select(result, times)
+    return _GapArrays(
+        times=true.times,
+        p_true=skeleton.joint_positions(character, true),
+        p_got=skeleton.joint_positions(character, got),
+        q_true=skeleton.global_rotations(character.parents, true.rotations.astype(float)),
+        q_got=skeleton.global_rotations(character.parents, got.rotations.astype(float)),
+        r_true=_rotation_vectors(true.rotations.astype(float)),
+        r_got=_rotation_vectors(got.rotations.astype(float)),
+    )
+
+
+def _rotation_vectors(q: Float[np.ndarray, "frame joint 4"]) -> Float[np.ndarray, "inner feature"]:
+    """Rotation vectors of the frames between the ends, on the branch that is continuous from the first frame, so
+    that a turn through pi is no jump in the spectrum."""
+    vectors = rotations.log_as_signed(rotations.continuous(np.where(q[:1, :, :1] < 0, -q, q)))
+    return vectors[1:-1].reshape(len(q) - 2, -1)
+
+
+def _normalised(power: Float[np.ndarray, "frequency feature"]) -> Float[np.ndarray, "frequency feature"]:
+    total = power.sum(0, keepdims=True)
+    return power / np.where(total > 0, total, 1)
+
+
+def _jerk(positions: Float[np.ndarray, "frame joint 3"]) -> float:
+    if len(positions) < 4:
+        return 0.0
+    return float(np.linalg.norm(np.diff(positions, 3, axis=0), axis=-1).sum())
+
+
+def _ratio(a: float, b: float, empty: float = 1.0) -> float:
+    return a / b if b > 0 else empty
+
+
+def contacts(
+    character: Character,
+    positions: Float[np.ndarray, "frame joint 3"],
+    step: float | Float[np.ndarray, "interval 1"],
+) -> Bool[np.ndarray, "interval joint"]:
+    """Intervals between frames in which a joint rests on what is its lowest level: low and slow.
+
+    Args:
+        character: Gives the up axis.
+        positions: World positions [heights].
+        step: Time between frames [s].
+    """
+    up = "XYZ".index(character.up_axis)
+    level = positions[..., up]
+    low = level - level.min() < CONTACT_HEIGHT
+    slow = np.linalg.norm(np.diff(positions, axis=0), axis=-1) / step < CONTACT_SPEED
+    return low[1:] & low[:-1] & slow
+
+
+def _foot_skate(
+    character: Character,
+    truth: list[Float[np.ndarray, "_ joint 3"]],
+    result: list[Float[np.ndarray, "_ joint 3"]],
+    step: float,
+) -> float | None:
+    resting = [contacts(character, positions, step) for positions in truth]
+    speeds = [np.linalg.norm(np.diff(positions, axis=0), axis=-1) / step for positions in result]
+    moving = np.concatenate([speed[rest] for speed, rest in zip(speeds, resting, strict=True)])
+    return float(moving.mean()) if len(moving) else None

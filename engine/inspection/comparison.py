@@ -1,0 +1,72 @@
+"""What the result of a run is compared with: the original, slerp between the same keys, and each of its takes."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine.config import read_config
+from engine.errors import DataError
+from engine.files.artefacts import from_plain
+from engine.inspection.report import inspect
+from engine.pipeline import RunResult
+from engine.run import run
+from engine.runs.registry import result_of
+from engine.runs.takes import choose_take
+from engine.runs.workspace import REPORT, SETTINGS
+from usd_io.errors import shown
+
+
+@dataclass(frozen=True)
+class Side:
+    """One motion to look at."""
+
+    name: str
+    stage: str
+    """Path of the stage that shows it; empty: it has to be made (:func:`make_slerp`)."""
+    take: int = 0
+    """Number of the take of that stage, 0 where it has but one motion."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run that is done, with all that can be held against its result."""
+
+    result: RunResult
+    sides: tuple[Side, ...]
+    """The original, slerp, and the takes, best first."""
+    active: int
+    """The take that the result shows, from 1 on; 0: several skeletons show different ones."""
+    time_codes_per_second: float
+
+
+def read_comparison(folder: Path) -> Comparison:
+    """What there is to compare in the folder of a run.
+
+    Raises:
+        DataError: Its report cannot be understood.
+        ConfigError: Its settings cannot.
+        UsdIoError: The result cannot be opened.
+    """
+    try:
+        result = from_plain(RunResult, result_of(folder, REPORT))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"the report of {shown(folder)} cannot be read; go on with the run to make it anew."
+        ) from error
+    takes = choose_take(result.result)
+    made = [Side(f"take {n}", result.result, n) for n in range(1, takes.count + 1)]
+    if takes.count == 1:
+        made = [Side("result", result.result)]
+    original = Side("original", read_config(folder / SETTINGS).stage)
+    rate = inspect(result.result).time_codes_per_second
+    return Comparison(result, (original, Side("slerp", ""), *made), takes.active, rate)
+
+
+def make_slerp(folder: Path, scratch: Path) -> str:
+    """Fill the gaps of a run with slerp, in a folder of its own; returns the stage that shows it.
+
+    Raises:
+        EngineError, UsdIoError: As for :func:`engine.run.run`.
+    """
+    config = read_config(folder / SETTINGS)
+    quick = replace(config, out=str(scratch), engine="motion", prior="slerp", takes=1, force=True)
+    return run(replace(quick, truth="", preview=False)).result

@@ -1,0 +1,103 @@
+"""Gauss-Newton steps on the unknowns, matrix-free in time."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from engine.mimic.parameters import Unknowns
+
+ITERATIONS = 300
+"""Most iterations of a linear solution."""
+ROUGHLY, ACCURATELY = 1e-2, 1e-6
+"""Residuals at which it ends, relative to the start: for a step that is corrected by the next one, and for good."""
+
+
+class Term(NamedTuple):
+    """A cost and its Gauss-Newton form, per frame, in the parameters of one character."""
+
+    cost: float
+    hessian: Float[Tensor, "frame parameter parameter"]
+    gradient: Float[Tensor, "frame parameter"]
+
+
+class Quadratic(NamedTuple):
+    """The cost around a state, prior included, in the whitened unknowns of one character."""
+
+    basis: Float[Tensor, "frame mode"]
+    hessian: Float[Tensor, "frame parameter parameter"]
+    gradient: Float[Tensor, "mode parameter"]
+    diagonal: Float[Tensor, "mode parameter"]
+
+    def times(self, v: Float[Tensor, "*batch mode parameter"]) -> Float[Tensor, "*batch mode parameter"]:
+        """The product with the Gauss-Newton matrix."""
+        inner = torch.einsum("fpq,...fq->...fp", self.hessian, self.basis @ v)
+        return v + self.basis.T @ inner
+
+
+def quadratic(unknowns: Unknowns, term: Term, z: Float[Tensor, "mode parameter"]) -> Quadratic:
+    """The cost of a term and of the prior around ``z``."""
+    mixing, basis = unknowns.mixing, unknowns.basis
+    hessian = mixing.T @ term.hessian @ mixing
+    gradient = z + basis.T @ (term.gradient @ mixing)
+    diagonal = 1 + (basis**2).T @ hessian.diagonal(dim1=1, dim2=2)
+    return Quadratic(basis, hessian, gradient, diagonal)
+
+
+def no_term(unknowns: Unknowns) -> Term:
+    """What nothing says of the unknowns."""
+    frames, size = len(unknowns.basis), len(unknowns.mixing)
+    nothing = torch.zeros(frames, size, size, dtype=torch.float64)
+    return Term(0.0, nothing, nothing.sum(2))
+
+
+def add(a: Term, b: Term) -> Term:
+    """Two terms as one."""
+    return Term(a.cost + b.cost, a.hessian + b.hessian, a.gradient + b.gradient)
+
+
+def solve(
+    form: Quadratic, right: Float[Tensor, "*batch mode parameter"], damping: float, accuracy: float
+) -> Float[Tensor, "*batch mode parameter"]:
+    """Conjugate gradients (Hestenes and Stiefel 1952) on the Gauss-Newton matrix, its diagonal as preconditioner."""
+    scale = (1 + damping) * form.diagonal
+    x = torch.zeros_like(right)
+    residual = right
+    ahead = residual / scale
+    direction = ahead
+    dot = _dot(residual, ahead)
+    goal = accuracy**2 * dot
+    for _ in range(ITERATIONS):
+        if (dot <= goal).all():
+            break
+        product = form.times(direction) + damping * form.diagonal * direction
+        step = dot / _dot(direction, product).clamp_min(1e-300)
+        x = x + step * direction
+        residual = residual - step * product
+        ahead = residual / scale
+        following = _dot(residual, ahead)
+        direction = ahead + following / dot.clamp_min(1e-300) * direction
+        dot = following
+    return x
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum((-2, -1), keepdim=True)
+
+
+def draw(
+    form: Quadratic, z: Float[Tensor, "mode parameter"], count: int, seed: int
+) -> Float[Tensor, "sample mode parameter"]:
+    """Samples of the Gaussian that the cost is around its minimum ``z``.
+
+    Perturb and solve (Papandreou and Yuille 2010, "Gaussian sampling by local perturbations"): no inverse is formed.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    values, vectors = torch.linalg.eigh(form.hessian)
+    root = vectors * values.clamp_min(0).sqrt()[:, None]
+    frames, parameters = form.hessian.shape[:2]
+    told = torch.randn(count, frames, parameters, generator=generator, dtype=z.dtype)
+    prior = torch.randn(count, *z.shape, generator=generator, dtype=z.dtype)
+    right = prior + form.basis.T @ torch.einsum("fpq,sfq->sfp", root, told)
+    return z + solve(form, right, 0.0, ACCURATELY)

@@ -1,0 +1,75 @@
+"""What a video shows at the keys, where all is known: how far a fit would move the poses there is how wrong it is.
+
+A video of something else, of another time, of a character that has lost its shape, or one that stands still, does not
+meet the keys. A generated one does, since its model was given them; what it shows between them is another question.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from engine.mimic.confidence import explained
+from engine.mimic.fit import Fit, fit
+from engine.mimic.parameters import Unknowns
+from engine.mimic.photometric_term import Scene, bound_points
+from engine.mimic.settings import MimicSettings
+from engine.priors import offsets
+from engine.progress import Progress
+
+NEAR = 0.25
+"""So many frames from a key a frame still shows it."""
+
+
+def frames_at_keys(
+    times: Float[np.ndarray, " frame"], unknowns: Sequence[Unknowns]
+) -> Int[np.ndarray, " key"]:
+    """The frames of a video [time codes] that show a key of some character."""
+    keys = np.unique([t for u in unknowns for gap in u.gaps for t in (gap.start, gap.end)])
+    if len(times) < 2 or not len(keys):
+        return np.zeros(0, int)
+    nearest = np.abs(times[:, None] - keys).argmin(0)
+    return np.unique(nearest[np.abs(times[nearest] - keys) <= NEAR * np.median(np.diff(times))])
+
+
+def off_at_keys(
+    scene: Scene,
+    times: Float[np.ndarray, " key"],
+    frames: Float[torch.Tensor, "key 3 height width"],
+    settings: MimicSettings,
+) -> tuple[float, tuple[Float[np.ndarray, " key"], ...]]:
+    """How much of what differs from the background the known poses explain, of 1; and how far each character is moved
+    away from them, per key: mean over the joints that are seen, across the view axis [stage units].
+
+    Args:
+        scene: As it is fitted.
+        times: Of the frames [time codes].
+        frames: Of the size of the scene's camera.
+        settings: Of the fit.
+    """
+    unknowns = tuple(_each_by_itself(u, times) for u in scene.unknowns)
+    scene = replace(scene, unknowns=unknowns, bound=bound_points(unknowns))
+    problem = Fit(scene, [None] * len(unknowns), frames, settings)
+    found = fit(problem, Progress(), None, "")
+    nothing = [u.zeros() for u in unknowns]
+    known, level = problem.poses(nothing), problem.level(problem.phases[0], nothing)
+    result = []
+    for u, pose, true in zip(unknowns, found.poses, known, strict=True):
+        apart = (pose.T_world_joint - true.T_world_joint)[..., :3, 3].numpy()
+        result.append(across(apart[:, u.character.observable], scene))
+    return 1.0 if level is None else explained(scene, level, known), tuple(result)
+
+
+def across(apart: Float[np.ndarray, "frame joint 3"], scene: Scene) -> Float[np.ndarray, " frame"]:
+    """Mean length across the view axis, per frame."""
+    turned = apart @ scene.cameras.T_camera_world[0, :2, :3].T
+    return np.linalg.norm(turned, axis=-1).mean(-1)
+
+
+def _each_by_itself(unknowns: Unknowns, times: Float[np.ndarray, " key"]) -> Unknowns:
+    """The unknowns as if nothing were known at some times."""
+    alone = torch.eye(len(times), dtype=torch.float64)
+    base = offsets.sample(unknowns.start, times)
+    return replace(unknowns, gaps=(), base=base, basis=alone, fill_basis=alone[:0])

@@ -1,0 +1,158 @@
+"""What a fit may change: offsets from a start motion, as sums of sines that vanish at the keys.
+
+In a gap of length *g* the offset at part *s* of it is ``sum_k sqrt(l_k) sin(k pi s) L z_k``: rotation vectors in the
+joints' own frames and translations in their parents'. A priori the numbers ``z`` are independent and standard normal,
+so ``l_k`` says how much slower offsets are than the video's rate and ``L L^T`` which of them are large and go together.
+Keys stay exact whatever ``z`` is, any stage rate can be asked for, and what the start holds of finer detail stays.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from engine.mimic.prior_covariance import Spread, spread_of
+from engine.planning.plan import Gap, Plan
+from engine.priors import offsets
+from usd_io.model import Character, Motion
+
+SPECTRUM = 3.0
+"""The variance of the k-th sine falls as k to the power of this: offsets are about as smooth as motion is (chosen on
+the oracle test, docs/measurements.md)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Unknowns:
+    """The unknowns of one character; all tensors are float64 on the CPU."""
+
+    character: Character
+    gaps: tuple[Gap, ...]
+    start: Motion
+    """The whole motion, the start of the fit in its gaps."""
+    base: Motion
+    """The start at the frames of the video."""
+    turning: Int[Tensor, " turning"]
+    """Joints whose rotation is unknown."""
+    moving: Int[Tensor, " moving"]
+    """Joints whose translation is unknown."""
+    basis: Float[Tensor, "frame mode"]
+    """Sines at the frames of the video; zero in frames that are known."""
+    fill_basis: Float[Tensor, "fill mode"]
+    """Sines at the times to fill."""
+    mixing: Float[Tensor, "parameter parameter"]
+    """L: standard deviations and what goes together. Parameters are three for each turning, then each moving joint."""
+
+    @property
+    def free(self) -> Bool[np.ndarray, " frame"]:
+        """Frames of the video in which something is unknown."""
+        return self.basis.abs().sum(1).numpy() > 0
+
+    @property
+    def depth(self) -> Int[np.ndarray, " frame"]:
+        """How many frames of the video each one is from the nearest key of its gap; 0 where all is known."""
+        result = np.zeros(len(self.base.times), int)
+        for gap in self.gaps:
+            inside = np.flatnonzero((self.base.times > gap.start) & (self.base.times < gap.end))
+            result[inside] = 1 + np.minimum(np.arange(len(inside)), np.arange(len(inside))[::-1])
+        return result
+
+    def scaled(self, factors: Float[Tensor, " free"]) -> "Unknowns":
+        """With other sizes expected of the offsets of each turning, then each moving joint."""
+        return replace(self, mixing=factors.repeat_interleave(3)[:, None] * self.mixing)
+
+    def taken_over(
+        self, z: Float[Tensor, "mode parameter"], other: "Unknowns"
+    ) -> Float[Tensor, "mode parameter"]:
+        """The unknowns under these sizes of what ``z`` is under those of another."""
+        return torch.linalg.solve_triangular(self.mixing, other.mixing @ z.T, upper=False).T
+
+    def zeros(self) -> Float[Tensor, "mode parameter"]:
+        """The start."""
+        return torch.zeros(self.basis.shape[1], len(self.mixing), dtype=torch.float64)
+
+    def offsets(
+        self, z: Float[Tensor, "*batch mode parameter"], basis: Float[Tensor, "time mode"]
+    ) -> tuple[Float[Tensor, "*batch time turning 3"], Float[Tensor, "*batch time moving 3"]]:
+        """Rotation vectors [rad] and translations [stage units]."""
+        values = basis @ z @ self.mixing.T
+        values = values.reshape(*values.shape[:-1], len(self.turning) + len(self.moving), 3)
+        return values[..., : len(self.turning), :], values[..., len(self.turning) :, :]
+
+    def filled(self, z: Float[Tensor, "mode parameter"], fill_times: Float[np.ndarray, " fill"]) -> Motion:
+        """The motion at the times to fill."""
+        base = offsets.sample(self.start, fill_times)
+        turned, moved = self.offsets(z, self.fill_basis)
+        change = np.zeros((len(fill_times), len(self.character.joints), 9))
+        change[:, self.turning.numpy(), offsets.ROTATION] = turned.numpy()
+        change[:, self.moving.numpy(), offsets.TRANSLATION] = moved.numpy()
+        return offsets.apply(base, change)
+
+
+def make_unknowns(
+    character: Character,
+    plan: Plan | None,
+    start: Motion,
+    times: Float[np.ndarray, " frame"],
+    *,
+    pose_prior: bool,
+) -> Unknowns:
+    """Unknowns of a character.
+
+    Args:
+        character: Its joints that pictures can show are free to turn.
+        plan: None for a character that is in the picture and has nothing to fill.
+        start: The whole motion: known frames and the prior's between them.
+        times: Of the video's frames [time codes].
+        pose_prior: Use what the context says of the joints' ways to move.
+    """
+    turning, moving = _free_joints(character, plan, start)
+    spread = (
+        spread_of(character, start, plan, turning, moving, pose_prior=pose_prior)
+        if plan is not None
+        else Spread(np.zeros((0, 0)))
+    )
+    gaps = [] if plan is None else list(plan.gaps)
+    counts = [int(((times > gap.start) & (times < gap.end)).sum()) for gap in gaps]
+    fill_times = np.zeros(0) if plan is None else plan.fill_times
+    spans = [(gap.start, gap.end) for gap in gaps]
+    return Unknowns(
+        character=character,
+        gaps=tuple(gaps),
+        start=start,
+        base=offsets.sample(start, times),
+        turning=torch.from_numpy(turning),
+        moving=torch.from_numpy(moving),
+        basis=torch.from_numpy(sines(spans, counts, times)),
+        fill_basis=torch.from_numpy(sines(spans, counts, fill_times)),
+        mixing=torch.from_numpy(spread.mixing),
+    )
+
+
+def sines(
+    gaps: list[tuple[float, float]], counts: list[int], times: Float[np.ndarray, " time"]
+) -> Float[np.ndarray, "time mode"]:
+    """The sines of every gap, as many as the video has frames in it, scaled to a mean variance of 1 in each."""
+    columns = []
+    for (start, end), count in zip(gaps, counts, strict=True):
+        part = (times - start) / (end - start)
+        inside = (part > 0) & (part < 1)
+        k = np.arange(1, count + 1)
+        share = k**-SPECTRUM
+        waves = np.sqrt(2 * share / share.sum()) * np.sin(np.pi * k * part[:, None]) if count else None
+        columns.append(np.zeros((len(times), 0)) if waves is None else np.where(inside[:, None], waves, 0))
+    return np.concatenate([np.zeros((len(times), 0)), *columns], axis=1)
+
+
+def _free_joints(
+    character: Character, plan: Plan | None, start: Motion
+) -> tuple[Int[np.ndarray, " turning"], Int[np.ndarray, " moving"]]:
+    """Joints that pictures can show, that are not locked and that move in what is known. Translations are free where
+    the known frames move them, and never those of a joint whose parent shows nothing of it."""
+    if plan is None:
+        return np.zeros(0, int), np.zeros(0, int)
+    known = start.at(plan.known(start.times))
+    animated = offsets.moving(known)
+    open_to_change = character.observable & ~np.isin(character.joints, plan.locked)
+    return np.flatnonzero(open_to_change & animated[:, 0]), np.flatnonzero(open_to_change & animated[:, 1])

@@ -1,0 +1,118 @@
+"""How far and in which ways a start is expected to be off: the prior covariance of a fit's unknowns.
+
+Sizes come from the learned prior's expected errors and from how far each joint turns in the context; ways from the
+context alone: about which axes a joint turns there, and which joints turn together.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from engine.geometry import rotations
+from engine.geometry.metrics import height
+from engine.planning.plan import Plan
+from engine.priors import offsets
+from engine.priors.learned.prior import fill
+from usd_io.model import Character, Motion
+
+INFLATION = 1.2
+"""Errors have heavier tails than a Gaussian of their mean size; evidence shall not be fought on them."""
+USUAL_SHARE, LEAST_SHARE = 0.7, 0.5
+"""A joint's rotations are taken to be off by the geometric mean of what the learned prior foretells and this share of
+how far it turns in :data:`LAG`, and by the second share of that at least: what is foretold is right on the whole and
+can be far too small for single joints of rigs made by hand."""
+LEAST_TURN = 0.005
+"""Least standard deviation of a rotation [rad]."""
+LEAST_MOVE = 0.002
+"""Least standard deviation of a translation [heights]."""
+ISOTROPIC = 0.35
+"""Share of a joint's variance that goes to all axes alike: what the context does not show may still come."""
+COUPLING = 0.5
+"""Share of the context's correlations between joints that is believed."""
+LAG = 0.25
+"""Ways to move are read off differences of poses this part of a gap apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """A Gaussian around the start."""
+
+    mixing: Float[np.ndarray, "parameter parameter"]
+    """A root of the covariance: three rows for each turning joint [rad], then for each moving one [stage units]."""
+
+
+def spread_of(
+    character: Character,
+    start: Motion,
+    plan: Plan,
+    turning: Int[np.ndarray, " turning"],
+    moving: Int[np.ndarray, " moving"],
+    *,
+    pose_prior: bool,
+) -> Spread:
+    """The Gaussian of one character.
+
+    Args:
+        character: The skeleton.
+        start: The whole motion; only its known frames are looked at.
+        plan: Gives context and gaps.
+        turning: Joints with unknown rotation.
+        moving: Joints with unknown translation.
+        pose_prior: False leaves all axes and joints alike.
+    """
+    known = start.at(plan.known(start.times))
+    expected = fill(character, known, plan)
+    size = height(character, start, plan.keys[0])
+    foretold = np.sqrt((expected.rotation_error**2).mean(0) / 3)[turning]
+    move = size * np.sqrt((expected.position_error**2).mean(0) / 3)[moving]
+    roots = np.asarray(character.parents)[moving] < 0
+    ways = _ways(known, plan, turning, moving)
+    seen = ways.std(0).reshape(-1, 3)
+    usual = np.sqrt((seen[: len(turning)] ** 2).mean(-1))
+    turn = np.maximum(np.sqrt(foretold * USUAL_SHARE * usual), LEAST_SHARE * usual)
+    if len(moving):
+        limit = np.sqrt((seen[len(turning) :] ** 2).mean(-1))
+        move = np.where(roots, move, np.minimum(move, limit))
+    scale = INFLATION * np.concatenate(
+        [np.maximum(turn, LEAST_TURN), np.maximum(move, np.where(roots, LEAST_MOVE, 0.1 * LEAST_MOVE) * size)]
+    )
+    if not pose_prior:
+        return Spread(np.diag(np.repeat(scale, 3)))
+    shares = seen**2 / np.maximum((seen**2).sum(-1, keepdims=True), 1e-12) * 3
+    shares = np.where((seen > 0).any(-1, keepdims=True), shares, 1.0)
+    deviation = (scale[:, None] * np.sqrt(ISOTROPIC + (1 - ISOTROPIC) * shares)).ravel()
+    return Spread(deviation[:, None] * np.linalg.cholesky(_correlation(ways)))
+
+
+def _correlation(ways: Float[np.ndarray, "pose parameter"]) -> Float[np.ndarray, "parameter parameter"]:
+    """Correlations between parameters, drawn towards none."""
+    count = ways.shape[1]
+    if len(ways) < 3:
+        return np.eye(count)
+    deviation = ways.std(0)
+    scaled = (ways - ways.mean(0)) / np.where(deviation > 1e-9, deviation, np.inf)
+    return COUPLING * (scaled.T @ scaled) / len(ways) + np.diag(1 - COUPLING * (scaled**2).mean(0))
+
+
+def _ways(
+    known: Motion, plan: Plan, turning: Int[np.ndarray, " turning"], moving: Int[np.ndarray, " moving"]
+) -> Float[np.ndarray, "pose parameter"]:
+    """Changes of the pose over some time, all through the context, and between neighbouring keys."""
+    lag = LAG * float(np.median([gap.end - gap.start for gap in plan.gaps]))
+    pairs = [
+        (time, time + lag)
+        for begin, end in plan.contexts
+        for time in np.arange(begin, end - lag + 1e-9, known.frame_step)
+    ]
+    pairs += [(gap.start, gap.end) for gap in plan.gaps]
+    first, second = (offsets.sample(known, np.array(side, float)) for side in zip(*pairs, strict=True))
+    turned = rotations.log(
+        rotations.multiply(
+            rotations.conjugate(first.rotations[:, turning].astype(float)),
+            second.rotations[:, turning].astype(float),
+        )
+    )
+    moved = (second.translations - first.translations)[:, moving].astype(float)
+    both = np.concatenate([turned, moved], axis=1).reshape(len(pairs), -1)
+    return np.concatenate([both, -both])

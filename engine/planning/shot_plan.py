@@ -1,0 +1,47 @@
+"""Read a stage and plan what is to be filled, skeleton by skeleton."""
+
+from dataclasses import dataclass, replace
+
+from engine.config import RunConfig
+from engine.errors import ConfigError
+from engine.planning.plan import Plan, make_plan
+from usd_io.model import Character, Motion, Shot
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """The work, before it is done: one plan per skeleton."""
+
+    shot: Shot
+    plans: tuple[Plan, ...]
+    notes: tuple[str, ...] = ()
+
+
+def plan(config: RunConfig) -> Planned:
+    """Read the stage and find or check what is to be filled; writes nothing.
+
+    Raises:
+        UsdIoError: The stage cannot be read.
+        ConfigError: Times, joints or skeletons that do not exist; nothing to fill.
+    """
+    from usd_io.read.stage import read_shot
+
+    return plan_shot(read_shot(config.stage, config.skeletons, meshes=False), config)
+
+
+def plan_shot(shot: Shot, config: RunConfig) -> Planned:
+    """The plans of a shot; a skeleton with nothing to fill is left out unless it was asked for."""
+    chosen: list[tuple[Character, Motion, Plan]] = []
+    refused: list[ConfigError] = []
+    for character, motion in zip(shot.characters, shot.motions, strict=True):
+        try:
+            made = make_plan(character, motion, contexts=config.context, keys=config.keys, lock=config.lock)
+            chosen.append((character, motion, made))
+        except ConfigError as error:
+            if config.skeletons:
+                raise
+            refused.append(error)
+    if not chosen:
+        raise refused[0]
+    characters, motions, plans = zip(*chosen, strict=True)
+    return Planned(replace(shot, characters=characters, motions=motions), plans, tuple(map(str, refused)))

@@ -1,0 +1,1 @@
+"""Joints that rest, and how they are held in place."""

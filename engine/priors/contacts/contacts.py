@@ -1,0 +1,240 @@
+"""Which joints rest on a support, when they do so in a gap, and where: learnt from the known frames of the shot.
+
+No label is needed: a *support joint* is one that the context shows low and slow again and again (the definition of
+:func:`engine.geometry.metrics.contacts`) and quick in between. In a gap it is taken to rest where the filled
+motion has it low,
+and slow beside its swing; while it rests it stays in one place, the key's where the rest begins or ends at a key. It
+may stray from there as far as it does in the context. The constants were settled on characters that the learned prior
+was not trained on (docs/experiments.md).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from engine.geometry import metrics, skeleton
+from engine.planning.plan import Plan
+from engine.priors import offsets
+from engine.priors.trials import nearby_contexts
+from usd_io.model import Character, Motion
+
+LEAST_SHARE, LEAST_S = 0.1, 0.2
+"""A support joint rests in at least this part of the context, and so long [s]."""
+STRIDE = 3.0
+"""What moves, but never so many times faster than a resting joint, lies or drags and does not step."""
+SWING, STRAY = 0.9, 0.9
+"""Quantiles of speed and of distance from the place of rest that stand for a joint's swing and for its stray."""
+SLOW_IN_GAP, SLOW_IN_CONTEXT = 0.75, 0.33
+"""A joint is slow below this part of its fastest in the gap, where averages of what is plausible smear rest and swing,
+or below this part of the speed with which it swings in the context."""
+SHORTEST_S = 0.1
+"""Rests in a gap are at least so long [s]."""
+SAME_PLACE = 0.03
+"""Keys that hold a joint at places less than this apart [heights] hold it at rest between them."""
+LONGEST_WAY = 0.25
+"""No joint is moved further than this [heights]: where it would have to be, it does not rest."""
+CARRIED_S = 0.4
+"""How long before and after a rest the joint is off its way [s]."""
+CARRIED_SPEED = 0.5
+"""Part of the change of velocity at the end of a rest that goes on there; 0 would start a swing with a jerk."""
+
+
+@dataclass(frozen=True, eq=False)
+class Supports:
+    """The joints that rest, and how: [stage units], [stage units/s]."""
+
+    joints: Int[np.ndarray, " support"]
+    levels: Float[np.ndarray, " support"]
+    """Height of their rests above the lowest joint of the context."""
+    swings: Float[np.ndarray, " support"]
+    """Speed between rests, 0 of joints that always rest."""
+    strays: Float[np.ndarray, " support"]
+    """Distance from the middle of their place that they reach while they rest."""
+    floor: float
+    """The lowest joint of the context, along the world's up axis."""
+
+
+def find_supports(character: Character, known: Motion, plan: Plan, size: float) -> Supports:
+    """The support joints of a shot; none without context.
+
+    Args:
+        character: Gives the up axis.
+        known: The known frames only.
+        plan: Gives the context, of which what is near a gap is looked at.
+        size: The character's height [stage units].
+    """
+    up, count = "XYZ".index(character.up_axis), len(character.joints)
+    seconds, speeds, levels, strays = [], [], [], []
+    rests, floor = [np.zeros((0, count), bool)], np.inf
+    for start, end in nearby_contexts(known, plan):
+        seen = known.at((known.times >= start) & (known.times <= end))
+        if len(seen.times) < 2:
+            continue
+        positions = skeleton.joint_positions(character, seen)
+        steps = np.diff(seen.times)[:, None] / known.time_codes_per_second
+        rests.append(metrics.contacts(character, positions / size, steps))
+        seconds.append(steps)
+        speeds.append(np.linalg.norm(np.diff(positions, axis=0), axis=-1) / steps)
+        levels.append(positions[1:, :, up] - positions[..., up].min())
+        strays.append(_strays(positions, rests[-1]))
+        floor = min(floor, float(positions[..., up].min()))
+    rest = np.concatenate(rests)
+    if not rest.any():
+        nothing = np.zeros(0)
+        return Supports(nothing.astype(int), nothing, nothing, nothing, 0.0)
+    weight, speed, level, stray = (np.concatenate(arrays) for arrays in (seconds, speeds, levels, strays))
+    resting = (rest * weight).sum(0)
+    swings = np.array([_quantile(speed[~rest[:, joint], joint], SWING) for joint in range(count)])
+    often = (resting >= LEAST_SHARE * weight.sum()) & (resting >= LEAST_S)
+    joints = np.flatnonzero(often & ((swings == 0) | (swings > STRIDE * metrics.CONTACT_SPEED * size)))
+    return Supports(
+        joints,
+        np.array([np.median(level[rest[:, joint], joint]) for joint in joints]),
+        swings[joints],
+        np.array([_quantile(stray[rest[:, joint], joint], STRAY) for joint in joints]),
+        floor,
+    )
+
+
+def _quantile(values: Float[np.ndarray, " _"], part: float) -> float:
+    return float(np.quantile(values, part)) if len(values) else 0.0
+
+
+def _strays(
+    positions: Float[np.ndarray, "frame joint 3"], rests: Bool[np.ndarray, "interval joint"]
+) -> Float[np.ndarray, "interval joint"]:
+    """Distance from the mean place of the rest."""
+    result = np.zeros(rests.shape)
+    for joint in np.flatnonzero(rests.any(0)):
+        for first, last in runs(rests[:, joint]):
+            places = positions[first : last + 2, joint]
+            result[first : last + 1, joint] = np.linalg.norm(places[1:] - places.mean(0), axis=-1)
+    return result
+
+
+def corrections(
+    character: Character, known: Motion, plan: Plan, made: Motion, size: float
+) -> tuple[Int[np.ndarray, " support"], Float[np.ndarray, "fill support 3"]]:
+    """How the support joints have to move to rest where they should: smooth, and going to zero at the keys.
+
+    Args:
+        character: The skeleton.
+        known: The known frames only.
+        plan: Gives context, keys and gaps.
+        made: A filled motion at ``plan.fill_times``.
+        size: The character's height [stage units].
+
+    Returns:
+        The joints, and for each the way from where it is to where it should be [stage units, world].
+    """
+    supports = find_supports(character, known, plan, size)
+    result = np.zeros((len(made.times), len(supports.joints), 3))
+    if not len(supports.joints):
+        return supports.joints, result
+    up = "XYZ".index(character.up_axis)
+    inside = skeleton.joint_positions(character, made)[:, supports.joints]
+    ends = offsets.frames_at(known, np.array([t for gap in plan.gaps for t in (gap.start, gap.end)]))
+    at_keys = skeleton.joint_positions(character, known.at(ends))
+    first = 0
+    for index, gap in enumerate(plan.gaps):
+        part, keys = slice(first, first + len(gap.times)), at_keys[2 * index : 2 * index + 2]
+        start, end = keys[:, supports.joints]
+        paths = np.concatenate([start[None], inside[part], end[None]])
+        seconds = np.array([gap.start, *gap.times, gap.end]) / known.time_codes_per_second
+        floor = min(supports.floor, keys[..., up].min())
+        for j, (level, swing, stray) in enumerate(
+            zip(supports.levels, supports.swings, supports.strays, strict=True)
+        ):
+            way = Way(paths[:, j], seconds, floor + level, swing, stray, size, up)
+            result[part, j] = way.correction()[1:-1]
+        first = part.stop
+    return supports.joints, result
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """The way of one support joint through one gap, keys included."""
+
+    path: Float[np.ndarray, "frame 3"]
+    """[stage units, world]"""
+    seconds: Float[np.ndarray, " frame"]
+    level: float
+    """Where it rests, along the up axis [stage units]."""
+    swing: float
+    stray: float
+    """As of :class:`Supports`."""
+    size: float
+    """The character's height [stage units]."""
+    up: int
+    """Index of the up axis."""
+
+    def correction(self) -> Float[np.ndarray, "frame 3"]:
+        """What has to be added to the path."""
+        pinned = {0: np.zeros(3), len(self.path) - 1: np.zeros(3)}
+        for first, last in runs(self.resting()):
+            pinned |= self._pinned(first, last)
+        return carried(self.seconds, dict(sorted(pinned.items())))
+
+    def resting(self) -> Bool[np.ndarray, " frame"]:
+        """Frames at which the joint is low, and slow on either side."""
+        speed = np.linalg.norm(np.diff(self.path, axis=0), axis=-1) / np.diff(self.seconds)
+        limit = max(
+            metrics.CONTACT_SPEED * self.size, SLOW_IN_GAP * speed.max(), SLOW_IN_CONTEXT * self.swing
+        )
+        slow = speed < limit
+        low = self.path[:, self.up] < self.level + metrics.CONTACT_HEIGHT * self.size
+        return low & np.append(slow, True) & np.insert(slow, 0, True)
+
+    def _pinned(self, first: int, last: int) -> dict[int, Float[np.ndarray, "3"]]:
+        """The ways to the place of one rest by frame; none of what is too short or has no place."""
+        end, part = len(self.path) - 1, self.path[first : last + 1]
+        at_start, at_end = first == 0, last == end
+        if self.seconds[last] - self.seconds[first] < SHORTEST_S or not (self.swing or (at_start and at_end)):
+            return {}
+        if at_start and at_end:
+            if np.linalg.norm(part[-1] - part[0]) > SAME_PLACE * self.size:
+                return {}
+            gone = (self.seconds - self.seconds[0]) / (self.seconds[-1] - self.seconds[0])
+            places = part[0] + gone[:, None] * (part[-1] - part[0])
+        elif at_start or at_end:
+            places = part[:1] if at_start else part[-1:]
+        else:
+            places = part.mean(0, keepdims=True)
+            places[0, self.up] = self.level
+        ways = places - part
+        far = np.linalg.norm(ways, axis=-1)
+        ways *= np.maximum(1 - self.stray / np.where(far > 0, far, 1), 0)[:, None]
+        near = far < LONGEST_WAY * self.size
+        return {first + int(i): ways[i] for i in np.flatnonzero(near) if 0 < first + i < end}
+
+
+def runs(flags: Bool[np.ndarray, " frame"]) -> Iterator[tuple[int, int]]:
+    """First and last index of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
+    for first, after in zip(edges[::2], edges[1::2], strict=True):
+        yield int(first), int(after) - 1
+
+
+def carried(
+    seconds: Float[np.ndarray, " frame"], pinned: dict[int, Float[np.ndarray, "3"]]
+) -> Float[np.ndarray, "frame 3"]:
+    """A cubic Hermite curve through the pinned frames, in order, that is zero away from them."""
+    frames, at = np.arange(len(seconds)), np.array(list(pinned))
+    after = np.clip(np.searchsorted(at, frames), 1, len(at) - 1)
+    gap = np.minimum(np.abs(seconds - seconds[at[after - 1]]), np.abs(seconds[at[after]] - seconds))
+    knots = np.unique(np.concatenate([at, frames[gap > CARRIED_S]]))
+    values = np.array([pinned.get(int(knot), np.zeros(3)) for knot in knots])
+    rates = np.diff(values, axis=0) / np.diff(seconds[knots])[:, None]
+    rates *= CARRIED_SPEED * (np.diff(knots) == 1)[:, None]
+    slopes = np.concatenate([rates, np.zeros((1, 3))])
+    slopes[1:] = np.where((slopes[1:] == 0).all(-1, keepdims=True), rates, slopes[1:])
+    after = np.clip(np.searchsorted(knots, frames), 1, len(knots) - 1)
+    a, b = knots[after - 1], knots[after]
+    length = (seconds[b] - seconds[a])[:, None]
+    t = (seconds - seconds[a])[:, None] / length
+    rise = length * (slopes[after - 1] * t * (1 - t) ** 2 - slopes[after] * t**2 * (1 - t))
+    line = values[after - 1] + (values[after] - values[after - 1]) * t * t * (3 - 2 * t)
+    result: Float[np.ndarray, "frame 3"] = line + rise
+    return result

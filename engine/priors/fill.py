@@ -1,0 +1,210 @@
+"""Run stage *fill*: known frames -> all frames, by a motion prior."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from engine.errors import DataError
+from engine.planning.plan import Plan
+from engine.priors import auto
+from engine.priors.contacts.planting import plant
+from engine.priors.context import context
+from engine.priors.hold import hold
+from engine.priors.learned import prior as learned
+from engine.priors.self_test import Prior, SelfTest, self_test
+from engine.priors.slerp import slerp
+from engine.priors.spline import spline
+from usd_io.errors import shown
+from usd_io.model import Character, Motion
+
+PRIORS: Mapping[str, Prior] = {
+    "auto": auto.auto,
+    "learned": learned.learned,
+    "context": context,
+    "spline": spline,
+    "slerp": slerp,
+    "hold": hold,
+}
+"""All motion priors by name, best first."""
+BARE = ("slerp", "hold")
+"""Priors that stand for what is done without any knowledge, as a measure for others: contacts are not held for them."""
+SURE = ("auto", "learned")
+"""Priors that say how sure they are of every joint; the others have nothing to tell it by."""
+
+Sample = Callable[[Float[np.ndarray, " frame"]], Motion]
+"""The motion as the stage evaluates it at any times."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a plan makes of an authored motion."""
+
+    kept: Motion
+    """Samples that stay: all outside the gaps, and the keys."""
+    known: Motion
+    """What a prior may see: context and keys."""
+    hidden: Motion
+    """The stage's own motion at the fill times: locked joints, root motion on Xforms, or the truth."""
+    authored_times: Float[np.ndarray, " sample"]
+    """Times of all samples of the stage, those inside the gaps included."""
+
+
+def split(motion: Motion, plan: Plan, sample: Sample) -> Parts:
+    """Take the gaps out of a motion; keys between samples are evaluated as USD does."""
+    inside = np.zeros(len(motion.times), bool)
+    for gap in plan.gaps:
+        inside |= (motion.times > gap.start) & (motion.times < gap.end)
+    kept = motion.at(~inside)
+    missing = np.setdiff1d(plan.keys, kept.times)
+    if len(missing):
+        kept = merge(kept, sample(missing))
+    known = kept.at(plan.known(kept.times))
+    return Parts(kept=kept, known=known, hidden=sample(plan.fill_times), authored_times=motion.times)
+
+
+@dataclass(frozen=True, eq=False)
+class Filled:
+    """The outcome of the stage for one skeleton."""
+
+    motion: Motion
+    """The whole motion, take 1; kept samples are equal bit for bit."""
+    parts: Parts
+    prior: str
+    self_test: SelfTest
+    others: tuple[Motion, ...] = ()
+    """Takes 2, 3, ...: other plausible motions at the same times."""
+    confidence: Float[np.ndarray, "frame joint"] | None = None
+    """0 to 1 at every frame of the motion, 1 where it is kept; None of a prior that does not say."""
+
+    @property
+    def takes(self) -> tuple[Motion, ...]:
+        """All takes, the best estimate first."""
+        return (self.motion, *self.others)
+
+
+def fill(
+    character: Character,
+    parts: Parts,
+    plan: Plan,
+    prior: str,
+    *,
+    takes: int = 1,
+    seed: int = 0,
+    contacts: bool = True,
+) -> Filled:
+    """Fill the gaps of one skeleton and say what error to expect.
+
+    Args:
+        character: The skeleton.
+        parts: What is known of its motion.
+        plan: Gives context and gaps.
+        prior: Name of the prior that gives the best estimate.
+        takes: How many motions are wanted. Those after the best estimate, of whatever prior, stray from it as far as
+            the learned prior thinks likely (:func:`engine.priors.learned.prior.vary`).
+        seed: Of these.
+        contacts: Hold the joints that rest (:func:`complete`). The self-test judges priors without it.
+
+    Raises:
+        ConfigError: The skeleton is too large for the learned prior, which was asked for.
+        DataError: The prior gave a value that is not finite.
+    """
+    needed = takes > 1 or prior == "learned" or (prior == "auto" and learned.fits(character))
+    guess = learned.fill(character, parts.known, plan) if needed else None
+    priors = PRIORS if guess is None else {**PRIORS, "learned": _remembering(guess, plan)}
+    if prior == "auto":
+        made, test = auto.fill(character, parts.known, plan, {name: priors[name] for name in auto.CANDIDATES})
+    else:
+        made = priors[prior](character, parts.known, plan)
+        tested = {"spline": spline, prior: PRIORS[prior]}
+        test = self_test(character, parts.known, plan, tested, only=prior)
+    others = []
+    if guess is not None:
+        others = [learned.vary(character, plan, made, guess.leeway, seed, n) for n in range(2, takes + 1)]
+    for motion in (made, *others):
+        _check_finite(motion, character, prior)
+    contacts = contacts and prior not in BARE
+    best, *rest = (complete(character, parts, plan, motion, contacts=contacts) for motion in (made, *others))
+    confidence = _confidence(character, best, plan, guess) if guess is not None and prior in SURE else None
+    return Filled(best, parts, prior, test, tuple(rest), confidence)
+
+
+def _remembering(guess: learned.LearnedFill, plan: Plan) -> Prior:
+    """The learned prior, which has answered for this plan before."""
+    return lambda character, known, other: (
+        guess.motion if other is plan else learned.learned(character, known, other)
+    )
+
+
+def _confidence(
+    character: Character, motion: Motion, plan: Plan, guess: learned.LearnedFill
+) -> Float[np.ndarray, "frame joint"]:
+    """The confidence in all frames: 1 where the motion or the joint is kept."""
+    result = np.ones(motion.translations.shape[:2], np.float32)
+    result[np.isin(motion.times, plan.fill_times)] = guess.confidence
+    result[:, np.isin(character.joints, plan.locked)] = 1
+    return result
+
+
+def fill_plainly(
+    prior: str, character: Character, parts: Parts, plan: Plan, *, contacts: bool = True
+) -> Motion:
+    """The whole motion that :func:`fill` makes with a prior, and no more: no self-test, takes or confidence."""
+    made = PRIORS[prior](character, parts.known, plan)
+    return complete(character, parts, plan, made, contacts=contacts and prior not in BARE)
+
+
+def complete(
+    character: Character, parts: Parts, plan: Plan, made: Motion, *, contacts: bool = False
+) -> Motion:
+    """Put what a prior made between the kept samples.
+
+    Args:
+        character: The skeleton.
+        parts: What is known of its motion.
+        plan: Gives the gaps and the locked joints.
+        made: At ``plan.fill_times``.
+        contacts: Let joints that rest stay where they are (:func:`engine.priors.contacts.planting.plant`),
+        once it is known how
+            the Xforms above the skeleton move.
+    """
+    whole = _with_authored(made, parts.hidden, character, plan)
+    return merge(parts.kept, plant(character, parts.known, plan, whole) if contacts else whole)
+
+
+def _check_finite(made: Motion, character: Character, prior: str) -> None:
+    for name in ("translations", "rotations", "scales"):
+        if not np.isfinite(getattr(made, name)).all():
+            raise DataError(
+                f"{shown(character.skeleton_path)}: the prior {prior} gave {name} that are not finite; "
+                "choose another with --prior."
+            )
+
+
+def _with_authored(made: Motion, hidden: Motion, character: Character, plan: Plan) -> Motion:
+    """Take from the stage what a prior does not make: locked joints, the Xforms above, blend shapes."""
+    locked = np.isin(character.joints, plan.locked)[None, :, None]
+    return replace(
+        made,
+        translations=np.where(locked, hidden.translations, made.translations),
+        rotations=np.where(locked, hidden.rotations, made.rotations),
+        scales=np.where(locked, hidden.scales, made.scales),
+        T_world_skel=hidden.T_world_skel,
+        blend_shapes=hidden.blend_shapes,
+        blend_weights=hidden.blend_weights,
+    )
+
+
+def merge(a: Motion, b: Motion) -> Motion:
+    """Two motions of one skeleton at different times as one."""
+    order = np.argsort(np.concatenate([a.times, b.times]), kind="stable")
+
+    def join(name: str) -> np.ndarray:
+        return np.concatenate([getattr(a, name), getattr(b, name)])[order]
+
+    names = ("times", "translations", "rotations", "scales", "T_world_skel")
+    weights = None if a.blend_weights is None or b.blend_weights is None else join("blend_weights")
+    joined: dict[str, Any] = {name: join(name) for name in names}
+    return replace(a, **joined, blend_weights=weights)

@@ -1,0 +1,1 @@
+"""The learned prior: poses around a gap -> features -> network -> motion."""

@@ -1,0 +1,217 @@
+"""Poses around a gap as numbers that do not depend on heading, place, unit, joint frames or frame rate.
+
+All vectors are taken to world axes (turned by the joint's or its parent's orientation at the start of the gap), so
+that the same swing looks the same whatever frames the rigger chose; then turned to an up axis of +Y and a chosen
+heading by one matrix per sample. Rotations are axial vectors and so change sign with a mirrored frame. Lengths are
+counted in the largest side of the box around the joints, and every joint's movement in its own amount of movement:
+a calm shot looks like a lively one, and how calm it is, is an input of its own.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from engine.priors.learned import kinematics, layout
+from engine.training.learned_prior.sampling import Poses
+
+SHOT_SHARE = 0.15
+"""A joint's unit of movement is at least this part of the mean over the joints."""
+STILL = 1e-5
+"""Movement [rad, sizes] below this is none: the joint stays as it is."""
+_IN_GAP = [len(layout.OUTSIDE) + i for i in (3, 7, 11)]
+"""Positions are also seen at a quarter, half and three quarters of the straight motion."""
+VELOCITY_UNIT = 4.0
+"""Velocities are counted in this many units of movement per gap, which brings them to the size of the movement."""
+TRACK = len(layout.OUTSIDE) + len(layout.STEPS)
+"""Vectors of a track: values outside the gap, then velocities between them. The velocities say nothing new, but what
+matters for the motion to come is the slope at the keys, and a network is slow to learn small differences."""
+VECTORS = 3 * TRACK + len(_IN_GAP) + 4
+"""Vectors per joint: tracks of rotation, translation and position, positions in the gap, two offsets from the middle,
+two bones."""
+SCALARS = 13 + 2 * len(layout.OUTSIDE)
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What the network reads, and the units in which it answers."""
+
+    rotations: Float[Tensor, "batch joint track 3"]
+    """Rotation vectors since the start of the gap, in ``unit_rotation``, and their velocities."""
+    translations: Float[Tensor, "batch joint track 3"]
+    """Local translations since the start, in ``unit_translation``, and their velocities."""
+    positions: Float[Tensor, "batch joint position 3"]
+    """Movement relative to the middle of the joints since the start, in the shot's mean."""
+    offsets: Float[Tensor, "batch joint 4 3"]
+    """From the middle and from the parent, at start and end [sizes]."""
+    scalars: Float[Tensor, "batch joint scalar"]
+    unit_rotation: Float[Tensor, "batch joint"]
+    """[rad]; zero where a joint does not turn."""
+    unit_translation: Float[Tensor, "batch joint"]
+    """[units of the poses]; zero where a joint does not move in its parent."""
+    unit_position: Float[Tensor, " batch"]
+    """Mean movement of the joints relative to their middle [units of the poses]."""
+    size: Float[Tensor, " batch"]
+    """Largest side of the box around the joints at the start of the gap [units of the poses]."""
+    to_world: Float[Tensor, "batch joint 4"]
+    """Orientation of each joint at the start."""
+    parent_to_world: Float[Tensor, "batch joint 4"]
+    straight: Float[Tensor, "batch inside joint 3"]
+    """Positions of the straight motion in the gap, in skeleton space [units of the poses]."""
+
+
+def make_features(poses: Poses, frame: Float[Tensor, "batch 3 3"], depth: int) -> Features:
+    """Features of a batch.
+
+    Args:
+        poses: At the times of :mod:`engine.priors.learned.layout`.
+        frame: Orthogonal, takes vectors of skeleton space to the network's axes (Y up); may mirror.
+        depth: Most ancestors that any joint has.
+    """
+    world_q, world_p = kinematics.forward(poses.parents, poses.rotations, poses.translations, depth)
+    to_world = world_q[:, layout.START]
+    parent_to_world = _of_parents(to_world, poses)
+    count = poses.present.sum(1).clamp_min(1)
+    here = poses.present[:, None, :, None]
+    # in the network's axes: a box along the axes of the world would change with the heading
+    size = _box(torch.einsum("bij,bnj->bni", frame, world_p[:, layout.START]), poses.present)
+    outside = slice(0, len(layout.OUTSIDE))
+    since = kinematics.log(
+        kinematics.multiply(
+            kinematics.conjugate(poses.rotations[:, None, layout.START]), poses.rotations[:, outside]
+        )
+    )
+    rotations = kinematics.rotate(to_world[:, None], since) * here
+    moved = (poses.translations[:, outside] - poses.translations[:, None, layout.START]) * here
+    translations = kinematics.rotate(parent_to_world[:, None], moved)
+    middle = (world_p * here).sum(2, keepdim=True) / count[:, None, None, None]
+    local = (world_p - middle) * here / size[:, None, None, None]
+    positions = local - local[:, None, layout.START]
+    turn, shot_turn = _units(rotations, poses.present)
+    move, shot_move = _units(translations / size[:, None, None, None], poses.present)
+    shot_position = _units(positions[:, outside], poses.present)[1]
+    ends = torch.stack([local[:, layout.START], local[:, layout.END]], 2)
+    above = _of_parents(local[:, layout.START], poses), _of_parents(local[:, layout.END], poses)
+    offsets = torch.cat([ends, ends - torch.stack(above, 2)], 2)
+    axial = frame * torch.linalg.det(frame)[:, None, None]
+    return Features(
+        rotations=_track(rotations, axial) / turn.clamp_min(STILL)[..., None, None],
+        translations=_track(translations, frame) / (size[:, None] * move.clamp_min(STILL))[..., None, None],
+        positions=torch.cat([_track(positions[:, outside], frame), _turned(positions[:, _IN_GAP], frame)], 2)
+        / shot_position.clamp_min(STILL)[:, None, None, None],
+        offsets=torch.einsum("bij,bnkj->bnki", frame, offsets),
+        scalars=_scalars(poses, turn, shot_turn, move, shot_move, shot_position),
+        unit_rotation=turn,
+        unit_translation=move * size[:, None],
+        unit_position=shot_position.clamp_min(STILL) * size,
+        size=size,
+        to_world=to_world,
+        parent_to_world=parent_to_world,
+        straight=world_p[:, len(layout.OUTSIDE) :],
+    )
+
+
+def to_local(
+    rotations: Float[Tensor, "batch time joint 3"],
+    translations: Float[Tensor, "batch time joint 3"],
+    features: Features,
+    frame: Float[Tensor, "batch 3 3"],
+) -> tuple[Float[Tensor, "batch time joint 3"], Float[Tensor, "batch time joint 3"]]:
+    """The network's answers as rotation vectors in joint frames [rad] and translations in parents' frames."""
+    axial = frame * torch.linalg.det(frame)[:, None, None]
+    r = torch.einsum("bji,btnj->btni", axial, rotations) * features.unit_rotation[:, None, :, None]
+    t = torch.einsum("bji,btnj->btni", frame, translations) * features.unit_translation[:, None, :, None]
+    back, parent_back = (
+        kinematics.conjugate(features.to_world),
+        kinematics.conjugate(features.parent_to_world),
+    )
+    return kinematics.rotate(back[:, None], r), kinematics.rotate(parent_back[:, None], t)
+
+
+def from_local(
+    rotations: Float[Tensor, "batch time joint 3"], features: Features, frame: Float[Tensor, "batch 3 3"]
+) -> Float[Tensor, "batch time joint 3"]:
+    """Rotation vectors in joint frames [rad] in the network's axes [rad]."""
+    axial = frame * torch.linalg.det(frame)[:, None, None]
+    return torch.einsum("bij,btnj->btni", axial, kinematics.rotate(features.to_world[:, None], rotations))
+
+
+def _track(
+    values: Float[Tensor, "batch outside joint 3"], frame: Float[Tensor, "batch 3 3"]
+) -> Float[Tensor, "batch joint track 3"]:
+    steps = values.new_tensor(VELOCITY_UNIT * layout.STEPS)
+    velocities = (values[:, layout.STEP_TO] - values[:, layout.STEP_FROM]) / steps[:, None, None]
+    return _turned(torch.cat([values, velocities], 1), frame)
+
+
+def _turned(
+    vectors: Float[Tensor, "batch time joint 3"], frame: Float[Tensor, "batch 3 3"]
+) -> Float[Tensor, "batch joint time 3"]:
+    return torch.einsum("bij,btnj->bnti", frame, vectors)
+
+
+def _of_parents(
+    values: Float[Tensor, "batch joint channel"], poses: Poses
+) -> Float[Tensor, "batch joint channel"]:
+    """Values of each joint's parent; roots get the identity quaternion or, for points, their own."""
+    index = poses.parents.clamp_min(0)[..., None].expand(-1, -1, values.shape[-1])
+    roots = torch.zeros_like(values) if values.shape[-1] == 4 else values
+    if values.shape[-1] == 4:
+        roots[..., 0] = 1
+    return torch.where((poses.parents >= 0)[..., None], values.gather(1, index), roots)
+
+
+def _box(
+    positions: Float[Tensor, "batch joint 3"], present: Bool[Tensor, "batch joint"]
+) -> Float[Tensor, " batch"]:
+    low = positions.masked_fill(~present[..., None], torch.inf).amin(1)
+    high = positions.masked_fill(~present[..., None], -torch.inf).amax(1)
+    side = (high - low).amax(-1)
+    return torch.where(side > 0, side, torch.ones_like(side))
+
+
+def _units(
+    moved: Float[Tensor, "batch time joint 3"], present: Bool[Tensor, "batch joint"]
+) -> tuple[Float[Tensor, "batch joint"], Float[Tensor, " batch"]]:
+    """How much each joint moves (root mean square over time), no less than a share of the mean over joints."""
+    squares = (moved**2).sum(-1).mean(1)
+    own = (squares + 1e-20).sqrt()
+    moving = (own > STILL) & present
+    shot = ((squares * moving).sum(1) / moving.sum(1).clamp_min(1)).sqrt()
+    floored = (squares + (SHOT_SHARE * shot[:, None]) ** 2 + 1e-20).sqrt()
+    return torch.where(moving, floored, torch.zeros_like(own)), shot
+
+
+def _scalars(
+    poses: Poses,
+    turn: Float[Tensor, "batch joint"],
+    shot_turn: Float[Tensor, " batch"],
+    move: Float[Tensor, "batch joint"],
+    shot_move: Float[Tensor, " batch"],
+    shot_position: Float[Tensor, " batch"],
+) -> Float[Tensor, "batch joint scalar"]:
+    joints = poses.present.shape[1]
+    count = poses.present.sum(1, keepdim=True).float().expand(-1, joints)
+    small = 1e-4
+
+    def each(value: Float[Tensor, " batch"]) -> Float[Tensor, "batch joint"]:
+        return value[:, None].expand(-1, joints)
+
+    per_joint = [
+        (turn + small).log() - (each(shot_turn) + small).log(),
+        (each(shot_turn) + small).log() / 3 + 1,
+        (move + small).log() / 3 + 2,
+        (each(shot_move) + small).log() / 3 + 2,
+        (each(shot_position) + small).log() / 3 + 1,
+        (turn > 0).float(),
+        (move > 0).float(),
+        poses.depth / 8,
+        poses.subtree / count,
+        (poses.subtree == 1).float(),
+        (poses.parents < 0).float(),
+        count.log() / 3,
+        each(poses.seconds.log()),
+    ]
+    flags = torch.cat([poses.states == layout.GIVEN, poses.states == layout.BEYOND], 1).float()
+    return torch.cat([torch.stack(per_joint, -1), flags[:, None].expand(-1, joints, -1)], -1)

@@ -1,0 +1,207 @@
+"""The network: one token per joint, attention along the skeleton, a smooth residual over the gap as the answer.
+
+A joint's token holds all its movement around the gap at once, so that mixing over time is part of the first layer
+and the rest of the network runs once per joint, not once per joint and frame. That is what makes it small enough to
+train and run on two cores. Joints mix by attention whose bias depends on how two joints are related in the tree, and
+by a direct line from the parent; nothing depends on a joint's number or name.
+
+The answer is a sum of sines over the gap, zero at both keys. Each coefficient is a vector: partly a weighted sum of
+*input* vectors, with weights that the network sets for each joint (so that "go on turning as before" holds in
+every direction alike), partly a free vector.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from engine.priors.learned.features import SCALARS, TRACK, VECTORS, Features
+
+RELATIONS = 33
+"""Tree distance up to 7 in four directions (side, up, down, self), and another tree."""
+SINES = 9
+"""Frequencies of the residual: half a period up to 4.5 periods in the gap."""
+BASES = 16
+"""Weighted sums of input vectors that an answer is made of."""
+SPREAD_TERMS = 4
+"""Cosines that describe the expected error over the gap."""
+
+
+class Answer(NamedTuple):
+    """Residual to the straight motion, in the units of :class:`Features`."""
+
+    rotations: Float[Tensor, "batch sine joint 3"]
+    """Coefficients of the sines."""
+    translations: Float[Tensor, "batch sine joint 3"]
+    spread: Float[Tensor, "batch joint 2 term"]
+    """Cosine coefficients of the logarithm of the expected error: of rotations [units of rotation] and of positions
+    [``unit_position``]."""
+    gain: Float[Tensor, "batch 2"]
+    """Logarithm of the ratio of this answer's position error to the straight motion's: expected, and a bound kept in
+    four of five cases."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a network, saved beside its weights."""
+
+    width: int = 192
+    blocks: int = 4
+    heads: int = 6
+    attention: bool = True
+    """Whether joints see each other; without it each sees its ancestors alone."""
+
+
+def relations(
+    parents: Int[Tensor, "batch joint"], depth: Int[Tensor, "batch joint"], deepest: int
+) -> Int[Tensor, "batch joint joint"]:
+    """How joints are related in the tree, as an index below :data:`RELATIONS`."""
+    batch, joints = parents.shape
+    above = torch.eye(joints, dtype=torch.bool, device=parents.device).repeat(batch, 1, 1)
+    ancestor = parents
+    for _ in range(deepest):
+        hot = nn.functional.one_hot(ancestor.clamp_min(0), joints).bool() & (ancestor >= 0)[..., None]
+        above = above | hot
+        ancestor = torch.where(ancestor >= 0, parents.gather(1, ancestor.clamp_min(0)), ancestor)
+    shared = above.float() @ above.float().transpose(1, 2)
+    distance = depth[:, :, None] + depth[:, None, :] - 2 * (shared.long() - 1)
+    direction = above.long() + 2 * above.transpose(1, 2).long()
+    return torch.where(shared > 0, distance.clamp(0, 7) + 8 * direction, RELATIONS - 1)
+
+
+class Block(nn.Module):
+    """Attention over joints, then a layer that sees the joint and its parent."""
+
+    def __init__(self, width: int, heads: int, *, attention: bool) -> None:
+        super().__init__()
+        self.heads, self.attention = heads, attention
+        self.norm_attention, self.norm_mix = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.project = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.bias = nn.Embedding(RELATIONS, heads)
+        self.own, self.parent = nn.Linear(width, 2 * width), nn.Linear(width, 2 * width, bias=False)
+        self.out = nn.Linear(2 * width, width)
+        nn.init.zeros_(self.bias.weight)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch joint width"],
+        relation: Int[Tensor, "batch joint joint"],
+        hidden: Float[Tensor, "batch 1 1 joint"],
+        parents: Int[Tensor, "batch joint"],
+    ) -> Float[Tensor, "batch joint width"]:
+        """The tokens after one block."""
+        if self.attention:
+            x = x + self._attend(x, relation, hidden)
+        y = self.norm_mix(x)
+        from_parent = self.parent(y)
+        index = parents.clamp_min(0)[..., None].expand(-1, -1, from_parent.shape[-1])
+        from_parent = from_parent.gather(1, index) * (parents >= 0)[..., None]
+        mixed_in: Float[Tensor, "batch joint width"] = self.out(nn.functional.gelu(self.own(y) + from_parent))
+        return x + mixed_in
+
+    def _attend(
+        self,
+        x: Float[Tensor, "batch joint width"],
+        relation: Int[Tensor, "batch joint joint"],
+        hidden: Float[Tensor, "batch 1 1 joint"],
+    ) -> Float[Tensor, "batch joint width"]:
+        batch, joints, width = x.shape
+        q, k, v = (
+            self.qkv(self.norm_attention(x)).view(batch, joints, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        )
+        bias = self.bias(relation).permute(0, 3, 1, 2) + hidden
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        attended: Float[Tensor, "batch joint width"] = self.project(
+            mixed.transpose(1, 2).reshape(batch, joints, width)
+        )
+        return attended
+
+
+class Network(nn.Module):
+    """Features of a gap to a residual and its expected error."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        width = shape.width
+        self.embed = nn.Linear(3 * VECTORS + SCALARS, width)
+        self.enter = nn.Sequential(nn.GELU(), nn.Linear(width, width))
+        self.blocks = nn.ModuleList(
+            Block(width, shape.heads, attention=shape.attention) for _ in range(shape.blocks)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.rotation_bases = nn.Linear(2 * TRACK, BASES, bias=False)
+        self.translation_bases = nn.Linear(2 * TRACK, BASES, bias=False)
+        self.weights = nn.Linear(width, 2 * SINES * BASES)
+        self.free = nn.Linear(width, 2 * SINES * 3)
+        self.spread = nn.Linear(width, 2 * SPREAD_TERMS)
+        self.gain = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 2))
+        for layer in (self.weights, self.free, self.spread):
+            nn.init.normal_(layer.weight, std=1e-3)
+            nn.init.zeros_(layer.bias)
+        # the same for all joints at first: a linear prediction, on which the rest builds
+        nn.init.normal_(self.weights.bias, std=0.01)
+
+    def forward(
+        self,
+        features: Features,
+        parents: Int[Tensor, "batch joint"],
+        present: Bool[Tensor, "batch joint"],
+        relation: Int[Tensor, "batch joint joint"],
+    ) -> Answer:
+        """Residual, expected error and gain of a batch of gaps."""
+        x = self.embed(_flat(features))
+        x = x + self.enter(x)
+        hidden = torch.where(present, 0.0, -torch.inf)[:, None, None, :].to(x.dtype)
+        for block in self.blocks:
+            x = block(x, relation, hidden, parents)
+        x = self.norm(x)
+        batch, joints, _ = x.shape
+        weights = self.weights(x).view(batch, joints, 2, SINES, BASES)
+        free = self.free(x).view(batch, joints, 2, SINES, 3)
+        answers = [
+            torch.einsum("bjkm,bjmc->bkjc", weights[:, :, i], bases) + free[:, :, i].transpose(1, 2)
+            for i, bases in enumerate(self._bases(features, parents))
+        ]
+        here = present[..., None].to(x.dtype)
+        pooled = (x * here).sum(1) / here.sum(1).clamp_min(1)
+        spread = self.spread(x).view(batch, joints, 2, SPREAD_TERMS)
+        return Answer(answers[0], answers[1], spread, self.gain(pooled))
+
+    def _bases(
+        self, features: Features, parents: Int[Tensor, "batch joint"]
+    ) -> tuple[Float[Tensor, "batch joint base 3"], Float[Tensor, "batch joint base 3"]]:
+        """Mixed input vectors: axial ones for rotations (own and the parent's), polar ones for translations."""
+        index = parents.clamp_min(0)[..., None, None].expand_as(features.rotations)
+        parent = features.rotations.gather(1, index) * (parents >= 0)[..., None, None]
+        axial = torch.cat([features.rotations, parent], 2)
+        polar = torch.cat([features.translations, features.positions[:, :, :TRACK]], 2)
+        return (
+            self.rotation_bases(axial.transpose(2, 3)).transpose(2, 3),
+            self.translation_bases(polar.transpose(2, 3)).transpose(2, 3),
+        )
+
+
+def _flat(features: Features) -> Float[Tensor, "batch joint channel"]:
+    vectors = torch.cat(
+        [features.rotations, features.translations, features.positions, features.offsets], 2
+    ).flatten(2)
+    # log-like squashing keeps the rare huge input (a joint that hardly moved in the context) from ruling the layer
+    return torch.cat([torch.asinh(vectors), features.scalars], -1)
+
+
+def sines(part: Float[Tensor, " time"]) -> Float[Tensor, "time sine"]:
+    """Values of the sines at parts of the gap; higher ones are damped, as motion has less of them."""
+    k = torch.arange(1, SINES + 1, dtype=part.dtype, device=part.device)
+    return torch.sin(torch.pi * part[:, None] * k) / k.sqrt()
+
+
+def spread_at(
+    spread: Float[Tensor, "batch joint 2 term"], part: Float[Tensor, " time"]
+) -> Float[Tensor, "batch 2 time joint"]:
+    """Expected error over the gap, zero at the keys."""
+    k = torch.arange(SPREAD_TERMS, dtype=part.dtype, device=part.device)
+    cosines = torch.cos(torch.pi * part[:, None] * k)
+    hump = 2 * (part * (1 - part)).clamp_min(0).sqrt()
+    return hump[:, None] * torch.einsum("tm,bjcm->bctj", cosines, spread).clamp(-12, 6).exp()

@@ -1,0 +1,271 @@
+"""A network trained on many skeletons bends slerp the way such motion usually goes on (docs/learned-prior.md).
+
+The network sees the poses around each gap and answers with an offset (:mod:`engine.priors.offsets`) that is zero at
+both keys, an expected error for every frame and joint, and the share of slerp's error it expects to leave.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from engine.errors import ConfigError
+from engine.geometry import rotations, skeleton
+from engine.planning.plan import Gap, Plan
+from engine.priors import offsets
+from usd_io.errors import shown
+from usd_io.model import Character, Motion
+
+HALF_TRUSTED = 0.05
+"""Expected position error [heights] at which the confidence is one half."""
+REACH_SHARE = 0.2
+"""An offset may move the joints by this part of what is known around the gap before it is trusted less. Where a lively
+shot comes to rest the network, which sees the lively part, goes on moving; on held-out characters this takes the mean
+ratio to slerp from 0.87 to 0.83 and the worst from 3.0 to 1.5 (docs/measurements.md)."""
+SPEED_SHARE = 0.75
+"""What a speed at the end of a context speaks of, as part of the way it would lead over the whole gap."""
+SPEED_SPAN = 0.15
+"""Part of the gap's length over which that speed is measured."""
+WINDOW_SAMPLES = 13
+"""Poses looked at in the piece of context nearest to the gap."""
+NOISE_SINES = 3
+"""Frequencies of what tells takes apart: slower than the motion itself, so that takes do not shake."""
+NOISE_SHARE = 0.4
+"""Takes stray by this part of the expected error, so that the odd joint does not go wild."""
+SHARED_NOISE = 0.6
+"""Part of a joint's noise that follows its parent's: limbs move as limbs."""
+MOST_JOINTS = 1000
+"""Every joint looks at every other: a gap of one so large takes seconds, of 20,000 joints many minutes and all memory.
+"""
+_MEAN_LENGTH = 1.596
+"""Mean length of a vector of three standard normal numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedFill:
+    """A filled motion and what the network expects of it."""
+
+    motion: Motion
+    """At the fill times."""
+    rotation_error: Float[np.ndarray, "fill joint"]
+    """Expected error of local rotations [rad]."""
+    position_error: Float[np.ndarray, "fill joint"]
+    """Expected error of joint positions [heights]."""
+    leeway: Float[np.ndarray, "fill joint"]
+    """How far takes may turn joints away from the best estimate [rad]: the expected error, less in a gap whose offset
+    is not fully trusted."""
+    gains: tuple[float, ...]
+    """Per gap: expected ratio of the position error to slerp's; above 1 slerp is the better guess."""
+    gain_bounds: tuple[float, ...]
+    """Per gap: ratio exceeded in one of five cases."""
+
+    @property
+    def confidence(self) -> Float[np.ndarray, "fill joint"]:
+        """0 to 1 per frame and joint; 1 at the keys."""
+        return 1 / (1 + self.position_error / HALF_TRUSTED)
+
+
+def fits(character: Character) -> bool:
+    """Whether the skeleton is small enough for the network."""
+    return len(character.joints) <= MOST_JOINTS
+
+
+def learned(character: Character, known: Motion, plan: Plan) -> Motion:
+    """Fill with the trained network.
+
+    Args:
+        character: Its tree of joints is what the network goes by; names play no part.
+        known: The known frames only.
+        plan: Gives context, keys and gaps.
+
+    Returns:
+        The motion at ``plan.fill_times``.
+
+    Raises:
+        ConfigError: The skeleton is too large (:func:`fits`).
+    """
+    return fill(character, known, plan).motion
+
+
+def fill(character: Character, known: Motion, plan: Plan) -> LearnedFill:
+    """The motion of :func:`learned` with its expected errors."""
+    from engine.priors.learned.predict import predict, shipped_network
+
+    if not fits(character):
+        raise ConfigError(
+            f"{shown(character.skeleton_path)}: {len(character.joints)} joints are more than the {MOST_JOINTS} that "
+            "the learned prior can take; choose another with --prior (auto leaves it out) and one take."
+        )
+    base = offsets.straight(known, plan)
+    joints, count = len(character.joints), len(base.times)
+    if joints == 0 or not plan.gaps:
+        nothing = np.zeros((count, joints))
+        return LearnedFill(base, nothing, nothing, nothing, (1.0,) * len(plan.gaps), (1.0,) * len(plan.gaps))
+    views = [_view(character, known, plan, gap) for gap in plan.gaps]
+    poses, translations, states, seconds, frames = (np.stack(column) for column in zip(*views, strict=True))
+    parts = _parts(plan)
+    parents = np.asarray(character.parents, int)
+    predictions = predict(shipped_network(), parents, poses, translations, states, seconds, frames, parts)
+    unscaled = [
+        _parent_scale(character, known.at(offsets.frames_at(known, np.array([g.start])))) for g in plan.gaps
+    ]
+    offset = np.zeros((count, joints, 9))
+    offset[..., offsets.ROTATION] = np.concatenate([p.rotations for p in predictions])
+    offset[..., offsets.TRANSLATION] = np.concatenate(
+        [p.translations / scale[0, :, None] for p, scale in zip(predictions, unscaled, strict=True)]
+    )
+    trust = _trust(character, known, plan, base, offsets.apply(base, offset))
+    share = np.repeat(trust, [len(gap.times) for gap in plan.gaps])[:, None]
+    offset *= share[..., None]
+    rotation_error = np.concatenate([p.rotation_error for p in predictions])
+    return LearnedFill(
+        motion=offsets.apply(base, offset),
+        rotation_error=rotation_error,
+        position_error=np.concatenate([p.position_error for p in predictions]),
+        leeway=share * rotation_error,
+        gains=tuple(1 - t * (1 - p.gain) for t, p in zip(trust, predictions, strict=True)),
+        gain_bounds=tuple(1 - t * (1 - p.gain_bound) for t, p in zip(trust, predictions, strict=True)),
+    )
+
+
+def _trust(
+    character: Character, known: Motion, plan: Plan, base: Motion, made: Motion
+) -> Float[np.ndarray, " gap"]:
+    """How far each gap's offset is believed, 0 to 1: less the more it moves the joints beyond what the distance of the
+    keys, the speed next to them and the context nearest to them speak of."""
+    added = skeleton.joint_positions(character, made) - skeleton.joint_positions(character, base)
+    squares = (added**2).sum(-1).mean(-1)
+    result, first = [], 0
+    for gap in plan.gaps:
+        last = first + len(gap.times)
+        moved = float(np.sqrt(squares[first:last].mean()))
+        reach = REACH_SHARE * max(_ways(character, known, plan, gap), _bend(character, known, plan, gap))
+        result.append(1.0 if moved <= reach else (reach / moved) ** 2)
+        first = last
+    return np.array(result)
+
+
+def _ways(character: Character, known: Motion, plan: Plan, gap: Gap) -> float:
+    """Larger of the distance between the keys and the way the speed next to the gap leads [stage units, root mean
+    square over joints]."""
+    length = gap.end - gap.start
+    pairs = [(gap.start, gap.end, 1.0)]
+    for start, end in plan.contexts:
+        span = min(SPEED_SPAN * length, end - start)
+        share = SPEED_SHARE * length / span
+        if end == gap.start:
+            pairs.append((end - span, end, share))
+        if start == gap.end:
+            pairs.append((start, start + span, share))
+    times = np.array([time for pair in pairs for time in pair[:2]])
+    positions = skeleton.joint_positions(character, offsets.sample(known, times))
+    ways = np.sqrt(((positions[1::2] - positions[::2]) ** 2).sum(-1).mean(-1))
+    return float((ways * [share for *_, share in pairs]).max())
+
+
+def _bend(character: Character, known: Motion, plan: Plan, gap: Gap) -> float:
+    """How far the motion strays from straight in the piece of context nearest to the gap and, at most, as long
+    [stage units, root mean square over joints and poses]; 0 without context."""
+    if not plan.contexts:
+        return 0.0
+    start, end = min(plan.contexts, key=lambda c: min(abs(gap.start - c[1]), abs(gap.end - c[0])))
+    length = min(gap.end - gap.start, end - start)
+    first = end - length if end <= gap.start else start
+    times = np.linspace(first, first + length, WINDOW_SAMPLES)
+    poses = offsets.sample(known, times)
+    ends = np.zeros(len(times), int), np.full(len(times), len(times) - 1)
+    line = offsets.between(poses, *ends, (times - first) / length, times)
+    apart = skeleton.joint_positions(character, poses) - skeleton.joint_positions(character, line)
+    return float(np.sqrt((apart**2).sum(-1).mean()))
+
+
+def _view(
+    character: Character, known: Motion, plan: Plan, gap: Gap
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Poses around a gap as the network takes them: rotations, translations, states, seconds, frame."""
+    from engine.priors.learned import layout
+
+    length = gap.end - gap.start
+    times = gap.start + length * layout.TIMES
+    poses = offsets.sample(known, times)
+    scale = _parent_scale(character, poses.at(slice(layout.START, layout.START + 1)))
+    translations = poses.translations.astype(float) * scale[..., None]
+    roots = np.asarray(character.parents) < 0
+    translations[:, roots] -= translations[layout.START, np.flatnonzero(roots)[0]]
+    states = layout.states(times[: len(layout.OUTSIDE)], plan.contexts, plan.keys)
+    start = poses.at(slice(layout.START, layout.START + 1))
+    seconds = np.array(length / known.time_codes_per_second)
+    return poses.rotations.astype(float), translations, states, seconds, _frame(character, start)
+
+
+def _parent_scale(character: Character, pose: Motion) -> Float[np.ndarray, "frame joint"]:
+    """Scale of each joint's parent in skeleton space, as one number: the network knows no scale."""
+    own = np.abs(np.prod(pose.scales.astype(float), axis=-1)) ** (1 / 3)
+    total = np.ones_like(own)
+    for joint, parent in enumerate(character.parents):
+        if parent >= 0:
+            total[:, joint] = total[:, parent] * own[:, parent]
+    return np.where(total > 0, total, 1.0)
+
+
+def _frame(character: Character, start: Motion) -> Float[np.ndarray, "3 3"]:
+    """Skeleton space to Y up and the heading of the root, so that a turned shot gives turned motion."""
+    u, _, vt = np.linalg.svd(start.T_world_skel[0, :3, :3])
+    upright = np.eye(3) if character.up_axis == "Y" else np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+    to_world = upright @ u @ vt
+    world = skeleton.global_rotations(character.parents, start.rotations.astype(float))[0, 0]
+    axes = to_world @ rotations.to_matrix(world)
+    axis = axes[:, np.argmax(np.hypot(axes[0], axes[2]))]
+    cosine, sine = np.array([axis[0], axis[2]]) / np.hypot(axis[0], axis[2])
+    heading = np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
+    frame: Float[np.ndarray, "3 3"] = heading @ to_world
+    return frame
+
+
+def vary(
+    character: Character,
+    plan: Plan,
+    best: Motion,
+    leeway: Float[np.ndarray, "fill joint"],
+    seed: int,
+    number: int,
+) -> Motion:
+    """A take: a motion that strays from the best estimate by smooth noise and equals it at the keys.
+
+    Args:
+        character: Joints stray with their parents.
+        plan: Gives the gaps.
+        best: At ``plan.fill_times``, of whatever prior.
+        leeway: As of :class:`LearnedFill`.
+        seed: Of the run.
+        number: Of the take: take 3 is the same whether three are wanted or ten.
+    """
+    rng = np.random.default_rng([seed, number, zlib.crc32(character.skeleton_path.encode())])
+    noise = np.zeros((*leeway.shape, 9))
+    noise[..., offsets.ROTATION] = _noise(character, _parts(plan), leeway, rng)
+    return offsets.apply(best, noise)
+
+
+def _parts(plan: Plan) -> list[Float[np.ndarray, " _"]]:
+    """Where the fill times lie in their gaps, 0 to 1."""
+    return [(np.array(gap.times) - gap.start) / (gap.end - gap.start) for gap in plan.gaps]
+
+
+def _noise(
+    character: Character,
+    parts: list[Float[np.ndarray, " _"]],
+    expected: Float[np.ndarray, "fill joint"],
+    rng: np.random.Generator,
+) -> Float[np.ndarray, "fill joint 3"]:
+    """Smooth random rotation offsets as large as the expected error, alike in a joint and its parent."""
+    k = np.arange(1, NOISE_SINES + 1)
+    result = [np.zeros((0, len(character.joints), 3))]
+    for part in parts:
+        waves = np.sin(np.pi * part[:, None] * k) / np.sqrt(NOISE_SINES / 2)
+        drawn = rng.normal(size=(len(character.joints), NOISE_SINES, 3))
+        for joint, parent in enumerate(character.parents):
+            if parent >= 0:
+                drawn[joint] = SHARED_NOISE * drawn[parent] + np.sqrt(1 - SHARED_NOISE**2) * drawn[joint]
+        result.append(np.einsum("tk,jkc->tjc", waves, drawn))
+    return np.concatenate(result) * (NOISE_SHARE / _MEAN_LENGTH) * expected[..., None]

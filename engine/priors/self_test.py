@@ -1,0 +1,169 @@
+"""What error to expect on this very shot, and which priors to trust: measured on its own finished context."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from jaxtyping import Float
+
+from engine.planning.plan import Gap, Plan
+from engine.priors.trials import Prior, Trial, mean_error, run_trials
+from usd_io.model import Character, Motion
+
+__all__ = ["GapChoice", "Prior", "PriorError", "SelfTest", "choose_shares", "prior_errors", "self_test"]
+
+CORPUS_WEIGHTS: Mapping[str, float] = {"spline": 0.0, "context": 0.5, "learned": 0.5}
+"""Shares that do nearly best over the characters that the learned prior was not trained on (within 0.01 of the mean
+ratio; more of it adds noise to calm shots). A prior that is not listed starts at 0 and has to earn its share."""
+STIFFNESS = 1.6
+"""Weight of the corpus against the trials: squared changes of shares count as this many times the mean loss in
+ratio per trial. Tuned on the corpus; flat between 0.4 and 3."""
+SHARE_STEP, COARSE_STEP = 0.1, 0.2
+"""Shares are tried in steps of this size, coarser for more than three priors; the error is flat there."""
+GROWTH = 1.0
+"""An error grows with this power of the length of the gap: pieces may be shorter than the gaps."""
+
+
+@dataclass(frozen=True)
+class PriorError:
+    """What one prior did on the hidden pieces."""
+
+    prior: str
+    l2p: float
+    """Mean over the pieces [heights]."""
+    ratio: float
+    """The same over slerp's; 1 where slerp makes no error."""
+
+
+@dataclass(frozen=True)
+class GapChoice:
+    """What fills one gap, and why."""
+
+    start: float
+    end: float
+    """Time codes."""
+    weights: tuple[tuple[str, float], ...]
+    """Share of every prior in the offset from slerp, each 0 to 1; what is missing to 1 is slerp's."""
+    expected_l2p: float | None
+    """Error to expect in this gap [heights], None without pieces."""
+    reason: str
+
+    @property
+    def prior(self) -> str:
+        """The prior with the largest share."""
+        name, weight = max(self.weights, key=lambda item: item[1], default=("slerp", 0.0))
+        return name if weight > 1 - self.trust else "slerp"
+
+    @property
+    def trust(self) -> float:
+        """How far the result goes away from slerp, 0 to 1."""
+        return min(1.0, sum(weight for _, weight in self.weights))
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """Measured on the context alone: nothing in it has seen the truth in the gaps."""
+
+    pieces: int
+    piece_seconds: float
+    """Mean length of the pieces [s], 0 without pieces."""
+    errors: tuple[PriorError, ...]
+    """One per prior, in the order given; empty without pieces."""
+    choices: tuple[GapChoice, ...]
+    """One per gap."""
+    expected_l2p: float | None
+    """Error to expect over all gaps [heights], None without pieces."""
+    expected_ratio: float | None
+    """Error of the choice over slerp's on the pieces, None without pieces."""
+
+
+def self_test(
+    character: Character, known: Motion, plan: Plan, priors: Mapping[str, Prior], *, only: str | None = None
+) -> SelfTest:
+    """Hide pieces of the context, fill them with every prior, and choose shares for the gaps.
+
+    Args:
+        character: The skeleton.
+        known: The known frames only.
+        plan: Gives context and gaps.
+        priors: Name to function.
+        only: The one of them that fills the gaps; None lets the trials choose a blend.
+
+    Returns:
+        Errors per prior and one choice per gap. Without context the corpus alone decides, and no error is expected.
+    """
+    names = tuple(priors)
+    trials = run_trials(character, known, plan, priors)
+    shares = choose_shares(trials, names) if only is None else (np.array(names) == only).astype(float)
+    slerp = mean_error(trials, np.zeros(len(names))) if trials else None
+    error = mean_error(trials, shares) if trials else None
+    seconds = float(np.mean([trial.seconds for trial in trials])) if trials else 0.0
+    ratio = None if slerp is None or error is None else (error / slerp if slerp > 0 else 1.0)
+    choices = tuple(
+        GapChoice(
+            start=gap.start,
+            end=gap.end,
+            weights=tuple((name, float(share)) for name, share in zip(names, shares, strict=True)),
+            expected_l2p=None if error is None else _expected(error, seconds, gap, known),
+            reason=_reason(len(trials), seconds, ratio),
+        )
+        for gap in plan.gaps
+    )
+    return SelfTest(
+        pieces=len(trials),
+        piece_seconds=seconds,
+        errors=prior_errors(trials, names),
+        choices=choices,
+        expected_l2p=_mean_over_frames(choices, plan),
+        expected_ratio=ratio,
+    )
+
+
+def prior_errors(trials: Sequence[Trial], names: Sequence[str]) -> tuple[PriorError, ...]:
+    """Mean error of every prior over the trials."""
+    if not trials:
+        return ()
+    slerp = mean_error(trials, np.zeros(len(names)))
+    errors = [mean_error(trials, row) for row in np.eye(len(names))]
+    return tuple(
+        PriorError(name, error, error / slerp if slerp > 0 else 1.0)
+        for name, error in zip(names, errors, strict=True)
+    )
+
+
+def choose_shares(trials: Sequence[Trial], names: Sequence[str]) -> Float[np.ndarray, " prior"]:
+    """Shares of the priors: least error on the trials plus a penalty on leaving the corpus's shares."""
+    corpus = np.array([CORPUS_WEIGHTS.get(name, 0.0) for name in names])
+    slerp = mean_error(trials, np.zeros(len(names))) if trials else 0.0
+    if slerp == 0:
+        return corpus
+    shares = simplex(len(names))
+    ratios = np.mean([trial.errors(shares) for trial in trials], axis=0) / slerp
+    penalty = STIFFNESS / len(trials) * ((shares - corpus) ** 2).sum(1)
+    return shares[np.argmin(ratios + penalty)]
+
+
+def simplex(count: int) -> Float[np.ndarray, "blend prior"]:
+    """All shares on a grid that sum to at most one."""
+    steps = round(1 / (SHARE_STEP if count <= 3 else COARSE_STEP))
+    grid = np.array(list(product(range(steps + 1), repeat=count)), float).reshape(-1, count)
+    return grid[grid.sum(1) <= steps] / steps
+
+
+def _expected(error: float, seconds: float, gap: Gap, known: Motion) -> float:
+    length = (gap.end - gap.start) / known.time_codes_per_second
+    return float(error * (length / seconds) ** GROWTH)
+
+
+def _mean_over_frames(choices: Sequence[GapChoice], plan: Plan) -> float | None:
+    expected = [choice.expected_l2p for choice in choices]
+    known = [value for value in expected if value is not None]
+    counts = [len(gap.times) for gap in plan.gaps]
+    return float(np.average(known, weights=counts)) if known and len(known) == len(counts) else None
+
+
+def _reason(pieces: int, seconds: float, ratio: float | None) -> str:
+    if ratio is None:
+        return "no context to test on: the shares that serve most clips"
+    return f"{ratio:.2f} of slerp's error on {pieces} hidden pieces of {seconds:.2g} s of the context"

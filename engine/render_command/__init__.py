@@ -1,0 +1,1 @@
+"""``anymole render``: pictures of any skinned character."""

@@ -1,0 +1,114 @@
+"""The folder that ``render`` fills: images by view, videos, a contact sheet, cameras and joint tracks."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from engine.errors import ConfigError, EngineError
+from engine.files.images import Picture, VideoWriter, contact_sheet, write_png
+from engine.render_command.config import RenderConfig
+from engine.rendering.views import View, joint_tracks
+from usd_io.errors import shown
+from usd_io.model import Character, Motion, StageInfo
+
+SHEET_COLUMNS = 8
+"""Pictures of each view that a contact sheet shows, spread over the motion."""
+FORMAT = 1
+"""Version of ``render.json``."""
+
+
+class RenderFolder:
+    """What is written, as it comes."""
+
+    def __init__(self, config: RenderConfig, times: Float[np.ndarray, " frame"], info: StageInfo) -> None:
+        self.folder = Path(config.out)
+        self.videos: list[str] = []
+        self._config = config
+        self._times = times
+        self._info = info
+        self._rows: dict[str, list[Picture]] = {}
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ConfigError(f"--out {shown(config.out)} is a file; name a folder.")
+
+    def frame_rate(self) -> float:
+        """Of the pictures [1/s]: the stage's own where they are one frame apart."""
+        step = float(np.median(np.diff(self._times))) if len(self._times) > 1 else 0.0
+        own = self._info.time_codes_per_second / self._info.frame_rate
+        if step == 0 or abs(step - own) < 1e-6 * own:
+            return self._info.frame_rate
+        return self._info.time_codes_per_second / step
+
+    def write_view(self, name: str, pictures: Iterator[Picture]) -> None:
+        """Pictures of one view, and its video where one was asked for."""
+        shown_frames = (
+            np.linspace(0, len(self._times) - 1, min(SHEET_COLUMNS, len(self._times))).round().astype(int)
+        )
+        row = self._rows.setdefault(name, [])
+        size = self._config.height, self._config.width
+        with ExitStack() as stack:
+            video = None
+            if self._config.video:
+                path = self.folder / f"{name}.mp4"
+                video = stack.enter_context(VideoWriter(path, self.frame_rate(), *size))
+                self.videos.append(str(path))
+            for frame, picture in enumerate(pictures):
+                write_png(self.folder / name / f"{frame:05d}.png", picture)
+                if video is not None:
+                    video.write(picture)
+                if frame in shown_frames:
+                    row.append(picture)
+
+    def write_sheet(self) -> str:
+        """The contact sheet, one row per view; empty where none was asked for."""
+        if not self._config.sheet:
+            return ""
+        path = self.folder / "contact_sheet.png"
+        write_png(path, contact_sheet(list(self._rows.values()), list(self._rows)))
+        return str(path)
+
+    def write_data(
+        self, views: Sequence[View], characters: Sequence[Character], motions: Sequence[Motion], renderer: str
+    ) -> Path:
+        """``render.json`` and ``tracks.npz``."""
+        tracks = {
+            f"skeleton{i}": np.stack([joint_tracks(c, m, v.cameras).astype(np.float32) for v in views])
+            for i, (c, m) in enumerate(zip(characters, motions, strict=True))
+        }
+        facts = {
+            "format": FORMAT,
+            "stage": self._config.stage,
+            "renderer": renderer,
+            "appearance": self._config.appearance,
+            "times": self._times.tolist(),
+            "frame_rate": self.frame_rate(),
+            "up_axis": self._info.up_axis,
+            "meters_per_unit": self._info.meters_per_unit,
+            "views": [
+                {"name": v.name, "images": f"{v.name}/%05d.png", "cameras": v.cameras.to_dict()}
+                for v in views
+            ],
+            "tracks": "tracks.npz",
+            "skeletons": [
+                {
+                    "path": c.skeleton_path,
+                    "array": f"skeleton{i}",
+                    "axes": "view frame joint (x px, y px, depth)",
+                    "joints": c.joints,
+                }
+                for i, c in enumerate(characters)
+            ],
+        }
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            np.savez(self.folder / "tracks.npz", **tracks)  # type: ignore[arg-type]  # its stub lacks keywords
+            path = self.folder / "render.json"
+            path.write_text(json.dumps(facts, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise EngineError(
+                f"{shown(self.folder)} cannot be written to ({error.strerror}); name another --out."
+            ) from error
+        return path

@@ -1,0 +1,1 @@
+"""Skinned surfaces: vertices, edges, weights and how they move."""

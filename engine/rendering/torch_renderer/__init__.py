@@ -1,0 +1,1 @@
+"""The differentiable renderer in torch, step by step."""

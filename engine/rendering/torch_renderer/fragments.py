@@ -1,0 +1,82 @@
+"""The covered pixels of a batch of images, with perspective-correct barycentric coordinates that carry gradients."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from engine.rendering.camera import Cameras
+
+
+@dataclass(frozen=True, eq=False)
+class Fragments:
+    """One entry per covered pixel; ids are constants, coordinates and depth follow the vertices."""
+
+    place: Int[Tensor, " pixel"]
+    """Index into the images laid out flat (image, row, column)."""
+    image: Int[Tensor, " pixel"]
+    face: Int[Tensor, " pixel"]
+    corners: Int[Tensor, "pixel 3"]
+    """Indices into the vertices of all images laid out flat."""
+    weights: Float[Tensor, "pixel 3"]
+    """Barycentric coordinates of the visible point in its triangle."""
+    depth: Float[Tensor, " pixel"]
+    ray: Float[Tensor, "pixel 3"]
+    """The visible point over its depth, in camera space: z is 1."""
+
+    def select(self, which: Int[Tensor, " selected"]) -> "Fragments":
+        """Some of the pixels."""
+        return Fragments(*(value.index_select(0, which) for value in vars(self).values()))
+
+    def interpolate(self, values: Float[Tensor, "pixel 3 *channel"]) -> Float[Tensor, "pixel *channel"]:
+        """Mix values of the three corners."""
+        shape = (-1, *(1,) * (values.ndim - 2))  # three products are much quicker than tiny matrix products
+        w0, w1, w2 = (w.reshape(shape) for w in self.weights.unbind(1))
+        return w0 * values[:, 0] + w1 * values[:, 1] + w2 * values[:, 2]
+
+
+def make_fragments(
+    ids: Int[Tensor, "image height width"],
+    pixels: Float[Tensor, "image vertex 3"],
+    faces: Int[Tensor, "face 3"],
+    cameras: Cameras,
+) -> Fragments:
+    """Recompute, differentiably, where the centre of each covered pixel meets its triangle.
+
+    Args:
+        ids: From :func:`engine.rendering.torch_renderer.rasterise.triangle_ids`.
+        pixels: Homogeneous pixels of the vertices.
+        faces: Vertex indices.
+        cameras: One, or one per image.
+    """
+    images, height, width = ids.shape
+    place = torch.nonzero(ids.flatten() >= 0)[:, 0]
+    face = ids.flatten()[place]
+    image = torch.div(place, height * width, rounding_mode="floor")
+    within = place - image * (height * width)
+    row = torch.div(within, width, rounding_mode="floor")
+    centre = torch.stack([within - row * width, row], dim=-1).to(pixels.dtype) + 0.5
+    corners = faces.index_select(0, face) + (image * pixels.shape[1])[:, None]
+    points = pixels.flatten(0, 1).index_select(0, corners.flatten()).reshape(-1, 3, 3)
+    weights, depth = _barycentric(points, centre)
+    focal = torch.as_tensor(cameras.focal, dtype=pixels.dtype, device=pixels.device).expand(images, 2)
+    axis = torch.as_tensor(cameras.centre, dtype=pixels.dtype, device=pixels.device).expand(images, 2)
+    ray = (centre - axis.index_select(0, image)) / focal.index_select(0, image)
+    ray = torch.cat([ray, torch.ones_like(ray[:, :1])], dim=-1)
+    return Fragments(place, image, face, corners, weights, depth, ray)
+
+
+def _barycentric(
+    points: Float[Tensor, "pixel 3 3"], centre: Float[Tensor, "pixel 2"]
+) -> tuple[Float[Tensor, "pixel 3"], Float[Tensor, " pixel"]]:
+    """The edge functions of :mod:`engine.rendering.torch_renderer.rasterise` at the pixel centre, divided by
+    their sum."""
+    z = points[..., 2]
+    x = points[..., 0] - centre[:, :1] * z
+    y = points[..., 1] - centre[:, 1:] * z
+    (x0, x1, x2), (y0, y1, y2) = x.unbind(1), y.unbind(1)
+    e0, e1, e2 = x1 * y2 - y1 * x2, x2 * y0 - y2 * x0, x0 * y1 - y0 * x1
+    inverse = 1 / (e0 + e1 + e2)
+    z0, z1, z2 = z.unbind(1)
+    return torch.stack([e0, e1, e2], dim=-1) * inverse[:, None], (e0 * z0 + e1 * z1 + e2 * z2) * inverse

@@ -1,0 +1,131 @@
+"""The renderer: vertices and cameras to pictures, differentiable in the vertices, on any device torch knows."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from engine.rendering.camera import Cameras, camera_points, homogeneous_pixels
+from engine.rendering.mesh.surface import Appearance, Surface
+from engine.rendering.torch_renderer.appearance import base_colors
+from engine.rendering.torch_renderer.fragments import Fragments, make_fragments
+from engine.rendering.torch_renderer.rasterise import triangle_ids
+from engine.rendering.torch_renderer.shade import CAMERA_LIGHT, Lighting, phong, vertex_normals
+from engine.rendering.torch_renderer.silhouette import antialias
+
+
+@dataclass(frozen=True, eq=False)
+class Backdrop:
+    """What stands still behind and below the characters, one picture per camera."""
+
+    rgb: Float[Tensor, "#image height width 3"]
+    depth: Float[Tensor, "#image height width"]
+    """inf where nothing is; characters further away than this are hidden."""
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Pictures with what is known of each pixel."""
+
+    rgb: Float[Tensor, "image height width 3"]
+    """Display colours (sRGB) in [0, 1]."""
+    mask: Float[Tensor, "image height width"]
+    """Share of each pixel that characters cover; 0 or 1 where outlines are not antialiased."""
+    depth: Float[Tensor, "image height width"]
+    """Of the characters [stage units], inf where none is."""
+    mesh: Int[Tensor, "image height width"]
+    """Index of the visible mesh, -1 for none."""
+    face_id: Int[Tensor, "image height width"] | None
+    """Index of the visible triangle, -1 for none; None where the renderer does not know it."""
+
+
+def render(
+    vertices: Float[Tensor, "image vertex 3"],
+    cameras: Cameras,
+    surface: Surface,
+    *,
+    appearance: Appearance = "textured",
+    lighting: Lighting | None = None,
+    backdrop: Backdrop | None = None,
+    antialiased: bool = False,
+) -> Images:
+    """Draw a batch of images.
+
+    Args:
+        vertices: World points of all meshes, in the order of the surface [stage units]. Their device and
+            precision are those of the result.
+        cameras: One for all images, or one per image.
+        surface: From :func:`engine.rendering.mesh.surface.build_surface`.
+        appearance: Colours of the surface; ``canonical`` takes no light.
+        lighting: None takes the default.
+        backdrop: None is white.
+        antialiased: Blend outlines, which gives images a gradient across them
+        (:mod:`engine.rendering.torch_renderer.silhouette`).
+    """
+    surface = surface.to(vertices)
+    points = camera_points(cameras, vertices)
+    pixels = homogeneous_pixels(cameras, points)
+    ids = triangle_ids(pixels, surface.faces, cameras)
+    fragments = make_fragments(ids, pixels, surface.faces, cameras)
+    if backdrop is not None:
+        ids, fragments = _hide_behind(ids, fragments, backdrop)
+    colors = base_colors(surface, fragments, appearance)
+    if appearance != "canonical":
+        colors = _light(colors, fragments, points, surface, cameras, lighting or Lighting())
+    canvas = _background(ids, vertices, backdrop).flatten(0, 2)
+    covered = torch.cat([colors, torch.ones_like(colors[:, :1])], dim=-1)
+    canvas = canvas.index_copy(0, fragments.place, covered).reshape(*ids.shape, 4)
+    infinite = torch.full_like(canvas[..., 0], torch.inf).flatten()
+    depth = infinite.index_copy(0, fragments.place, fragments.depth).reshape(ids.shape)
+    if antialiased:
+        seen = depth.detach()
+        if backdrop is not None:
+            seen = torch.where(ids >= 0, seen, backdrop.depth.to(seen))
+        canvas = antialias(canvas, seen, pixels, surface, cameras)
+    mesh = torch.where(ids >= 0, surface.face_mesh[ids.clamp_min(0)], -1)
+    return Images(canvas[..., :3], canvas[..., 3], depth, mesh, ids)
+
+
+def _hide_behind(
+    ids: Int[Tensor, "image height width"], fragments: Fragments, backdrop: Backdrop
+) -> tuple[Int[Tensor, "image height width"], Fragments]:
+    """Take out the pixels where the backdrop, the ground for example, is nearer."""
+    depth = fragments.depth.detach()
+    limit = backdrop.depth.to(depth).expand(ids.shape).reshape(-1).index_select(0, fragments.place)
+    hidden = depth > limit
+    if not hidden.any():
+        return ids, fragments
+    flat = ids.flatten().index_fill(0, fragments.place[hidden], -1)
+    return flat.reshape(ids.shape), fragments.select(torch.nonzero(~hidden)[:, 0])
+
+
+def _light(
+    colors: Float[Tensor, "pixel 3"],
+    fragments: Fragments,
+    points: Float[Tensor, "image vertex 3"],
+    surface: Surface,
+    cameras: Cameras,
+    lighting: Lighting,
+) -> Float[Tensor, "pixel 3"]:
+    if lighting.diffuse == 0 and lighting.specular == 0:
+        return colors * lighting.ambient
+    normals = vertex_normals(points, surface.faces).flatten(0, 1)
+    normal = fragments.interpolate(normals.index_select(0, fragments.corners.flatten()).reshape(-1, 3, 3))
+    if lighting.world_position is None:
+        direction = torch.tensor(CAMERA_LIGHT, dtype=points.dtype, device=points.device)
+        light = direction * fragments.depth.detach()[:, None]
+    else:
+        world = torch.tensor([[lighting.world_position]], dtype=points.dtype, device=points.device)
+        light = camera_points(cameras, world)[:, 0].expand(len(points), 3).index_select(0, fragments.image)
+    return phong(colors, fragments, normal, light, lighting)
+
+
+def _background(
+    ids: Int[Tensor, "image height width"], like: Tensor, backdrop: Backdrop | None
+) -> Float[Tensor, "image height width 4"]:
+    canvas = torch.ones((*ids.shape, 4), dtype=like.dtype, device=like.device)
+    canvas[..., 3] = 0
+    if backdrop is not None:
+        canvas[..., :3] = backdrop.rgb.to(like)
+    return canvas

@@ -1,0 +1,1 @@
+"""Runs on disk: folders, locks, events, processes, and what is kept between them."""

@@ -1,0 +1,60 @@
+"""A run's pulse: once a second its telemetry becomes an event, its state is renewed, and a wish to stop is heard."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from engine.errors import SHOWN_ERRORS
+from engine.events import Event
+from engine.progress import Overall
+from engine.runs.telemetry import Sampler
+from engine.runs.workspace import CANCEL, Workspace
+
+BEAT_S = 1.0
+
+
+class Pulse:
+    """A thread beside the run. It raises nothing: what it meets is asked for by the run in :meth:`check`."""
+
+    def __init__(self, workspace: Workspace, tell: Callable[[Event], None], overall: Overall) -> None:
+        self._workspace, self._tell, self._overall = workspace, tell, overall
+        # Here and not in the thread: it loads libraries, and one thread that does so with Python's lock held and one
+        # that loads USD, whose start takes that lock, wait for each other for ever.
+        self._sampler = Sampler()
+        self._stop = threading.Event()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._beat, name="anymole-pulse", daemon=True)
+        self.cancelled = False
+        """Whether someone asked the run to stop through its folder."""
+
+    def __enter__(self) -> "Pulse":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raise in the run what went wrong here: a full disk, a run taken over."""
+        if self._error is not None:
+            raise self._error
+        self._workspace.check_ours()
+
+    def _beat(self) -> None:
+        while not self._stop.is_set():
+            self.cancelled = self.cancelled or (self._workspace.folder / CANCEL).exists()
+            try:
+                self._tell(self._sampler.sample())
+                self._workspace.state("running", **where(self._overall))
+            except SHOWN_ERRORS as error:
+                self._error = error
+                return
+            # a wait by the monotonic clock: a jump of the wall clock neither stops nor floods the telemetry
+            self._stop.wait(BEAT_S - time.monotonic() % BEAT_S)
+
+
+def where(overall: Overall) -> dict[str, object]:
+    """What ``state.json`` tells of the progress."""
+    remaining = None if overall.remaining_s is None else round(overall.remaining_s, 1)
+    return {"stage": overall.stage, "percent": round(overall.percent, 1), "remaining_s": remaining}

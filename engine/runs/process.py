@@ -1,0 +1,190 @@
+"""Runs as processes: what signals ask of them, and how one is started that outlives its terminal."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from engine.errors import STOPPED, EngineError, RunCancelled, RunTerminated
+from engine.runs.lock import runs_here
+from engine.runs.workspace import CANCEL, LOG, read_state
+from usd_io.errors import shown
+
+GRACE_S = 5.0
+"""A stage has so long to reach a point where it can save and stop; then it is stopped where it is."""
+_USER = ("SIGINT",)
+_SYSTEM = ("SIGTERM", "SIGUSR1", "SIGHUP")
+
+
+class StopSignals:
+    """Signals as a wish to stop. Use as ``cancel`` of :func:`engine.run.run`.
+
+    The first signal is kept until the run asks for it; a second one, or ``GRACE_S`` without being asked, stops the
+    run in the middle of what it does. Nothing is lost by that: all that counts is written whole, by rename.
+    """
+
+    def __init__(self) -> None:
+        self._signal: int | None = None
+
+    def __call__(self) -> bool:
+        """Raise what the signal stands for.
+
+        Raises:
+            RunCancelled: SIGINT came.
+            RunTerminated: SIGTERM, SIGUSR1 or SIGHUP (the end of its terminal) came.
+        """
+        if self._signal is not None:
+            _disarm()
+            raise _stop_error(self._signal)
+        return False
+
+    def take(self, number: int, frame: types.FrameType | None) -> None:
+        """Handle a signal."""
+        del frame
+        if self._signal is not None:
+            _disarm()
+            raise _stop_error(self._signal)
+        self._signal = number
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+        if signal.Signals(number).name == "SIGHUP":
+            _let_go_of_terminal()
+
+
+def _stop_error(number: int) -> RunCancelled:
+    name = signal.Signals(number).name
+    return (
+        RunCancelled(STOPPED) if name in _USER else RunTerminated(STOPPED.replace("user", f"system ({name})"))
+    )
+
+
+def _let_go_of_terminal() -> None:
+    """What is said from now on goes nowhere: writing to a terminal that is gone fails."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (1, 2):
+        if stat.S_ISCHR(os.fstat(stream).st_mode):
+            os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+def _disarm() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@contextmanager
+def stop_signals() -> Iterator[StopSignals]:
+    """Listen to SIGINT, SIGTERM, SIGUSR1 and SIGHUP for the length of a run; outside the main thread to none.
+
+    A signal that is ignored (by ``nohup``) stays so.
+    """
+    stop = StopSignals()
+    if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
+        yield stop
+        return
+    numbers = [getattr(signal, name) for name in (*_USER, *_SYSTEM)]
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before: dict[int, Any] = {number: signal.signal(number, stop.take) for number in (*heard, signal.SIGALRM)}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, heard)
+    try:
+        yield stop
+    finally:
+        _disarm()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[list[int]]:
+    """Hold back SIGINT and give a list that is no longer empty once one has come.
+
+    A run that is started meanwhile holds it back, too, until it listens (:func:`stop_signals`): what is pressed in a
+    terminal reaches a new process as well, until it has a session of its own. Only for the main thread.
+    """
+    came: list[int] = []
+    if sys.platform == "win32":
+        yield came
+        return
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    mask = signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGINT}
+    )  # inherited; another thread may still hear it
+    try:
+        yield came
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+
+
+def start_detached(folder: Path) -> "subprocess.Popen[bytes]":
+    """Start (or resume) the run whose settings lie in a folder, in a session of its own.
+
+    It reads nothing, talks to ``log.txt`` of its folder, and neither the end of this process nor of its terminal
+    reaches it.
+
+    Raises:
+        EngineError: It cannot be started.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "anymole_tui",
+        "resume",
+        str(folder.absolute()),
+        "--progress",
+        "plain",
+        "--here",
+    ]
+    try:
+        with (folder / LOG).open("ab") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=_environment(),
+            )
+    except OSError as error:
+        raise EngineError(f"the run in {shown(folder)} cannot be started ({error.strerror}).") from error
+
+
+def _environment() -> dict[str, str]:
+    """As here, less the options: those of the run are in its settings. The package is found from any folder."""
+    root = str(Path(__file__).resolve().parents[2])
+    kept = {
+        name: v for name, v in os.environ.items() if not name.startswith(("ANYMOLE_RUN_", "ANYMOLE_RESUME_"))
+    }
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))}
+
+
+def request_cancel(folder: Path) -> None:
+    """Ask a run to stop, on whatever host it is; on this one at once.
+
+    Raises:
+        EngineError: Its folder cannot be written to.
+    """
+    try:
+        (folder / CANCEL).touch()
+    except OSError as error:
+        raise EngineError(
+            f"{shown(folder)} cannot be written ({error.strerror}), so the run is not stopped."
+        ) from error
+    state = read_state(folder)
+    pid = state.get("pid")
+    # a run that has not begun yet sees the file; the process in its state is the one that prepared it
+    begun = state.get("state") == "running"
+    if begun and isinstance(pid, int) and pid > 1 and runs_here(*process_of(state)):
+        with suppress(OSError):  # it has just ended, or is another user's and will see the file
+            os.kill(pid, signal.SIGINT)
+
+
+def process_of(state: dict[str, Any]) -> tuple[str, int, str]:
+    """Host, process id and start of the process that wrote a state."""
+    pid = state.get("pid")
+    return str(state.get("host", "")), pid if isinstance(pid, int) else 0, str(state.get("process_start", ""))

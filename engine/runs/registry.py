@@ -1,0 +1,294 @@
+"""Runs seen from outside: which there are, how each stands, its events as they come, and what may be cleaned up.
+
+Nothing here is part of a run: all of it works from any shell and any host that sees the folder.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ConfigError, RunBusy
+from engine.events import Event, from_json_line
+from engine.runs.lock import HEARTBEAT_S, lock_age, runs_here
+from engine.runs.process import process_of
+from engine.runs.workspace import ARTEFACTS, CHECKPOINTS, EVENTS, STATE, read_state, run_id
+from usd_io.errors import shown
+
+STATE_DIR = "ANYMOLE_STATE_DIR"
+"""Environment variable: where the list of known runs is kept."""
+SILENT_S = 6 * HEARTBEAT_S
+"""A run on another host whose marker is older than this is called silent."""
+LATEST_START_S = 60.0
+"""A prepared run that has not begun after so long will not by itself."""
+SEARCH_DEPTH = 3
+MOST_SEARCHED = 20_000
+"""Folders looked into at most; a list of runs is no search of a disk."""
+POLL_S = 0.1
+LONGEST_LINE = 16 << 20
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """How a run stands."""
+
+    id: str
+    folder: str
+    state: str
+    """``waiting``, ``running``, ``done``, ``failed``, ``cancelled``; ``stopped``: its process is gone, resume it;
+    ``silent``: on another host and not heard of lately; ``unknown``: its state cannot be read."""
+    stage: str
+    percent: float | None
+    remaining_s: float | None
+    started: float | None
+    """Seconds since 1970."""
+    updated: float | None
+    host: str
+    pid: int | None
+    exit_code: int | None
+    message: str
+    result: str
+
+    @property
+    def live(self) -> bool:
+        """Whether events may still come."""
+        return self.state in ("waiting", "running", "silent")
+
+
+def read_run(folder: Path) -> RunRecord:
+    """How the run of a folder stands now.
+
+    Raises:
+        ConfigError: The folder was written by a newer version.
+    """
+    state = read_state(folder)
+
+    def number(name: str) -> float | None:
+        value = state.get(name)
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+    def text(name: str) -> str:
+        return str(state.get(name) or "")
+
+    pid, code = number("pid"), number("exit_code")
+    return RunRecord(
+        id=run_id(folder),
+        folder=str(folder),
+        state=_state(folder, state),
+        stage=text("stage"),
+        percent=number("percent"),
+        remaining_s=number("remaining_s"),
+        started=number("started"),
+        updated=number("updated"),
+        host=text("host"),
+        pid=None if pid is None else int(pid),
+        exit_code=None if code is None else int(code),
+        message=text("message") or ("" if folder.is_dir() else "its folder is gone"),
+        result=text("result"),
+    )
+
+
+def _state(folder: Path, state: dict[str, Any]) -> str:
+    """The state that was written, unless its writer is gone."""
+    said = state.get("state")
+    if said not in ("waiting", "running", "done", "failed", "cancelled"):
+        return "unknown"
+    if said == "waiting":
+        began = state.get("updated")
+        late = isinstance(began, (int, float)) and time.time() - began > LATEST_START_S
+        return "stopped" if state.get("message") or late else "waiting"
+    if said != "running":
+        return str(said)
+    alive = runs_here(*process_of(state))
+    if alive is None:
+        age = lock_age(folder)
+        return "running" if age is not None and age < SILENT_S else "silent"
+    return "running" if alive else "stopped"
+
+
+# Which runs there are ---------------------------------------------------------------------------------------------
+
+
+def registry() -> Path:
+    """Folder of the list of known runs of this user: one small file per run, named by its id."""
+    if os.environ.get(STATE_DIR):
+        return Path(os.environ[STATE_DIR]) / "runs"
+    from platformdirs import user_state_path
+
+    return user_state_path("anymole") / "runs"
+
+
+def remember(folder: Path) -> None:
+    """Enter a run into the list; where there is no home to write to it is found by its folder alone."""
+    name = run_id(folder)
+    with suppress(OSError):
+        registry().mkdir(parents=True, exist_ok=True)
+        (registry() / name).write_text(str(folder.absolute()), encoding="utf-8", errors="surrogateescape")
+
+
+def known_folders() -> list[Path]:
+    """Folders of the list that still hold their run."""
+    found = []
+    for entry in sorted(registry().glob("*")):
+        with suppress(OSError, ValueError):
+            folder = Path(entry.read_text(encoding="utf-8", errors="surrogateescape"))
+            if run_id(folder) == entry.name:
+                found.append(folder)
+    return found
+
+
+def runs_below(folder: Path) -> Iterator[Path]:
+    """Run folders in a folder, itself included; links are not followed."""
+    left, searched = [(folder, 0)], 0
+    while left and searched < MOST_SEARCHED:
+        place, depth = left.pop()
+        searched += 1
+        if (place / STATE).is_file():
+            yield place
+        elif depth < SEARCH_DEPTH:
+            with suppress(OSError):
+                inside = [entry for entry in os.scandir(place) if entry.is_dir(follow_symlinks=False)]
+                left += [(Path(e.path), depth + 1) for e in inside if not e.name.startswith(".")]
+
+
+def list_runs(folders: Sequence[Path] = ()) -> list[RunRecord]:
+    """Runs below the folders, or all known ones and those below the current folder; latest first."""
+    found = [run for folder in folders or (Path(),) for run in runs_below(folder)]
+    if not folders:
+        found += known_folders()
+    records = []
+    for folder in dict.fromkeys(path.absolute() for path in found):
+        with suppress(ConfigError):
+            records.append(read_run(folder))
+    return sorted(records, key=lambda record: record.started or 0.0, reverse=True)
+
+
+def find_run(name: str) -> Path:
+    """The folder of a run: by its path, its id or the beginning of one.
+
+    Raises:
+        ConfigError: There is none, or several.
+    """
+    if Path(name).is_dir():
+        if not (Path(name) / STATE).is_file():
+            raise ConfigError(f"{shown(name)} is no run folder; 'anymole runs' lists those that are known.")
+        return Path(name)
+    matching = [record for record in list_runs() if name and record.id.startswith(name)]
+    if not matching:
+        raise ConfigError(f"there is no run {shown(name)}; 'anymole runs' lists them, or give its folder.")
+    if len(matching) > 1:
+        raise ConfigError(
+            f"several runs begin with {shown(name)}: {', '.join(r.id for r in matching)}; give more of it."
+        )
+    return Path(matching[0].folder)
+
+
+# Events as they come -----------------------------------------------------------------------------------------------
+
+
+def read_events(folder: Path) -> list[tuple[Event, float]]:
+    """All events so far with their times; torn lines and those of newer versions are left out."""
+    with suppress(OSError), (folder / EVENTS).open("rb") as log:
+        return [parsed for parsed in map(_parse, log) if parsed is not None]
+    return []
+
+
+def follow(folder: Path, *, cancel: Callable[[], bool] = lambda: False) -> Iterator[tuple[Event, float]]:
+    """Events of a run from its start on, each as it is written, until the run has ended.
+
+    Args:
+        folder: The run folder.
+        cancel: Asked while waiting; ends the iteration, not the run.
+    """
+    reader = Tail(folder / EVENTS)
+    while not cancel():
+        ended = not read_run(folder).live  # asked before reading: what was written until then is still read
+        yield from reader.new()
+        if ended:
+            return
+        time.sleep(POLL_S)
+
+
+class Tail:
+    """Reads what was appended to a log since the last time, whole lines only."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._at, self._rest = path, 0, b""
+
+    def new(self) -> Iterable[tuple[Event, float]]:
+        with (
+            suppress(OSError),
+            self._path.open("rb") as log,
+        ):  # opened anew: a network file system shows new bytes then
+            if os.fstat(log.fileno()).st_size < self._at:
+                self._at, self._rest = 0, b""  # the folder was made anew
+            log.seek(self._at)
+            content = log.read()
+            self._at += len(content)
+            *lines, self._rest = (self._rest + content).split(b"\n")
+            if len(self._rest) > LONGEST_LINE:
+                self._rest = b""
+            return [parsed for parsed in map(_parse, lines) if parsed is not None]
+        return []
+
+
+def _parse(line: bytes) -> tuple[Event, float] | None:
+    return from_json_line(line.decode("utf-8", "replace")) if len(line) <= LONGEST_LINE else None
+
+
+# Cleaning up -------------------------------------------------------------------------------------------------------
+
+
+def clean(folder: Path, *, dry_run: bool = False) -> int:
+    """Remove what only a resumed run needs: artefacts and checkpoints. Result, settings and events stay.
+
+    Returns:
+        Bytes freed, or to be freed.
+
+    Raises:
+        RunBusy: The run is at work.
+    """
+    record = read_run(folder)
+    if record.live and record.state != "waiting":
+        raise RunBusy(f"the run {shown(folder)} is at work; stop it with 'anymole cancel' first.")
+    freed = 0
+    for name in (ARTEFACTS, CHECKPOINTS):
+        place = folder / name
+        if place.is_dir() and not place.is_symlink():
+            freed += sum(file.lstat().st_size for file in place.rglob("*") if not file.is_dir())
+            if not dry_run:
+                shutil.rmtree(place, ignore_errors=True)
+    return freed
+
+
+def forget_gone() -> int:
+    """Drop runs from the list whose folders are gone; returns how many."""
+    kept = {folder.absolute() for folder in known_folders()}
+    gone = 0
+    for entry in registry().glob("*"):
+        with suppress(OSError, ValueError):
+            if Path(entry.read_text(encoding="utf-8", errors="surrogateescape")) not in kept:
+                entry.unlink()
+                gone += 1
+    return gone
+
+
+def log_text(folder: Path, name: str) -> str:
+    """A text file of a run folder; empty where there is none."""
+    with suppress(OSError):
+        return (folder / name).read_text(encoding="utf-8", errors="replace")
+    return ""
+
+
+def result_of(folder: Path, name: str) -> dict[str, Any]:
+    """A JSON file of a run folder; empty where there is none or it cannot be understood."""
+    try:
+        found = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

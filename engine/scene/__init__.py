@@ -1,0 +1,1 @@
+"""Characters, cameras and background as one scene for videos."""

@@ -1,0 +1,117 @@
+"""From where a video tells most of the motion that is sought.
+
+A horse that walks towards the camera hides its hind legs, and no fit can find what no picture shows. Before any video
+is made, each view is asked what a fit could learn from it: the spread that is left of the joints' places (the expected
+error) if the motion were the prior's and the pictures perfect (A-optimal design of experiments, Chaloner and Verdinelli
+1995).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from engine.geometry.metrics import height as size_of
+from engine.mimic.confidence import sureness
+from engine.mimic.gauss_newton import quadratic
+from engine.mimic.kinematics import Pose, pose_at
+from engine.mimic.parameters import make_unknowns
+from engine.mimic.photometric_term import (
+    Level,
+    Scene,
+    channels,
+    draw_frames,
+    make_level,
+    make_scene,
+    parts,
+    picture_form,
+    vertices,
+)
+from engine.planning.plan import Plan
+from engine.rendering.framing import VIEWS
+from engine.rendering.mesh.surface import Appearance, Surface
+from engine.rendering.views import View
+from usd_io.model import Character, Motion
+
+AZIMUTHS = (0.0, 45.0, 315.0)
+"""The front and both three-quarter views. From the side a fit would gain little more, and there left and right limbs
+lie behind each other, so that one is taken for the other (docs/measurements.md)."""
+RATE = 8.0
+"""Frames per second that are looked at."""
+HEIGHT = 96
+"""Of the pictures [pixels]."""
+NOISE = 0.03
+"""Standard deviation of colour differences that a video is taken to have."""
+WORTH = 0.9
+"""Another view than the front is taken where it leaves at most this part of the front's expected error."""
+
+
+def choose_view(
+    characters: Sequence[Character],
+    plans: Sequence[Plan | None],
+    starts: Sequence[Motion],
+    surface: Surface,
+    appearance: Appearance,
+    views: dict[float, View],
+) -> tuple[float, dict[float, float]]:
+    """The azimuth [degrees] to make the video from, and the expected error of each [heights].
+
+    Args:
+        characters: All that is in the picture.
+        plans: Of each; None for one that has nothing to fill.
+        starts: The whole motion of each, the prior's in the gaps.
+        surface: Of the characters in their order.
+        appearance: How they look.
+        views: Still cameras by azimuth, the front among them.
+    """
+    rate = starts[0].time_codes_per_second
+    gaps = [gap for plan in plans if plan is not None for gap in plan.gaps]
+    times = np.unique(np.concatenate([_inside(gap.start, gap.end, rate / RATE) for gap in gaps]))
+    unknowns = tuple(
+        make_unknowns(c, p, s, times, pose_prior=True)
+        for c, p, s in zip(characters, plans, starts, strict=True)
+    )
+    expected = {
+        azimuth: _expected_error(
+            make_scene(unknowns, surface, view.cameras, view.backdrop, appearance), plans
+        )
+        for azimuth, view in views.items()
+    }
+    front = VIEWS["front"]
+    best = min(expected, key=lambda azimuth: expected[azimuth])
+    return best if expected[best] <= WORTH * expected[front] else front, expected
+
+
+def _inside(start: float, end: float, step: float) -> Float[np.ndarray, " frame"]:
+    """Evenly spaced times between two, one at least."""
+    count = max(1, round((end - start) / step) - 1)
+    return start + (end - start) * np.arange(1, count + 1) / (count + 1)
+
+
+@torch.no_grad()
+def _expected_error(scene: Scene, plans: Sequence[Plan | None]) -> float:
+    """Mean over characters, frames and joints [heights]."""
+    z = [u.zeros() for u in scene.unknowns]
+    poses = tuple(pose_at(u, rig, x) for u, rig, x in zip(scene.unknowns, scene.rigs, z, strict=True))
+    level = _seen(scene, poses)
+    left = []
+    for u, term, x, plan in zip(scene.unknowns, picture_form(scene, level, poses), z, plans, strict=True):
+        if plan is not None:
+            spread = sureness(u, x, quadratic(u, term, x), plan.fill_times, scene.cameras, seed=0)
+            size = size_of(u.character, u.start, plan.keys[0])
+            left.append(float(np.sqrt(2 * spread.plane**2 + spread.view**2).mean()) / size)
+    return float(np.mean(left))
+
+
+def _seen(scene: Scene, poses: tuple[Pose, ...]) -> Level:
+    """A perfect video of the poses."""
+    count = len(scene.unknowns[0].base.times)
+    video = torch.zeros(count, 3, scene.cameras.height, scene.cameras.width)
+    level = make_level(scene, video, HEIGHT, 1.0, 1.0)
+    pictures = [
+        channels(level, draw_frames(scene, level, vertices(scene, poses, part), part)[0], part)
+        for part in parts(level)
+    ]
+    return replace(level, noise=NOISE, aim=torch.cat(pictures))

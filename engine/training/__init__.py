@@ -1,0 +1,1 @@
+"""How the weights that ship in the package are trained; nothing else imports this."""

@@ -1,0 +1,253 @@
+"""Train the tiny model, from skeletons to the shipped weights, in one file to read from top to bottom.
+
+    python -m engine.training.tiny_video.train --corpus DIR --assets DIR --out DIR --minutes N --resume
+
+Features: a fixed seed gives the same weights on the same machine and number of threads; the run can be stopped at any
+time and resumed from its last checkpoint, and is then the same run; a log as JSON lines; an evaluation on held-out
+characters at fixed intervals. Checkpoints are safetensors and JSON, nothing is pickled.
+
+Limits: CPU only, one process; a checkpoint fits the settings it was begun with.
+"""
+
+import argparse
+import json
+import logging
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from engine.priors.learned import weights as checkpoint
+from engine.training.tiny_video.data import Pictures, draw_pictures, load_pictures, save_pictures
+from engine.training.tiny_video.samples import Batch, draw_batch
+from engine.video.adaptation.trainable import PARTS
+from engine.video.network.blend import SPREAD, levels, linear_blend
+from engine.video.network.conditioning import join_context
+from engine.video.network.model import VideoModel, build_model, encode_frames, encode_images, encode_text
+from engine.video.network.schedule import TRAIN_STEPS, add_noise, rescale_clean, velocity
+from engine.video.network.shapes import TINY_TRAINED
+from engine.video.tiny import WEIGHTS, shipped_tensors, silence_text
+
+log = logging.getLogger(__name__)
+
+HELD_OUT_CLIPS, HELD_OUT_CASES, HELD_OUT_SEED = 60, 32, 1
+EVALUATE_EVERY = 100
+STATE, LOG = "state.safetensors", "log.jsonl"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what is learnt."""
+
+    clips: int = 900
+    """Drawn once, kept in the folder of the run."""
+    steps: int = 4000
+    batch: int = 8
+    crop: int = 32
+    """Pixels, squared, that are cut out of each picture."""
+    learning_rate: float = 1.5e-3
+    warm_up: int = 50
+    weight_decay: float = 0.01
+    average: float = 0.995
+    """Decay per step of the averaged weights, which are the result."""
+    pure_noise: float = 0.9
+    """Share of cases at the last timestep, where the whole motion has to be found; the others are spread evenly."""
+    seed: int = 5
+
+
+def latents_of(model: VideoModel, frames: Float[Tensor, "batch 16 3 height width"]) -> Tensor:
+    """Scaled latents as the network sees them: batch, channel, frame, height, width."""
+    flat = encode_frames(model, frames.flatten(0, 1))
+    return flat.reshape(*frames.shape[:2], *flat.shape[1:]).transpose(1, 2)
+
+
+def known_latents(latents: Tensor, batch: Batch) -> Tensor:
+    """Known frames as a plan gives them, guides a little faded; zero where free."""
+    place = torch.linspace(0, 1, latents.shape[2]).reshape(1, 1, -1, 1, 1)
+    fade = torch.lerp(latents[:, :, :1], latents[:, :, -1:], place)
+    given = torch.lerp(latents, fade, batch.soft[:, None, :, None, None])
+    return torch.where(batch.known[:, None, :, None, None], given, 0)
+
+
+class Training:
+    """The state of a run: model, averaged weights, optimiser, step."""
+
+    def __init__(self, settings: Settings) -> None:
+        torch.manual_seed(settings.seed)
+        self.settings, self.model = settings, silence_text(build_model(TINY_TRAINED))
+        self.values = {
+            f"{part}.{name}": p.requires_grad_(True)
+            for part in PARTS
+            for name, p in getattr(self.model, part).named_parameters()
+        }
+        self.averaged = {name: p.detach().clone() for name, p in self.values.items()}
+        self.optimiser = torch.optim.AdamW(
+            self.values.values(), lr=0.0, betas=(0.9, 0.98), weight_decay=settings.weight_decay
+        )
+        self.text = encode_text(self.model, [""])
+        self.step, self.seconds = 0, 0.0
+
+    def learning_rate(self) -> float:
+        """Linear warm-up, then half a cosine down to a hundredth."""
+        s = self.settings
+        cosine = 0.5 * (1 + np.cos(np.pi * min(self.step / s.steps, 1.0)))
+        return s.learning_rate * min(1.0, (self.step + 1) / s.warm_up) * float(0.01 + 0.99 * cosine)
+
+    def predict(self, batch: Batch, latents: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor:
+        """The network's velocity."""
+        image = encode_images(self.model, batch.frames[:, 0])
+        context = join_context(self.model, self.text.expand(len(image), -1, -1), image)
+        given = known_latents(latents, batch)
+        velocity: Tensor = self.model.unet(torch.cat([noisy, given], 1), timestep, context, batch.fps)
+        return velocity
+
+    def loss(self, batch: Batch, rng: np.random.Generator) -> Tensor:
+        """Mean squared error over all frames of what the network adds to a linear guess of v."""
+        latents = latents_of(self.model, batch.frames)
+        last = rng.random(len(latents)) < self.settings.pure_noise
+        timestep = torch.from_numpy(
+            np.where(last, TRAIN_STEPS - 1, rng.integers(TRAIN_STEPS, size=len(last)))
+        )
+        noise = torch.from_numpy(rng.standard_normal(latents.shape, np.float32))
+        clean = rescale_clean(latents, timestep)
+        predicted = self.predict(batch, latents, add_noise(clean, noise, timestep), timestep)
+        weight = (levels(timestep)[2] / SPREAD).reshape(-1, 1, 1, 1, 1).float()
+        return mse_loss(weight * predicted, weight * velocity(clean, noise, timestep))
+
+    def advance(self, pictures: Pictures) -> float:
+        """One step of the optimiser; its random numbers depend on the seed and the step alone."""
+        rng = np.random.default_rng([self.settings.seed, self.step])
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.learning_rate()
+        loss = self.loss(draw_batch(pictures, self.settings.batch, self.settings.crop, rng), rng)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.values.values(), 1.0)
+        self.optimiser.step()
+        decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, mean in self.averaged.items():
+                mean.lerp_(self.values[name], 1 - decay)
+        self.step += 1
+        return loss.item()
+
+    @torch.no_grad()
+    def evaluate(self, pictures: Pictures) -> dict[str, float]:
+        """Squared error of free frames, found in one step from pure noise by the averaged weights, over that of a
+        linear blend of the known frames; always the same cases."""
+        now = {name: p.clone() for name, p in self.values.items()}
+        self._use(self.averaged)
+        rng = np.random.default_rng(HELD_OUT_SEED)
+        errors = np.zeros(2)
+        for _ in range(HELD_OUT_CASES // self.settings.batch):
+            batch = draw_batch(pictures, self.settings.batch, pictures.frames.shape[1], rng)
+            latents = latents_of(self.model, batch.frames)
+            timestep = torch.full((len(latents),), TRAIN_STEPS - 1)
+            noise = torch.from_numpy(rng.standard_normal(latents.shape, np.float32))
+            answer = -self.predict(batch, latents, noise, timestep)
+            blend = linear_blend(known_latents(latents, batch), batch.known)
+            clean, blend = rescale_clean(latents, timestep), rescale_clean(blend, timestep)
+            free = ~batch.known[:, None, :, None, None]
+            errors += [float(((x - clean).square() * free).sum()) for x in (answer, blend)]
+        self._use(now)
+        return {"held_out_ratio": float(errors[0] / errors[1])}
+
+    def _use(self, values: dict[str, Tensor]) -> None:
+        for name, value in values.items():
+            self.values[name].data.copy_(value)
+
+    def save(self, out: Path) -> None:
+        """Write the checkpoint, and the averaged weights as they are shipped."""
+        meta: dict[str, Any] = {"step": self.step, "seconds": self.seconds, "settings": asdict(self.settings)}
+        tensors = {f"network.{k}": v.detach() for k, v in self.values.items()}
+        tensors |= {f"averaged.{k}": v for k, v in self.averaged.items()}
+        tensors |= {f"image.{k}": v for k, v in self.model.image.state_dict().items()}
+        checkpoint.save(out / STATE, tensors | checkpoint.optimiser_tensors(self.optimiser), meta)
+        half = {name: value.half() for name, value in shipped_tensors(self.model).items()}
+        half |= {name: value.half() for name, value in self.averaged.items()}
+        checkpoint.save(out / WEIGHTS, half, {**meta, "shape": self.model.shape.to_dict()})
+
+    @classmethod
+    def load(cls, out: Path, *, steps: int | None = None, crop: int | None = None) -> "Training":
+        """Go on from the checkpoint in a folder, with its settings; only the length of the schedule and the size of
+        the cuts may change."""
+        tensors, state = checkpoint.load(out / STATE)
+        settings = Settings(**state["settings"])
+        run = cls(replace(settings, steps=steps or settings.steps, crop=crop or settings.crop))
+        run._use({k: tensors[f"network.{k}"] for k in run.values})
+        run.averaged = {k: tensors[f"averaged.{k}"] for k in run.values}
+        run.model.image.load_state_dict({k: tensors[f"image.{k}"] for k in run.model.image.state_dict()})
+        checkpoint.restore_optimiser(run.optimiser, tensors)
+        run.step, run.seconds = state["step"], state["seconds"]
+        return run
+
+
+def pictures_of(path: Path, corpus: Path, assets: Path | None, count: int, seed: int) -> Pictures:
+    """Pictures as drawn before, or drawn now."""
+    if not path.exists():
+        save_pictures(path, draw_pictures(corpus, assets, count, seed))
+    return load_pictures(path)
+
+
+def train(run: Training, pictures: Pictures, held_out: Pictures, out: Path, minutes: float) -> None:
+    """Go on until the steps or the minutes [of processor time] are over; log and save at intervals and at the end."""
+    began, before, losses = time.process_time(), run.seconds, []
+    while run.step < run.settings.steps:
+        losses.append(run.advance(pictures))
+        run.seconds = before + time.process_time() - began
+        over = run.seconds - before > 60 * minutes or run.step == run.settings.steps
+        if over or run.step % EVALUATE_EVERY == 0:
+            row = {"step": run.step, "seconds": run.seconds, "loss": float(np.mean(losses))}
+            write_row(out / LOG, row | run.evaluate(held_out))
+            run.save(out)
+            losses = []
+        if over:
+            break
+
+
+def write_row(path: Path, row: dict[str, float]) -> None:
+    """Append a line of the log."""
+    log.info(" ".join(f"{k} {v:.4g}" for k, v in row.items()))
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({k: round(v, 5) for k, v in row.items()}) + "\n")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--corpus", type=Path, required=True, help="folder of the motion corpus (.npz)")
+    parser.add_argument("--assets", type=Path, required=True, help="folder of the test assets; few are used")
+    parser.add_argument("--out", type=Path, required=True, help="folder for pictures, checkpoint and weights")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of processor time, for this call")
+    parser.add_argument("--steps", type=int, help="length of the schedule; may be changed on resuming")
+    parser.add_argument("--clips", type=int, default=Settings.clips)
+    parser.add_argument("--crop", type=int, help="size of the cuts; may be changed on resuming")
+    parser.add_argument("--learning-rate", type=float, default=Settings.learning_rate)
+    parser.add_argument("--seed", type=int, default=Settings.seed)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(args.threads)
+    if args.resume and (args.out / STATE).exists():
+        run = Training.load(args.out, steps=args.steps, crop=args.crop)
+    else:
+        chosen = {"steps": args.steps, "crop": args.crop, "clips": args.clips, "seed": args.seed}
+        chosen = {name: value for name, value in chosen.items() if value is not None}
+        run = Training(Settings(learning_rate=args.learning_rate, **chosen))
+    seed = run.settings.seed
+    pictures = pictures_of(args.out / "train.npz", args.corpus, args.assets, run.settings.clips, seed)
+    held_out = pictures_of(args.out / "held-out.npz", args.corpus, None, HELD_OUT_CLIPS, seed)
+    train(run, pictures, held_out, args.out, args.minutes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""ICAdapt: fine-tuning a video model on renders of the context."""

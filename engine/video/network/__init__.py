@@ -1,0 +1,1 @@
+"""DynamiCrafter's network: layers, conditioning, noise schedule and sampler."""

@@ -1,0 +1,1 @@
+"""Processes beside the terminal UI that draw thumbnails and run self-tests."""

@@ -1,0 +1,404 @@
+"""The command line: exit code, stdout and stderr of every command, and what a user can get wrong."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pxr import Gf, Sdf, Usd, UsdSkel, Vt
+
+from anymole_tui.cli.app import main
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.out)
+        return parsed
+
+
+@pytest.fixture
+def anymole(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Runs draw no previews here, since those take most of their time, unless ``--preview`` asks for them."""
+    monkeypatch.setenv("ANYMOLE_RUN_PREVIEW", "0")
+
+    def call(*arguments: object) -> Outcome:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return Outcome(int(stop.value.code or 0), out, err)
+
+    return call
+
+
+Anymole = Callable[..., Outcome]
+
+
+@pytest.fixture
+def fox(data: Path) -> Path:
+    return data / "fox" / "fox.usdc"
+
+
+@pytest.fixture
+def fox_keys(data: Path) -> Path:
+    return data / "edge" / "fox_survey_keys.usda"
+
+
+def test_help_names_every_command(anymole: Anymole) -> None:
+    outcome = anymole("--help")
+    assert outcome.code == 0
+    for command in ("inspect", "run", "check", "evaluate", "benchmark"):
+        assert command in outcome.out
+
+
+def test_version(anymole: Anymole) -> None:
+    outcome = anymole("--version")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == f"anymole {version('anymole')}\n"
+
+
+def test_inspect_is_readable_and_has_json(anymole: Anymole, fox_keys: Path) -> None:
+    text = anymole("inspect", fox_keys)
+    assert (text.code, text.err) == (0, "")
+    assert "sparse keys  0 12 24 36 48 60 72 82" in text.out
+    report = anymole("inspect", fox_keys, "--json").json
+    assert report["skeletons"][0]["sparse"] == [0, 12, 24, 36, 48, 60, 72, 82]
+    assert len(report["skeletons"][0]["unobservable"]) == 2
+
+
+def test_run_prints_one_json_object_and_talks_on_stderr(
+    anymole: Anymole, fox_keys: Path, tmp_path: Path
+) -> None:
+    outcome = anymole("run", fox_keys, "--out", tmp_path / "run", "--json", "--preview")
+    assert outcome.code == 0
+    assert all(Path(preview).exists() for preview in outcome.json["previews"])
+    assert outcome.json["previews"]
+    assert outcome.json.keys() >= {"result", "layer", "run", "plan", "scores"}
+    assert Path(outcome.json["result"]).exists()
+    assert Path(outcome.json["layer"]).exists()
+    assert "gaps     7, 75 frames to fill" in outcome.err
+
+
+def test_run_shows_the_result_and_its_scores(
+    anymole: Anymole, fox_keys: Path, fox: Path, tmp_path: Path
+) -> None:
+    outcome = anymole("run", fox_keys, "--out", tmp_path / "run", "--truth", fox)
+    assert outcome.code == 0
+    assert f"result  {tmp_path}" in outcome.out
+    assert "against the true motion" in outcome.out
+    assert "self-test: no context" in outcome.out
+
+
+def test_dry_run_shows_the_plan_and_writes_nothing(anymole: Anymole, fox: Path, tmp_path: Path) -> None:
+    stage = shutil.copy(fox, tmp_path)
+    outcome = anymole("run", stage, "--context", "10:58", "--keys", "58,82", "--dry-run")
+    assert outcome.code == 0
+    assert "58..82" in outcome.out
+    assert [p.name for p in tmp_path.iterdir()] == ["fox.usdc"]
+    plan = anymole("run", stage, "--context", "10:58", "--keys", "58,82", "--dry-run", "--json").json["plan"]
+    assert plan[0]["gaps"][0]["times"] == list(range(59, 82))
+
+
+def test_keys_may_be_a_row(anymole: Anymole, fox: Path) -> None:
+    plan = anymole("run", fox, "--keys", "0:80:20", "--dry-run", "--json").json["plan"]
+    assert plan[0]["keys"] == [0, 20, 40, 60, 80]
+
+
+def test_check_accepts_a_good_stage_and_refuses_a_bad_one(
+    anymole: Anymole, fox: Path, broken: "Broken"
+) -> None:
+    assert anymole("check", fox).code == 0
+    outcome = anymole("check", broken("scales", None), "--json")
+    assert outcome.code == 4
+    assert outcome.json["valid"] is False
+    assert any(finding["rule"] == "SA001" for finding in outcome.json["findings"])
+
+
+def test_evaluate_prints_a_table_with_slerp_first(anymole: Anymole, fox: Path) -> None:
+    arguments = ("evaluate", fox, "--context", "10:58", "--keys", "58,82", "--prior", "spline,hold")
+    outcome = anymole(*arguments)
+    assert outcome.code == 0
+    lines = outcome.out.splitlines()
+    assert [line.split()[0] for line in lines[3:]] == ["slerp", "spline", "hold"]
+    rows = anymole(*arguments, "--json").json["evaluations"][0]["rows"]
+    assert rows[0]["scores"]["l2p"] == pytest.approx(0.0341, abs=6e-5)
+    assert max(row["scores"]["key_error"] for row in rows) < 1e-6
+
+
+def test_benchmark_prints_and_saves_the_table(anymole: Anymole, fox: Path, tmp_path: Path) -> None:
+    suite = tmp_path / "suite.toml"
+    suite.write_text(
+        f'[[case]]\nid = "fox"\nstage = "{fox}"\ncontext = [10, 58]\nkeys = [58, 82]\nslerp_l2p = 0.0341\n'
+    )
+    outcome = anymole("benchmark", suite, "--prior", "spline", "--out", tmp_path / "table.json")
+    assert outcome.code == 0
+    assert "Over slerp" in outcome.out
+    saved = json.loads((tmp_path / "table.json").read_text())
+    assert saved["summaries"][0]["mean_ratio"] == 1
+
+
+# What a user can get wrong ------------------------------------------------------------------------------------
+
+Broken = Callable[[str, object], Path]
+
+
+@pytest.fixture
+def broken(two_bone_arm: Path) -> Broken:
+    """The arm with one attribute of its animation replaced (None: removed) at every sample."""
+
+    def make(name: str, value: object) -> Path:
+        stage = Usd.Stage.Open(str(two_bone_arm))
+        animation = next(prim for prim in stage.Traverse() if prim.IsA(UsdSkel.Animation))
+        attribute = animation.GetAttribute(name)
+        times = attribute.GetTimeSamples() or [1]
+        attribute.Clear()
+        if value is None:
+            animation.RemoveProperty(name)
+        else:
+            for time in times:
+                attribute.Set(value, time)
+        stage.Save()
+        return two_bone_arm
+
+    return make
+
+
+def assert_one_sentence(outcome: Outcome, code: int, *words: str) -> None:
+    assert outcome.code == code, outcome.err
+    assert outcome.out == ""
+    assert "Traceback" not in outcome.err
+    lines = outcome.err.strip().splitlines()
+    assert len(lines) == 1, lines
+    for word in words:
+        assert word in lines[0]
+
+
+def test_missing_file(anymole: Anymole, tmp_path: Path) -> None:
+    assert_one_sentence(anymole("run", tmp_path / "nope.usda"), 2, "nope.usda")
+
+
+def test_folder_instead_of_a_file(anymole: Anymole, tmp_path: Path) -> None:
+    assert anymole("run", tmp_path).code in (2, 4)
+
+
+def test_file_that_is_not_usd(anymole: Anymole, tmp_path: Path) -> None:
+    path = tmp_path / "poem.usda"
+    path.write_text("Roses are red")
+    assert_one_sentence(anymole("run", path), 4, "poem.usda")
+    assert [p.name for p in tmp_path.iterdir()] == ["poem.usda"]
+
+
+def test_stage_without_skeleton(anymole: Anymole, tmp_path: Path) -> None:
+    Usd.Stage.CreateNew(str(tmp_path / "empty.usda")).Save()
+    assert_one_sentence(anymole("run", tmp_path / "empty.usda"), 4, "empty.usda", "skeleton")
+
+
+def test_stage_with_an_animation_only(anymole: Anymole, data: Path) -> None:
+    assert_one_sentence(anymole("run", data / "edge" / "fox_walk_anim_only.usda"), 4, "skeleton")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("rotations", Vt.QuatfArray([Gf.Quatf(float("nan"), 0, 0, 0)] * 2), ("rotation",)),
+        ("rotations", Vt.QuatfArray([Gf.Quatf(5, 0, 0, 0)] * 2), ("rotation",)),
+        ("translations", Vt.Vec3fArray([Gf.Vec3f(float("inf"), 0, 0)] * 2), ("translation",)),
+        ("translations", Vt.Vec3fArray([Gf.Vec3f(0, 0, 0)] * 7), ("translation",)),
+        ("scales", None, ("scales",)),
+    ],
+    ids=["nan", "not unit", "infinite", "wrong length", "no scales"],
+)
+def test_unusable_samples(
+    anymole: Anymole, broken: Broken, name: str, value: object, words: tuple[str, ...]
+) -> None:
+    stage = broken(name, value)
+    assert_one_sentence(anymole("run", stage), 4, "/Arm", *words)
+    assert [p.name for p in stage.parent.iterdir()] == [stage.name]
+
+
+def test_clip_with_one_sample(anymole: Anymole, two_bone_arm: Path) -> None:
+    stage = Usd.Stage.Open(str(two_bone_arm))
+    animation = next(prim for prim in stage.Traverse() if prim.IsA(UsdSkel.Animation))
+    for name in ("rotations", "translations", "scales"):
+        attribute = animation.GetAttribute(name)
+        for time in attribute.GetTimeSamples()[1:]:
+            attribute.ClearAtTime(time)
+    stage.Save()
+    assert_one_sentence(anymole("run", two_bone_arm), 4, "/Arm")
+
+
+def test_missing_reference(anymole: Anymole, fox_keys: Path, tmp_path: Path) -> None:
+    path = shutil.copy(fox_keys, tmp_path)
+    assert_one_sentence(anymole("run", path), 4, "fox.usdc")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--keys", "0,500"), "500"),
+        (("--keys", "0,abc"), "'abc'"),
+        (("--keys", "0:10:0"), "0:10:0"),
+        (("--keys", "0,nan"), "finite"),
+        (("--context", "10"), "START:END"),
+        (("--context", "0:24", "--keys", "12,48"), "key 12"),
+        (("--skeleton", "/Fox/Nose"), "/Fox/Nose"),
+        (("--keys", "0,48", "--lock", "nose"), "nose"),
+        (("--prior", "best"), "best"),
+        (("--engine", "warp"), "warp"),
+        (("--author", "paint"), "paint"),
+        ((), "nothing to fill"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_options(anymole: Anymole, fox: Path, arguments: tuple[str, ...], words: str) -> None:
+    assert_one_sentence(anymole("run", fox, *arguments, "--dry-run"), 2, words)
+
+
+def test_errors_are_json_too(anymole: Anymole, tmp_path: Path) -> None:
+    outcome = anymole("inspect", tmp_path / "nope.usda", "--json")
+    assert outcome.code == outcome.json["exit_code"] == 2
+    assert "nope.usda" in outcome.json["error"]
+
+
+def test_unknown_option_is_a_usage_error(anymole: Anymole, fox: Path) -> None:
+    outcome = anymole("run", fox, "--fast", "--json")
+    assert outcome.code == outcome.json["exit_code"] == 2
+    assert "--fast" in outcome.err
+
+
+def test_debug_shows_the_traceback(anymole: Anymole, tmp_path: Path) -> None:
+    assert "Traceback" in anymole("inspect", tmp_path / "nope.usda", "--debug").err
+
+
+def test_existing_result(anymole: Anymole, fox_keys: Path, tmp_path: Path) -> None:
+    assert anymole("run", fox_keys, "--out", tmp_path / "run").code == 0
+    assert "--force" in anymole("run", fox_keys, "--out", tmp_path / "run").err
+    assert anymole("run", fox_keys, "--out", tmp_path / "run", "--force").code == 0
+
+
+def test_out_is_a_file(anymole: Anymole, fox_keys: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    assert anymole("run", fox_keys, "--out", tmp_path / "taken").code == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_unwritable_folder(anymole: Anymole, fox_keys: Path, tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    outcome = anymole("run", fox_keys, "--out", tmp_path / "closed" / "run")
+    assert outcome.code == 1
+    assert "--out" in outcome.err
+
+
+def test_folder_that_cannot_be_made(anymole: Anymole, fox_keys: Path) -> None:
+    outcome = anymole("run", fox_keys, "--out", "/proc/anymole")
+    assert outcome.code == 1
+    assert "Traceback" not in outcome.err
+    assert "--out" in outcome.err
+
+
+def test_read_only_source_is_no_obstacle(anymole: Anymole, fox_keys: Path, fox: Path, tmp_path: Path) -> None:
+    shutil.copytree(fox.parent, tmp_path / "fox")
+    (tmp_path / "edge").mkdir()
+    stage = Path(shutil.copy(fox_keys, tmp_path / "edge"))
+    stage.chmod(0o400)
+    (tmp_path / "fox" / "fox.usdc").chmod(0o400)
+    assert anymole("run", stage, "--out", tmp_path / "run").code == 0
+
+
+def test_usdz_gets_its_result_beside_it(anymole: Anymole, data: Path, tmp_path: Path) -> None:
+    package = shutil.copy(data / "edge" / "fox_survey.usdz", tmp_path)
+    outcome = anymole("run", package, "--context", "10:58", "--keys", "58,82", "--json")
+    assert outcome.code == 0, outcome.err
+    stage = Usd.Stage.Open(outcome.json["result"])
+    assert stage.GetPrimAtPath("/Fox/Skeleton").IsValid()
+
+
+def test_names_from_files_are_shown_inert(anymole: Anymole, two_bone_arm: Path) -> None:
+    stage = Usd.Stage.Open(str(two_bone_arm))
+    skeleton = next(prim for prim in stage.Traverse() if prim.IsA(UsdSkel.Skeleton))
+    stage.GetRootLayer().comment = "\x1b[31mred"
+    names = ["Shoulder\x1b[2J[bold]", "Shoulder\x1b[2J[bold]/Elbow\n\u202e"]
+    skeleton.GetAttribute("joints").Set(Vt.TokenArray(names))
+    stage.Save()
+    for arguments in (("inspect", two_bone_arm, "--joints"), ("check", two_bone_arm), ("run", two_bone_arm)):
+        outcome = anymole(*arguments)
+        shown = outcome.out + outcome.err
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+        assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize("size", [0, 40, 400, 4000])
+def test_truncated_files(anymole: Anymole, fox: Path, tmp_path: Path, size: int) -> None:
+    path = tmp_path / "cut.usdc"
+    path.write_bytes(fox.read_bytes()[:size])
+    assert_one_sentence(anymole("run", path), 4, "cut.usdc")
+
+
+def test_flipped_bits_never_end_in_a_traceback(fox: Path, tmp_path: Path) -> None:
+    """In a process of its own each: a crash of the reader would count too."""
+    random = np.random.default_rng(0)
+    content = bytearray(fox.read_bytes())
+    for attempt in range(3):
+        for place in random.integers(100, len(content), 200):
+            content[place] ^= 1 << int(random.integers(8))
+        path = tmp_path / f"flipped_{attempt}.usdc"
+        path.write_bytes(content)
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "anymole_tui",
+                "run",
+                str(path),
+                "--keys",
+                "0,20",
+                "--out",
+                str(tmp_path / "run"),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert "Traceback" not in done.stderr
+        assert done.returncode in (0, 1, 2, 4), done.stderr
+
+
+def test_interrupt_ends_with_130(anymole: Anymole, fox_keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("engine.run.plan", interrupted)
+    assert anymole("run", fox_keys).code == 130
+
+
+def test_our_own_fault_is_said_in_one_sentence(
+    anymole: Anymole, fox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.run.plan", lambda config: 1 // 0)
+    assert_one_sentence(anymole("run", fox), 1, "ZeroDivisionError", "--debug")
+
+
+def test_paths_with_odd_names_work(anymole: Anymole, fox: Path, fox_keys: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "a b#c@d [x]'é"
+    folder.mkdir()
+    shutil.copy(fox, folder / "fox.usdc")
+    text = fox_keys.read_text().replace("@../fox/fox.usdc@", "@./fox.usdc@")
+    (folder / "key s.usda").write_text(text)
+    outcome = anymole("run", folder / "key s.usda", "--json")
+    assert outcome.code == 0, outcome.err
+    layer = Sdf.Layer.FindOrOpen(outcome.json["result"])
+    assert Usd.Stage.Open(layer).GetPrimAtPath("/Fox/Skeleton").IsValid()

@@ -1,0 +1,168 @@
+"""Options from files and the environment, and who wins; progress in every dialect."""
+
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anymole_tui.cli import progress_view
+from anymole_tui.cli.app import main
+from engine.events import Note, RunFailed, RunFinished, RunStarted, StageFinished, StageProgress, StageStarted
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
+    (tmp_path / "project" / "below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project" / "below")
+    monkeypatch.setenv("ANYMOLE_CONFIG", str(tmp_path / "user.toml"))
+    monkeypatch.setenv("ANYMOLE_STATE_DIR", str(tmp_path / "state"))
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return int(stop.value.code or 0), out, err
+
+    return run
+
+
+def shown(call: Call) -> dict[str, Any]:
+    code, out, _ = call("config", "show", "run", "--json")
+    assert code == 0
+    return {s["option"]: (s["value"], s["source"]) for s in json.loads(out)["settings"]}
+
+
+def test_each_place_wins_over_the_ones_below(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shown(call) == {}
+    (tmp_path / "user.toml").write_text("seed = 1\n[run]\nprior = 'slerp'\nkeys = [1, 2.5]\n")
+    assert shown(call) == {"seed": (1, "user"), "prior": ("slerp", "user"), "keys": ("1,2.5", "user")}
+    (tmp_path / "project" / "anymole.toml").write_text("[run]\nseed = 2\n")
+    assert shown(call)["seed"] == (2, "project")
+    monkeypatch.setenv("ANYMOLE_RUN_SEED", "3")
+    assert shown(call)["seed"] == ("3", "environment")
+
+
+def test_settings_decide_runs_and_the_command_line_wins(
+    call: Call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = shutil.copy(data / "fox" / "fox.usdc", tmp_path)
+    (tmp_path / "user.toml").write_text("[run]\nkeys = [0, 40]\ndry-run = true\n")
+    monkeypatch.setenv("ANYMOLE_RUN_JSON", "1")
+    code, out, _ = call("run", stage)
+    assert code == 0
+    assert json.loads(out)["plan"][0]["keys"] == [0, 40]
+    code, out, _ = call("run", stage, "--keys", "0,20")
+    assert json.loads(out)["plan"][0]["keys"] == [0, 20]
+    code, out, _ = call("run", stage, "--keys", "0,9999")
+    assert (code, json.loads(out)["exit_code"]) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("speed = 1", "no command has an option speed"),
+        ("[fly]\nx = 1", "there is no command fly"),
+        ("[run]\nspeed = 1", "has no option speed"),
+        ("[run]\nforce = 'yes'", "takes true or false"),
+        ("[run]\nkeys = {a = 1}", "is no text"),
+        ("[run", "no valid TOML"),
+    ],
+)
+def test_wrong_files_are_named(call: Call, tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "user.toml").write_text(text)
+    code, _, err = call("runs")
+    assert code == 2
+    assert words in err
+    assert "user.toml" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_files_are_not_needed_to_get_help(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "user.toml").write_text("[run")
+    assert call("--help")[0] == 0
+
+
+EVENTS = [
+    RunStarted("run", {}, {"fill": 1.0, "check": 1.0}),
+    Note("warning", "a\nopenjd_fail: forged \x1b[2J"),
+    StageStarted("fill"),
+    StageProgress("fill", 1, 2),
+    StageFinished("fill", 1.0),
+    StageFinished("check", 1.0),
+]
+
+
+def told(kind: str, last: object, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    with progress_view.progress_view(kind) as view:  # type: ignore[arg-type]
+        for at, event in enumerate([*EVENTS, last]):
+            view(event, float(at))  # type: ignore[arg-type]
+    return stream.getvalue().splitlines()
+
+
+def test_openjd_lines_stand_at_column_0_never_fall_and_are_not_forged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = told("openjd", RunFailed("no\nroom", 1), monkeypatch)
+    percents = [float(line.split()[1]) for line in lines if line.startswith("openjd_progress: ")]
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
+    assert [line for line in lines if line.startswith("openjd_fail")] == ["openjd_fail: no\\nroom"]
+    assert "openjd_status: fill" in lines
+    assert "\x1b" not in "".join(lines)
+
+
+def test_json_progress_is_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = told("json", RunFinished("a", "b", {}, 1.0), monkeypatch)
+    assert [json.loads(line)["event"] for line in lines] == [type(e).__name__ for e in EVENTS] + [
+        "RunFinished"
+    ]
+
+
+def test_auto_speaks_openjd_in_its_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(progress_view.OPENJD_ENV, "/tmp")
+    assert progress_view.progress_kind("auto") == "openjd"
+    monkeypatch.delenv(progress_view.OPENJD_ENV)
+    assert progress_view.progress_kind("auto") in ("plain", "rich")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.2, "0 s"), (61, "1.0 min"), (7200, "2.0 h"), (1e6, "12 d")])
+def test_time_spans_have_a_fitting_unit(seconds: float, text: str) -> None:
+    assert progress_view.duration(seconds) == text
+
+
+def test_detached_run_is_listed_attached_to_and_logged(call: Call, data: Path, tmp_path: Path) -> None:
+    stage = data / "edge" / "fox_survey_keys.usda"
+    code, out, _ = call("run", stage, "--out", tmp_path / "run", "--no-preview", "--detach", "--json")
+    assert code == 0
+    name = json.loads(out)["id"]
+    code, out, err = call("attach", name, "--json")
+    assert code == 0, err
+    assert Path(json.loads(out)["result"]).exists()
+    (run,) = json.loads(call("runs", "--json")[1])["runs"]
+    assert (run["id"], run["state"]) == (name, "done")
+    code, out, _ = call("logs", name)
+    assert "RunFinished" in out
+    assert call("cancel", name)[0] == 2
+    assert call("clean", name)[0] == 0
+    assert call("resume", tmp_path / "run")[0] == 0
+
+
+def test_attaching_to_a_failed_run_ends_as_it_did(call: Call, data: Path, tmp_path: Path) -> None:
+    stage = shutil.copy(data / "edge" / "fox_survey_keys.usda", tmp_path)  # its reference is missing here
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.toml").write_text(f"stage = '{stage}'\n")
+    first, _, _ = call("resume", tmp_path / "run")
+    code, out, err = call("attach", tmp_path / "run", "--json")
+    assert first == code == 4
+    assert json.loads(out)["exit_code"] == 4
+    assert "fox.usdc" in err

@@ -1,0 +1,139 @@
+"""Finding and checking context, keys and gaps."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import ConfigError, NothingToFill
+from engine.planning.plan import Plan, dense_ranges, make_plan, sparse_keys
+from tests.engine.conftest import make_character, make_motion
+from usd_io.model import Character, Motion
+
+MotionAt = Callable[..., Motion]
+
+
+def gap_times(plan: Plan) -> list[list[float]]:
+    return [list(gap.times) for gap in plan.gaps]
+
+
+def test_dense_samples_are_context_and_lone_samples_are_keys(motion_at: MotionAt) -> None:
+    motion = motion_at([*range(0, 49), 60, 72, 90])
+    assert dense_ranges(motion) == ((0, 48),)
+    assert sparse_keys(motion) == (60, 72, 90)
+
+
+def test_motion_on_twos_is_dense(motion_at: MotionAt) -> None:
+    assert dense_ranges(motion_at(range(0, 50, 2))) == ((0, 48),)
+
+
+def test_two_keys_side_by_side_are_no_context(motion_at: MotionAt) -> None:
+    motion = motion_at([0, 1, 24, 25, 48])
+    assert dense_ranges(motion) == ()
+    assert sparse_keys(motion) == (0, 1, 24, 25, 48)
+
+
+def test_found_plan_fills_whole_frames_between_context_and_keys(
+    character: Character, motion_at: MotionAt
+) -> None:
+    plan = make_plan(character, motion_at([*range(0, 49), 52, 55]))
+    assert plan.contexts == ((0, 48),)
+    assert plan.keys == (48, 52, 55)
+    assert gap_times(plan) == [[49, 50, 51], [53, 54]]
+
+
+def test_context_may_lie_behind_and_on_both_sides(character: Character, motion_at: MotionAt) -> None:
+    plan = make_plan(character, motion_at([*range(0, 25), 30, *range(36, 61)]))
+    assert plan.contexts == ((0, 24), (36, 60))
+    assert [(gap.start, gap.end) for gap in plan.gaps] == [(24, 30), (30, 36)]
+    behind = make_plan(character, motion_at([0, 12, *range(24, 49)]))
+    assert [(gap.start, gap.end) for gap in behind.gaps] == [(0, 12), (12, 24)]
+
+
+def test_samples_off_whole_frames_are_filled_on_whole_frames(
+    character: Character, motion_at: MotionAt
+) -> None:
+    plan = make_plan(character, motion_at(np.arange(0, 50) * 1.25), contexts=[(0, 12.5)], keys=[15])
+    assert gap_times(plan) == [[13, 14]]
+
+
+def test_evaluation_fills_the_authored_samples(character: Character, motion_at: MotionAt) -> None:
+    motion = motion_at(np.arange(0, 50) * 1.25)
+    plan = make_plan(character, motion, contexts=[(0, 12.5)], keys=[17.5], fill_at_samples=True)
+    assert gap_times(plan) == [[13.75, 15, 16.25]]
+
+
+def test_key_at_the_end_of_the_context_is_no_error(character: Character, motion_at: MotionAt) -> None:
+    plan = make_plan(character, motion_at(range(0, 100)), contexts=[(0, 60)], keys=[60, 90])
+    assert plan.keys == (60, 90)
+    assert len(plan.fill_times) == 29
+
+
+def test_given_keys_split_a_dense_clip(character: Character, motion_at: MotionAt) -> None:
+    plan = make_plan(character, motion_at(range(0, 49)), keys=[0, 24, 48])
+    assert plan.contexts == ()
+    assert [(gap.start, gap.end) for gap in plan.gaps] == [(0, 24), (24, 48)]
+
+
+def test_given_keys_leave_the_dense_rest_as_context(character: Character, motion_at: MotionAt) -> None:
+    plan = make_plan(character, motion_at(range(0, 101)), keys=[48, 60, 72])
+    assert plan.contexts == ((0, 48), (72, 100))
+    assert [(gap.start, gap.end) for gap in plan.gaps] == [(48, 60), (60, 72)]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"keys": [30, 500]}, "key 500 lies outside"),
+        ({"contexts": [(0, 24)], "keys": [12, 48]}, "key 12 lies inside the context"),
+        ({"contexts": [(24, 24)], "keys": [48]}, "is empty"),
+        ({"contexts": [(0, 500)]}, "reaches outside"),
+        ({"contexts": [(0, 20), (10, 30)], "keys": [48]}, "overlap at 10"),
+        ({"keys": [24]}, "one key and no context"),
+        ({"keys": [0, 48], "lock": ["nose"]}, "no joint is called nose"),
+    ],
+)
+def test_unusable_times_and_joints_are_refused_in_one_sentence(
+    character: Character, motion_at: MotionAt, options: dict[str, list[float]], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        make_plan(character, motion_at(range(0, 49)), **options)
+    assert str(caught.value).startswith("/Test/Skel")
+
+
+def test_dense_clip_without_keys_has_nothing_to_fill(character: Character, motion_at: MotionAt) -> None:
+    with pytest.raises(NothingToFill, match="nothing to fill"):
+        make_plan(character, motion_at(range(0, 49)))
+
+
+def test_absurd_times_are_refused_before_any_work(character: Character, motion_at: MotionAt) -> None:
+    with pytest.raises(ConfigError, match="frames to fill"):
+        make_plan(character, motion_at([0, 1e12]))
+
+
+def test_locked_joints_are_found_by_name_path_and_pattern(character: Character, motion_at: MotionAt) -> None:
+    motion = motion_at([0, 24])
+    assert make_plan(character, motion, lock=["b"]).locked == ("a/b",)
+    assert make_plan(character, motion, lock=["a/b/*"]).locked == ("a/b/c", "a/b/d")
+
+
+@given(
+    steps=st.lists(st.one_of(st.integers(1, 2), st.integers(6, 40)), min_size=1, max_size=60),
+    rate=st.sampled_from([24.0, 30.0, 60.0]),
+)
+def test_known_and_filled_times_cover_every_frame_once(steps: list[int], rate: float) -> None:
+    character = make_character()
+    motion = make_motion(character, np.cumsum([0, *steps]), rate=rate)
+    try:
+        plan = make_plan(character, motion)
+    except NothingToFill:
+        return
+    filled = plan.fill_times
+    assert len(np.unique(filled)) == len(filled)
+    assert not plan.known(filled).any()
+    assert plan.known(motion.times).all()
+    inside = [(gap.start, gap.end) for gap in plan.gaps]
+    for frame in np.arange(motion.times[0], motion.times[-1] + 1):
+        assert (frame in filled) == any(start < frame < end for start, end in inside)

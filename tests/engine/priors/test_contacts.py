@@ -1,0 +1,294 @@
+"""Joints that rest stay where they are, nothing else moves, and nothing depends on place, heading, unit or order."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.evaluation.evaluate import plans_of, read_suite, split_dense
+from engine.geometry import metrics, rotations, skeleton
+from engine.planning.plan import Plan, make_plan
+from engine.priors import offsets
+from engine.priors.contacts import contacts
+from engine.priors.contacts.planting import find_limbs, plant
+from engine.priors.context import context
+from engine.priors.fill import PRIORS, fill, fill_plainly, merge
+from engine.priors.slerp import slerp
+from engine.priors.spline import spline
+from tests.conftest import ASSETS
+from tests.engine.conftest import make_character, make_motion
+from tests.engine.priors.test_priors import assert_same, doubled, turned
+from usd_io.model import Character, Motion
+from usd_io.read.stage import read_shot
+
+SUITE = ASSETS.parent / "suite.toml"
+
+RATE = 30.0
+HIPS, SPINE, LEFT, RIGHT = 0, 1, (2, 3, 4), (5, 6, 7)
+REST = np.array(
+    [
+        *([0, 0.95, 0], [0, 0.6, 0], [0.1, 0, 0], [0, -0.5, 0], [0, -0.5, 0]),
+        *([-0.1, 0, 0], [0, -0.5, 0], [0, -0.5, 0]),
+    ]
+)
+
+
+def biped() -> Character:
+    """Hips with a spine and two legs of thigh, shin and foot; Y up."""
+    legs = [
+        f"Hips/{s}Thigh{below}" for s in ("Left", "Right") for below in ("", f"/{s}Shin", f"/{s}Shin/{s}Foot")
+    ]
+    return replace(
+        make_character((-1, 0, 0, 2, 3, 0, 5, 6)),
+        joints=("Hips", "Hips/Spine", *legs),
+        rest_translations=REST.astype(np.float32),
+    )
+
+
+def pose(character: Character, hips: np.ndarray, feet: Sequence[np.ndarray]) -> Motion:
+    """The legs bent so that both feet are where they should be, in the planes x = +-0.1.
+
+    Args:
+        character: As of :func:`biped`.
+        hips: Height and way along z by frame, (frame, 2).
+        feet: The same of the left and the right foot.
+    """
+    turns = np.zeros((len(hips), 8, 3))
+    turns[:, SPINE, 0] = 0.2 * np.sin(np.arange(len(hips)) / 5)
+    for leg, foot in zip((LEFT, RIGHT), feet, strict=True):
+        way = foot - hips
+        bend = np.arccos(np.minimum(np.linalg.norm(way, axis=1), 0.999))
+        turns[:, leg[0], 0] = np.arctan2(-way[:, 1], -way[:, 0]) - bend
+        turns[:, leg[1], 0] = 2 * bend
+        turns[:, leg[2], 0] = -turns[:, leg[0], 0] - turns[:, leg[1], 0]
+    translations = np.repeat(REST[None], len(hips), 0)
+    translations[:, HIPS, 1:] = hips
+    return replace(
+        make_motion(character, np.arange(len(hips)).tolist(), rate=RATE),
+        translations=translations.astype(np.float32),
+        rotations=rotations.continuous(rotations.exp(turns)).astype(np.float32),
+    )
+
+
+def walk(character: Character, frames: int = 151, period: float = 40.0) -> Motion:
+    """Feet planted for 0.6 of a cycle, half a cycle apart."""
+    t = np.arange(frames) / period
+    feet = []
+    for shift in (0.0, 0.5):
+        cycle, phase = np.divmod(t + shift, 1)
+        swing = np.clip((phase - 0.6) / 0.4, 0, 1)
+        along = cycle - shift + swing * swing * (3 - 2 * swing)
+        feet.append(np.stack([0.02 + 0.15 * np.sin(np.pi * swing) ** 2, 0.8 * (along + 0.3)], -1))
+    hips = np.stack([0.88 + 0.02 * np.cos(4 * np.pi * t), 0.8 * t], -1)
+    return pose(character, hips, feet)
+
+
+def step_and_sway(character: Character, frames: int = 151) -> Motion:
+    """A few steps, then the hips sway deep over feet that stay."""
+    walked = walk(character, 61)
+    places = skeleton.joint_positions(character, walked)[:, [HIPS, LEFT[2], RIGHT[2]], 1:]
+    places = np.concatenate([places, np.repeat(places[-1:], frames - 61, 0)])
+    t = np.arange(frames - 60)
+    places[60:, 1:, 0] = 0.02
+    places[60:, 0, 0] -= 0.4 * np.sin(np.pi * t / 54) ** 2
+    places[60:, 0, 1] += 0.3 * np.sin(2 * np.pi * t / 54)
+    return pose(character, places[:, 0], (places[:, 1], places[:, 2]))
+
+
+def planned(character: Character, motion: Motion, keys: Sequence[float]) -> tuple[Plan, Motion]:
+    plan = make_plan(character, motion, contexts=[(0, keys[0])], keys=keys, fill_at_samples=True)
+    return plan, motion.at(plan.known(motion.times))
+
+
+def strayed(character: Character, made: Motion, truth: Motion, joint: int) -> float:
+    """Largest distance of a joint from the truth [heights]."""
+    frames = offsets.frames_at(truth, made.times)
+    apart = [skeleton.joint_positions(character, m)[:, joint] for m in (made, truth.at(frames))]
+    return float(np.linalg.norm(apart[0] - apart[1], axis=-1).max() / metrics.height(character, truth, 0))
+
+
+@pytest.mark.parametrize("prior", [spline, context])
+def test_feet_that_stand_stay_within_a_hundredth_of_the_height(prior) -> None:  # type: ignore[no-untyped-def]
+    character = biped()
+    motion = step_and_sway(character)
+    plan, known = planned(character, motion, [70, 97, 125])
+    made = prior(character, known, plan)
+    assert max(strayed(character, made, motion, foot) for foot in (LEFT[2], RIGHT[2])) > 0.03
+    planted = plant(character, known, plan, made)
+    for foot in (LEFT[2], RIGHT[2]):
+        assert strayed(character, planted, motion, foot) < 0.01
+
+
+def test_feet_of_a_walk_slide_less_and_all_joints_are_nearer_to_the_truth() -> None:
+    character = biped()
+    motion = walk(character)
+    plan, _ = planned(character, motion, [60, 84, 108, 132])
+    parts = split_dense(motion, plan)
+    slid, planted = (
+        metrics.score(character, motion, fill_plainly("spline", character, parts, plan, contacts=on), plan)
+        for on in (False, True)
+    )
+    assert slid.foot_skate is not None
+    assert planted.foot_skate is not None
+    assert planted.foot_skate < 0.6 * slid.foot_skate
+    assert planted.l2p < slid.l2p
+    assert planted.key_error == 0
+
+
+def test_only_limbs_of_resting_joints_turn_and_locked_joints_stay() -> None:
+    character = biped()
+    motion = walk(character)
+    plan, known = planned(character, motion, [60, 84, 108])
+    made = spline(character, known, plan)
+    planted = plant(character, known, plan, made)
+    assert (planted.rotations != made.rotations).any(axis=(0, 2)).tolist() == [False] * 2 + [True] * 6
+    np.testing.assert_array_equal(planted.translations, made.translations)
+    locked = plant(character, known, replace(plan, locked=tuple(character.joints[j] for j in LEFT)), made)
+    np.testing.assert_array_equal(locked.rotations[:, LEFT], made.rotations[:, LEFT])
+    np.testing.assert_array_equal(locked.rotations[:, RIGHT], planted.rotations[:, RIGHT])
+
+
+def test_runs_into_the_keys_without_a_jump() -> None:
+    character = biped()
+    motion = walk(character)
+    plan, known = planned(character, motion, [60, 84, 108, 132])
+    made = spline(character, known, plan)
+    steps = []
+    for filled in (made, plant(character, known, plan, made)):
+        whole = skeleton.joint_positions(character, motion).copy()
+        whole[offsets.frames_at(motion, plan.fill_times)] = skeleton.joint_positions(character, filled)
+        steps.append(np.linalg.norm(np.diff(whole[60:133], axis=0), axis=-1).max())
+    true = np.linalg.norm(np.diff(skeleton.joint_positions(character, motion), axis=0), axis=-1).max()
+    assert steps[1] < 1.2 * max(steps[0], true)
+
+
+def test_does_not_depend_on_place_heading_and_unit() -> None:
+    character = biped()
+    motion = doubled(walk(character))
+    plan, known = planned(character, motion, [60, 84, 108])
+    made = spline(character, known, plan)
+    planted = plant(character, known, plan, made)
+    move, scale = np.array([3.0, -2.0, 5.0]), 100.0
+    again = [turned(character, m, 1.1, move, scale) for m in (known, made, planted)]
+    moved = plant(character, again[0], plan, again[1])
+    assert_same(moved, again[2], 1e-5)
+
+
+def test_does_not_depend_on_the_order_of_joints() -> None:
+    character = biped()
+    motion = doubled(walk(character))
+    plan, known = planned(character, motion, [60, 84, 108])
+    order = np.array([0, 5, 6, 7, 1, 2, 3, 4])
+    place = np.argsort(order)
+    other = replace(
+        character,
+        joints=tuple(character.joints[j] for j in order),
+        parents=np.array([place[p] if p >= 0 else -1 for p in character.parents[order]]),
+    )
+
+    def reordered(m: Motion) -> Motion:
+        return replace(
+            m,
+            translations=m.translations[:, order],
+            rotations=m.rotations[:, order],
+            scales=m.scales[:, order],
+        )
+
+    made = spline(character, known, plan)
+    got = plant(other, reordered(known), plan, reordered(made))
+    assert_same(got, reordered(plant(character, known, plan, made)), 1e-9)
+
+
+def test_a_foot_that_hangs_on_a_handle_is_moved() -> None:
+    character = replace(
+        make_character((-1, 0, 0)), rest_translations=np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32)
+    )
+    foot = skeleton.joint_positions(biped(), walk(biped()))[:, LEFT[2]]
+    motion = make_motion(character, np.arange(len(foot)).tolist(), rate=RATE)
+    motion = replace(
+        motion,
+        translations=np.stack([0 * foot, foot + np.array([0, 0.95, 0]), foot], 1).astype(np.float32),
+        rotations=np.tile(np.array([1, 0, 0, 0], np.float32), (len(foot), 3, 1)),
+    )
+    plan, known = planned(character, motion, [60, 84, 108])
+    made = spline(character, known, plan)
+    planted = plant(character, known, plan, made)
+    assert (planted.translations != made.translations).any(axis=(0, 2)).tolist() == [False, False, True]
+    np.testing.assert_array_equal(planted.rotations, made.rotations)
+    before, after = (
+        metrics.score(character, motion, merge(known, filled), plan).foot_skate for filled in (made, planted)
+    )
+    assert before is not None
+    assert after is not None
+    assert after < 0.7 * before
+
+
+def swimming(character: Character) -> Motion:
+    """The whole body waves and travels."""
+    motion = make_motion(character, np.arange(151).tolist(), seed=3, rate=RATE)
+    wave = 0.4 * np.sin(0.2 * np.arange(151)[:, None] + np.arange(len(character.joints)))
+    turns = np.zeros((151, len(character.joints), 3))
+    turns[..., 1] = wave
+    return replace(motion, rotations=rotations.exp(turns).astype(np.float32))
+
+
+def test_nothing_happens_where_nothing_rests() -> None:
+    chain = make_character([-1, 0, 1, 2, 3, 4, 5])
+    motion = swimming(chain)
+    plan, known = planned(chain, motion, [60, 90, 120])
+    made = spline(chain, known, plan)
+    assert plant(chain, known, plan, made) is made
+
+
+def test_nothing_happens_without_context() -> None:
+    character = biped()
+    motion = walk(character).at(slice(None, None, 15))
+    plan = make_plan(character, motion)
+    made = spline(character, motion, plan)
+    assert not plan.contexts
+    assert plant(character, motion, plan, made) is made
+
+
+@pytest.mark.parametrize("case", ["manta_ray_swim", "eagle_idle", "snake_idle"])
+def test_nothing_happens_to_what_flies_swims_or_crawls(case: str) -> None:
+    if not SUITE.exists():
+        pytest.skip("the suite is not there")
+    found = next(entry for entry in read_suite(SUITE) if entry.id == case)
+    shot = read_shot(found.stage, (), meshes=False)
+    character, motion, plan = plans_of(shot, found.context, found.keys, strict=True)[0]
+    known = motion.at(plan.known(motion.times))
+    made = spline(character, known, plan)
+    assert plant(character, known, plan, made) is made
+
+
+def test_a_chain_is_no_limb() -> None:
+    character = make_character([-1, *range(99)])
+    limbs = find_limbs(character, np.array([99]))
+    assert len(limbs[0].joints) == 40
+
+
+def test_pinned_frames_are_met_and_what_is_far_from_them_is_left_alone() -> None:
+    seconds = np.arange(121) / RATE
+    pinned = {0: np.zeros(3), **{i: np.array([0.1, 0, 0]) for i in range(50, 61)}, 120: np.zeros(3)}
+    way = contacts.carried(seconds, pinned)
+    np.testing.assert_allclose(way[50:61, 0], 0.1)
+    np.testing.assert_array_equal(way[:38], 0)
+    np.testing.assert_array_equal(way[73:], 0)
+    assert np.abs(np.diff(way[:, 0])).max() < 0.1 / 5
+
+
+def test_slerp_stays_bare_and_the_setting_turns_it_off() -> None:
+    character = biped()
+    motion = walk(character)
+    plan, known = planned(character, motion, [60, 84, 108])
+    parts = split_dense(motion, plan)
+    bare = slerp(character, known, plan)
+    inside = np.isin(motion.times, plan.fill_times)
+    for prior, on in (("slerp", True), ("spline", False)):
+        made = PRIORS[prior](character, known, plan)
+        got = fill(character, parts, plan, prior, contacts=on).motion.at(inside)
+        np.testing.assert_array_equal(got.rotations, made.rotations)
+    assert not np.array_equal(
+        fill(character, parts, plan, "spline").motion.at(inside).rotations, bare.rotations
+    )

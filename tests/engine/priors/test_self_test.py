@@ -1,0 +1,103 @@
+"""The self-test: what it hides, what it measures, and what it says without a context."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from engine.planning.plan import make_plan
+from engine.priors.auto import CANDIDATES
+from engine.priors.context import context
+from engine.priors.hold import hold
+from engine.priors.self_test import self_test
+from engine.priors.slerp import slerp
+from engine.priors.spline import spline
+from engine.priors.trials import LARGEST_SHARE, MOST_PIECES, hidden_pieces, mean_error, run_trials
+from tests.engine.conftest import make_character, make_motion
+
+CHARACTER = make_character()
+MOTION = make_motion(CHARACTER, np.arange(0, 121).tolist(), seed=7)
+PLAN = make_plan(CHARACTER, MOTION, contexts=[(0, 48)], keys=[48, 72, 120], fill_at_samples=True)
+KNOWN = MOTION.at(PLAN.known(MOTION.times))
+PRIORS = {"slerp": slerp, "spline": spline, "context": context}
+
+
+def test_pieces_lie_inside_the_context_and_leave_half_of_it() -> None:
+    pieces = hidden_pieces(KNOWN, PLAN)
+    assert len(pieces) == 4
+    for piece in pieces:
+        (gap,) = piece.gaps
+        assert 0 <= gap.start < gap.end <= 48
+        assert gap.end - gap.start <= LARGEST_SHARE * 48 + 1
+        assert len(piece.contexts) == 1
+        assert not any(start < time < end for time in gap.times for start, end in piece.contexts)
+
+
+def test_pieces_are_as_long_as_the_gaps_where_the_context_allows() -> None:
+    plan = make_plan(CHARACTER, MOTION, contexts=[(0, 96)], keys=[96, 108, 120], fill_at_samples=True)
+    lengths = {
+        gap.end - gap.start for piece in hidden_pieces(KNOWN.at(slice(None)), plan) for gap in piece.gaps
+    }
+    assert max(abs(length - 12) for length in lengths) <= 1 or len(KNOWN.times) < 96
+
+
+def test_many_contexts_do_not_make_many_pieces() -> None:
+    contexts = [(20 * k, 20 * k + 12) for k in range(6)]
+    plan = make_plan(CHARACTER, MOTION, contexts=contexts, keys=[12, 20], fill_at_samples=True)
+    assert len(hidden_pieces(MOTION.at(plan.known(MOTION.times)), plan)) <= MOST_PIECES
+
+
+def test_slerp_has_ratio_one_and_hold_is_worse() -> None:
+    test = self_test(CHARACTER, KNOWN, PLAN, {**PRIORS, "hold": hold})
+    ratios = {error.prior: error.ratio for error in test.errors}
+    assert ratios["slerp"] == pytest.approx(1)
+    assert ratios["hold"] > 1 > ratios["spline"]
+
+
+def test_blends_of_trials_are_those_of_positions() -> None:
+    trials = run_trials(CHARACTER, KNOWN, PLAN, PRIORS)
+    weights = np.array([0.0, 0.3, 0.5])
+    naive = [
+        np.linalg.norm(
+            (t.missed - np.tensordot(weights, t.added, 1)).reshape(len(t.missed), -1), axis=1
+        ).mean()
+        for t in trials
+    ]
+    assert mean_error(trials, weights) == pytest.approx(float(np.mean(naive)))
+
+
+def test_longer_gaps_expect_larger_errors() -> None:
+    short, long = self_test(CHARACTER, KNOWN, PLAN, CANDIDATES).choices
+    assert short.expected_l2p is not None
+    assert long.expected_l2p is not None
+    assert long.expected_l2p > short.expected_l2p
+    assert (short.start, short.end, long.end) == (48, 72, 120)
+
+
+def test_without_context_no_error_is_expected_and_it_says_so() -> None:
+    keys = MOTION.at(slice(None, None, 12))
+    plan = make_plan(CHARACTER, keys)
+    test = self_test(CHARACTER, keys, plan, CANDIDATES)
+    assert (test.pieces, test.errors, test.expected_l2p, test.expected_ratio) == (0, (), None, None)
+    assert "no context" in test.choices[0].reason
+    assert test.choices[0].trust > 0
+
+
+def test_one_prior_alone_is_measured_as_it_is() -> None:
+    test = self_test(CHARACTER, KNOWN, PLAN, PRIORS, only="spline")
+    (alone,) = [error for error in test.errors if error.prior == "spline"]
+    assert test.expected_ratio == pytest.approx(alone.ratio)
+    assert all(choice.prior == "spline" and choice.trust == 1 for choice in test.choices)
+
+
+def test_a_motionless_context_gives_no_ratio_but_one() -> None:
+    still = replace(MOTION.at(np.zeros(len(MOTION.times), int)), times=MOTION.times)
+    test = self_test(CHARACTER, still.at(PLAN.known(still.times)), PLAN, CANDIDATES)
+    assert test.expected_l2p == pytest.approx(0, abs=1e-6)
+    assert test.expected_ratio == 1
+
+
+def test_it_is_made_of_plain_values() -> None:
+    test = self_test(CHARACTER, KNOWN, PLAN, CANDIDATES)
+    assert json.loads(json.dumps(asdict(test)))["pieces"] == test.pieces

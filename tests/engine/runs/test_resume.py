@@ -1,0 +1,274 @@
+"""Runs that are stopped in every way and go on; seen from outside as they work."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from engine import run as engine_run
+from engine.config import RunConfig
+from engine.errors import ConfigError, RunBusy, RunCancelled, SourceChanged
+from engine.events import Event, Note, RunFailed, StageReused, StageStarted, Telemetry
+from engine.progress import StageReached
+from engine.runs.process import request_cancel
+from engine.runs.registry import clean, find_run, follow, list_runs, read_events, read_run, remember
+from engine.runs.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[3]
+STAGES = ["fill", "score", "author", "check"]
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from engine.config import RunConfig
+from engine.events import StageStarted
+from engine.runs.process import stop_signals
+from engine import run
+from engine.errors import exit_code
+config = RunConfig(stage=sys.argv[1], out=sys.argv[2], prior="spline", preview=False)
+def slow(event):
+    if isinstance(event, StageStarted) and event.stage == sys.argv[3]:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            stop()
+            time.sleep(0.01)
+with stop_signals() as stop:
+    try:
+        run.run(config, slow, stop)
+    except Exception as error:
+        sys.exit(int(exit_code(error)))
+"""
+
+
+@pytest.fixture
+def shot(data: Path, tmp_path: Path) -> Path:
+    """The keyed fox in a folder of its own."""
+    shutil.copytree(data / "fox", tmp_path / "fox")
+    (tmp_path / "edge").mkdir()
+    return Path(shutil.copy(data / "edge" / "fox_survey_keys.usda", tmp_path / "edge"))
+
+
+@pytest.fixture
+def config(shot: Path, tmp_path: Path) -> RunConfig:
+    return RunConfig(stage=str(shot), out=str(tmp_path / "run"), prior="spline", preview=False)
+
+
+def start_slow(config: RunConfig, stage: str) -> "subprocess.Popen[bytes]":
+    """A run in another process that rests when it comes to a stage; returns when it is there."""
+    process = subprocess.Popen([sys.executable, "-c", SLOW, config.stage, config.out, stage], cwd=ROOT)
+    wait_for(lambda: any(e == StageStarted(stage) for e, _ in read_events(Path(config.out))))
+    return process
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def resumed(config: RunConfig) -> list[Event]:
+    events: list[Event] = []
+    engine_run.resume(Path(config.out), events.append)
+    return events
+
+
+def reused(events: list[Event]) -> list[str]:
+    return [event.stage for event in events if isinstance(event, StageReused)]
+
+
+def layer_bytes(folder: str) -> bytes:
+    return next(Path(folder).glob("*_anim.usdc")).read_bytes()
+
+
+def test_killed_run_is_seen_as_stopped_and_goes_on_to_the_same_layer(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    process = start_slow(config, "author")
+    assert read_run(Path(config.out)).state == "running"
+    with pytest.raises(RunBusy):
+        engine_run.resume(Path(config.out))
+    process.kill()
+    process.wait()
+    assert read_run(Path(config.out)).state == "stopped"
+    assert reused(resumed(config)) == ["fill", "score"]
+    other = replace(config, out=str(tmp_path / "other"))
+    engine_run.run(other)
+    assert layer_bytes(config.out) == layer_bytes(other.out)
+
+
+def test_finished_run_is_confirmed_without_doing_anything_again(config: RunConfig) -> None:
+    first = engine_run.run(config)
+    stamp = Path(first.layer).stat().st_mtime_ns
+    events: list[Event] = []
+    again = engine_run.resume(Path(config.out), events.append)
+    assert json.dumps(asdict(again)) == json.dumps(asdict(first))
+    assert reused(events) == STAGES
+    assert Path(first.layer).stat().st_mtime_ns == stamp
+
+
+def test_other_settings_make_all_stages_anew(config: RunConfig) -> None:
+    engine_run.run(config)
+    events: list[Event] = []
+    other = RunConfig(stage=config.stage, prior="hold", preview=False)
+    engine_run.resume(Path(config.out), events.append, config=other)
+    assert reused(events) == []
+
+
+def test_damaged_result_is_authored_anew_from_what_is_kept(config: RunConfig) -> None:
+    layer = Path(engine_run.run(config).layer)
+    whole = layer.read_bytes()
+    layer.write_bytes(whole[:1000])
+    assert reused(resumed(config))[:2] == ["fill", "score"]
+    assert layer.read_bytes() == whole
+
+
+def test_source_that_changes_under_a_run_is_named(config: RunConfig, shot: Path) -> None:
+    def change(event: Event) -> None:
+        if event == StageStarted("author"):
+            shot.write_text(shot.read_text() + "\n")
+
+    with pytest.raises(SourceChanged, match=shot.name):
+        engine_run.run(config, change)
+    assert not list(Path(config.out).glob("*.usd*"))
+    events = resumed(config)
+    assert reused(events) == []
+    assert any(isinstance(e, Note) and shot.name in e.text and "changed since" in e.text for e in events)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [("SIGINT", 130, "user"), ("SIGTERM", 143, "SIGTERM"), ("SIGUSR1", 143, "SIGUSR1")],
+)
+def test_signals_save_say_so_and_end_with_their_code(
+    config: RunConfig, number: str, code: int, word: str
+) -> None:
+    process = start_slow(config, "score")
+    process.send_signal(getattr(signal, number))
+    assert process.wait(60) == code
+    record = read_run(Path(config.out))
+    assert (record.state, record.exit_code) == ("cancelled", code)
+    assert word in record.message
+    last = read_events(Path(config.out))[-1][0]
+    assert isinstance(last, RunFailed)
+    assert last.exit_code == code
+    assert reused(resumed(config)) == ["fill"]
+
+
+def test_cancel_from_outside_stops_a_run(config: RunConfig) -> None:
+    process = start_slow(config, "fill")
+    request_cancel(Path(config.out))
+    assert process.wait(60) == 130
+    assert read_run(Path(config.out)).state == "cancelled"
+
+
+def test_cancel_file_alone_stops_a_run_on_another_host(config: RunConfig) -> None:
+    folder = Path(config.out)
+
+    def beats() -> int:
+        return sum(isinstance(event, Telemetry) for event, _ in read_events(folder))
+
+    def wait(event: Event) -> None:
+        if event == StageStarted("score"):
+            (folder / "cancel").touch()
+            now = beats()
+            wait_for(lambda: beats() >= now + 2)  # the first may have looked before the file was there
+
+    with pytest.raises(RunCancelled):
+        engine_run.run(config, wait)
+    assert not list(folder.glob("*.usd*"))
+    assert resumed(config)  # the wish is forgotten
+
+
+def test_a_hostile_state_kills_nobody(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    state = {
+        "format": 1,
+        "id": "00000000",
+        "state": "running",
+        "pid": child.pid,
+        "process_start": "1",
+        "host": os.uname().nodename,
+    }
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    request_cancel(tmp_path)
+    assert child.poll() is None
+    child.kill()
+    child.wait()
+
+
+def test_followed_events_arrive_within_a_second(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.state("running")
+    seen: list[float] = []
+
+    def watch() -> None:
+        seen.extend(
+            time.monotonic() - float(event.text) for event, _ in follow(tmp_path) if isinstance(event, Note)
+        )
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(5):
+        workspace.event(Note("info", str(time.monotonic())))
+        time.sleep(0.05)
+    workspace.state("done")
+    workspace.close()
+    watcher.join(20)
+    assert len(seen) == 5
+    assert max(seen) < 1.0
+
+
+def test_runs_are_found_by_id_prefix_and_folder(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANYMOLE_STATE_DIR", str(tmp_path / "known"))
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    engine_run.run(config)
+    remember(Path(config.out))
+    (record,) = list_runs()
+    assert (record.state, record.percent) == ("done", 100)
+    assert find_run(record.id[:3]) == find_run(record.id) == Path(config.out)
+    assert find_run(config.out) == Path(config.out)
+    assert [r.id for r in list_runs([tmp_path])] == [record.id]
+    with pytest.raises(ConfigError, match="no run"):
+        find_run("zzz")
+
+
+def test_cleaning_keeps_the_result(config: RunConfig) -> None:
+    result = engine_run.run(config)
+    freed = clean(Path(config.out), dry_run=True)
+    assert freed == clean(Path(config.out)) > 1000
+    assert Path(result.layer).exists()
+    assert not (Path(config.out) / "artefacts").exists()
+    assert clean(Path(config.out)) == 0
+
+
+def test_a_folder_without_settings_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no run folder"):
+        engine_run.resume(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prepared_run_that_nobody_began_or_that_was_to_stop_is_stopped(config: RunConfig) -> None:
+    folder = engine_run.prepare(config)
+    assert read_run(folder).state == "waiting"
+    state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps(state | {"updated": state["updated"] - 3600}))
+    assert read_run(folder).state == "stopped"
+    assert list(follow(folder)) == []
+    with pytest.raises(StageReached):
+        engine_run.resume(folder, until="fill")
+    stopped = read_run(folder)
+    assert (stopped.state, stopped.message) == ("stopped", "stopped after fill, as asked")
+    assert [e.stage for e, _ in follow(folder) if isinstance(e, StageStarted)] == ["fill"]

@@ -1,0 +1,191 @@
+"""The run folder: one writer, whole files, artefacts that count only when they are as they were."""
+
+import errno
+import json
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.errors import ConfigError, EngineError, ExitCode, RunBusy, RunLost, exit_code
+from engine.events import Note, StageStarted
+from engine.files.artefacts import content_key, from_plain, is_inside, load_arrays, read_index, save_arrays
+from engine.priors.self_test import PriorError
+from engine.runs.registry import read_events
+from engine.runs.workspace import Workspace, read_state
+
+
+@pytest.fixture
+def workspace(tmp_path: Path):  # type: ignore[no-untyped-def]
+    opened = Workspace(tmp_path / "run")
+    yield opened
+    opened.close()
+
+
+def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path: Path) -> None:
+    first = Workspace(tmp_path)
+    with pytest.raises(RunBusy, match="being written by process") as caught:
+        Workspace(tmp_path)
+    assert exit_code(caught.value) is ExitCode.RETRYABLE
+    first.close()
+    Workspace(tmp_path).close()
+
+
+def test_the_lock_of_a_dead_process_is_no_obstacle(tmp_path: Path) -> None:
+    if not (pid := os.fork()):
+        Workspace(tmp_path)
+        os._exit(0)  # as SIGKILL does: nothing is given back
+    os.waitpid(pid, 0)
+    assert (tmp_path / "lock").exists()
+    Workspace(tmp_path).close()
+
+
+def test_a_run_that_was_taken_over_writes_no_more(workspace: Workspace) -> None:
+    workspace._lose()
+    with pytest.raises(RunLost):
+        workspace.write("report.json", "{}")
+    with pytest.raises(RunLost):
+        workspace.event(Note("info", "late"))
+
+
+def test_the_id_stays_when_the_folder_is_opened_again(tmp_path: Path) -> None:
+    names = []
+    for _ in range(2):
+        opened = Workspace(tmp_path)
+        opened.state("running")
+        names.append(opened.id)
+        opened.close()
+    assert names[0] == names[1] == read_state(tmp_path)["id"]
+
+
+def test_a_torn_line_costs_itself_alone(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").write_bytes(
+        b'{"event": "Note", "time": 1, "level": "info", "text": "a"}\n{"event": "No'
+    )
+    opened = Workspace(tmp_path)
+    opened.event(StageStarted("fill"))
+    opened.close()
+    assert [event for event, _ in read_events(tmp_path)] == [Note("info", "a"), StageStarted("fill")]
+
+
+def test_left_drafts_are_swept_and_other_files_are_not(tmp_path: Path) -> None:
+    for name in (".state.json.9.tmp", ".a_inbetween.0123.usda", "notes.txt", ".hidden"):
+        (tmp_path / name).write_text("")
+    Workspace(tmp_path).close()
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name != "events.jsonl") == [".hidden", "notes.txt"]
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_whole_files(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.write("report.json", "old")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(EngineError, match="No space left on device"):
+        workspace.write("report.json", "new")
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(EngineError, match="No space left on device"):
+        workspace.event(Note("info", "x"))
+    monkeypatch.undo()
+    assert (workspace.folder / "report.json").read_text() == "old"
+    assert not list(workspace.folder.glob(".*.tmp"))
+
+
+def test_folders_of_a_newer_version_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text('{"format": 2}')
+    with pytest.raises(ConfigError, match="newer"):
+        read_state(tmp_path)
+
+
+def kept(workspace: Workspace, key: str, calls: list[str]) -> str:
+    def make() -> str:
+        calls.append(key)
+        return f"made for {key}"
+
+    return workspace.reuse(
+        "x.txt", key, make, lambda path, text: path.write_text(text), lambda path: path.read_text()
+    )
+
+
+def test_outputs_are_reused_for_the_same_inputs_only(workspace: Workspace) -> None:
+    calls: list[str] = []
+    assert kept(workspace, "a", calls) == kept(workspace, "a", calls) == "made for a"
+    assert kept(workspace, "b", calls) == "made for b"
+    assert calls == ["a", "b"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"made for b", None], ids=["empty", "other", "gone"])
+def test_damaged_outputs_are_made_anew(workspace: Workspace, damage: bytes | None) -> None:
+    calls: list[str] = []
+    kept(workspace, "a", calls)
+    file = workspace.folder / "artefacts" / "x.txt"
+    file.unlink()
+    if damage is not None:
+        file.write_bytes(damage)
+    assert kept(workspace, "a", calls) == "made for a"
+    assert calls == ["a", "a"]
+
+
+def test_an_index_that_leads_out_of_the_folder_counts_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s")
+    for name in ("../secret", "/etc/passwd", "a/../../secret", ""):
+        assert not is_inside(name)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    entry = {"key": "a", "files": {"../secret": "0"}}
+    (folder / "artefacts.json").write_text(json.dumps({"artefacts": {"x.txt": entry}}))
+    opened = Workspace(folder)
+    assert opened.stored("x.txt", "a") is None
+    opened.close()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"artefacts": 3}', "[" * 100_000])
+def test_a_broken_index_is_an_empty_one(tmp_path: Path, text: str) -> None:
+    (tmp_path / "artefacts.json").write_text(text)
+    assert read_index(tmp_path) == {}
+
+
+def test_checkpoints_of_other_inputs_are_not_taken_up(workspace: Workspace) -> None:
+    first, second = (workspace.checkpoint_dir("adapt", content_key(seed=seed)) for seed in (1, 2))
+    assert first != second
+    assert workspace.checkpoint_dir("adapt", content_key(seed=1)) == first
+    workspace.drop_checkpoints("adapt")
+    assert not first.exists()
+
+
+def test_arrays_come_back_bit_for_bit(tmp_path: Path) -> None:
+    arrays = {"a": np.float32([1, np.pi]), "b": np.zeros((0, 3)), "c": np.array([True])}
+    save_arrays(tmp_path / "x.npz", arrays, {"n": [1.1, None]})
+    found, plain = load_arrays(tmp_path / "x.npz")
+    assert plain == {"n": [1.1, None]}
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_pickles_are_never_loaded(tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(pickle.dumps({"json": 1}))
+    with pytest.raises(ValueError, match="pickle"):
+        load_arrays(tmp_path / "x.npz")
+    np.savez(tmp_path / "y.npz", json=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(ValueError, match="pickle"):
+        load_arrays(tmp_path / "y.npz")
+
+
+def test_plain_values_become_what_they_were() -> None:
+    errors = tuple[PriorError, ...]
+    assert from_plain(errors, [{"prior": "slerp", "l2p": 1.0, "ratio": 2.0, "later": 3}]) == (
+        PriorError("slerp", 1.0, 2.0),
+    )
+    assert from_plain(tuple[str, float] | None, ["a", 1.0]) == ("a", 1.0)
+    assert from_plain(float | None, None) is None
+
+
+def test_keys_do_not_depend_on_the_order_of_inputs() -> None:
+    assert content_key(a=1, b=[1.5]) == content_key(b=[1.5], a=1) != content_key(a=1, b=[1.25])

@@ -1,0 +1,191 @@
+"""The video engine on a hidden piece of the context: what it compares, and what a run makes of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anymole_tui.report import run_report
+from engine import run as engine_run
+from engine import video_pipeline as video_run
+from engine.config import RunConfig
+from engine.errors import ConfigError, RunCancelled
+from engine.events import Event, Note, StageProgress, StageReused, StageStarted
+from engine.geometry.metrics import height
+from engine.mimic.settings import MimicSettings
+from engine.pipeline import RunResult
+from engine.priors.fill import Filled, complete
+from engine.stages import estimate_joints
+from tests.engine.fading import Fading
+from tests.engine.few import Few
+
+KEYS, CONTEXT = (50.0, 60.0), (20.0, 50.0)
+FITTED = ["render", "adapt", "generate", "estimate", "mimic"]
+
+
+@dataclass(frozen=True)
+class Fewer(Few):
+    """Even less: a test trains twice."""
+
+    steps: int = 2
+
+
+@pytest.fixture(scope="module")
+def fox(request: pytest.FixtureRequest) -> str:
+    return str(Path(__file__).parents[2] / "data" / "fox" / "fox.usdc")
+
+
+@pytest.fixture
+def config(fox: str, tmp_path: Path) -> RunConfig:
+    return settings(fox, tmp_path / "run")
+
+
+def settings(fox: str, out: Path) -> RunConfig:
+    return RunConfig(
+        stage=fox,
+        context=(CONTEXT,),
+        keys=KEYS,
+        engine="video",
+        model="tiny",
+        prior="slerp",
+        out=str(out),
+        preview=False,
+        self_test=True,
+    )
+
+
+def make_quick(monkeypatch: pytest.MonkeyPatch) -> Fading:
+    """Little work."""
+    made = Fading()
+    monkeypatch.setattr(video_run, "backend", lambda *args, **kwargs: made)
+    monkeypatch.setattr(video_run, "EstimatorSettings", Fewer)
+    monkeypatch.setattr(video_run, "MimicSettings", partial(MimicSettings, heights=(24,), steps=2))
+    monkeypatch.setattr(estimate_joints, "CHECK_POSES", 4)
+    return made
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Fading:
+    return make_quick(monkeypatch)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run that nothing has stopped."""
+
+    result: RunResult
+    events: list[Event]
+    asked: list[tuple[str, list[float]]]
+
+
+@pytest.fixture(scope="module")
+def whole(fox: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+    events: list[Event] = []
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        model = make_quick(monkeypatch)
+        result = engine_run.run(settings(fox, tmp_path_factory.mktemp("whole")), events.append)
+        yield Whole(result, events, model.asked)
+
+
+def stages(events: list[Event]) -> list[str]:
+    return [event.stage for event in events if isinstance(event, StageStarted)]
+
+
+def test_a_piece_of_the_context_is_filled_and_both_engines_errors_are_told(whole: Whole) -> None:
+    events = whole.events
+    assert stages(events) == ["fill", "self-test", *FITTED, "score", "author", "check"]
+    (scores,) = whole.result.scores.values()
+    test = scores["video_test"]
+    assert (test["start"], test["end"], test["frames"]) == (40, 50, 9)
+    assert set(test["errors"]) == {"video", "slerp", "spline"}
+    assert all(each["l2p"] > 0 for each in test["errors"].values())
+    assert "hidden frames of the context, 40 to 50" in run_report(whole.result)
+    assert any(isinstance(e, Note) and "hidden frames 40 to 50" in e.text for e in events)
+    done = [e.done for e in events if isinstance(e, StageProgress) and e.stage == "self-test"]
+    assert done == sorted(done)
+    assert done[-1] == 1000
+
+
+def test_what_is_hidden_is_not_looked_at(whole: Whole) -> None:
+    tested, own = whole.asked[:2], whole.asked[2:]
+    for stage, times in tested:
+        assert not [t for t in times if 40 < t < 50], stage
+        assert max(times) <= 50
+    assert [stage for stage, _ in own] == ["adapt", "generate"]
+    assert any(40 < t < 50 for t in own[0][1])
+
+
+def test_a_test_that_was_stopped_goes_on_and_one_that_is_done_is_not_done_again(
+    whole: Whole, config: RunConfig, model: Fading
+) -> None:
+    seen: list[Event] = []
+
+    def late() -> bool:
+        return any(isinstance(e, StageProgress) and e.done > 700 for e in seen)
+
+    with pytest.raises(RunCancelled):
+        engine_run.run(config, seen.append, late)
+    assert stages(seen) == ["fill", "self-test"]
+    again = engine_run.resume(Path(config.out), seen.append)
+    assert [stage for stage, _ in model.asked] == ["adapt", "generate"] * 2
+    for name in ("mimic-1.npz", "self-test/mimic-1.npz", "self-test/score.json"):
+        own, other = (Path(run) / "artefacts" / name for run in (again.run, whole.result.run))
+        assert own.read_bytes() == other.read_bytes()
+    seen.clear()
+    engine_run.resume(Path(config.out), seen.append)
+    assert StageReused("self-test") in seen
+    assert len(model.asked) == 4
+
+
+def test_the_run_itself_is_the_same_without_its_test(whole: Whole, fox: str, model: Fading) -> None:
+    events: list[Event] = []
+    config = replace(settings(fox, Path(whole.result.run)), self_test=False)
+    engine_run.resume(Path(whole.result.run), events.append, config=config)
+    reused = [e.stage for e in events if isinstance(e, StageReused)]
+    assert reused == ["fill", *FITTED]
+
+
+@pytest.mark.parametrize("error", [0.0, 0.5])
+def test_auto_takes_the_engine_that_does_better(
+    config: RunConfig, model: Fading, monkeypatch: pytest.MonkeyPatch, error: float
+) -> None:
+    """The fit gives the truth, or it with an error [heights], whatever the video shows."""
+
+    def fitted(run: video_run.VideoRun, *args: Any) -> tuple[Filled, ...]:
+        start, plan, character = run.starts[0], run.plans[0], run.characters[0]
+        true = start.parts.hidden
+        moved = true.translations.copy()
+        moved[:, 0] += error * height(character, start.parts.known, plan.keys[0])
+        motion = complete(character, start.parts, plan, replace(true, translations=moved))
+        return (replace(start, prior="video", motion=motion),)
+
+    monkeypatch.setattr(video_run.VideoRun, "_train", lambda *args: None)
+    monkeypatch.setattr(video_run.VideoRun, "_mimic", fitted)
+    events: list[Event] = []
+    result = engine_run.run(replace(config, engine="auto"), events.append)
+    (scores,) = result.scores.values()
+    taken = "slerp" if error else "video"
+    assert scores["prior"] == taken
+    assert stages(events)[2:-3] == ([] if error else FITTED)
+    said = [e.level for e in events if isinstance(e, Note) and "the video engine is off by" in e.text]
+    assert said == ["warning" if error else "info"]
+
+
+def test_without_context_the_tiny_model_is_not_taken_untested(
+    config: RunConfig, model: Fading, data: Path
+) -> None:
+    events: list[Event] = []
+    stage = str(data / "edge" / "fox_survey_keys.usda")
+    result = engine_run.run(replace(config, stage=stage, context=(), keys=(), engine="auto"), events.append)
+    (scores,) = result.scores.values()
+    assert scores["video_test"] is None
+    assert scores["prior"] == "slerp"
+    assert any(isinstance(e, Note) and "was not tested" in e.text for e in events)
+
+
+def test_a_given_video_cannot_be_tested(config: RunConfig) -> None:
+    with pytest.raises(ConfigError, match="--self-test needs a model"):
+        replace(config, video="clip.mp4")

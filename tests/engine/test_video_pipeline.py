@@ -1,0 +1,201 @@
+"""The video engine as a run does it: stages, files, what is reused, what is refused."""
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine import run as engine_run
+from engine import video_pipeline as video_run
+from engine.config import RunConfig
+from engine.errors import ConfigError, DataError, OutOfMemory, ResourceMissing, RunCancelled
+from engine.events import Event, Note, StageProgress, StageReused, StageStarted
+from engine.mimic.settings import MimicSettings
+from engine.progress import StageReached
+from engine.video.generate import Video
+from tests.engine.fading import Fading
+from tests.engine.few import Few
+
+CONTEXT, KEYS = ((0.0, 40.0),), (50.0, 60.0)
+FIRST, LAST, RATE = 40.0, 60.0, 12.0
+"""Time codes that the video shows, at 24 a second."""
+
+
+@pytest.fixture(scope="module")
+def fox(request: pytest.FixtureRequest) -> str:
+    return str(Path(__file__).parents[1] / "data" / "fox" / "fox.usdc")
+
+
+@pytest.fixture(scope="module")
+def drawn(fox: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The true motion, seen from the front."""
+    from engine.render_command.config import RenderConfig
+    from engine.render_command.run import render_stage
+
+    folder = tmp_path_factory.mktemp("drawn")
+    times = tuple(np.arange(FIRST, LAST + 1, 24 / RATE).tolist())
+    render_stage(RenderConfig(fox, str(folder), times=times, views={"front": 0.0}, height=48, width=80))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little work."""
+    monkeypatch.setattr(video_run, "EstimatorSettings", Few)
+    monkeypatch.setattr(video_run, "MimicSettings", partial(MimicSettings, heights=(24,), steps=2))
+
+
+@pytest.fixture
+def config(fox: str, drawn: Path, tmp_path: Path) -> RunConfig:
+    return RunConfig(
+        stage=fox,
+        context=CONTEXT,
+        keys=KEYS,
+        engine="video",
+        prior="slerp",
+        video=str(drawn / "front"),
+        video_fps=RATE,
+        camera=str(drawn / "render.json"),
+        out=str(tmp_path / "run"),
+        preview=False,
+    )
+
+
+def stages(events: list[Event]) -> list[str]:
+    return [event.stage for event in events if isinstance(event, StageStarted)]
+
+
+def test_a_given_video_is_fitted_scored_and_authored(config: RunConfig) -> None:
+    events: list[Event] = []
+    result = engine_run.run(config, events.append)
+    assert stages(events) == ["fill", "estimate", "mimic", "score", "author", "check"]
+    losses = [e.values["loss"] for e in events if isinstance(e, StageProgress) and "loss" in e.values]
+    assert len(losses) >= 4
+    (scores,) = result.scores.values()
+    assert scores["prior"] == "video"
+    assert scores["key_error"] == 0
+    assert set(scores["truth"]) == {"video", "slerp", "spline"}
+    assert scores["confidence"]["mean"] < 1
+    provenance = json.loads((Path(result.run) / "report.json").read_text())
+    assert provenance["scores"]["/Fox/Skeleton"]["prior"] == "video"
+
+
+def test_a_second_time_nothing_is_done_again_not_even_what_lies_behind_is_drawn(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Path(engine_run.run(config).layer).read_bytes()
+    events: list[Event] = []
+    monkeypatch.setattr(video_run, "seen_backdrop", lambda *_: pytest.fail("drawn for nothing"))
+    again = engine_run.resume(Path(config.out), events.append)
+    assert Path(again.layer).read_bytes() == first
+    assert [e.stage for e in events if isinstance(e, StageReused)] == stages(events)
+
+
+@pytest.mark.parametrize("stage", ["estimate", "mimic"])
+def test_stopped_in_a_long_stage_it_goes_on_to_the_same_layer(
+    config: RunConfig, stage: str, tmp_path: Path
+) -> None:
+    whole = Path(engine_run.run(replace(config, out=str(tmp_path / "whole"))).layer).read_bytes()
+    steps: list[int] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, StageProgress) and event.stage == stage:
+            steps.append(event.done)
+
+    with pytest.raises(RunCancelled):
+        engine_run.run(config, note, lambda: bool(steps))
+    assert Path(engine_run.resume(Path(config.out)).layer).read_bytes() == whole
+
+
+def test_a_run_can_stop_after_a_stage_and_go_on(config: RunConfig) -> None:
+    folder = engine_run.prepare(config)
+    with pytest.raises(StageReached):
+        engine_run.resume(folder, until="estimate")
+    assert json.loads((folder / "state.json").read_text())["state"] == "waiting"
+    assert (folder / "artefacts" / "estimator.safetensors").is_file()
+    events: list[Event] = []
+    engine_run.resume(folder, events.append)
+    assert StageReused("estimate") in events
+    with pytest.raises(ConfigError, match=r"no stage .*adapt"):
+        engine_run.advance(folder, "adapt")
+
+
+def test_a_video_that_ends_early_is_refused(config: RunConfig) -> None:
+    with pytest.raises(ConfigError, match=r"shows 52 to .* wanted from 40 to 60.*--offset"):
+        engine_run.run(replace(config, video_offset=0.5))
+
+
+def test_a_camera_of_another_aspect_is_refused(config: RunConfig, tmp_path: Path) -> None:
+    camera = json.loads(Path(config.camera).read_text())
+    camera["views"][0]["cameras"]["width"] = 48
+    (tmp_path / "render.json").write_text(json.dumps(camera))
+    with pytest.raises(DataError, match="saw 48 x 48 pixels; the video has 80 x 48"):
+        engine_run.run(replace(config, camera=str(tmp_path / "render.json")))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"views": []}', '{"views": [{"cameras": 1}]}', "[" * 5000])
+def test_a_camera_file_that_is_none_is_refused(config: RunConfig, tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(DataError, match=r"no render\.json"):
+        engine_run.run(replace(config, camera=str(tmp_path / "c.json")))
+
+
+def test_without_weights_the_missing_is_named_before_any_work(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANYMOLE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    events: list[Event] = []
+    with pytest.raises(ResourceMissing, match="dynamicrafter"):
+        engine_run.run(replace(config, video="", camera=""), events.append)
+    assert stages(events) == []
+
+
+def test_exhausted_memory_ends_in_code_5_and_what_was_done_is_kept(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Fading()
+    monkeypatch.setattr(video_run, "backend", lambda *args, **kwargs: model)
+    config = replace(config, video="", camera="", model="tiny")
+    whole = model.generate
+
+    def exhausted(*args: Any, **kwargs: Any) -> Video:
+        raise OutOfMemory("Memory of the device ran out; try --memory low.")
+
+    monkeypatch.setattr(model, "generate", exhausted)
+    with pytest.raises(OutOfMemory, match="--memory low"):
+        engine_run.run(config)
+    state = json.loads((Path(config.out) / "state.json").read_text())
+    assert (state["state"], state["exit_code"]) == ("failed", 5)
+    monkeypatch.setattr(model, "generate", whole)
+    events: list[Event] = []
+    engine_run.resume(Path(config.out), events.append)
+    assert [e.stage for e in events if isinstance(e, StageReused)] == ["fill", "render", "adapt"]
+
+
+def test_one_video_is_one_take(config: RunConfig) -> None:
+    with pytest.raises(ConfigError, match="--takes 2"):
+        replace(config, takes=2)
+
+
+def test_the_tiny_model_goes_the_whole_way_also_without_context(data: Path, tmp_path: Path) -> None:
+    events: list[Event] = []
+    stage = str(data / "edge" / "fox_survey_keys.usda")
+    config = RunConfig(stage=stage, engine="video", model="tiny", prior="slerp", out=str(tmp_path / "run"))
+    result = engine_run.run(replace(config, preview=False, takes=2), events.append)
+    fitted = ["render", "adapt", "generate", "estimate", "mimic"]
+    assert stages(events) == ["fill", *fitted, "score", "author", "check"]
+    assert any(isinstance(e, Note) and "not adapted" in e.text for e in events)
+    (scores,) = result.scores.values()
+    assert [take["key_error"] for take in scores["takes"]] == [0, 0]
+    assert (tmp_path / "run" / "generated-2.mp4").is_file()
+    first = Path(result.layer).read_bytes()
+    events.clear()
+    again = engine_run.resume(tmp_path / "run", events.append)
+    assert Path(again.layer).read_bytes() == first
+    reused = [e.stage for e in events if isinstance(e, StageReused)]
+    assert set(fitted) - {"adapt"} <= set(reused)

@@ -1,0 +1,78 @@
+"""The recipe on a handful of made-up clips: it learns, stops and goes on as if it had not stopped."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.priors.learned import weights as checkpoint
+from engine.priors.learned.network import Shape
+from engine.training.learned_prior.procedural import procedural_clips
+from engine.training.learned_prior.train import (
+    LOG,
+    STATE,
+    WEIGHTS,
+    Sampler,
+    Settings,
+    Training,
+    evaluate,
+    train,
+)
+
+TINY = Settings(steps=40, batch=4, warm_up=5, average=0.9, seed=1, procedural_clips=6)
+
+
+@pytest.fixture(scope="module")
+def sampler() -> Sampler:
+    return Sampler(procedural_clips(6, seed=2), TINY)
+
+
+def start() -> Training:
+    return Training(TINY, Shape(width=32, blocks=1, heads=2))
+
+
+def weights(run: Training) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in run.network.parameters()])
+
+
+def test_a_few_steps_lower_the_loss(sampler: Sampler) -> None:
+    run = start()
+    batch = run.draw(sampler, 0)
+    first = float(run.advance(batch).total.detach())
+    for _ in range(25):
+        last = float(run.advance(batch).total.detach())
+    assert last < 0.9 * first
+
+
+def test_a_resumed_run_is_the_same_run(sampler: Sampler, tmp_path: Path) -> None:
+    whole = start()
+    for step in range(4):
+        whole.advance(whole.draw(sampler, step))
+    first = start()
+    for step in range(2):
+        first.advance(first.draw(sampler, step))
+    first.save(tmp_path)
+    resumed = Training.load(tmp_path)
+    for step in range(resumed.step, 4):
+        resumed.advance(resumed.draw(sampler, step))
+    assert resumed.settings == whole.settings
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_a_run_leaves_checkpoint_weights_and_log(sampler: Sampler, tmp_path: Path) -> None:
+    run = Training(replace(TINY, steps=2), Shape(width=16, blocks=1, heads=2))
+    clips = procedural_clips(3, seed=5)
+    train(run, (clips, clips), tmp_path, minutes=5)
+    assert checkpoint.read_meta(tmp_path / STATE)["step"] == 2
+    assert (tmp_path / LOG).read_text().count("\n") == 1
+    network, meta = checkpoint.load_weights(tmp_path / WEIGHTS)
+    assert meta["settings"]["steps"] == 2
+    mean = torch.cat([p.flatten() for p in run.averaged.parameters()])
+    read = torch.cat([p.flatten() for p in network.parameters()])
+    assert torch.allclose(mean, read, atol=1e-3)
+
+
+def test_evaluation_repeats_itself(sampler: Sampler) -> None:
+    network = start().network
+    assert evaluate(network, sampler, batches=1) == evaluate(network, sampler, batches=1)

@@ -1,0 +1,172 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pxr import Sdf, Usd, UsdGeom, UsdSkel
+
+from usd_io.errors import StageNotFoundError, StageReadError
+from usd_io.read.stage import find_skeletons, open_stage, read_shot, read_stage_info
+
+
+@pytest.mark.parametrize(
+    "content", ["", "hello", "#usda 1.0\ndef Xform 'A' { double x = 's' }", "PXR-USDC junk", "PK\x03\x04"]
+)
+@pytest.mark.parametrize("suffix", [".usd", ".usda", ".usdc", ".usdz"])
+def test_damaged_files_are_refused_in_one_sentence(
+    tmp_path: Path, content: str, suffix: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"bad{suffix}"
+    path.write_text(content)
+    with pytest.raises(StageReadError, match=rf"bad\{suffix} cannot be read as USD") as error:
+        open_stage(path)
+    assert str(error.value).isprintable()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_is_missing_a_folder_or_no_usd_says_so(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    for path, error, message in (
+        (tmp_path / "none.usda", StageNotFoundError, "none.usda does not exist"),
+        ("", StageNotFoundError, "does not exist"),
+        (tmp_path, StageReadError, "is a folder"),
+        (tmp_path / "notes.txt", StageReadError, "is no USD file"),
+        ("\x1b[31mred.usda", StageNotFoundError, r"^\\x1b\[31mred.usda does not exist"),
+    ):
+        with pytest.raises(error, match=message):
+            open_stage(path)
+
+
+@pytest.mark.parametrize("name", ["timeCodesPerSecond", "framesPerSecond"])
+def test_rates_that_are_not_positive_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "zero.usda").write_text(f"#usda 1.0\n({name} = 0)\n")
+    with pytest.raises(StageReadError, match=name):
+        open_stage(tmp_path / "zero.usda")
+
+
+def test_info_says_what_is_there(two_bone_arm: Path) -> None:
+    info = read_stage_info(two_bone_arm)
+    assert (info.start, info.end, info.time_codes_per_second, info.frame_rate) == (1, 9, 24, 24)
+    assert (info.up_axis, info.meters_per_unit, info.default_prim) == ("Y", 1, "/Arm")
+    assert [Path(layer).name for layer in info.layers] == ["two_bone_arm.usda"]
+    assert info.warnings == ()
+    skeleton = info.skeletons[0]
+    assert (skeleton.path, skeleton.joint_count, skeleton.sample_count) == ("/Arm/Skel", 2, 3)
+    assert (skeleton.animation_path, skeleton.binding_path) == ("/Arm/Skel/Wave", "/Arm/Skel")
+    assert not skeleton.instance_proxy
+    assert skeleton.moving_xform is None
+
+
+def test_a_missing_reference_is_a_warning_where_the_character_is_there(
+    two_bone_arm: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stage = Usd.Stage.Open(str(two_bone_arm))
+    stage.DefinePrim("/Set").GetReferences().AddReference("./gone.usda")
+    stage.GetRootLayer().subLayerPaths.append("./layer.usda")
+    stage.Save()
+    del stage
+    capfd.readouterr()
+    info = read_stage_info(two_bone_arm)
+    assert len(info.warnings) == 2
+    assert any("gone.usda" in w and "</Set>" in w for w in info.warnings)
+    assert len(read_shot(two_bone_arm).motions) == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_missing_reference_that_takes_the_skeleton_is_an_error(tmp_path: Path) -> None:
+    stage = Usd.Stage.CreateNew(str(tmp_path / "shot.usda"))
+    stage.DefinePrim("/Hero").GetReferences().AddReference("./hero.usda")
+    stage.Save()
+    for paths in ((), ("/Hero/Skel",)):
+        with pytest.raises(StageReadError, match=r"holds no skeleton. A part of it is missing: .*hero.usda"):
+            read_shot(tmp_path / "shot.usda", paths)
+
+
+def test_an_animation_alone_says_what_to_open(data: Path) -> None:
+    with pytest.raises(StageReadError, match="</Walk> is an animation alone"):
+        read_shot(data / "edge" / "fox_walk_anim_only.usda")
+
+
+def test_instances_and_several_skeletons_are_found(tmp_path: Path, two_bone_arm: Path) -> None:
+    path = tmp_path / "crowd.usda"
+    stage = Usd.Stage.CreateNew(str(path))
+    UsdGeom.Xform.Define(stage, "/World")
+    for name in ("A", "B"):
+        prim = stage.DefinePrim(f"/World/{name}")
+        prim.GetReferences().AddReference(f"./{two_bone_arm.name}")
+        prim.SetInstanceable(True)
+    stage.Save()
+    shot = read_shot(path)
+    assert [c.skeleton_path for c in shot.characters] == ["/World/A/Skel", "/World/B/Skel"]
+    assert [c.name for c in shot.characters] == ["A", "B"]
+    assert [len(c.meshes) for c in shot.characters] == [1, 1]
+    assert shot.motions[1].animation_path == "/World/B/Skel/Wave"
+    assert all(s.instance_proxy for s in shot.info.skeletons)
+    assert len(read_shot(path, ["/World/B/Skel"], meshes=False).characters) == 1
+
+
+def test_two_skeletons_below_one_root_keep_their_own_skin(
+    tmp_path: Path, make_arm: Callable[..., Path]
+) -> None:
+    make_arm(tmp_path / "arm.usda")
+    path = tmp_path / "pair.usda"
+    stage = Usd.Stage.CreateNew(str(path))
+    UsdSkel.Root.Define(stage, "/Pair")
+    for name in ("Left", "Right"):
+        UsdGeom.Xform.Define(stage, f"/Pair/{name}").GetPrim().GetReferences().AddReference("./arm.usda")
+    stage.Save()
+    shot = read_shot(path)
+    assert [m.path for c in shot.characters for m in c.meshes] == ["/Pair/Left/Skin", "/Pair/Right/Skin"]
+
+
+def test_a_shot_takes_only_what_moves(two_bone_arm: Path) -> None:
+    stage = Usd.Stage.Open(str(two_bone_arm))
+    UsdSkel.Skeleton.Define(stage, "/Arm/Still").CreateJointsAttr(["Root"])
+    stage.Save()
+    assert [c.skeleton_path for c in read_shot(two_bone_arm).characters] == ["/Arm/Skel"]
+    with pytest.raises(StageReadError, match="</Arm/Still>: the skeleton has no animation"):
+        read_shot(two_bone_arm, ["/Arm/Still"])
+    stage.GetPrimAtPath("/Arm/Skel/Wave").SetActive(False)
+    stage.Save()
+    with pytest.raises(StageReadError, match="None of its 1 other skeletons moves"):
+        read_shot(two_bone_arm)
+
+
+@pytest.mark.parametrize("joints", [["A/B", "A"], ["A", "A"]])
+def test_an_invalid_hierarchy_is_a_warning_until_it_is_asked_for(
+    two_bone_arm: Path, joints: list[str]
+) -> None:
+    stage = Usd.Stage.Open(str(two_bone_arm))
+    stage.GetAttributeAtPath("/Arm/Skel.joints").Set(joints)
+    stage.Save()
+    info = read_stage_info(two_bone_arm)
+    assert info.skeletons == find_skeletons(stage) == ()
+    assert "no valid hierarchy" in info.warnings[0]
+    for paths in ((), ("/Arm/Skel",)):
+        with pytest.raises(StageReadError, match="no valid hierarchy"):
+            read_shot(two_bone_arm, paths)
+
+
+def test_a_skeleton_outside_a_root_is_a_warning(two_bone_arm: Path) -> None:
+    stage = Usd.Stage.Open(str(two_bone_arm))
+    stage.GetPrimAtPath("/Arm").SetTypeName("Xform")
+    stage.Save()
+    assert "not below a SkelRoot" in read_stage_info(two_bone_arm).warnings[0]
+    assert read_shot(two_bone_arm).characters[0].meshes == ()
+
+
+def test_every_asset_is_read_or_refused_by_name(stage_file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    moving = [s.path for s in read_stage_info(stage_file).skeletons if s.sample_count >= 2]
+    if moving:
+        assert [c.skeleton_path for c in read_shot(stage_file).characters] == moving
+    else:
+        with pytest.raises(StageReadError):
+            read_shot(stage_file)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_source_is_never_changed(two_bone_arm: Path) -> None:
+    before = two_bone_arm.read_bytes()
+    read_shot(two_bone_arm)
+    assert two_bone_arm.read_bytes() == before
+    layer = Sdf.Layer.Find(str(two_bone_arm))
+    assert layer is None or not layer.dirty

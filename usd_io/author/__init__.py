@@ -1,0 +1,1 @@
+"""Authoring results as new layers over the untouched source."""

@@ -1,0 +1,151 @@
+"""Write a result: a data layer with the animation, and a small root stage over the untouched source."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pxr import Tf, Usd
+
+from usd_io.author.extents import widen_extents
+from usd_io.author.layers import Take, write_data_layer, write_root_layer
+from usd_io.author.provenance import layer_files, relative_path, sha256, to_dictionary
+from usd_io.author.publish import Files, draft_of, publish, result_files
+from usd_io.author.verify import check_take, verify_result
+from usd_io.diagnostics import captured, reason
+from usd_io.errors import AuthorError, shown
+from usd_io.read.placement import AuthorMode, Placement, place_takes
+from usd_io.read.stage import open_stage
+
+__all__ = ["AuthorMode", "Authored", "Take", "author_result"]
+
+_OWN_KEYS = ("schema", "mode", "source", "takes")
+"""Keys of the provenance that are filled in here."""
+
+
+@dataclass(frozen=True)
+class Authored:
+    """The files of a result."""
+
+    root: Path
+    """Open this one."""
+    layer: Path
+    """Holds all of the animation; muted, the root shows the source."""
+    animations: Mapping[str, str]
+    """Prim path of the animation for each skeleton path."""
+
+
+def author_result(
+    source: str | Path,
+    folder: Path,
+    stem: str,
+    takes: Mapping[str, Take],
+    *,
+    mode: AuthorMode = "rebind",
+    name: str = "inbetween",
+    provenance: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Authored:
+    """Write ``STEM_anim.usdc`` and ``STEM.usda`` into a folder; the source is only read.
+
+    Both files are written under temporary names, opened again and compared with what was asked for, and only
+    then renamed: on any error the folder is as it was.
+
+    Args:
+        source: The stage that the motion was read from.
+        folder: Where the result goes; made where it is missing.
+        stem: File name without extension.
+        takes: The result for each skeleton, by prim path.
+
+    Other args:
+        mode: ``rebind`` writes a new animation prim beside the old one and binds the skeleton to it; ``over``
+            overrides the samples of the old prim, for tools that look it up by path; ``variant`` puts the new
+            one into the variant set ``inbetween`` of the character, and works inside instances too, but only
+            where the character is referenced. Several takes are variants of one set (:mod:`usd_io.author.takes`), the
+            first one selected; ``over`` has room for one.
+        name: Suffix of the new animation prim, and name of the variant.
+        provenance: What made the result: nested plain values, stored in ``customLayerData["anymole"]`` with
+            the source layers, their SHA-256, and the keys.
+        overwrite: Replace an earlier result of this name.
+
+    Blend shape weights are copied from the source as authored; ``Motion.blend_weights`` is not used.
+
+    Raises:
+        StageReadError: The source cannot be opened.
+        AuthorError: The result cannot be written, or the mode does not work on this stage.
+    """
+    files = result_files(Path(folder), stem)
+    stage = open_stage(source)
+    placements = place_takes(stage, {path: len(take.motions) for path, take in takes.items()}, mode, name)
+    placed = list(zip(placements, takes.values(), strict=True))
+    for placement, take in placed:
+        check_take(stage, placement, take)
+    try:
+        _refuse_clobbering(files, layer_files(stage), overwrite)
+        custom = _custom_data(stage, files, placed, mode, provenance or {})
+        with captured(), draft_of(files) as draft:
+            _write(draft, stage, placed, custom)
+            publish(draft, files)
+    except Tf.ErrorException as error:
+        raise AuthorError(f"USD could not write {shown(files.root)}: {reason(error)}") from error
+    except OSError as error:
+        why = error.strerror or error
+        raise AuthorError(
+            f"Cannot write {shown(files.root)}: {why}. Choose another folder or make room."
+        ) from error
+    return Authored(files.root, files.data, {p.skeleton_path: p.animation_path for p in placements})
+
+
+def _refuse_clobbering(files: Files, sources: Sequence[Path], overwrite: bool) -> None:
+    for path in files:
+        if not path.exists():
+            continue
+        if any(path.samefile(source) for source in sources if source.exists()):
+            raise AuthorError(f"{shown(path)} is part of the source. Choose another name for the result.")
+        if not overwrite:
+            raise AuthorError(f"{shown(path)} exists. Choose another name or allow overwriting.")
+
+
+def _write(
+    draft: Files, stage: Usd.Stage, placed: Sequence[tuple[Placement, Take]], custom: Mapping[str, Any]
+) -> None:
+    root = shown(stage.GetRootLayer().realPath or stage.GetRootLayer().identifier)
+    write_data_layer(draft.data, stage, placed, custom, comment=f"In-betweened motion for {Path(root).name}.")
+    comment = "Result of anymole: the animation layer over the untouched source."
+    write_root_layer(draft.root, stage, placed, custom, data=f"./{draft.data.name}", comment=comment)
+    widen_extents(draft.root, draft.data, stage, placed)
+    verify_result(draft.root, stage, placed)
+
+
+def _custom_data(
+    stage: Usd.Stage,
+    files: Files,
+    placed: Sequence[tuple[Placement, Take]],
+    mode: AuthorMode,
+    provenance: Mapping[str, Any],
+) -> dict[str, Any]:
+    clash = sorted(set(_OWN_KEYS) & set(provenance))
+    if clash:
+        raise AuthorError(f"The provenance names {', '.join(clash)}, which are filled in while writing.")
+    root = stage.GetRootLayer()
+    folder = files.root.parent
+    layers = [
+        {"path": relative_path(str(file), folder), "sha256": sha256(file)} for file in layer_files(stage)
+    ]
+    own = {
+        "schema": 1,
+        "mode": mode,
+        "source": {"root": relative_path(root.realPath or root.identifier, folder), "layers": layers},
+        "takes": [_describe(placement, take) for placement, take in placed],
+    }
+    return to_dictionary({**provenance, **own})
+
+
+def _describe(placement: Placement, take: Take) -> dict[str, Any]:
+    return {
+        "skeleton": placement.skeleton_path,
+        "animation": placement.animation_path,
+        "source_animation": placement.source_animation_path,
+        "variants": None if placement.variants is None else asdict(placement.variants),
+        "keys": [float(time) for time in take.key_times],
+    }

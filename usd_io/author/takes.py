@@ -1,0 +1,131 @@
+"""The takes of a result, and which of them its root stage shows."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pxr import Sdf, Tf, Usd
+
+from usd_io.diagnostics import captured, reason
+from usd_io.errors import AuthorError, shown
+from usd_io.read.placement import Variants, select_variant
+from usd_io.read.stage import open_stage
+
+
+@dataclass(frozen=True)
+class ResultTakes:
+    """How many takes a result has, and which is shown."""
+
+    result: str
+    """Its root stage."""
+    count: int
+    active: int
+    """1 is the best estimate; 0 where the skeletons show different ones or none of them."""
+
+
+def read_takes(result: str | Path) -> ResultTakes:
+    """The takes of a result.
+
+    Args:
+        result: Its root stage.
+
+    Raises:
+        StageReadError: It cannot be opened.
+        AuthorError: It is no result.
+    """
+    stage = open_stage(result)
+    found = _variants_of(stage)
+    active = {_active(stage, variants) for variants in found}
+    return ResultTakes(
+        result=str(result),
+        count=min((len(variants.names) for variants in found), default=1),
+        active=1 if not found else active.pop() if len(active) == 1 else 0,
+    )
+
+
+def select_take(result: str | Path, number: int) -> ResultTakes:
+    """Have a result show one of its takes, in all of its skeletons: a line in its root stage, nothing else changes.
+
+    Args:
+        result: Its root stage, which is replaced in one step.
+        number: 1 is the best estimate.
+
+    Raises:
+        StageReadError: It cannot be opened.
+        AuthorError: It is no result, has no such take, or cannot be written.
+    """
+    count = read_takes(result).count
+    if not 1 <= number <= count:
+        raise AuthorError(f"{shown(result)} has no take {number}: it has {count}, counted from 1.")
+    path = Path(result)
+    draft = path.with_name(f".{path.stem}.take{path.suffix}")
+    try:
+        with captured():
+            edited = Sdf.Layer.CreateNew(str(draft))
+            edited.TransferContent(Sdf.Layer.FindOrOpen(str(path)))
+            for variants in _variants_of(open_stage(path)):
+                owner = Sdf.CreatePrimInLayer(edited, variants.owner)
+                owner.variantSelections[variants.set] = variants.names[number - 1]
+            edited.Save()
+        draft.replace(path)
+    except Tf.ErrorException as error:
+        raise AuthorError(f"USD could not write {shown(path)}: {reason(error)}") from error
+    except OSError as error:
+        raise AuthorError(f"Cannot write {shown(path)}: {error.strerror or error}.") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    layer = Sdf.Layer.Find(str(path))
+    if layer:
+        layer.Reload(force=True)  # USD keeps layers by path
+    return read_takes(path)
+
+
+def show_take(stage: Usd.Stage, number: int) -> None:
+    """Have an open stage show a take, here alone: in its session layer.
+
+    Args:
+        stage: A result.
+        number: 1 is the best estimate.
+
+    Raises:
+        AuthorError: It is no result or has no such take.
+    """
+    for variants in _variants_of(stage):
+        if not 1 <= number <= len(variants.names):
+            raise AuthorError(f"there is no take {number}: the result has {len(variants.names)}.")
+        select_variant(stage, variants, number - 1)
+
+
+def _variants_of(stage: Usd.Stage) -> tuple[Variants, ...]:
+    """The variants of all skeletons that have several takes, from the record of the result.
+
+    Raises:
+        AuthorError: The root layer is not one that :mod:`usd_io.author.result` wrote.
+    """
+    root = stage.GetRootLayer()
+    name = shown(root.realPath or root.identifier)
+    if not isinstance(root.customLayerData.get("anymole"), Mapping):
+        raise AuthorError(f"{name} is no result of anymole: name the root stage that a run gave.")
+    records = (layer.customLayerData.get("anymole") for layer in stage.GetLayerStack(False) if layer != root)
+    record = next((r for r in records if isinstance(r, Mapping) and "takes" in r), {})
+    try:
+        return tuple(_variants(record.get("takes", {})))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise AuthorError(f"{name}: the record of its takes is damaged. Make the result again.") from error
+
+
+def _variants(takes: Mapping[str, Any]) -> Iterator[Variants]:
+    for take in takes.values():
+        held = take.get("variants")
+        if held is not None and len(held["names"]) > 1:
+            if not Sdf.Path(held["owner"]).IsPrimPath():
+                raise ValueError(held["owner"])
+            yield Variants(str(held["owner"]), str(held["set"]), tuple(map(str, held["names"])))
+
+
+def _active(stage: Usd.Stage, variants: Variants) -> int:
+    """Number of the take that is selected, 0 for none of them."""
+    owner = stage.GetPrimAtPath(variants.owner)
+    chosen = owner.GetVariantSets().GetVariantSelection(variants.set) if owner else ""
+    return variants.names.index(chosen) + 1 if chosen in variants.names else 0

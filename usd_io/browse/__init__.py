@@ -1,0 +1,1 @@
+"""Stages as trees of rows for the terminal UI."""

@@ -1,0 +1,1 @@
+"""Rules that a stage with animation has to keep."""

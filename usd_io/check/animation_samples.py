@@ -1,0 +1,89 @@
+"""All samples of one SkelAnimation as they are, faults included: what the rules of a check look at."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from pxr import Usd, UsdSkel
+
+from usd_io.convert import floats, quaternions
+from usd_io.errors import shown
+from usd_io.read.skeleton import INSTANCES_TOO
+
+
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """One array attribute over time."""
+
+    name: str
+    layer: str
+    """Layer with the strongest opinion."""
+    times: tuple[float | None, ...]
+    """Time codes; a single None for a value without time."""
+    values: tuple[Float[np.ndarray, "..."], ...]
+    """One array per time, of any length."""
+
+    def stacked(self, items: int) -> tuple[list[float | None], Float[np.ndarray, "frame item *channel"]]:
+        """The samples that have one value per item, and their times."""
+        fitting = [
+            (time, value) for time, value in zip(self.times, self.values, strict=True) if len(value) == items
+        ]
+        if not fitting:
+            return [], np.zeros((0, items, 1))
+        return [time for time, _ in fitting], np.stack([value for _, value in fitting])
+
+
+@dataclass(frozen=True, eq=False)
+class AnimationSamples:
+    """What a SkelAnimation holds."""
+
+    prim: str
+    joints: tuple[str, ...]
+    blend_shapes: tuple[str, ...]
+    translations: Channel | None
+    rotations: Channel | None
+    scales: Channel | None
+    blend_weights: Channel | None
+
+    @property
+    def transforms(self) -> tuple[Channel, ...]:
+        """The authored ones among translations, rotations and scales."""
+        return tuple(c for c in (self.translations, self.rotations, self.scales) if c is not None)
+
+
+def animation_prims(stage: Usd.Stage) -> Iterator[Usd.Prim]:
+    """Each SkelAnimation once, however many instances show it."""
+    seen = set()
+    for prim in Usd.PrimRange.Stage(stage, INSTANCES_TOO):
+        original = prim.GetPrimInPrototype() if prim.IsInstanceProxy() else prim
+        if prim.IsA(UsdSkel.Animation) and original not in seen:
+            seen.add(original)
+            yield prim
+
+
+def read_samples(prim: Usd.Prim) -> AnimationSamples:
+    """Read one SkelAnimation without judging it."""
+    animation = UsdSkel.Animation(prim)
+    return AnimationSamples(
+        prim=shown(prim.GetPath()),
+        joints=tuple(animation.GetJointsAttr().Get() or ()),
+        blend_shapes=tuple(animation.GetBlendShapesAttr().Get() or ()),
+        translations=_channel(animation.GetTranslationsAttr()),
+        rotations=_channel(animation.GetRotationsAttr()),
+        scales=_channel(animation.GetScalesAttr()),
+        blend_weights=_channel(animation.GetBlendShapeWeightsAttr()),
+    )
+
+
+def _channel(attribute: Usd.Attribute) -> Channel | None:
+    if not attribute.HasAuthoredValue():
+        return None
+    times: list[float | None] = list(attribute.GetTimeSamples()) or [None]
+    convert = quaternions if attribute.GetTypeName().scalarType == "quatf" else floats
+    read = [attribute.Get(Usd.TimeCode.Default() if time is None else time) for time in times]
+    values = [
+        np.zeros((0, 1), np.float32) if value is None or len(value) == 0 else convert(value) for value in read
+    ]
+    layer = attribute.GetPropertyStack(Usd.TimeCode.EarliestTime())[0].layer
+    return Channel(attribute.GetName(), shown(layer.GetDisplayName()), tuple(times), tuple(values))

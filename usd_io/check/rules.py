@@ -1,0 +1,66 @@
+"""Check a USD file: USD's own validators, and our rules for skeletal animation (docs/check.md)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pxr import Usd
+
+from usd_io.check.animation_samples import animation_prims, read_samples
+from usd_io.check.composition import (
+    idle_blend_shapes,
+    instanced_skeletons,
+    mixed_rates,
+    shadowed_samples,
+    unknown_joints,
+)
+from usd_io.check.finding import Finding, Severity
+from usd_io.check.result import changed_keys
+from usd_io.check.samples import bad_values, changing_bones, missing_channels, sign_flips, wrong_lengths
+from usd_io.check.usd import usd_findings
+from usd_io.diagnostics import captured
+from usd_io.read.stage import open_stage
+
+__all__ = ["Finding", "Severity", "check_file", "check_stage"]
+
+ANIMATION_RULES = (missing_channels, wrong_lengths, bad_values, sign_flips, changing_bones)
+STAGE_RULES = (
+    unknown_joints,
+    shadowed_samples,
+    mixed_rates,
+    changed_keys,
+    instanced_skeletons,
+    idle_blend_shapes,
+)
+
+_ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
+
+
+def check_file(path: str | Path) -> tuple[Finding, ...]:
+    """Check a USD file and what it refers to.
+
+    Args:
+        path: A file (.usd, .usda, .usdc, .usdz) or whatever else the asset resolver knows.
+
+    Returns:
+        Findings, errors first; none for a sound file.
+
+    Raises:
+        StageReadError: The file cannot be opened as USD.
+    """
+    return check_stage(open_stage(path))
+
+
+def check_stage(stage: Usd.Stage) -> tuple[Finding, ...]:
+    """Check an open stage; see :func:`check_file`."""
+    with captured():  # what USD says of broken values, the rules say with a place and a remedy
+        found = (*usd_findings(stage), *_skeletal(stage))
+    return tuple(sorted(found, key=lambda finding: (_ORDER[finding.severity], finding.rule, finding.prim)))
+
+
+def _skeletal(stage: Usd.Stage) -> Iterator[Finding]:
+    for prim in animation_prims(stage):
+        animation = read_samples(prim)
+        for on_samples in ANIMATION_RULES:
+            yield from on_samples(animation)
+    for on_stage in STAGE_RULES:
+        yield from on_stage(stage)

@@ -1,0 +1,37 @@
+"""The validators that USD brings, as findings."""
+
+from pxr import Usd
+
+from usd_io.check.finding import Finding, Severity
+from usd_io.errors import shown
+
+try:
+    from pxr import UsdValidation
+except ImportError:  # some builds of USD leave it out
+    UsdValidation = None
+
+
+def usd_findings(stage: Usd.Stage) -> tuple[Finding, ...]:
+    """Run all registered validators of USD over a stage; nothing where this build of USD has none."""
+    if UsdValidation is None:
+        return ()
+    registry = UsdValidation.ValidationRegistry()
+    context = UsdValidation.ValidationContext(registry.GetOrLoadAllValidators())
+    return tuple(_to_finding(error) for error in context.Validate(stage) if not error.HasNoError())
+
+
+def _to_finding(error: "UsdValidation.ValidationError") -> Finding:
+    severities: dict[object, Severity] = {
+        UsdValidation.ValidationErrorType.Error: "error",
+        UsdValidation.ValidationErrorType.Warn: "warning",
+    }
+    site = next(iter(error.GetSites()), None)
+    prim = site.GetPrim() if site else None
+    spec = site.GetLayer() if site else None
+    return Finding(
+        rule=shown(error.GetName()),
+        severity=severities.get(error.GetType(), "info"),
+        message=shown(error.GetMessage()),
+        layer=shown(spec.realPath or spec.identifier) if spec else "",
+        prim=shown(prim.GetPath()) if prim else "",
+    )

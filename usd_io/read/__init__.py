@@ -1,0 +1,1 @@
+"""Reading stages: characters, motion, meshes, materials, cameras."""

@@ -1,0 +1,181 @@
+"""SkelAnimation -> Motion: every joint of the skeleton at every sample, checked.
+
+UsdSkel says which joints map where; the samples themselves are read attribute by attribute. Asking UsdSkel
+for every frame instead costs several times as much (``scripts/bench_read.py``).
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+from pxr import Usd, UsdGeom, UsdSkel, Vt
+
+from usd_io import convert
+from usd_io.diagnostics import captured
+from usd_io.errors import StageReadError, shown
+from usd_io.model import Motion
+from usd_io.read.samples import Samples, Values, place, sample
+from usd_io.read.skeleton import BoundSkeleton, RestPose, bound_skeleton, rest_pose
+
+_IGNORED = "USD then ignores the animation and shows the rest pose."
+
+Times = Float[np.ndarray, " frame"]
+Joints = Float[np.ndarray, "frame joint channel"]
+Vectors = Float[np.ndarray, "frame joint 3"]
+Quaternions = Float[np.ndarray, "frame joint 4"]
+Places = Int[np.ndarray, " joint"]
+
+
+def read_motion(stage: Usd.Stage, skeleton_path: str, times: Times | None = None) -> Motion:
+    """The local joint transforms of one skeleton.
+
+    Args:
+        stage: As :func:`usd_io.read.stage.open_stage` gives it.
+        skeleton_path: Prim path of the skeleton.
+        times: Stage time codes, strictly increasing, at which to sample as USD does: linear, slerp, or held.
+            None takes the authored joint samples. With times, a skeleton without animation or with fewer
+            than two samples can be read too, as the still that USD shows.
+
+    Raises:
+        StageReadError: The skeleton has no animation, too few samples, or values that cannot be used.
+    """
+    with captured():  # what USD would say of an animation, the checks here say with a place and a remedy
+        skeleton = bound_skeleton(stage, skeleton_path)
+        times = _authored_times(skeleton) if times is None else _given_times(times)
+        source = _source_places(skeleton)
+        translations, rotations, scales = _local_transforms(skeleton, source, times)
+        names, weights = _blend_weights(skeleton, times)
+        return Motion(
+            times=times,
+            translations=translations,
+            rotations=rotations,
+            scales=scales,
+            T_world_skel=_world(skeleton, times),
+            time_codes_per_second=stage.GetTimeCodesPerSecond(),
+            frame_rate=stage.GetFramesPerSecond(),
+            animation_path=str(skeleton.animation.GetPath()) if skeleton.animation else "",
+            animated=None if (source >= 0).all() else source >= 0,
+            blend_shapes=names,
+            blend_weights=weights,
+        )
+
+
+def _given_times(times: Times) -> Times:
+    times = np.asarray(times, np.float64)
+    if not len(times) or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+        raise ValueError(f"times must be finite and strictly increasing, not {times}")
+    return times
+
+
+def _authored_times(skeleton: BoundSkeleton) -> Times:
+    if skeleton.animation is None:
+        raise StageReadError(_why_unbound(skeleton))
+    times = skeleton.sample_times()
+    if len(times) >= 2:
+        return times
+    found = (
+        f"one sample, at time code {times[0]:g},"
+        if len(times)
+        else "no time samples, at most a default value,"
+    )
+    raise StageReadError(
+        f"{place(skeleton.animation.GetRotationsAttr())}: the animation has {found} and so no motion; "
+        "key it at two times or more."
+    )
+
+
+def _why_unbound(skeleton: BoundSkeleton) -> str:
+    no_animation = f"<{skeleton.path}>: the skeleton has no animation"
+    if skeleton.binding is None:
+        return f"{no_animation}; bind one with skel:animationSource on it or on a prim above."
+    targets = UsdSkel.BindingAPI(skeleton.binding).GetAnimationSourceRel().GetTargets()
+    state = f"names <{targets[0]}>, which is no active SkelAnimation" if targets else "is blocked"
+    return f"{no_animation}: skel:animationSource of <{skeleton.binding.GetPath()}> {state}; bind it to one."
+
+
+def _source_places(skeleton: BoundSkeleton) -> Places:
+    """Place of each joint in the animation's own order, -1 where it lacks the joint, as UsdSkel maps it."""
+    animation = skeleton.animation
+    names = (animation.GetJointsAttr().Get() or []) if animation else []
+    mapper = UsdSkel.AnimMapper(names, Vt.TokenArray(skeleton.joints))
+    places = convert.integers(mapper.Remap(Vt.IntArray(range(len(names))), Vt.IntArray(), 1, -1))
+    if animation and not (places >= 0).any() and animation.GetRotationsAttr().HasAuthoredValue():
+        raise StageReadError(
+            f"<{animation.GetPath()}>: none of its {len(names)} joints belongs to <{skeleton.path}>, so USD "
+            "shows the rest pose. Bind an animation of this skeleton."
+        )
+    return places
+
+
+def _local_transforms(
+    skeleton: BoundSkeleton, source: Places, times: Times
+) -> tuple[Vectors, Quaternions, Vectors]:
+    """Translations, rotations and scales of all joints, in skeleton order."""
+    rest = rest_pose(skeleton)
+    used = source[source >= 0]
+    animation = skeleton.animation
+    if animation is None or not len(used):
+        t, q, s = (np.zeros((1, 0, n), np.float32) for n in (3, 4, 3))
+    else:
+        _check_sparse(skeleton, rest, source)
+        names = tuple(animation.GetJointsAttr().Get())
+        attributes = animation.GetTranslationsAttr(), animation.GetRotationsAttr(), animation.GetScalesAttr()
+        channels = [sample(a, names, times, n, _IGNORED) for a, n in zip(attributes, (3, 4, 3), strict=True)]
+        for channel in channels:
+            channel.check_finite(used)
+        t, q, s = channels[0].values, channels[1].unit_quaternions(used), channels[2].values
+    return (
+        _spread(t, source, rest.translations, len(times)),
+        _spread(q, source, rest.rotations, len(times)),
+        _spread(s, source, rest.scales, len(times)),
+    )
+
+
+def _check_sparse(skeleton: BoundSkeleton, rest: RestPose, source: Places) -> None:
+    lacking = [skeleton.joints[j] for j in np.flatnonzero(source < 0)]
+    if lacking and not rest.authored:
+        raise StageReadError(
+            f"<{skeleton.path}>: the animation lacks {len(lacking)} of its joints ({shown(lacking[0])}) and "
+            "the skeleton has no valid restTransforms for them, so USD ignores it. Author restTransforms."
+        )
+
+
+def _spread(values: Values, source: Places, rest: Float[np.ndarray, "joint channel"], count: int) -> Joints:
+    """From the animation's joint order to the skeleton's and over all frames; rest where it has no joint."""
+    if np.array_equal(source, np.arange(values.shape[1])):
+        return values if len(values) == count else np.repeat(values, count, 0)
+    result = np.repeat(rest[None], count, 0)
+    result[:, source >= 0] = values[:, source[source >= 0]]
+    return result
+
+
+def _blend_weights(
+    skeleton: BoundSkeleton, times: Times
+) -> tuple[tuple[str, ...], Float[np.ndarray, "frame shape"] | None]:
+    if skeleton.animation is None:
+        return (), None
+    names = tuple(skeleton.animation.GetBlendShapesAttr().Get() or ())
+    attribute = skeleton.animation.GetBlendShapeWeightsAttr()
+    if not names or not attribute.HasAuthoredValue():
+        return (), None
+    weights = np.zeros((len(times), len(names), 1), np.float32)
+    query = Usd.AttributeQuery(attribute)
+    for frame, time in enumerate(times):
+        # as USD: surplus weights are dropped and lacking ones are 0 (Maya writes such files)
+        value = convert.floats(query.Get(time) or [])[: len(names)]
+        weights[frame, : len(value), 0] = value
+    Samples(attribute, names, times, weights).check_finite(np.arange(len(names)))
+    return names, weights[..., 0]
+
+
+def _world(skeleton: BoundSkeleton, times: Times) -> Float[np.ndarray, "frame 4 4"]:
+    """Skeleton to world space; evaluated once where no transform above is animated."""
+    sampled = times if skeleton.mover else times[:1]
+    cache = UsdGeom.XformCache()
+    result = np.zeros((len(sampled), 4, 4))
+    for frame, time in enumerate(sampled):
+        cache.SetTime(time)
+        result[frame] = convert.matrix(cache.GetLocalToWorldTransform(skeleton.prim))
+    if not np.isfinite(result).all():
+        raise StageReadError(
+            f"<{skeleton.path}>: its transform to world space is not finite; mend its xformOps."
+        )
+    return result if len(result) == len(times) else np.repeat(result, len(times), 0)

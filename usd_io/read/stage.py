@@ -1,0 +1,175 @@
+"""Open a stage, say what is in it, and read a shot from it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from pxr import Ar, Tf, Usd, UsdGeom, UsdSkel
+
+from usd_io.diagnostics import captured, reason, sentence
+from usd_io.errors import StageNotFoundError, StageReadError, shown
+from usd_io.model import Motion, Shot, SkeletonInfo, StageInfo
+from usd_io.read.character import find_skinned, read_bound_character
+from usd_io.read.motion import read_motion
+from usd_io.read.skeleton import ancestry, bound_skeleton, skeleton_prims, why_no_skeleton
+
+SLOWEST_RATE = 1e-6
+"""Rates below this, and above its inverse, are no rates of time: quotients of them leave the range of numbers."""
+
+
+def open_stage(path: str | Path) -> Usd.Stage:
+    """Open a USD stage with all its payloads.
+
+    What a stage refers to and cannot find does not fail here: :func:`stage_info` reports it as a warning, and
+    looking for a skeleton that is missing for that reason says so.
+
+    Args:
+        path: A file (.usd, .usda, .usdc, .usdz) or whatever else the asset resolver knows.
+
+    Raises:
+        StageNotFoundError: There is no such file.
+        StageReadError: It is no USD file, damaged, or may not be read; or its frame rates are not positive.
+    """
+    identifier = str(path)
+    with captured():
+        try:
+            stage = Usd.Stage.Open(identifier)
+        except Tf.ErrorException as error:
+            raise _cannot_open(identifier, error) from None
+    for name, rate in (
+        ("timeCodesPerSecond", stage.GetTimeCodesPerSecond()),
+        ("framesPerSecond", stage.GetFramesPerSecond()),
+    ):
+        if not SLOWEST_RATE <= rate <= 1 / SLOWEST_RATE:
+            raise StageReadError(
+                f"{shown(identifier)}: {name} is {rate:g}; it must be positive, and a real one."
+            )
+    return stage
+
+
+def _cannot_open(identifier: str, error: Tf.ErrorException) -> StageReadError:
+    name = shown(identifier)
+    if not identifier or not Ar.GetResolver().Resolve(identifier):
+        return StageNotFoundError(f"{name or 'The stage'} does not exist; name a USD file.")
+    if Path(identifier).is_dir():
+        return StageReadError(f"{name} is a folder; name a USD file in it.")
+    if not Usd.Stage.IsSupportedFile(identifier):
+        return StageReadError(f"{name} is no USD file; it takes one of .usd, .usda, .usdc and .usdz.")
+    return StageReadError(f"{name} cannot be read as USD, it is damaged or of another kind: {reason(error)}")
+
+
+def composition_problems(stage: Usd.Stage) -> tuple[str, ...]:
+    """Sublayers, references and payloads that were not found, one sentence with layer and asset path each."""
+    return tuple(dict.fromkeys(sentence(error) for error in stage.GetCompositionErrors()))
+
+
+def find_skeletons(stage: Usd.Stage) -> tuple[SkeletonInfo, ...]:
+    """What the stage says of each of its skeletons, those inside instances too.
+
+    One without a valid hierarchy of joints is left out; the warnings of :func:`stage_info` name it.
+    """
+    return _survey(stage)[0]
+
+
+def _survey(stage: Usd.Stage) -> tuple[tuple[SkeletonInfo, ...], list[str]]:
+    found, problems = [], []
+    with captured():
+        for prim in skeleton_prims(stage):
+            try:
+                found.append(_skeleton_info(stage, str(prim.GetPath())))
+            except StageReadError as error:
+                problems.append(str(error))
+    return tuple(found), problems
+
+
+def _skeleton_info(stage: Usd.Stage, path: str) -> SkeletonInfo:
+    skeleton = bound_skeleton(stage, path)
+    return SkeletonInfo(
+        path=path,
+        joint_count=len(skeleton.joints),
+        animation_path=str(skeleton.animation.GetPath()) if skeleton.animation else None,
+        binding_path=str(skeleton.binding.GetPath()) if skeleton.binding else None,
+        sample_count=len(skeleton.sample_times()),
+        instance_proxy=skeleton.prim.IsInstanceProxy(),
+        moving_xform=str(skeleton.mover.GetPath()) if skeleton.mover else None,
+    )
+
+
+def read_stage_info(path: str | Path) -> StageInfo:
+    """Open a stage and say what is in it; see :func:`stage_info`."""
+    return stage_info(open_stage(path))
+
+
+def stage_info(stage: Usd.Stage) -> StageInfo:
+    """What a stage is: its layers, times, axes and skeletons. No samples are read."""
+    ranged = stage.HasAuthoredTimeCodeRange()
+    default = stage.GetDefaultPrim()
+    skeletons, problems = _survey(stage)
+    return StageInfo(
+        path=stage.GetRootLayer().identifier,
+        layers=_used_layers(stage),
+        start=stage.GetStartTimeCode() if ranged else None,
+        end=stage.GetEndTimeCode() if ranged else None,
+        time_codes_per_second=stage.GetTimeCodesPerSecond(),
+        frame_rate=stage.GetFramesPerSecond(),
+        up_axis="Z" if UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z else "Y",
+        meters_per_unit=UsdGeom.GetStageMetersPerUnit(stage),
+        default_prim=str(default.GetPath()) if default else None,
+        skeletons=skeletons,
+        warnings=(*composition_problems(stage), *problems, *_outside_roots(stage)),
+    )
+
+
+def _used_layers(stage: Usd.Stage) -> tuple[str, ...]:
+    local = [layer.identifier for layer in stage.GetLayerStack(includeSessionLayers=False)]
+    used = {layer.identifier for layer in stage.GetUsedLayers() if layer != stage.GetSessionLayer()}
+    return (*local, *sorted(used.difference(local)))
+
+
+def _outside_roots(stage: Usd.Stage) -> list[str]:
+    return [
+        f"<{prim.GetPath()}> is not below a SkelRoot: USD draws no skin for it."
+        for prim in skeleton_prims(stage)
+        if not any(p.IsA(UsdSkel.Root) for p in ancestry(prim))
+    ]
+
+
+def read_shot(path: str | Path, skeleton_paths: Sequence[str] = (), meshes: bool = True) -> Shot:
+    """Read skeletons with their motion at their authored samples.
+
+    Args:
+        path: The stage, as for :func:`open_stage`.
+        skeleton_paths: Prim paths; none chooses every skeleton with two joint samples or more.
+        meshes: False leaves out what is bound to the skeletons, where only motion is of interest.
+
+    Raises:
+        StageReadError: The stage cannot be read, has no skeleton that moves, or holds values that cannot
+            be used.
+    """
+    stage = open_stage(path)
+    info = stage_info(stage)
+    chosen = tuple(skeleton_paths) or tuple(s.path for s in info.skeletons if s.sample_count >= 2)
+    if not chosen:
+        raise _nothing_moves(stage, info)
+    motions = tuple(read_motion(stage, chosen_path) for chosen_path in chosen)
+    skinned = find_skinned(stage) if meshes else None
+    characters = tuple(read_bound_character(stage, chosen_path, skinned) for chosen_path in chosen)
+    return Shot(info, characters, motions)
+
+
+def read_motion_at(path: str | Path, skeleton_path: str, times: Float[np.ndarray, " frame"]) -> Motion:
+    """Sample one skeleton of a stage at given time codes; see :func:`usd_io.read.motion.read_motion`."""
+    return read_motion(open_stage(path), skeleton_path, times)
+
+
+def _nothing_moves(stage: Usd.Stage, info: StageInfo) -> StageReadError:
+    paths = [str(prim.GetPath()) for prim in skeleton_prims(stage)]
+    if not paths:
+        return StageReadError(f"{shown(info.path)} holds no skeleton. {why_no_skeleton(stage)}")
+    try:
+        read_motion(stage, paths[0])
+    except StageReadError as error:
+        others = f" None of its {len(paths) - 1} other skeletons moves either." if len(paths) > 1 else ""
+        return StageReadError(f"{error}{others}")
+    raise AssertionError("a skeleton without samples was read")
