@@ -19,6 +19,7 @@ from jaxtyping import Float
 from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.files.artefacts import load_arrays, save_arrays
+from engine.files.video import Video
 from engine.files.video_file import read_video
 from engine.geometry.resample import resample
 from engine.joints.estimator import Estimator, estimate, load_estimator, save_estimator
@@ -38,7 +39,6 @@ from engine.stages.generate import Generation
 from engine.stages.mimic import mimic
 from engine.video.adaptation.adapter import digest
 from engine.video.backends import backend
-from engine.video.generate import Video
 from usd_io.errors import shown
 from usd_io.model import Character
 

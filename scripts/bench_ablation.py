@@ -27,6 +27,7 @@ import torch
 from bench_tiny import COARSE_RATE, Shot, Tiny, fade, prepare, prior_motion, psnr, say, ssim
 
 from engine.evaluation.evaluate import Case, read_suite
+from engine.files.video import Video, frames_of, pictures_of
 from engine.geometry.metrics import score
 from engine.geometry.resample import resample
 from engine.joints.estimator import Estimator, estimate
@@ -40,10 +41,8 @@ from engine.rendering.views import View
 from engine.scene.background import seen_backdrop
 from engine.stages.estimate_joints import train_estimator
 from engine.stages.mimic import mimic
-from engine.video.generate import Video
 from engine.video.network.model import VideoModel
 from engine.video.tiny import ADAPT, IMAGE_SIZE, SAMPLER, load_tiny
-from engine.video.video_arrays import frames_of, pictures_of
 from usd_io.model import Motion
 
 CASES = ("horse_walk", "robot_dance", "trex_idle", "manta_ray_swim", "stegosaurus_walk", "woman_death")

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from engine.events import Event, StageProgress
+from engine.files.video import Video
 from engine.progress import Progress
 from engine.video.backends import Backend, backend
-from engine.video.generate import Video
 from engine.video.options import AdaptOptions, GenerateOptions
 
 RATE, CONTEXT = 30, 61

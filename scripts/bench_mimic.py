@@ -29,6 +29,7 @@ from engine.evaluation.oracle import (
     simulated_evidence,
 )
 from engine.events import Event, StageProgress
+from engine.files.video import Video
 from engine.joints.estimator import load_estimator, save_estimator
 from engine.joints.evidence import JointEvidence
 from engine.joints.settings import EstimatorSettings
@@ -36,7 +37,6 @@ from engine.mimic.settings import MimicSettings
 from engine.priors.fill import PRIORS, complete
 from engine.progress import Progress
 from engine.rendering.threads import limited_threads
-from engine.video.generate import Video
 from usd_io.model import Motion
 from usd_io.read.stage import read_shot
 

@@ -21,6 +21,7 @@ from torch.nn.functional import avg_pool2d
 
 from engine.evaluation.evaluate import Case, read_suite
 from engine.files.images import to_picture, write_png
+from engine.files.video import Video
 from engine.geometry.resample import resample
 from engine.planning.plan import Plan, make_plan
 from engine.priors.fill import PRIORS, complete, split
@@ -32,7 +33,7 @@ from engine.rendering.renderers import TorchRenderer
 from engine.rendering.views import View, orbit_views
 from engine.video.adaptation.adapt import adapt
 from engine.video.backends.context import strides_for
-from engine.video.generate import GenerateSettings, Video, generate
+from engine.video.generate import GenerateSettings, generate
 from engine.video.network.model import VideoModel
 from engine.video.network.sample import SamplerSettings
 from engine.video.tiny import ADAPT, IMAGE_SIZE, SAMPLER, load_tiny

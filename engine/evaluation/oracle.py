@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 
 from engine.evaluation.evaluate import ORACLE, Evaluation, Row, split_dense
+from engine.files.video import Video
 from engine.geometry.metrics import height, l2p, score, select
 from engine.geometry.skeleton import joint_positions
 from engine.joints.estimator import Estimator, estimate
@@ -34,7 +35,6 @@ from engine.scene.scene import make_schedule
 from engine.scene.view_choice import AZIMUTHS, choose_view
 from engine.stages.estimate_joints import train_estimator
 from engine.stages.mimic import Mimicked, mimic
-from engine.video.generate import Video
 from usd_io.model import Character, Motion, Shot
 
 FPS = 15.0

@@ -15,7 +15,7 @@ from PIL import Image
 
 from engine.errors import ConfigError, DataError
 from engine.files.images import Picture
-from engine.video.generate import Video
+from engine.files.video import Video
 from usd_io.errors import shown
 
 DEFAULT_FPS = 15.0

@@ -8,10 +8,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.errors import DataError
+from engine.files.video import Video
 from engine.mimic.photometric_term import resample
 from engine.planning.plan import Plan
 from engine.rendering.camera import Cameras
-from engine.video.generate import Video
 
 ASPECT_TOLERANCE = 0.02
 """Part by which a video's aspect ratio may differ from the camera's."""

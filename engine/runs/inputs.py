@@ -25,7 +25,7 @@ class Source:
             UsdIoError: The stage cannot be opened.
             SourceChanged: A layer vanished meanwhile.
         """
-        from usd_io.author.provenance import layer_files
+        from usd_io.provenance import layer_files
         from usd_io.read.stage import open_stage
 
         stages = [config.stage, *([config.truth] if config.truth else [])]

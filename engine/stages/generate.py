@@ -9,15 +9,14 @@ from jaxtyping import Float
 
 from engine.config import RunConfig
 from engine.files.images import Picture, VideoWriter
+from engine.files.video import Video, frames_of, load_videos, pictures_of, save_videos
 from engine.progress import Progress
 from engine.rendering.threads import limited_threads
 from engine.rendering.views import render_view
 from engine.runs.stage_cache import Store
 from engine.scene.scene import Scene, best_azimuth, seen_from
 from engine.video.backends import Backend
-from engine.video.generate import Video
 from engine.video.options import AdaptOptions, GenerateOptions
-from engine.video.video_arrays import frames_of, load_videos, pictures_of, save_videos
 from engine.video.windows import WINDOW_FRAMES
 
 ADAPTER = "adapter.safetensors"

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 
 from engine.errors import DataError
+from engine.files.video import Video
 from engine.geometry.metrics import height
 from engine.geometry.skeleton import joint_positions
 from engine.joints.evidence import JointEvidence
@@ -29,7 +30,6 @@ from engine.progress import Progress
 from engine.rendering.mesh.surface import Surface
 from engine.rendering.torch_renderer.renderer import Backdrop
 from engine.rendering.views import View
-from engine.video.generate import Video
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from engine.errors import ConfigError, DataError
 from engine.files.artefacts import content_key
 from engine.files.tensors import load_meta, load_tensors, save_tensors
+from engine.files.video import Video
 from engine.progress import Progress
 from engine.video.adaptation.adapter import digest
 from engine.video.memory import explain_memory
@@ -44,20 +45,6 @@ class GenerateSettings:
     seed: int = 0
     batch: int = 1
     """Windows sampled together where they do not need each other."""
-
-
-@dataclass(frozen=True)
-class Video:
-    """Frames of one view at increasing times."""
-
-    times: tuple[float, ...]
-    """Seconds."""
-    frames: Float[Tensor, "frame 3 height width"]
-    """Display-referred RGB in [0, 1]."""
-
-    def __post_init__(self) -> None:
-        if len(self.times) != len(self.frames):
-            raise DataError(f"{len(self.frames)} frames came with {len(self.times)} times.")
 
 
 @torch.no_grad()

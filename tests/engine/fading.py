@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from engine.files.video import Video
 from engine.progress import Progress
-from engine.video.generate import Video
 
 
 @dataclass

@@ -14,9 +14,9 @@ from engine import video_pipeline as video_run
 from engine.config import RunConfig
 from engine.errors import ConfigError, DataError, OutOfMemory, ResourceMissing, RunCancelled
 from engine.events import Event, Note, StageProgress, StageReused, StageStarted
+from engine.files.video import Video
 from engine.mimic.settings import MimicSettings
 from engine.progress import StageReached
-from engine.video.generate import Video
 from tests.engine.fading import Fading
 from tests.engine.few import Few
 

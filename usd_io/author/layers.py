@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float
 from pxr import Sdf, Usd, UsdGeom, UsdSkel
 
-from usd_io.author.provenance import relative_path
 from usd_io.convert import continuous, to_floats, to_quatf, to_vec3f, to_vec3h
 from usd_io.model import Motion
+from usd_io.provenance import relative_path
 from usd_io.read.placement import ORIGINAL_VARIANT, VARIANT_SET, Placement, Variants
 
 CONFIDENCE = "userProperties:anymole:confidence"

@@ -9,11 +9,11 @@ from pxr import Tf, Usd
 
 from usd_io.author.extents import widen_extents
 from usd_io.author.layers import Take, write_data_layer, write_root_layer
-from usd_io.author.provenance import layer_files, relative_path, sha256, to_dictionary
 from usd_io.author.publish import Files, draft_of, publish, result_files
 from usd_io.author.verify import check_take, verify_result
 from usd_io.diagnostics import captured, reason
 from usd_io.errors import AuthorError, shown
+from usd_io.provenance import layer_files, relative_path, sha256, to_dictionary
 from usd_io.read.placement import AuthorMode, Placement, place_takes
 from usd_io.read.stage import open_stage
 

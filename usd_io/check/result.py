@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float
 from pxr import Sdf, Usd, UsdSkel
 
-from usd_io.author.provenance import sha256
 from usd_io.check.finding import Finding
 from usd_io.errors import StageReadError, shown
 from usd_io.model import Motion
+from usd_io.provenance import sha256
 from usd_io.read.motion import read_motion
 from usd_io.read.stage import open_stage
 

@@ -21,7 +21,7 @@ from anymole_tui.tui.screens.base_screen import Place
 from anymole_tui.tui.screens.dialogs import Read
 from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline, Track, track_names
-from engine.inspection.comparison import Comparison, Side, make_slerp, read_comparison
+from engine.evaluation.comparison import Comparison, Side, make_slerp, read_comparison
 from engine.runs.takes import choose_take
 
 VIEWS = ("three-quarter", "front", "side", "top")

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from engine.priors.learned import kinematics, layout
-from engine.training.learned_prior.sampling import Poses
+from engine.priors.learned.poses import Poses
 
 SHOT_SHARE = 0.15
 """A joint's unit of movement is at least this part of the mean over the joints."""

@@ -13,8 +13,7 @@ from jaxtyping import Float, Int
 from engine.priors.learned import weights as checkpoint
 from engine.priors.learned.features import Features, make_features, to_local
 from engine.priors.learned.network import Answer, Network, relations, sines, spread_at
-from engine.training.learned_prior.data import make_rig
-from engine.training.learned_prior.sampling import Poses
+from engine.priors.learned.poses import Poses, make_rig
 
 WEIGHTS = Path(__file__).parent / "shipped" / "learned.safetensors"
 VIEWS = 8

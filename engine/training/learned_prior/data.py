@@ -1,11 +1,13 @@
 """The training corpus in memory: clips of many skeletons, split by character, with flipping joints left out."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
+
+from engine.priors.learned.poses import Rig, make_rig
 
 FRAME_RATE = 30.0
 """Frames per second of every clip in memory."""
@@ -48,16 +50,6 @@ SHORTEST_FRAMES = 10
 
 
 @dataclass(frozen=True, eq=False)
-class Rig:
-    """What a clip needs of its skeleton."""
-
-    parents: Int[np.ndarray, " joint"]
-    depth: Int[np.ndarray, " joint"]
-    subtree: Int[np.ndarray, " joint"]
-    """Joints below and including each."""
-
-
-@dataclass(frozen=True, eq=False)
 class Clip:
     """One motion at :data:`FRAME_RATE`, in units of its own file, Y up."""
 
@@ -82,18 +74,6 @@ class Clip:
     def translations(self) -> Float[np.ndarray, "frame joint 3"]:
         """Local translations."""
         return self.poses[..., 4:]
-
-
-def make_rig(parents: Sequence[int] | Int[np.ndarray, " joint"]) -> Rig:
-    """Depths and subtree sizes of a skeleton whose parents come first."""
-    parent = np.asarray(parents, int)
-    depth, subtree = np.zeros(len(parent), int), np.ones(len(parent), int)
-    for joint in range(len(parent)):
-        depth[joint] = depth[parent[joint]] + 1 if parent[joint] >= 0 else 0
-    for joint in range(len(parent) - 1, -1, -1):
-        if parent[joint] >= 0:
-            subtree[parent[joint]] += subtree[joint]
-    return Rig(parent, depth, subtree)
 
 
 def make_clip(

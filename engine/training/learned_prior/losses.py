@@ -9,7 +9,8 @@ from torch import Tensor
 from engine.priors.learned import kinematics, layout
 from engine.priors.learned.features import Features, from_local, to_local
 from engine.priors.learned.network import Answer, sines, spread_at
-from engine.training.learned_prior.sampling import Poses, Truth
+from engine.priors.learned.poses import Poses
+from engine.training.learned_prior.sampling import Truth
 
 WEIGHTS = {"position": 1.0, "rotation": 0.5, "velocity": 0.3, "spread": 0.05, "gain": 0.05}
 CALM_POSITION = 0.01

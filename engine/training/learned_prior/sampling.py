@@ -5,31 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.priors.learned import kinematics, layout
-from engine.training.learned_prior.data import FRAME_RATE, Clip, make_rig
+from engine.priors.learned.poses import Poses, make_rig
+from engine.training.learned_prior.data import FRAME_RATE, Clip
 
 MOST_JOINTS = 40
 """Larger rigs lose leaf joints (fingers first, as they are many) in training; inference knows no limit."""
-
-
-@dataclass(frozen=True, eq=False)
-class Poses:
-    """Local poses of several gaps at the times of :mod:`engine.priors.learned.layout`, padded to one joint count."""
-
-    rotations: Float[Tensor, "batch time joint 4"]
-    """Known or straight between known, w x y z, at :data:`layout.TIMES`."""
-    translations: Float[Tensor, "batch time joint 3"]
-    parents: Int[Tensor, "batch joint"]
-    """-1 for roots and padding."""
-    present: Bool[Tensor, "batch joint"]
-    depth: Int[Tensor, "batch joint"]
-    subtree: Int[Tensor, "batch joint"]
-    states: Int[Tensor, "batch outside"]
-    seconds: Float[Tensor, " batch"]
-    """Length of each gap [s]."""
 
 
 @dataclass(frozen=True, eq=False)

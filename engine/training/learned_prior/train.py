@@ -26,11 +26,12 @@ from torch import Tensor
 from engine.priors.learned import weights as checkpoint
 from engine.priors.learned.features import make_features
 from engine.priors.learned.network import Network, Shape, relations
+from engine.priors.learned.poses import Poses
 from engine.training.learned_prior import data
 from engine.training.learned_prior.data import Clip
 from engine.training.learned_prior.losses import Measures, measure
 from engine.training.learned_prior.procedural import procedural_clips
-from engine.training.learned_prior.sampling import MOST_JOINTS, Poses, Truth, make_batch
+from engine.training.learned_prior.sampling import MOST_JOINTS, Truth, make_batch
 
 log = logging.getLogger(__name__)
 

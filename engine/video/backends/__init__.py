@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol, get_args, runtime_checkable
 
 from engine.errors import ConfigError
+from engine.files.video import Video
 from engine.progress import Progress
 from engine.rendering.mesh.surface import Appearance
-from engine.video.generate import Video
 from engine.video.options import AdaptOptions, GenerateOptions, Memory, ModelName
 
 __all__ = ["Backend", "Gap", "backend"]

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from engine.errors import DataError
-from engine.video.generate import Video
+from engine.files.video import Video
 
 UNEVEN = 0.01
 """Part of the usual step by which another step may differ and still be one frame."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 
 from engine.errors import ResourceMissing
+from engine.files.video import Video
 from engine.progress import Progress
 from engine.rendering.mesh.surface import Appearance
 from engine.video.adaptation.adapt import adapt
@@ -19,7 +20,7 @@ from engine.video.backends.devices import INSTEAD, device_gb, pick_device, preci
 from engine.video.catalogue.checkpoint_names import PREFIXES
 from engine.video.catalogue.convert import DESCRIPTION, load_model, read_description
 from engine.video.catalogue.models import card, find_file, models_folder, require_file
-from engine.video.generate import GenerateSettings, Video, generate
+from engine.video.generate import GenerateSettings, generate
 from engine.video.memory import explain_memory
 from engine.video.network.model import VideoModel, place_model
 from engine.video.network.sample import SamplerSettings

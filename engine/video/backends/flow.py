@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from engine.errors import ConfigError, DataError
 from engine.files.artefacts import content_key
 from engine.files.tensors import check_safetensors, load_meta
+from engine.files.video import Video
 from engine.progress import Progress
 from engine.rendering.mesh.surface import Appearance
 from engine.video.adaptation.adapter import digest, load_adapter, save_adapter
@@ -28,7 +29,6 @@ from engine.video.backends.context import longest_stretch
 from engine.video.backends.devices import precision
 from engine.video.backends.flow_lora import FlowSettings, check_pairs, chosen_layers, train
 from engine.video.catalogue.models import pipeline_files
-from engine.video.generate import Video
 from engine.video.memory import explain_memory
 from engine.video.network.sample import combine_seeds
 from engine.video.options import AdaptOptions, GenerateOptions, Memory

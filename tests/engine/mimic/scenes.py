@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from engine.files.video import Video
 from engine.geometry.metrics import height
 from engine.geometry.skeleton import joint_positions
 from engine.joints.evidence import JointEvidence
@@ -21,7 +22,6 @@ from engine.rendering.mesh.surface import Surface, build_surface
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.views import View, joint_tracks, orbit_views, render_view
 from engine.stages.mimic import Mimicked, mimic
-from engine.video.generate import Video
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Character, Motion
 

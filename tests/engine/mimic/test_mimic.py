@@ -10,11 +10,11 @@ from torch.nn.functional import interpolate
 
 from engine.errors import ConfigError, DataError, RunCancelled
 from engine.events import Event, Note
+from engine.files.video import Video
 from engine.mimic.settings import MimicSettings
 from engine.planning.plan import make_plan
 from engine.progress import Progress
 from engine.rendering.threads import limited_threads
-from engine.video.generate import Video
 from tests.engine.conftest import make_motion
 from tests.engine.mimic.scenes import QUICK, Scene, arm_plan, arm_scene, cancelled_after, make_scene
 from usd_io.model import BlendShape

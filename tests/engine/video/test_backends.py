@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engine.errors import ConfigError, DataError, ExitCode, OutOfMemory, ResourceMissing, exit_code
 from engine.files.tensors import save_tensors, sha256_of
+from engine.files.video import Video
 from engine.progress import Progress
 from engine.video.adaptation.settings import AdaptSettings
 from engine.video.backends import backend
@@ -20,7 +21,6 @@ from engine.video.backends.devices import pick_device, precision
 from engine.video.backends.dynamicrafter import Native
 from engine.video.catalogue.checkpoint_names import PREFIXES
 from engine.video.catalogue.models import card
-from engine.video.generate import Video
 from engine.video.network.model import VideoModel
 from engine.video.options import AdaptOptions, GenerateOptions
 

@@ -20,6 +20,7 @@ from engine.errors import (
     RunCancelled,
     exit_code,
 )
+from engine.files.video import Video
 from engine.progress import Progress
 from engine.video.backends import backend, wan_vace
 from engine.video.backends.calls import plan_calls
@@ -27,7 +28,6 @@ from engine.video.backends.flow import FlowBackend
 from engine.video.backends.flow_lora import chosen_layers
 from engine.video.backends.ltx import conditions
 from engine.video.backends.wan_vace import GROUP, _closed, group_masks, held_latents
-from engine.video.generate import Video
 from engine.video.options import AdaptOptions, GenerateOptions
 from tests.engine.video.pipelines import save_ltx, save_wan_vace
 

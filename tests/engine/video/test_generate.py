@@ -11,9 +11,10 @@ from torch import Tensor
 
 from engine.errors import ConfigError, DataError, OutOfMemory, RunCancelled
 from engine.events import Event, StageProgress
+from engine.files.video import Video
 from engine.progress import Progress
 from engine.video import generate as module
-from engine.video.generate import GenerateSettings, Video, generate
+from engine.video.generate import GenerateSettings, generate
 from engine.video.network.model import VideoModel
 from engine.video.network.sample import Hold, SamplerSettings, guide, sample_window, seeded_noise
 from engine.video.network.schedule import ddim_step, trailing_timesteps

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.files.video import Video
 from engine.progress import Progress
 from engine.video.adaptation.settings import AdaptSettings
 from engine.video.backends.dynamicrafter import Native
-from engine.video.generate import Video
 from engine.video.network.model import VideoModel
 from engine.video.options import AdaptOptions, GenerateOptions
 

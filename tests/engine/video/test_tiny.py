@@ -13,10 +13,11 @@ from torch import Tensor
 
 from engine.errors import DataError, ResourceMissing
 from engine.files.tensors import load_meta, load_tensors, sha256_of
+from engine.files.video import Video
 from engine.progress import Progress
 from engine.video.adaptation.adapt import adapt
 from engine.video.adaptation.trainable import trained_parameters
-from engine.video.generate import GenerateSettings, Video, generate
+from engine.video.generate import GenerateSettings, generate
 from engine.video.network.model import VideoModel, encode_text
 from engine.video.network.shapes import TINY_TRAINED, model_shape
 from engine.video.tiny import ADAPT, PATH, SAMPLER, SHA256, load_tiny, shipped_tensors

@@ -1,6 +1,7 @@
-"""Videos as artefacts of a run: pictures as bytes, so that what is fitted is what a player shows."""
+"""Videos in memory, and as files of a run: pictures as bytes, so that what is fitted is what a player shows."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,22 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from engine.errors import DataError
 from engine.files.artefacts import load_arrays, save_arrays
-from engine.video.generate import Video
+
+
+@dataclass(frozen=True)
+class Video:
+    """Frames of one view at increasing times."""
+
+    times: tuple[float, ...]
+    """Seconds."""
+    frames: Float[Tensor, "frame 3 height width"]
+    """Display-referred RGB in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        if len(self.times) != len(self.frames):
+            raise DataError(f"{len(self.frames)} frames came with {len(self.times)} times.")
 
 
 def pictures_of(video: Video) -> UInt8[np.ndarray, "frame height width 3"]:

@@ -7,7 +7,7 @@ import pytest
 
 from engine.config import RunConfig
 from engine.errors import DataError
-from engine.inspection.comparison import make_slerp, read_comparison
+from engine.evaluation.comparison import make_slerp, read_comparison
 from engine.run import run
 from engine.runs.takes import choose_take
 from usd_io.author.takes import show_take

@@ -1,0 +1,47 @@
+"""What the network is given: skeletons, and poses around gaps as padded batches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """How the joints of a skeleton hang together."""
+
+    parents: Int[np.ndarray, " joint"]
+    depth: Int[np.ndarray, " joint"]
+    subtree: Int[np.ndarray, " joint"]
+    """Joints below and including each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """Local poses of several gaps at the times of :mod:`engine.priors.learned.layout`, padded to one joint count."""
+
+    rotations: Float[Tensor, "batch time joint 4"]
+    """Known or straight between known, w x y z, at :data:`layout.TIMES`."""
+    translations: Float[Tensor, "batch time joint 3"]
+    parents: Int[Tensor, "batch joint"]
+    """-1 for roots and padding."""
+    present: Bool[Tensor, "batch joint"]
+    depth: Int[Tensor, "batch joint"]
+    subtree: Int[Tensor, "batch joint"]
+    states: Int[Tensor, "batch outside"]
+    seconds: Float[Tensor, " batch"]
+    """Length of each gap [s]."""
+
+
+def make_rig(parents: Sequence[int] | Int[np.ndarray, " joint"]) -> Rig:
+    """Depths and subtree sizes of a skeleton whose parents come first."""
+    parent = np.asarray(parents, int)
+    depth, subtree = np.zeros(len(parent), int), np.ones(len(parent), int)
+    for joint in range(len(parent)):
+        depth[joint] = depth[parent[joint]] + 1 if parent[joint] >= 0 else 0
+    for joint in range(len(parent) - 1, -1, -1):
+        if parent[joint] >= 0:
+            subtree[parent[joint]] += subtree[joint]
+    return Rig(parent, depth, subtree)
