@@ -8,13 +8,17 @@ from typing import Any, Literal, get_args
 
 from engine.errors import ConfigError
 from engine.files.toml import read_toml
-from engine.video.options import AdaptMode, Memory, ModelName
 
 EngineName = Literal["auto", "motion", "video"]
 PriorName = Literal["auto", "learned", "context", "spline", "slerp", "hold"]
 AuthorMode = Literal["rebind", "over", "variant"]
 FeatureName = Literal["scratch", "dinov2+fit3d"]
 SolverName = Literal["map", "paper"]
+ModelName = Literal["dynamicrafter", "wan-vace", "ltx", "tiny"]
+AdaptMode = Literal["auto", "full", "lora", "off"]
+"""``auto``: what suits the model; ``full``: all that the paper trains; ``lora``: low-rank pairs; ``off``: nothing."""
+Memory = Literal["auto", "low", "high"]
+"""``low``: least memory of the device, more time; ``high``: single precision and all activations kept."""
 CHOICES = {
     "engine": EngineName,
     "prior": PriorName,

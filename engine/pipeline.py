@@ -4,7 +4,7 @@
 
 Where motion is fitted to a video, the stages of :mod:`engine.video_pipeline` come after *fill*, and before
 them, where it is
-wished for, the self-test of :mod:`engine.stages.self_test`.
+wished for, the self-test of :mod:`engine.video_self_test`.
 """
 
 from collections.abc import Callable, Mapping
@@ -82,8 +82,8 @@ def run_stages(
     config: RunConfig, engine: str, planned: Planned, workspace: Workspace, progress: Progress
 ) -> RunResult:
     if engine == "video":
-        from engine.stages.self_test import fill_by_video
         from engine.video_pipeline import check_ready
+        from engine.video_self_test import fill_by_video
 
         check_ready(config)
     source = Source(config)

@@ -49,7 +49,7 @@ FIT_RATE = 15.0
 VIDEO = "video"
 """Stands in the scores where a motion prior's name does."""
 SELF_TEST = "self-test"
-"""Name of the stage that fills a hidden piece of the context (:mod:`engine.stages.self_test`)."""
+"""Name of the stage that fills a hidden piece of the context (:mod:`engine.video_self_test`)."""
 CHANNELS = ("translations", "rotations", "scales")
 Arrays = Mapping[str, np.ndarray]
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from engine.files.tensors import as_json, load_meta, load_tensors, save_tensors
-from engine.priors.learned.weights import optimiser_tensors, restore_optimiser
 
 TRAINED = "trained."
 
@@ -49,3 +48,19 @@ def restore_training(
         value.copy_(tensors[TRAINED + name])
     restore_optimiser(optimiser, tensors)
     return meta
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """State of an optimiser as a flat mapping."""
+    state = optimiser.state_dict()["state"]
+    return {f"optimiser.{i}.{name}": value for i, entry in state.items() for name, value in entry.items()}
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`optimiser_tensors` took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimiser."):
+            _, index, name = key.split(".", 2)
+            state.setdefault(int(index), {})[name] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

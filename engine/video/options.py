@@ -1,15 +1,9 @@
 """What a user may ask of any video model; importing this takes no time."""
 
 from dataclasses import dataclass
-from typing import Literal
 
+from engine.config import AdaptMode
 from engine.errors import ConfigError
-
-ModelName = Literal["dynamicrafter", "wan-vace", "ltx", "tiny"]
-AdaptMode = Literal["auto", "full", "lora", "off"]
-"""``auto``: what suits the model; ``full``: all that the paper trains; ``lora``: low-rank pairs; ``off``: nothing."""
-Memory = Literal["auto", "low", "high"]
-"""``low``: least memory of the device, more time; ``high``: single precision and all activations kept."""
 
 
 @dataclass(frozen=True)

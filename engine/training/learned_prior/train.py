@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from engine.files.training_state import optimiser_tensors, restore_optimiser
 from engine.priors.learned import weights as checkpoint
 from engine.priors.learned.features import make_features
 from engine.priors.learned.network import Network, Shape, relations
@@ -167,7 +168,7 @@ class Training:
         """Write the checkpoint and the averaged weights."""
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"averaged.{k}": v for k, v in self.averaged.state_dict().items()}
-        tensors |= checkpoint.optimiser_tensors(self.optimiser)
+        tensors |= optimiser_tensors(self.optimiser)
         meta = {"step": self.step, "seconds": self.seconds, "settings": asdict(self.settings)}
         checkpoint.save(out / STATE, tensors, {**meta, "shape": asdict(self.shape)})
         checkpoint.save_weights(out / WEIGHTS, self.averaged, self.shape, meta)
@@ -180,7 +181,7 @@ class Training:
         run = cls(replace(settings, steps=steps or settings.steps), Shape(**state["shape"]))
         for name, module in (("network.", run.network), ("averaged.", run.averaged)):
             module.load_state_dict({k[len(name) :]: v for k, v in tensors.items() if k.startswith(name)})
-        checkpoint.restore_optimiser(run.optimiser, tensors)
+        restore_optimiser(run.optimiser, tensors)
         run.step, run.seconds = state["step"], state["seconds"]
         return run
 

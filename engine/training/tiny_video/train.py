@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from engine.files.training_state import optimiser_tensors, restore_optimiser
 from engine.priors.learned import weights as checkpoint
 from engine.training.tiny_video.data import Pictures, draw_pictures, load_pictures, save_pictures
 from engine.training.tiny_video.samples import Batch, draw_batch
@@ -168,7 +169,7 @@ class Training:
         tensors = {f"network.{k}": v.detach() for k, v in self.values.items()}
         tensors |= {f"averaged.{k}": v for k, v in self.averaged.items()}
         tensors |= {f"image.{k}": v for k, v in self.model.image.state_dict().items()}
-        checkpoint.save(out / STATE, tensors | checkpoint.optimiser_tensors(self.optimiser), meta)
+        checkpoint.save(out / STATE, tensors | optimiser_tensors(self.optimiser), meta)
         half = {name: value.half() for name, value in shipped_tensors(self.model).items()}
         half |= {name: value.half() for name, value in self.averaged.items()}
         checkpoint.save(out / WEIGHTS, half, {**meta, "shape": self.model.shape.to_dict()})
@@ -183,7 +184,7 @@ class Training:
         run._use({k: tensors[f"network.{k}"] for k in run.values})
         run.averaged = {k: tensors[f"averaged.{k}"] for k in run.values}
         run.model.image.load_state_dict({k: tensors[f"image.{k}"] for k in run.model.image.state_dict()})
-        checkpoint.restore_optimiser(run.optimiser, tensors)
+        restore_optimiser(run.optimiser, tensors)
         run.step, run.seconds = state["step"], state["seconds"]
         return run
 

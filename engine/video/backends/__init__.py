@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, get_args, runtime_checkable
 
+from engine.config import Memory, ModelName
 from engine.errors import ConfigError
 from engine.files.video import Video
 from engine.progress import Progress
 from engine.rendering.mesh.surface import Appearance
-from engine.video.options import AdaptOptions, GenerateOptions, Memory, ModelName
+from engine.video.options import AdaptOptions, GenerateOptions
 
 __all__ = ["Backend", "Gap", "backend"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
+from engine.config import Memory
 from engine.errors import ConfigError, ResourceMissing
 from engine.video.catalogue.fetch import known_hash
 from engine.video.catalogue.models import ModelCard, card, pipeline_files, require_pipeline
-from engine.video.options import Memory
 
 INSTEAD = "Without it, '--engine motion' or '--model tiny' runs on any machine."
 

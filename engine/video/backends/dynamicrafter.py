@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 
+from engine.config import Memory
 from engine.errors import ResourceMissing
 from engine.files.video import Video
 from engine.progress import Progress
@@ -24,7 +25,7 @@ from engine.video.generate import GenerateSettings, generate
 from engine.video.memory import explain_memory
 from engine.video.network.model import VideoModel, place_model
 from engine.video.network.sample import SamplerSettings
-from engine.video.options import AdaptOptions, GenerateOptions, Memory
+from engine.video.options import AdaptOptions, GenerateOptions
 from engine.video.windows import plan_windows
 
 RATE = 15.0

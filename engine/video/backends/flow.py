@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from engine.config import Memory
 from engine.errors import ConfigError, DataError
 from engine.files.artefacts import content_key
 from engine.files.tensors import check_safetensors, load_meta
@@ -31,7 +32,7 @@ from engine.video.backends.flow_lora import FlowSettings, check_pairs, chosen_la
 from engine.video.catalogue.models import pipeline_files
 from engine.video.memory import explain_memory
 from engine.video.network.sample import combine_seeds
-from engine.video.options import AdaptOptions, GenerateOptions, Memory
+from engine.video.options import AdaptOptions, GenerateOptions
 from usd_io.errors import shown
 
 REMEDY = "--memory low, a larger GPU or --model tiny"

@@ -9,11 +9,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from engine.config import Memory
 from engine.video.backends.calls import Call, Rules
 from engine.video.backends.devices import ready_pipeline
 from engine.video.backends.flow import Embeds, FlowBackend, noised
 from engine.video.network.sample import combine_seeds
-from engine.video.options import GenerateOptions, Memory
+from engine.video.options import GenerateOptions
 
 GROUP = 4
 """Frames that its autoencoder packs into a latent, after the first."""

@@ -35,7 +35,7 @@ class Fewer(Few):
 
 @pytest.fixture(scope="module")
 def fox(request: pytest.FixtureRequest) -> str:
-    return str(Path(__file__).parents[2] / "data" / "fox" / "fox.usdc")
+    return str(Path(__file__).parents[1] / "data" / "fox" / "fox.usdc")
 
 
 @pytest.fixture
