@@ -13,7 +13,7 @@ from engine.training.learned_prior.procedural import procedural_clips
 
 ROOT = Path(__file__).parents[3]
 SHARED = Path(os.environ.get("ANYMOLE_SHARED", ROOT.parent / "shared"))
-CLIP_LIST = ROOT / "engine" / "learned" / "weights" / "clips.txt"
+CLIP_LIST = ROOT / "engine" / "priors" / "learned" / "shipped" / "clips.txt"
 LEFT_OUT_TAKES = ("02_05", "05_02", "05_18", "05_19", "05_20", "06_12")
 """CMU takes of the suite, and two that repeat the choreography of one."""
 
