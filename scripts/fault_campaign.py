@@ -32,6 +32,7 @@ from engine import run as engine_run  # noqa: E402
 from engine.config import RunConfig  # noqa: E402
 from engine.errors import SourceChanged  # noqa: E402
 from engine.events import Event, StageFinished, StageReused, StageStarted  # noqa: E402
+from engine.runs.process import python_command  # noqa: E402
 from engine.runs.registry import read_events, read_run  # noqa: E402
 
 FOX = ROOT / "examples" / "fox"
@@ -63,7 +64,7 @@ class Campaign:
 
 
 def anymole(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "anymole_tui", *arguments]
+    return python_command("anymole_tui", *arguments)
 
 
 def call(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -206,7 +207,7 @@ def clock_jumps(campaign: Campaign, count: int) -> None:
     wanted = result_hashes(campaign.folder / "reference_run")
     for number in range(count):
         out = campaign.folder / f"clock_{number}"
-        done = call([sys.executable, "-c", CLOCK, str(number), *campaign.command(out)[3:]])
+        done = call([sys.executable, "-c", CLOCK, str(number), *campaign.command(out)[4:]])
         campaign.counts["clock jumps"] += 1
         campaign.expect(done.returncode == 0, f"clock {number}: {done.stderr}")
         campaign.check_result(out, wanted, f"clock {number}")

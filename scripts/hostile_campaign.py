@@ -24,6 +24,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from engine.runs.process import python_command  # noqa: E402
+
 FOX = ROOT / "examples" / "fox"
 LONGEST_S = 20.0
 """Of CPU time: on a machine that is busy with other work the clock on the wall says nothing of a hang."""
@@ -286,18 +290,9 @@ def pickled_arrays(folder: Path) -> Iterator[Case]:
     run = folder / "pickled"
     stage = str(FOX / "fox_survey_keys.usda")
     subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "anymole_tui",
-            "run",
-            stage,
-            "--out",
-            str(run),
-            "--no-preview",
-            "--progress",
-            "none",
-        ],
+        python_command(
+            "anymole_tui", "run", stage, "--out", str(run), "--no-preview", "--progress", "none"
+        ),
         cwd=ROOT,
         check=True,
         capture_output=True,
@@ -310,6 +305,12 @@ def pickled_arrays(folder: Path) -> Iterator[Case]:
     ).hexdigest()
     (run / "artefacts.json").write_text(json.dumps(index))
     yield "pickle as artefact", ["resume", str(run)]
+
+
+def shadows(folder: Path, mark: Path) -> None:
+    """Modules in the current folder under the names of ours, and of libraries; none may ever be imported."""
+    for name in ("engine", "usd_io", "anymole_tui", "numpy", "pxr", "torch", "typer", "filelock", "random"):
+        (folder / f"{name}.py").write_text(f"import pathlib\npathlib.Path({str(mark)!r}).touch()\n")
 
 
 def snapshot(folder: Path) -> dict[str, str]:
@@ -328,7 +329,7 @@ def judge(name: str, command: list[str], environment: dict[str, str]) -> tuple[l
     began = time.monotonic()
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "anymole_tui", *command],
+            python_command("anymole_tui", *command),
             cwd=environment["PWD"],
             capture_output=True,
             timeout=LONGEST_WALL_S,
@@ -368,9 +369,10 @@ def main() -> int:
         folder, elsewhere = top / "files", top / "elsewhere"
         folder.mkdir()
         elsewhere.mkdir()
+        shadows(elsewhere, top / "pwned_by_import")
         environment = {
             **os.environ,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join((str(ROOT), "", ".")),  # the last two mean the current folder
             "PWD": str(elsewhere),
             "HOME": str(elsewhere),
             "ANYMOLE_CONFIG": "",

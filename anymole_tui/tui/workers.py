@@ -4,7 +4,6 @@ there (:mod:`engine.workers.protocol`)."""
 import json
 import select
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ from anymole_tui.terminal.graphics import Pixels
 from engine.config import RunConfig
 from engine.errors import EngineError, RunCancelled
 from engine.progress import never
+from engine.runs.process import python_command, python_environment
 
 ASKED_EVERY_S = 0.05
 """Whether anybody still waits for the answer."""
@@ -74,11 +74,12 @@ class Service:
     def _running(self) -> "subprocess.Popen[bytes]":
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self._module],
+                python_command(self._module),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
+                env=python_environment(),
             )
         return self._process
 

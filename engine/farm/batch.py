@@ -1,6 +1,5 @@
 """The one task description behind all targets: a command per shot, and what it needs."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from engine.errors import ConfigError, ExitCode
 from engine.farm.shots import Shot
 from engine.files.artefacts import file_hash, is_intact, read_index
 from engine.runs.inputs import read_inputs
+from engine.runs.process import python_command
 from engine.runs.registry import RunRecord, read_run
 from engine.runs.workspace import SETTINGS
 
@@ -53,12 +53,9 @@ class Batch:
         """The command of a shot, counted from 1. It may be repeated at any time: what is done is not done again."""
         if self.command is not None:
             return self.command(number)
-        return [
-            sys.executable,
-            "-m",
-            "anymole_tui",
-            *task_arguments(str(self.out / "shots.toml"), str(number), str(self.out)),
-        ]
+        return python_command(
+            "anymole_tui", *task_arguments(str(self.out / "shots.toml"), str(number), str(self.out))
+        )
 
     def record(self, shot: Shot) -> RunRecord:
         """How a shot stands."""

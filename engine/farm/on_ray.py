@@ -6,7 +6,8 @@ from typing import Any
 
 from engine.errors import EngineError
 from engine.farm.batch import NOT_RETRIED, Batch
-from engine.farm.pool import OnShot, environment
+from engine.farm.pool import OnShot
+from engine.runs.process import python_environment
 from usd_io.errors import shown
 
 
@@ -47,7 +48,7 @@ def _gather(ray: Any, batch: Batch, on_shot: OnShot, stop: Callable[[], bool]) -
         retry_exceptions=[ShotFailed],
     )
     waiting = {
-        remote.remote(batch.task(n), environment(), needs.timeout_min * 60): n
+        remote.remote(batch.task(n), python_environment(), needs.timeout_min * 60): n
         for n in range(1, len(batch.shots) + 1)
     }
     try:

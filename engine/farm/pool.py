@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigError, EngineError
 from engine.farm.batch import NOT_RETRIED, Batch, is_current
 from engine.farm.shots import Shot
-from engine.runs.process import request_cancel
+from engine.runs.process import python_environment, request_cancel
 
 JOBS = "jobs"
 POLL_S = 0.05
@@ -127,14 +126,8 @@ def _submit(batch: Batch, number: int, group: tuple[int, ...]) -> Any:
         timeout_min=batch.needs.timeout_min, gpus_per_node=len(group), visible_gpus=group, tasks_per_node=1
     )
     return executor.submit(
-        submitit.helpers.CommandFunction(batch.task(number), verbose=False, env=environment())
+        submitit.helpers.CommandFunction(batch.task(number), verbose=False, env=python_environment())
     )
-
-
-def environment() -> dict[str, str]:
-    """That of a task: as here, with the package found from any folder."""
-    root = str(Path(__file__).resolve().parents[2])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
 
 
 def _tidy(job: Any) -> None:
@@ -145,11 +138,13 @@ def _tidy(job: Any) -> None:
 
 
 def need_submitit() -> Any:
-    """The library, or one clear sentence."""
+    """The library, or one clear sentence. Its own processes inherit our environment, in which from now on nothing is
+    imported from the current folder."""
     try:
         import submitit
     except ImportError:
         raise EngineError(
             "this target needs submitit; install it with: pip install 'anymole[farm]'"
         ) from None
+    os.environ.update(python_environment())
     return submitit

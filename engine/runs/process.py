@@ -2,6 +2,7 @@
 
 import os
 import signal
+import site
 import stat
 import subprocess
 import sys
@@ -121,6 +122,31 @@ def interrupts_wait() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, handler)
 
 
+def python_command(module: str, *arguments: str) -> list[str]:
+    """The command that runs one of our modules in a process of its own, with the environment of
+    :func:`python_environment`.
+
+    ``-P``: without it ``python -m`` imports from the current folder first, where a file of a shot may be called
+    ``engine.py`` or ``random.py``.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def python_environment() -> dict[str, str]:
+    """The environment of this process, in which a child finds our packages, and nothing in its current folder.
+
+    An empty or relative entry of ``PYTHONPATH`` stands for a folder below the current one and is left out.
+    """
+    root = str(Path(__file__).resolve().parents[2])
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    # where we are installed the folder is on the path anyway, behind the standard library
+    own = [] if root in (*site.getsitepackages(), site.getusersitepackages()) else [root]
+    entries = [*own, *(entry for entry in given if Path(entry).is_absolute() and entry != root)]
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    path = {"PYTHONPATH": os.pathsep.join(entries)} if entries else {}
+    return kept | path | {"PYTHONSAFEPATH": "1"}
+
+
 def start_detached(folder: Path) -> "subprocess.Popen[bytes]":
     """Start (or resume) the run whose settings lie in a folder, in a session of its own.
 
@@ -130,16 +156,7 @@ def start_detached(folder: Path) -> "subprocess.Popen[bytes]":
     Raises:
         EngineError: It cannot be started.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "anymole_tui",
-        "resume",
-        str(folder.absolute()),
-        "--progress",
-        "plain",
-        "--here",
-    ]
+    command = python_command("anymole_tui", "resume", str(folder.absolute()), "--progress", "plain", "--here")
     try:
         with (folder / LOG).open("ab") as log:
             return subprocess.Popen(
@@ -148,19 +165,15 @@ def start_detached(folder: Path) -> "subprocess.Popen[bytes]":
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env=_environment(),
+                env={
+                    name: value
+                    for name, value in python_environment().items()
+                    # the options of the run are in its settings
+                    if not name.startswith(("ANYMOLE_RUN_", "ANYMOLE_RESUME_"))
+                },
             )
     except OSError as error:
         raise EngineError(f"the run in {shown(folder)} cannot be started ({error.strerror}).") from error
-
-
-def _environment() -> dict[str, str]:
-    """As here, less the options: those of the run are in its settings. The package is found from any folder."""
-    root = str(Path(__file__).resolve().parents[2])
-    kept = {
-        name: v for name, v in os.environ.items() if not name.startswith(("ANYMOLE_RUN_", "ANYMOLE_RESUME_"))
-    }
-    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (root, kept.get("PYTHONPATH"))))}
 
 
 def request_cancel(folder: Path) -> None:
