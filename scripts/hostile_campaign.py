@@ -290,9 +290,7 @@ def pickled_arrays(folder: Path) -> Iterator[Case]:
     run = folder / "pickled"
     stage = str(FOX / "fox_survey_keys.usda")
     subprocess.run(
-        python_command(
-            "anymole_tui", "run", stage, "--out", str(run), "--no-preview", "--progress", "none"
-        ),
+        python_command("anymole_tui", "run", stage, "--out", str(run), "--no-preview", "--progress", "none"),
         cwd=ROOT,
         check=True,
         capture_output=True,
