@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from anymole_tui.cli.output import numbers, table
+from anymole_tui.wording import numbers, table
 from engine.evaluation.evaluate import Benchmark, Evaluation
 from engine.inspection.report import SkeletonReport, StageReport
 from engine.pipeline import RunResult

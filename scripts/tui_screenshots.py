@@ -34,7 +34,8 @@ async def until(done: Callable[[], object]) -> None:
 
 async def take(out: Path) -> None:
     """Open the fox, look at it, and save what is seen."""
-    from anymole_tui.tui.app import AnymoleApp, Look
+    from anymole_tui.tui.app import AnymoleApp
+    from anymole_tui.tui.host import Look
     from anymole_tui.tui.lists.lines import Lines
     from anymole_tui.tui.screens.motion import Motion
     from anymole_tui.tui.screens.stage import StagePlace
@@ -64,7 +65,8 @@ async def take(out: Path) -> None:
 
 async def take_run(out: Path) -> None:
     """Do a run, watch its end, and compare what it made."""
-    from anymole_tui.tui.app import AnymoleApp, Look
+    from anymole_tui.tui.app import AnymoleApp
+    from anymole_tui.tui.host import Look
     from anymole_tui.tui.screens.compare import Compare
     from anymole_tui.tui.screens.watch import Watch
     from anymole_tui.tui.widgets.timeline import Timeline

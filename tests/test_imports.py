@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import grimp
 import pytest
 
 HEAVY = ("torch", "pxr", "textual", "diffusers", "transformers", "scipy")
@@ -60,3 +62,36 @@ def test_collections_leave_out_what_was_imported_and_go_on_after_it() -> None:
         "_import_all(); assert gc.isenabled() and gc.get_freeze_count() > 50_000, gc.get_freeze_count()"
     )
     assert "pxr" in modules_after(code)
+
+
+@pytest.mark.parametrize("package", ["anymole_tui"])
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    """Lazy imports and those for types alone counted."""
+    graph = grimp.build_graph(package, cache_dir=None)
+    imports = {m: graph.find_modules_directly_imported_by(m) for m in graph.modules}
+    circles = {
+        m: sorted(n for n in reached if m in reached[n]) for reached in [_reached(imports)] for m in reached
+    }
+    circles = {m: with_ for m, with_ in circles.items() if m in with_}
+    assert not circles
+
+
+def _reached(imports: dict[str, set[str]]) -> dict[str, set[str]]:
+    """All modules that each one imports, through others too."""
+    reached = {}
+    for module in imports:
+        seen: set[str] = set()
+        ahead = [module]
+        while ahead:
+            new = imports[ahead.pop()] - seen
+            seen |= new
+            ahead += new
+        reached[module] = seen
+    return reached
+
+
+@pytest.mark.parametrize("root", ["anymole_tui"])
+def test_no_folder_holds_more_files_than_can_be_taken_in(root: str) -> None:
+    for folder in {path.parent for path in Path(root).rglob("*.py")}:
+        sources = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(sources) <= 12, f"{folder} holds {len(sources)}"

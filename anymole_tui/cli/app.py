@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.commands import compare, config, look, manage, models, render, run, submit, tui, video
-from anymole_tui.cli.option_sources import bind_environment, default_map, flag
+from anymole_tui.option_sources import bind_environment, default_map, flag
 from engine.errors import ExitCode
 
 app = typer.Typer(

@@ -10,23 +10,19 @@ import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.progress_view import ProgressKind, is_protocol, progress_view
+from anymole_tui.launching import launch
 from anymole_tui.report import run_report
+from anymole_tui.wording import one_line
 from engine.errors import EngineError, ExitCode
 from engine.files.artefacts import from_plain
 from engine.pipeline import RunResult
-from engine.runs.process import interrupts_wait, request_cancel, start_detached
-from engine.runs.registry import RunRecord, follow, log_text, read_run, remember, result_of
+from engine.runs.process import interrupts_wait, request_cancel
+from engine.runs.registry import RunRecord, follow, log_text, read_run, result_of
 from engine.runs.workspace import LOG, REPORT
 from usd_io.errors import shown
 
 LOG_LINES = 5
 """So much of the log is shown of a run that could not even begin."""
-
-
-def launch(folder: Path) -> "subprocess.Popen[bytes]":
-    """Start the prepared run of a folder in a process of its own and enter it into the list of runs."""
-    remember(folder)
-    return start_detached(folder)
 
 
 def say_detached(folder: Path, *, as_json: bool) -> None:
@@ -128,7 +124,7 @@ def conclude(folder: Path, kind: ProgressKind, *, as_json: bool) -> None:
     record = read_run(folder)
     if record.state != "done":
         message, code = _why(folder, record)
-        out.say(out.one_line(f"anymole: {message}"))
+        out.say(one_line(f"anymole: {message}"))
         if as_json:
             out.print_json({"error": message, "exit_code": code})
         raise typer.Exit(code)

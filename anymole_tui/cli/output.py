@@ -2,14 +2,14 @@
 
 import json
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
+from anymole_tui.wording import describe_plan, one_line
 from engine.errors import SHOWN_ERRORS, ExitCode, exit_code, is_damage, message_of
 from engine.events import Event, Note, PlanReady, RunFailed, StageFinished, StageProgress, StageReused
-from usd_io.errors import shown
 
 
 def print_json(value: Any) -> None:
@@ -26,25 +26,6 @@ def say(text: str, stream: TextIO | None = None) -> None:
 def answer(text: str = "") -> None:
     """A line of the answer, on stdout."""
     say(text, sys.stdout)
-
-
-def count(number: int, what: str) -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:
-    """Columns of text, those named to the left, the others to the right."""
-    cells = [list(map(one_line, row)) for row in (header, *rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    lines = [
-        "  ".join(
-            cell.ljust(w) if i in left else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
-    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
 
 
 def fail(error: BaseException, *, as_json: bool) -> ExitCode:
@@ -85,39 +66,6 @@ def narrate_progress(event: Event) -> None:
     """Progress of a long command that is no run."""
     if isinstance(event, StageProgress):
         say(f"{event.done} of {event.total}")
-
-
-def describe_plan(plan: Mapping[str, Any]) -> str:
-    """A plan for people: context, keys and gaps in time codes."""
-    contexts = ", ".join(f"{start:g}..{end:g}" for start, end in plan["contexts"]) or "none"
-    frames = sum(len(gap["times"]) for gap in plan["gaps"])
-    lines = [
-        f"{plan['skeleton_path']}",
-        f"  context  {contexts}",
-        f"  keys     {numbers(plan['keys'])}",
-        f"  gaps     {len(plan['gaps'])}, {frames} frames to fill: {_gaps(plan['gaps'])}",
-    ]
-    if plan["locked"]:
-        lines.append(f"  locked   {len(plan['locked'])} joints keep what is authored")
-    return "\n".join(lines)
-
-
-def numbers(values: Sequence[float], most: int = 24) -> str:
-    """Times as text; the middle of a long list is left out."""
-    texts = [f"{value:g}" for value in values]
-    if len(texts) > most:
-        texts = [*texts[: most // 2], f"... {len(texts) - most} more ...", *texts[-most // 2 :]]
-    return " ".join(texts)
-
-
-def _gaps(gaps: Sequence[Mapping[str, Any]], most: int = 12) -> str:
-    texts = [f"{gap['start']:g}..{gap['end']:g}" for gap in gaps[:most]]
-    return " ".join(texts) + (f" and {len(gaps) - most} more" if len(gaps) > most else "")
-
-
-def one_line(text: str) -> str:
-    """Each printable as it is, everything else spelt out; long lines are kept whole."""
-    return "".join(c if c.isprintable() else shown(c) for c in text)
 
 
 def _finite(value: Any) -> Any:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Literal, TextIO, get_args
 
 from anymole_tui.cli import output as out
+from anymole_tui.wording import describe_plan, duration, one_line
 from engine.errors import ConfigError
 from engine.events import (
     Event,
@@ -99,14 +100,6 @@ def overall_text(overall: Overall) -> str:
     return f"{overall.percent:.0f} % done{left}"
 
 
-def duration(seconds: float) -> str:
-    """A time span in its largest fitting unit."""
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= unit:
-            return f"{seconds / unit:.0f} {name}" if seconds >= 10 * unit else f"{seconds / unit:.1f} {name}"
-    return f"{max(seconds, 0):.0f} s"
-
-
 class _OpenJd:
     """``openjd_progress``, ``openjd_status`` and ``openjd_fail`` lines, at column 0 and never falling."""
 
@@ -118,11 +111,11 @@ class _OpenJd:
         self._overall.take(event, at)
         match event:
             case StageStarted(stage):
-                _line(self._stream, f"openjd_status: {out.one_line(stage)}")
+                _line(self._stream, f"openjd_status: {one_line(stage)}")
             case Note(level, text):
-                _line(self._stream, out.one_line(f"{level}: {text}"))
+                _line(self._stream, one_line(f"{level}: {text}"))
             case RunFailed(message):
-                _line(self._stream, f"openjd_fail: {out.one_line(message)}")
+                _line(self._stream, f"openjd_fail: {one_line(message)}")
             case RunFinished():
                 _line(self._stream, "openjd_status: done")
         self._tell_percent(at_once=isinstance(event, StageFinished | RunFinished))
@@ -158,7 +151,7 @@ def _bar() -> Iterator[View]:
             bar.update(
                 task,
                 completed=overall.percent,
-                description=out.one_line(overall.stage or "plan"),
+                description=one_line(overall.stage or "plan"),
                 told=overall_text(overall),
             )
 
@@ -169,9 +162,9 @@ def _talk(event: Event) -> list[str]:
     """What a person reads above the bar."""
     match event:
         case PlanReady(plans):
-            return [out.one_line(line) for plan in plans for line in out.describe_plan(plan).split("\n")]
+            return [one_line(line) for plan in plans for line in describe_plan(plan).split("\n")]
         case Note(level, text):
-            return [out.one_line(f"{level}: {text}")]
+            return [one_line(f"{level}: {text}")]
         case _:
             return []
 

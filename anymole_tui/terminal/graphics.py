@@ -8,17 +8,21 @@ it is seen, and it goes when its cells go.
 import base64
 import fcntl
 import io
+import os
 import struct
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 from textual.geometry import Region
 
+Kind = Literal["kitty", "sixel", "blocks", "ascii"]
+"""How pictures are shown."""
 Pixels = UInt8[np.ndarray, "height width 3"]
 USUAL_CELL_PX = (20, 10)
 """Height and width of a cell where the terminal does not say: those of the VT340, which made sixels."""
@@ -27,6 +31,24 @@ CHUNK = 4096
 """Bytes of base64 in one of Kitty's codes."""
 FIRST_ID = 0xA11E00
 """Of our pictures in the terminal; other programs count from 1."""
+
+
+def choose_kind(wanted: str, environment: Mapping[str, str] = os.environ) -> Kind:
+    """How pictures are shown: as wanted, or what the terminal says it can.
+
+    Only the names of terminals that are known to do it count, and none inside a multiplexer: to ask the terminal
+    would take up to 0.3 s, and others draw garbage.
+    """
+    if wanted in ("kitty", "sixel", "blocks", "ascii"):
+        return wanted  # type: ignore[return-value]
+    if environment.get("TMUX") or environment.get("STY"):
+        return "blocks"
+    term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "").lower()
+    if environment.get("KITTY_WINDOW_ID") or "kitty" in term or "ghostty" in term or program == "ghostty":
+        return "kitty"
+    if program in ("wezterm", "iterm.app") or term.startswith("foot"):
+        return "sixel"
+    return "blocks"
 
 
 @dataclass(frozen=True)

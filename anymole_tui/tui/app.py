@@ -5,9 +5,8 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,18 +28,18 @@ from textual.theme import ThemeProvider
 from textual.types import CSSPathType
 from textual.widget import Widget
 
+from anymole_tui.starting import wait_for_starts
 from anymole_tui.terminal.diff_renderer import MARK, Painted
 from anymole_tui.terminal.patches import clipboard_codes
 from anymole_tui.tui.actions import ActionCommands, all_binding_ids
+from anymole_tui.tui.host import Look
 from anymole_tui.tui.preload import warm_up
 from anymole_tui.tui.screens.base_screen import Place
 from anymole_tui.tui.screens.browse import Browse
 from anymole_tui.tui.screens.help import Help
 from anymole_tui.tui.screens.jump import Jump, targets_of
 from anymole_tui.tui.session import Session, load_session, save_session
-from anymole_tui.tui.starting import wait_for_starts
 from anymole_tui.tui.themes import DARK, LIGHT, user_themes
-from anymole_tui.tui.widgets.picture import Kind
 from anymole_tui.tui.workers import StillsProcess
 from engine.errors import ConfigError
 from engine.runs.workspace import STATE
@@ -49,21 +48,6 @@ from usd_io.errors import shown
 LONGEST_KEY_S = 0.1
 """A key that is not done with after so long is not waited for."""
 ASCII_KEYS = {"↑": "up", "↓": "down", "←": "left", "→": "right", "⏎": "enter", "⌫": "bksp", "␣": "space"}
-
-
-@dataclass(frozen=True)
-class Look:
-    """How the terminal UI is shown."""
-
-    theme: str = ""
-    """Empty: that of the last time."""
-    ascii: bool = False
-    mouse: bool = True
-    pictures: Kind = "blocks"
-    keys: Mapping[str, str] = field(default_factory=dict)
-    """Keys by id of the binding, as a user has set them."""
-    themes: Mapping[str, Any] = field(default_factory=dict)
-    """Colours by name of the theme, as a user has set them."""
 
 
 class AnymoleApp(App[None]):

@@ -9,7 +9,7 @@ from typing import Any
 
 import tomli_w
 
-from anymole_tui.cli.fields import run_fields
+from anymole_tui.fields import run_fields
 from engine.config import RunConfig, config_from_mapping
 from engine.errors import ConfigError, EngineError
 from engine.files.toml import read_toml

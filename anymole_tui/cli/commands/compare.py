@@ -6,18 +6,8 @@ from typing import Annotated
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands.options import (
-    AsJson,
-    Contexts,
-    Debug,
-    HoldContacts,
-    Keys,
-    Skeletons,
-    Stage,
-    parse_contexts,
-    parse_keys,
-    split,
-)
+from anymole_tui.cli.commands.options import AsJson, Contexts, Debug, HoldContacts, Keys, Skeletons, Stage
+from anymole_tui.typed_values import parse_contexts, parse_keys, split
 from engine.errors import ConfigError
 
 _ENGINES = "auto, motion or all: the motion priors; oracle: also the fit to a video of the truth."

@@ -6,6 +6,7 @@ import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.commands.options import AsJson, Debug
+from anymole_tui.wording import table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,7 +27,7 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show the options that are set, and by what: environment, project file or user file."""
-    from anymole_tui.cli.option_sources import settings
+    from anymole_tui.option_sources import settings
 
     found = [s for s in settings(context.find_root().command, every=every) if command in ("", s.command)]
     if as_json:
@@ -35,12 +36,12 @@ def show(
         out.say("nothing is set; all options have their defaults (--all shows them).")
     else:
         rows = [[s.command, s.option, str(s.value), s.source, s.where] for s in found]
-        out.answer(out.table(["command", "option", "value", "source", "where"], rows))
+        out.answer(table(["command", "option", "value", "source", "where"], rows))
 
 
 def where(as_json: AsJson = False, debug: Debug = False) -> None:
     """Name the settings files that count, weakest first."""
-    from anymole_tui.cli.option_sources import files
+    from anymole_tui.option_sources import files
 
     found = [{"source": source, "path": str(path)} for source, path in files()]
     if as_json:

@@ -10,6 +10,7 @@ import typer
 from anymole_tui.cli import output as out
 from anymole_tui.cli.commands.options import AsJson, Debug, Detach, Here, ProgressOption
 from anymole_tui.cli.commands.run import in_own_process
+from anymole_tui.wording import count, one_line, table
 from engine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def runs(
         out.say("no runs are known here; name a folder to look in.")
     else:
         out.answer(
-            out.table(
+            table(
                 ["run", "state", "stage", "done", "left", "age", "folder"],
                 [_row(r) for r in found],
                 (0, 1, 2, 6),
@@ -59,7 +60,7 @@ def runs(
 
 
 def _row(record: "RunRecord") -> list[str]:
-    from anymole_tui.cli.progress_view import duration
+    from anymole_tui.wording import duration
 
     percent = "-" if record.percent is None else f"{record.percent:.0f} %"
     left = duration(record.remaining_s) if record.live and record.remaining_s is not None else "-"
@@ -107,7 +108,7 @@ def logs(
     for event, at in events:
         line = to_json_line(event, at) if raw else _told(event, at)
         if line:
-            out.answer(out.one_line(line))
+            out.answer(one_line(line))
     text = "" if raw else engine_runs.log_text(folder, LOG).strip()
     if text:
         out.answer(f"-- {LOG} --\n{text}")
@@ -203,5 +204,5 @@ def clean(
     for folder, size in freed.items():
         out.answer(f"{size / 1e6:8.1f} MB  {folder}")
     out.say(
-        f"{out.count(len(freed), 'run')} {'would be ' if dry_run else ''}cleaned, {forgotten} gone ones forgotten"
+        f"{count(len(freed), 'run')} {'would be ' if dry_run else ''}cleaned, {forgotten} gone ones forgotten"
     )

@@ -7,6 +7,7 @@ import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.commands.options import AsJson, Debug
+from anymole_tui.wording import table
 from engine.errors import ConfigError, ResourceMissing
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def list_models(as_json: AsJson = False, debug: Debug = False) -> None:
         ]
         for m in found
     ]
-    out.answer(out.table(header, rows))
+    out.answer(table(header, rows))
     for m in found:
         notes = [m["what"], *(f"licence: {t}" for t in [m["limits"]] if t), m["path"] or "", m["detail"]]
         out.answer(f"\n{m['name']}: " + "\n  ".join(filter(None, notes)))

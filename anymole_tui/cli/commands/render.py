@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands.options import AsJson, Debug, Skeletons, Stage, parse_times
+from anymole_tui.cli.commands.options import AsJson, Debug, Skeletons, Stage
+from anymole_tui.typed_values import parse_times
 from engine.events import Event, StageProgress
 
 

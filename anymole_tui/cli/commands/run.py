@@ -30,10 +30,9 @@ from anymole_tui.cli.commands.options import (
     Solver,
     Stage,
     Truth,
-    parse_contexts,
-    parse_keys,
-    split,
 )
+from anymole_tui.typed_values import parse_contexts, parse_keys, split
+from anymole_tui.wording import describe_plan
 
 if TYPE_CHECKING:
     from engine.config import RunConfig
@@ -151,7 +150,7 @@ def start(
         if as_json:
             out.print_json({"plan": plans, "notes": planned.notes})
         else:
-            out.answer("\n".join(map(out.describe_plan, plans)))
+            out.answer("\n".join(map(describe_plan, plans)))
             for warning in (*(w for plan in plans for w in plan["warnings"]), *planned.notes):
                 out.say(f"warning: {warning}")
     elif detach:

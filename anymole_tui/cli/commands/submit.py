@@ -8,6 +8,7 @@ import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.commands.options import AsJson, Debug, ProgressOption
+from anymole_tui.wording import count
 from engine.errors import ConfigError
 from usd_io.errors import shown
 
@@ -78,7 +79,7 @@ def submit(
         ids = to_slurm(batch, jobs=jobs, partition=partition)
         _submitted(
             {"jobs": ids, "out": str(folder)},
-            f"{out.count(len(ids), 'shot')} queued as {ids[0]} to {ids[-1]}",
+            f"{count(len(ids), 'shot')} queued as {ids[0]} to {ids[-1]}",
             as_json=as_json,
         )
     else:
@@ -162,7 +163,7 @@ def _answer(summary: "Summary", *, as_json: bool) -> None:
     else:
         states = ", ".join(f"{count} {state}" for state, count in sorted(summary.states.items()))
         out.answer(
-            f"{out.count(summary.total, 'shot')} in {summary.out}: {states}; {summary.percent:.0f} % of all"
+            f"{count(summary.total, 'shot')} in {summary.out}: {states}; {summary.percent:.0f} % of all"
         )
         for failure in summary.failures:
             out.answer(f"  {failure['name']} (exit code {failure['exit_code']}): {failure['message']}")

@@ -2,14 +2,15 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from anymole_tui.cli.commands.options import Debug
+from anymole_tui.starting import wait_for_starts
 from anymole_tui.tui.preload import start_cold
-from anymole_tui.tui.starting import wait_for_starts
 from engine.errors import ConfigError, ExitCode
 from usd_io.errors import shown
 
@@ -22,6 +23,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def tui(
+    context: typer.Context,
     target: Annotated[
         str,
         typer.Argument(help="A stage, a run folder, or a folder to browse.", show_default="current folder"),
@@ -46,10 +48,11 @@ def tui(
     if path is not None and not path.exists():
         raise ConfigError(f"{shown(target)} does not exist; name a stage, a run folder or a folder.")
     start_cold()
-    from anymole_tui.cli.option_sources import user_table
+    from anymole_tui.option_sources import run_defaults, user_table
+    from anymole_tui.terminal.graphics import choose_kind
     from anymole_tui.terminal.patches import tolerate_broken_input
-    from anymole_tui.tui.app import AnymoleApp, Look
-    from anymole_tui.tui.widgets.picture import choose_kind
+    from anymole_tui.tui.app import AnymoleApp
+    from anymole_tui.tui.host import Look
 
     kind = choose_kind("ascii" if ascii_only else pictures)
     tolerate_broken_input()
@@ -60,6 +63,7 @@ def tui(
         pictures=kind,
         keys={name: str(keys) for name, keys in user_table("keys").items()},
         themes=user_table("themes"),
+        run_defaults=partial(run_defaults, context.find_root().command),
     )
     app = AnymoleApp(path, look, warm=True)
     app.run(mouse=look.mouse)

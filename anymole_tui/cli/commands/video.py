@@ -28,11 +28,9 @@ from anymole_tui.cli.commands.options import (
     Solver,
     Stage,
     Truth,
-    parse_contexts,
-    parse_keys,
-    split,
 )
 from anymole_tui.cli.commands.run import advance_to, start
+from anymole_tui.typed_values import parse_contexts, parse_keys, split
 
 
 def add_to(app: typer.Typer) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from textual.content import Content
 
-from anymole_tui.cli.output import numbers
 from anymole_tui.safe_text import plain
 from anymole_tui.tui.lists.virtual_list import Rows
+from anymole_tui.wording import numbers
 
 LONGEST = 400
 

@@ -8,11 +8,11 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from anymole_tui.cli.progress_view import duration
 from anymole_tui.safe_text import plain
 from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.tui.signs import sign, style
 from anymole_tui.tui.widgets.plots import bar
+from anymole_tui.wording import duration
 from engine.runs.registry import RunRecord
 
 BAR_CELLS = 8

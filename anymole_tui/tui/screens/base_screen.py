@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,12 +14,10 @@ from textual.widget import Widget
 from textual.worker import Worker
 
 from anymole_tui.safe_text import plain
+from anymole_tui.tui.host import Host, host
 from anymole_tui.tui.widgets.breadcrumbs import Crumbs
 from anymole_tui.tui.widgets.key_bar import KeyBar
 from engine.errors import SHOWN_ERRORS, is_damage, message_of
-
-if TYPE_CHECKING:
-    from anymole_tui.tui.app import AnymoleApp
 
 T = TypeVar("T")
 Stopped = Callable[[], bool]
@@ -60,12 +58,9 @@ class Place(Screen[None]):
     """How many pieces of work are under way in the background."""
 
     @property
-    def anymole(self) -> "AnymoleApp":
-        """The app, by its own type."""
-        from anymole_tui.tui.app import AnymoleApp
-
-        assert isinstance(self.app, AnymoleApp)
-        return self.app
+    def anymole(self) -> Host:
+        """The app, as places see it."""
+        return host(self.app)
 
     def compose(self) -> ComposeResult:
         yield Crumbs()

@@ -13,10 +13,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 
+from anymole_tui.launching import open_viewer, reveal
 from anymole_tui.report import run_report
 from anymole_tui.safe_text import Words, plain, spelt_out
 from anymole_tui.terminal.graphics import Pixels
-from anymole_tui.tui.launching import open_viewer, reveal
 from anymole_tui.tui.screens.base_screen import Place
 from anymole_tui.tui.screens.dialogs import Read
 from anymole_tui.tui.widgets.picture import Picture

@@ -16,12 +16,11 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Input
 
-from anymole_tui.cli.command_line import run_command
-from anymole_tui.cli.fields import run_fields, values_of
-from anymole_tui.cli.option_sources import run_defaults
+from anymole_tui.command_line import run_command
+from anymole_tui.fields import run_fields, values_of
+from anymole_tui.launching import start_run, write_farm_job
 from anymole_tui.safe_text import plain
 from anymole_tui.tui import presets
-from anymole_tui.tui.launching import start_run, write_farm_job
 from anymole_tui.tui.lists.filter import Filter
 from anymole_tui.tui.lists.gap_table import GapTable
 from anymole_tui.tui.lists.joint_list import JointList
@@ -114,7 +113,7 @@ class PlanPlace(Place):
             self.query_one(f"#{name}").border_title = name.capitalize()
         self.set_focus(self.query_one(KeyLine))
         try:
-            self.config = replace(self.config, **run_defaults())
+            self.config = replace(self.config, **self.anymole.look.run_defaults())
         except (ConfigError, TypeError) as error:
             self.say_error(str(error))
         self.query_one(SettingsForm).show(values_of(self.config))

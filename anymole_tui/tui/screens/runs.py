@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from anymole_tui.tui.launching import start_again, stop_run
+from anymole_tui.launching import start_again, stop_run
 from anymole_tui.tui.lists.filter import Filter
 from anymole_tui.tui.lists.run_table import RunTable
 from anymole_tui.tui.lists.virtual_list import Rows

@@ -13,9 +13,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 
+from anymole_tui.launching import open_viewer, start_again, stop_run
 from anymole_tui.run_state import RunStory
 from anymole_tui.safe_text import plain
-from anymole_tui.tui.launching import open_viewer, start_again, stop_run
 from anymole_tui.tui.lists.log import Log
 from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.tui.run_pictures import newest_picture, read_picture

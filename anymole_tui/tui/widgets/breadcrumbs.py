@@ -1,5 +1,7 @@
 """The first line of every place: the way here, and whether something is under way."""
 
+from typing import Protocol, runtime_checkable
+
 from textual.app import RenderResult
 from textual.content import Content
 from textual.reactive import reactive
@@ -13,6 +15,17 @@ UNSEEN_S = 0.3
 """Work that is done sooner is not mentioned: the details of a prim, of every one that is passed."""
 
 
+@runtime_checkable
+class Named(Protocol):
+    """What the way is made of: a place."""
+
+    TITLE: str | None
+    subject: str
+    """What it shows."""
+    busy: int
+    """How many pieces of work are under way in the background."""
+
+
 class Crumbs(Widget):
     """``anymole  Browse > fox.usda > Plan          working``."""
 
@@ -23,10 +36,8 @@ class Crumbs(Widget):
     working: reactive[bool] = reactive(False)
 
     def on_mount(self) -> None:
-        from anymole_tui.tui.screens.base_screen import Place
-
         for place in self.app.screen_stack:
-            if isinstance(place, Place):
+            if isinstance(place, Named):
                 self.watch(place, "subject", self._named, init=False)
         self.watch(self.screen, "busy", self._busy, init=False)
 
@@ -40,15 +51,11 @@ class Crumbs(Widget):
             self.set_timer(UNSEEN_S, self._still_busy)
 
     def _still_busy(self) -> None:
-        from anymole_tui.tui.screens.base_screen import Place
-
-        self.working = isinstance(self.screen, Place) and self.screen.busy > 0
+        self.working = isinstance(self.screen, Named) and self.screen.busy > 0
 
     def render(self) -> RenderResult:
-        from anymole_tui.tui.screens.base_screen import Place
-
         ascii_only = getattr(self.app, "ascii", False)
-        places = [screen for screen in self.app.screen_stack if isinstance(screen, Place)]
+        places = [screen for screen in self.app.screen_stack if isinstance(screen, Named)]
         until = places[: places.index(self.screen) + 1] if self.screen in places else places
         sign = " > " if ascii_only else " \u203a "
         subjects = [place.subject for place in until]

@@ -1,9 +1,6 @@
 """A picture in the terminal: in its own graphics where it can, else in half blocks, or in ASCII."""
 
 import asyncio
-import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
 
 from rich.segment import Segment
 from textual.app import ComposeResult
@@ -14,33 +11,12 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-from anymole_tui.terminal.graphics import Graphic, Pixels, cell_pixels, kitty_graphic, sixel_graphic
+from anymole_tui.terminal.graphics import Graphic, Kind, Pixels, cell_pixels, kitty_graphic, sixel_graphic
+from anymole_tui.tui.host import host
 from anymole_tui.tui.widgets.image import Still
 
-if TYPE_CHECKING:
-    from anymole_tui.tui.app import AnymoleApp
-
-Kind = Literal["kitty", "sixel", "blocks", "ascii"]
 MOST_PX = (600, 800)
 """Height and width of the largest picture that is drawn; the terminal makes it larger."""
-
-
-def choose_kind(wanted: str, environment: Mapping[str, str] = os.environ) -> Kind:
-    """How pictures are shown: as wanted, or what the terminal says it can.
-
-    Only the names of terminals that are known to do it count, and none inside a multiplexer: to ask the terminal
-    would take up to 0.3 s, and others draw garbage.
-    """
-    if wanted in ("kitty", "sixel", "blocks", "ascii"):
-        return wanted  # type: ignore[return-value]
-    if environment.get("TMUX") or environment.get("STY"):
-        return "blocks"
-    term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "").lower()
-    if environment.get("KITTY_WINDOW_ID") or "kitty" in term or "ghostty" in term or program == "ghostty":
-        return "kitty"
-    if program in ("wezterm", "iterm.app") or term.startswith("foot"):
-        return "sixel"
-    return "blocks"
 
 
 class Picture(Container):
@@ -104,19 +80,11 @@ class TerminalPicture(Widget):
         self._mark = ""
         self._pixels: Pixels | None = None
 
-    @property
-    def anymole(self) -> "AnymoleApp":
-        """The app, by its own type."""
-        from anymole_tui.tui.app import AnymoleApp
-
-        assert isinstance(self.app, AnymoleApp)
-        return self.app
-
     def on_mount(self) -> None:
-        self._mark = self.anymole.painted.take_mark(lambda: self.content_region)
+        self._mark = host(self.app).painted.take_mark(lambda: self.content_region)
 
     def on_unmount(self) -> None:
-        self.anymole.painted.give_mark_back(self._mark)
+        host(self.app).painted.give_mark_back(self._mark)
 
     def show(self, pixels: Pixels) -> None:
         """Show a picture, as large as the widget is."""
@@ -133,7 +101,7 @@ class TerminalPicture(Widget):
 
     async def _encode_and_paint(self, pixels: Pixels, size: Size) -> None:
         graphic = await asyncio.to_thread(self._graphic, pixels, size)
-        self.anymole.painted.show(self._mark, graphic)
+        host(self.app).painted.show(self._mark, graphic)
         self.refresh()
 
     def _graphic(self, pixels: Pixels, size: Size) -> Graphic:

@@ -1,4 +1,4 @@
-"""A form made of :func:`anymole_tui.cli.fields.run_fields`: one line per setting, and the help of the one in focus."""
+"""A form made of :func:`anymole_tui.fields.run_fields`: one line per setting, and the help of the one in focus."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input
 
-from anymole_tui.cli.fields import Field, from_text, to_text
+from anymole_tui.fields import Field, from_text, to_text
 from anymole_tui.safe_text import Words, plain
 from engine.errors import ConfigError
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from textual.content import Content
 
-from anymole_tui.cli.progress_view import duration
 from anymole_tui.run_state import RunStory, StageStory
 from anymole_tui.safe_text import plain
 from anymole_tui.tui.signs import sign, style
 from anymole_tui.tui.widgets.cells import Cells
 from anymole_tui.tui.widgets.plots import bar, curve
+from anymole_tui.wording import duration
 from engine.events import Telemetry
 from engine.runs.registry import RunRecord
 

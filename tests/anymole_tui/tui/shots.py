@@ -13,7 +13,8 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from anymole_tui.tui.app import AnymoleApp, Look
+from anymole_tui.tui.app import AnymoleApp
+from anymole_tui.tui.host import Look
 
 SHOTS = Path(__file__).parent / "shots"
 WRITE = os.environ.get("ANYMOLE_SHOTS") == "write"

@@ -5,7 +5,8 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from anymole_tui.tui.app import AnymoleApp, Look
+from anymole_tui.tui.app import AnymoleApp
+from anymole_tui.tui.host import Look
 from anymole_tui.tui.screens.base_screen import Place
 from anymole_tui.tui.screens.compare import Compare
 from anymole_tui.tui.screens.dialogs import Ask, Choose, Confirm, Read

@@ -9,7 +9,8 @@ import pytest
 from pxr import Sdf, Usd, UsdGeom
 from textual.pilot import Pilot
 
-from anymole_tui.tui.app import AnymoleApp, Look
+from anymole_tui.tui.app import AnymoleApp
+from anymole_tui.tui.host import Look
 from anymole_tui.tui.lists.lines import Lines
 from anymole_tui.tui.lists.prim_tree import PrimTree
 from anymole_tui.tui.screens.browse import Browse

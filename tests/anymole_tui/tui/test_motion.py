@@ -5,11 +5,11 @@ from typing import Any
 
 from textual.pilot import Pilot
 
+from anymole_tui.terminal.graphics import choose_kind
 from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.lists.lines import Lines
 from anymole_tui.tui.screens.motion import Motion
 from anymole_tui.tui.screens.plan import PlanPlace
-from anymole_tui.tui.widgets.picture import choose_kind
 from anymole_tui.tui.widgets.timeline import Timeline, track_names
 from tests.anymole_tui.tui.shots import drive, sees, until
 

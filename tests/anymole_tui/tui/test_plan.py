@@ -15,17 +15,21 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from typer.main import get_command
 
-from anymole_tui.cli.fields import Field
-from anymole_tui.tui import launching
+from anymole_tui import launching
+from anymole_tui.cli.app import app as commands
+from anymole_tui.fields import Field
+from anymole_tui.option_sources import run_defaults
+from anymole_tui.starting import wait_for_starts
 from anymole_tui.tui.app import AnymoleApp
+from anymole_tui.tui.host import Look
 from anymole_tui.tui.lists.gap_table import GapTable
 from anymole_tui.tui.lists.joint_list import JointList
 from anymole_tui.tui.screens.dialogs import Ask, Choose, Read
 from anymole_tui.tui.screens.jump import targets_of
 from anymole_tui.tui.screens.plan import PlanPlace
 from anymole_tui.tui.screens.watch import Watch
-from anymole_tui.tui.starting import wait_for_starts
 from anymole_tui.tui.widgets.key_line import KeyLine
 from anymole_tui.tui.widgets.settings_form import Choice, Entry
 from anymole_tui.tui.workers import ForetellProcess
@@ -248,7 +252,7 @@ def test_settings_of_the_project_are_where_the_form_begins(walk: Path) -> None:
         place = await planning(app, pilot, walk, "frames in 1 gaps")
         assert (place.config.prior, place.config.keys, place.config.preview) == ("slerp", (10.0, 20.0), False)
 
-    drive(journey)
+    drive(journey, look=Look(run_defaults=lambda: run_defaults(get_command(commands))))
 
 
 def test_farm_job_is_written(walk: Path, home: Path) -> None:
@@ -266,7 +270,6 @@ def test_farm_job_is_written(walk: Path, home: Path) -> None:
 
 
 def test_start_prepares_the_run_and_watches_it(walk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from anymole_tui.tui import launching
 
     launched: list[Path] = []
     monkeypatch.setattr(launching, "_launch", launched.append)

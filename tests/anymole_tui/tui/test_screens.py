@@ -11,7 +11,8 @@ from textual.widgets import Input
 
 from anymole_tui.safe_text import plain
 from anymole_tui.terminal.patches import clipboard_codes
-from anymole_tui.tui.app import AnymoleApp, Look
+from anymole_tui.tui.app import AnymoleApp
+from anymole_tui.tui.host import Look
 from anymole_tui.tui.lists.filter import Filter
 from anymole_tui.tui.lists.prim_tree import PrimTree
 from anymole_tui.tui.screens.base_screen import Place

@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from anymole_tui.cli.commands.options import parse_contexts, parse_times, split
+from anymole_tui.typed_values import parse_contexts, parse_times, split
 from engine import config as engine_config
 from engine.config import RunConfig
 from engine.errors import ConfigError

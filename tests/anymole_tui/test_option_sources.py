@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from anymole_tui.cli import progress_view
 from anymole_tui.cli.app import main
+from anymole_tui.wording import duration
 from engine.events import Note, RunFailed, RunFinished, RunStarted, StageFinished, StageProgress, StageStarted
 
 Call = Callable[..., tuple[int, str, str]]
@@ -137,7 +137,7 @@ def test_auto_speaks_openjd_in_its_sessions(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.2, "0 s"), (61, "1.0 min"), (7200, "2.0 h"), (1e6, "12 d")])
 def test_time_spans_have_a_fitting_unit(seconds: float, text: str) -> None:
-    assert progress_view.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 def test_detached_run_is_listed_attached_to_and_logged(call: Call, data: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import shlex
 from typing import Any
 
-from anymole_tui.cli.fields import Field, run_fields, to_text
+from anymole_tui.fields import Field, run_fields, to_text
 from engine.config import RunConfig
 
 _OPTIONS = {"skeletons": "skeleton"}

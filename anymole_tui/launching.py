@@ -1,4 +1,4 @@
-"""Starting work that outlives the terminal UI: a run in a process of its own, a farm job, a viewer."""
+"""Starting work that outlives the face that asks for it: a run in a process of its own, a farm job, a viewer."""
 
 import os
 import shlex
@@ -9,18 +9,23 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from anymole_tui.cli.attach import launch
-from anymole_tui.tui.starting import STARTING
+from anymole_tui.starting import STARTING
 from engine.config import RunConfig
 from engine.errors import ConfigError, EngineError, ResourceMissing, RunBusy
 from engine.run import plan, prepare, prepare_resume
-from engine.runs.process import request_cancel
-from engine.runs.registry import read_run
+from engine.runs.process import request_cancel, start_detached
+from engine.runs.registry import read_run, remember
 from engine.runs.workspace import SETTINGS
 from usd_io.errors import shown
 
 VIEWER = "ANYMOLE_VIEWER"
 """Environment variable: the command that opens a stage; the path is added at its end."""
+
+
+def launch(folder: Path) -> "subprocess.Popen[bytes]":
+    """Start the prepared run of a folder in a process of its own and enter it into the list of runs."""
+    remember(folder)
+    return start_detached(folder)
 
 
 def start_run(config: RunConfig) -> Path:

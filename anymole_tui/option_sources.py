@@ -218,18 +218,18 @@ def _as_option(value: Any, parameter: Any, option: str, path: Path) -> Any:
     return [str(value)] if parameter.multiple else value
 
 
-def run_defaults() -> dict[str, Any]:
+def run_defaults(group: Any) -> dict[str, Any]:
     """Settings of a run that the files and the environment set, by their name in :class:`engine.config.RunConfig`.
+
+    Args:
+        group: All commands.
 
     Raises:
         ConfigError: A file or a value cannot be used.
     """
-    from typer.main import get_command
+    from anymole_tui.fields import from_text, run_fields
 
-    from anymole_tui.cli.app import app
-    from anymole_tui.cli.fields import from_text, run_fields
-
-    found = {s.option: s.value for s in settings(get_command(app), every=False) if s.command == "run"}
+    found = {s.option: s.value for s in settings(group, every=False) if s.command == "run"}
     renamed = {"skeletons": "skeleton"}
     return {
         field.name: from_text(field, _as_text(found[option]))

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anymole_tui.cli import app as cli
-from anymole_tui.cli.command_line import run_command
-from anymole_tui.cli.fields import Field, from_text, run_fields, to_text
+from anymole_tui.command_line import run_command
+from anymole_tui.fields import Field, from_text, run_fields, to_text
 from anymole_tui.tui import presets
 from engine import run as engine_run
 from engine.config import RunConfig
