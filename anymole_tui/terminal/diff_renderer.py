@@ -12,11 +12,11 @@ from itertools import count, groupby
 from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.console import Console
-from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.geometry import Offset, Region
 from textual.strip import Strip
 
 from anymole_tui.terminal.graphics import Graphic
+from anymole_tui.terminal.patches import ChopsUpdate, CompositorUpdate, LayoutUpdate, colors_of
 
 Cell = tuple[str, str]
 """A character and the codes of its style."""
@@ -145,7 +145,7 @@ class Painted:
 
     def render(self, update: CompositorUpdate, console: Console) -> str:
         """The bytes for what has changed."""
-        colors = console._color_system or ColorSystem.TRUECOLOR
+        colors = colors_of(console)
         painted = [self._paint(x, y, self._cells(strip, colors)) for x, y, strip in _pieces(update)]
         return "".join([*painted, *self._pictures()])
 

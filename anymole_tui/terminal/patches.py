@@ -1,10 +1,101 @@
-"""What the terminal UI asks of the terminal besides drawing: input that does not end it, the clipboard, pictures."""
+"""Everything that is used of Textual's private names, and what is mended in it. Nothing else touches them.
+
+The dependency is pinned to the version that these were written for. ``tests/anymole_tui/terminal/test_patches.py`` says
+of each name what is expected of it; docs/decisions says what of this could be proposed to Textual.
+"""
 
 import base64
 import codecs
 import os
 from collections.abc import Mapping
 from functools import partial
+from typing import Any, TypeVar
+
+from rich.color import ColorSystem
+from rich.console import Console, RenderableType
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.app import App
+from textual.binding import Binding
+from textual.dom import DOMNode
+from textual.geometry import Size
+from textual.screen import ModalScreen, Screen
+
+__all__ = [
+    "ChopsUpdate",
+    "CompositorUpdate",
+    "LayoutUpdate",
+    "OnceLaidOut",
+    "SparingApp",
+    "bindings_of",
+    "clipboard_codes",
+    "colors_of",
+    "is_enabled",
+    "tolerate_broken_input",
+]
+T = TypeVar("T")
+
+
+class SparingApp(App[None]):
+    """An app that decides itself what of an update is sent, and sends nothing where nothing changes."""
+
+    def updated(self, update: CompositorUpdate) -> CompositorUpdate:
+        """What of an update is to be sent."""
+        return update
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if self._batch_count or self._closed or self.is_headless or self._driver is None:
+            return
+        if isinstance(renderable, CompositorUpdate):
+            renderable = self.updated(renderable)
+            cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
+            if not renderable.render_segments(self.console) and cursor == self._previous_cursor_position:
+                return
+        super()._display(screen, renderable)
+
+    def _set_pointer_shape(self, shape: str) -> None:
+        """No codes for the look of the mouse pointer, which Textual sends whenever something opens: few terminals know
+        them."""
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Put a text on the clipboard, also over SSH and through tmux. The caller shows the text as well: no terminal
+        says whether it took it."""
+        self._clipboard = text
+        if self._driver is not None:
+            self._driver.write(clipboard_codes(text))
+
+
+class OnceLaidOut(ModalScreen[T]):
+    """A screen that is painted once it has its final layout.
+
+    Textual lays out what opens twice in a row, and only the second time with its scroll bars: that one is painted.
+    """
+
+    _laid_out = False
+
+    def _screen_resized(self, size: Size) -> None:
+        self._laid_out = True
+        super()._screen_resized(size)
+
+    def _compositor_refresh(self) -> None:
+        if self._laid_out:
+            super()._compositor_refresh()
+
+
+def bindings_of(node: DOMNode, app: App[Any]) -> list[Binding]:
+    """All bindings of a place or panel that can be done now, with the keys that a user has given them."""
+    bindings = node._bindings.copy()
+    bindings.apply_keymap(app._keymap)
+    return [binding for _, binding in bindings if is_enabled(binding.action, node, app)]
+
+
+def is_enabled(action: str, node: DOMNode, app: App[Any]) -> bool:
+    """Whether an action of a place or panel can be done now."""
+    return app._check_action_state(action, node) is True
+
+
+def colors_of(console: Console) -> ColorSystem:
+    """How many colours a terminal has."""
+    return console._color_system or ColorSystem.TRUECOLOR
 
 
 def tolerate_broken_input() -> None:

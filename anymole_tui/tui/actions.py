@@ -11,6 +11,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+from anymole_tui.terminal.patches import bindings_of
 from anymole_tui.tui.preload import PLACES
 
 MOVEMENTS = ("move", "page", "first", "last", "press", "panel")
@@ -35,11 +36,9 @@ def actions_of(screen: Screen[Any]) -> list[Action]:
     """All actions of a place that can be done now: of its panels, the focused one first, of itself, of the app."""
     actions = []
     for node in _nodes(screen):
-        bindings = node._bindings.copy()
-        bindings.apply_keymap(screen.app._keymap)
         by_action: dict[str, list[Binding]] = {}
-        for _, binding in bindings:
-            if binding.description and not binding.system and _enabled(screen, binding, node):
+        for binding in bindings_of(node, screen.app):
+            if binding.description and not binding.system:
                 by_action.setdefault(binding.action, []).append(binding)
         actions += [_action(screen, node, same) for same in by_action.values()]
     return _once(actions)
@@ -71,10 +70,6 @@ def _nodes(screen: Screen[Any]) -> Iterator[DOMNode]:
             yield panel
     yield screen
     yield screen.app
-
-
-def _enabled(screen: Screen[Any], binding: Binding, node: DOMNode) -> bool:
-    return screen.app._check_action_state(binding.action, node) is True
 
 
 def _action(screen: Screen[Any], node: DOMNode, bindings: list[Binding]) -> Action:

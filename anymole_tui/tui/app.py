@@ -9,20 +9,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from rich.console import RenderableType
 from rich.segment import Segment
 from textual import events
-from textual._compositor import CompositorUpdate
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.command import CommandPalette
+from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter
-from textual.message_pump import MessagePump
-from textual.screen import Screen
 from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.theme import ThemeProvider
 from textual.types import CSSPathType
@@ -30,7 +26,7 @@ from textual.widget import Widget
 
 from anymole_tui.starting import wait_for_starts
 from anymole_tui.terminal.diff_renderer import MARK, Painted
-from anymole_tui.terminal.patches import clipboard_codes
+from anymole_tui.terminal.patches import CompositorUpdate, SparingApp
 from anymole_tui.tui.actions import ActionCommands, all_binding_ids
 from anymole_tui.tui.host import Look
 from anymole_tui.tui.preload import warm_up
@@ -50,7 +46,7 @@ LONGEST_KEY_S = 0.1
 ASCII_KEYS = {"↑": "up", "↓": "down", "←": "left", "→": "right", "⏎": "enter", "⌫": "bksp", "␣": "space"}
 
 
-class AnymoleApp(App[None]):
+class AnymoleApp(SparingApp):
     """Places lie on one another; leaving the first one ends the app. Runs go on without it."""
 
     TITLE = "anymole"
@@ -260,9 +256,9 @@ class AnymoleApp(App[None]):
             await super().on_event(self._keys.popleft())
             self._come_after(target)
 
-    def _come_after(self, node: MessagePump | None) -> None:
+    def _come_after(self, node: DOMNode | None) -> None:
         """Go the way of a key, from what has the focus up to the app, behind it."""
-        if node is None or node is self or not node.call_later(self._come_after, node._parent):
+        if node is None or node is self or not node.call_later(self._come_after, node.parent):
             self.call_later(self._key_done)
 
     async def _key_done(self) -> None:
@@ -279,33 +275,15 @@ class AnymoleApp(App[None]):
     def on_resize(self) -> None:
         self.painted.forget()  # the terminal may have moved or cut its lines
 
-    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        """Send only cells that change, and nothing where none does."""
-        if self._batch_count or self._closed or self.is_headless or self._driver is None:
-            return
-        if isinstance(renderable, CompositorUpdate):
-            renderable = self.painted.changes(renderable)
-            cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
-            if not renderable.render_segments(self.console) and cursor == self._previous_cursor_position:
-                return
-        super()._display(screen, renderable)
-
-    def _set_pointer_shape(self, shape: str) -> None:
-        """No codes for the look of the mouse pointer, which Textual sends whenever something opens: few terminals know
-        them."""
+    def updated(self, update: CompositorUpdate) -> CompositorUpdate:
+        """Only cells that change."""
+        return self.painted.changes(update)
 
     def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
         """The screen as SVG, without the pictures that only the terminal draws."""
         return MARK.sub(
             lambda marks: " " * len(marks[0]), super().export_screenshot(title=title, simplify=simplify)
         )
-
-    def copy_to_clipboard(self, text: str) -> None:
-        """Put a text on the clipboard, also over SSH and through tmux. The caller shows the text as well: no terminal
-        says whether it took it."""
-        self._clipboard = text
-        if self._driver is not None:
-            self._driver.write(clipboard_codes(text))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "command_palette" and isinstance(self.screen, CommandPalette):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from anymole_tui.cli import progress_view
 from anymole_tui.cli.app import main
 from anymole_tui.wording import duration
 from engine.events import Note, RunFailed, RunFinished, RunStarted, StageFinished, StageProgress, StageStarted

@@ -8,30 +8,17 @@ from rich.console import RenderableType
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
-from textual.geometry import Size
 from textual.renderables.background_screen import BackgroundScreen
-from textual.screen import ModalScreen
+
+from anymole_tui.terminal.patches import OnceLaidOut
 
 T = TypeVar("T")
 STYLES = 2048
 """Dimmed styles that are remembered: a place has some dozens."""
 
 
-class Over(ModalScreen[T]):
-    """Base of all that lies over a place.
-
-    Textual lays out what opens twice in a row, and only the second time with its scroll bars: that one is painted.
-    """
-
-    _laid_out = False
-
-    def _screen_resized(self, size: Size) -> None:
-        self._laid_out = True
-        super()._screen_resized(size)
-
-    def _compositor_refresh(self) -> None:
-        if self._laid_out:
-            super()._compositor_refresh()
+class Over(OnceLaidOut[T]):
+    """Base of all that lies over a place."""
 
     def render(self) -> RenderableType:
         found = super().render()
