@@ -1,14 +1,16 @@
 """Run stage *fill*: known frames -> all frames, by a motion prior."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from engine.errors import DataError
-from engine.planning.plan import Plan
+from engine.errors import ConfigError, DataError
+from engine.geometry.resample import resample
+from engine.planning.plan import Plan, make_plan
 from engine.priors import auto
 from engine.priors.contacts.planting import plant
 from engine.priors.context import context
@@ -129,6 +131,46 @@ def fill(
     best, *rest = (complete(character, parts, plan, motion, contacts=contacts) for motion in (made, *others))
     confidence = _confidence(character, best, plan, guess) if guess is not None and prior in SURE else None
     return Filled(best, parts, prior, test, tuple(rest), confidence)
+
+
+def fill_motion(
+    character: Character,
+    motion: Motion,
+    *,
+    context: Sequence[tuple[float, float]] = (),
+    keys: Sequence[float] = (),
+    lock: Sequence[str] = (),
+    prior: str = "auto",
+    takes: int = 1,
+    seed: int = 0,
+    contacts: bool = True,
+) -> Filled:
+    """Arrays in, arrays out: fill a motion without a stage or a folder.
+
+    Args:
+        character: The skeleton.
+        motion: Finished motion and keys; what lies inside gaps that ``keys`` open is not looked at.
+        context: Ranges of finished motion [time codes]; empty: the dense samples.
+        keys: Times of the keys [time codes]; empty: the lone samples.
+        lock: Joints (name, path or shell pattern) that keep what the motion has, also between the keys.
+        prior: Name of the motion prior.
+        takes: How many motions are wanted.
+        seed: Of takes 2, 3, ...
+        contacts: Hold the joints that rest.
+
+    Returns:
+        The whole motion (``.motion``), equal to the given one bit for bit at all kept samples, with other takes,
+        confidence and what error to expect.
+
+    Raises:
+        ConfigError: Times outside the motion, unknown joints or an unknown prior.
+        NothingToFill: Every frame is there already.
+    """
+    if prior not in PRIORS:
+        raise ConfigError(f"prior {prior!r} is unknown; choose {', '.join(PRIORS)}.")
+    plan = make_plan(character, motion, contexts=context, keys=keys, lock=lock)
+    parts = split(motion, plan, partial(resample, motion))
+    return fill(character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts)
 
 
 def _remembering(guess: learned.LearnedFill, plan: Plan) -> Prior:

@@ -1,0 +1,142 @@
+"""Motion in-betweening for any character on OpenUSD: the public names, in one place.
+
+    import anymole
+
+    result = anymole.run(anymole.RunConfig(stage="shot.usda"))
+
+Each name is imported when it is first used. What stands here stays; the packages behind it (:mod:`engine`,
+:mod:`usd_io`) may change inside.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import engine
+import usd_io
+
+if TYPE_CHECKING:
+    from engine import (
+        ConfigError,
+        DataError,
+        EngineError,
+        Event,
+        ExitCode,
+        Filled,
+        Gap,
+        NothingToFill,
+        Plan,
+        Progress,
+        RenderConfig,
+        RenderResult,
+        ResourceMissing,
+        RunBusy,
+        RunCancelled,
+        RunConfig,
+        RunResult,
+        Scores,
+        SourceChanged,
+        StageReport,
+        benchmark,
+        check,
+        choose_take,
+        config_from_mapping,
+        evaluate,
+        fill_motion,
+        inspect,
+        make_plan,
+        plan,
+        prepare,
+        read_config,
+        render_stage,
+        resume,
+        score,
+    )
+    from engine.run import run
+    from usd_io import (
+        Authored,
+        AuthorError,
+        Character,
+        Finding,
+        Mesh,
+        Motion,
+        Shot,
+        StageInfo,
+        StageReadError,
+        Take,
+        UsdIoError,
+        author_result,
+        check_file,
+        open_stage,
+        read_motion_at,
+        read_shot,
+        read_stage_info,
+    )
+
+__all__ = [
+    "AuthorError",
+    "Authored",
+    "Character",
+    "ConfigError",
+    "DataError",
+    "EngineError",
+    "Event",
+    "ExitCode",
+    "Filled",
+    "Finding",
+    "Gap",
+    "Mesh",
+    "Motion",
+    "NothingToFill",
+    "Plan",
+    "Progress",
+    "RenderConfig",
+    "RenderResult",
+    "ResourceMissing",
+    "RunBusy",
+    "RunCancelled",
+    "RunConfig",
+    "RunResult",
+    "Scores",
+    "Shot",
+    "SourceChanged",
+    "StageInfo",
+    "StageReadError",
+    "StageReport",
+    "Take",
+    "UsdIoError",
+    "author_result",
+    "benchmark",
+    "check",
+    "check_file",
+    "choose_take",
+    "config_from_mapping",
+    "evaluate",
+    "fill_motion",
+    "inspect",
+    "make_plan",
+    "open_stage",
+    "plan",
+    "prepare",
+    "read_config",
+    "read_motion_at",
+    "read_shot",
+    "read_stage_info",
+    "render_stage",
+    "resume",
+    "run",
+    "score",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "run":  # engine.run is a module too
+        from engine.run import run
+
+        return run
+    for package in (engine, usd_io):
+        if name in package.__all__:
+            return getattr(package, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
