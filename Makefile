@@ -7,7 +7,7 @@ TORCH  ?= torch==2.13.0
 # Asked only where there is no NVIDIA driver and the default build would bring gigabytes of CUDA along.
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check format clean
+.PHONY: demo test lint check format clean
 
 demo: $(VENV)/installed
 	@$(BIN)/python scripts/demo.py
@@ -15,12 +15,13 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
-check: $(VENV)/installed-dev
+lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+
+check: lint test
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
