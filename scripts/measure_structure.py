@@ -183,7 +183,8 @@ try:
 except ImportError:
     import engine.video.backends.native as backend
 def found(*args, **kwargs):
-    ours = [f"{{f.filename.split('/')[-1]}}:{{f.name}}" for f in traceback.extract_stack() if {root!r} in f.filename and ".venv" not in f.filename]
+    calls = [f for f in traceback.extract_stack() if {root!r} in f.filename and ".venv" not in f.filename]
+    ours = [f"{{f.filename.split('/')[-1]}}:{{f.name}}" for f in calls]
     print("HOPS" + json.dumps(ours)); sys.stdout.flush()
     import os; os._exit(0)
 for value in list(vars(backend).values()):
@@ -230,7 +231,7 @@ def main() -> None:
             called = hops(root)
             result["hops from main to the video model"] = f"{len(called)}: {' > '.join(called)}"
     for name in results[0]:
-        print(f"{name}: {' | '.join(str(result[name]) for result in results)}")
+        sys.stdout.write(f"{name}: {' | '.join(str(result[name]) for result in results)}\n")
 
 
 if __name__ == "__main__":
