@@ -152,20 +152,21 @@ def arm_scene(
     off: float = 0.1,
     T_world_skel: Float[np.ndarray, "4 4"] | None = None,
     up_axis: str = "Y",
-    near: bool = False,
 ) -> Scene:
-    """Two bones of spindles, the last joint without skin, under a transform; ``near`` keeps its root in place, so that
-    it fills the picture."""
-    character = replace(
-        make_character((-1, 0, 1, 2), up_axis), meshes=with_bones(make_character((-1, 0, 1), up_axis)).meshes
-    )
+    """Two bones of spindles and a knob at their end, the last joint without skin, under a transform."""
+    character, boned = (_at_rest(make_character(parents, up_axis)) for parents in ((-1, 0, 1, 2), (-1, 0, 1)))
+    character = replace(character, meshes=with_bones(boned).meshes)
     truth = make_motion(character, range(37))
-    if near:
-        truth.translations[:, 0] = truth.translations[0, 0]
     if T_world_skel is not None:
         truth = replace(truth, T_world_skel=np.tile(T_world_skel, (37, 1, 1)))
-    size = (192, 320) if near else (96, 160)
-    return make_scene(character, truth, arm_plan(character, truth), off=off, size=size)
+    return make_scene(character, truth, arm_plan(character, truth), off=off)
+
+
+def _at_rest(character: Character) -> Character:
+    """Bound in its rest pose, a chain along x: bones have no length where all joints are bound in one place."""
+    T_skel_joint = np.tile(np.eye(4), (len(character.joints), 1, 1))
+    T_skel_joint[:, :3, 3] = np.cumsum(character.rest_translations, axis=0)
+    return replace(character, T_skel_joint_bind=T_skel_joint)
 
 
 def cancelled_after(steps: int) -> Progress:
