@@ -18,7 +18,8 @@ from jaxtyping import Float
 
 from engine.config import RunConfig
 from engine.errors import ConfigError
-from engine.files.artefacts import load_arrays, save_arrays
+from engine.files.arrays import load_arrays, save_arrays
+from engine.files.hashing import content_hash
 from engine.files.video import Video
 from engine.files.video_file import read_video
 from engine.geometry.resample import resample
@@ -37,7 +38,6 @@ from engine.scene.stage_camera import read_cameras
 from engine.stages.estimate_joints import train_estimator
 from engine.stages.generate import Generation
 from engine.stages.mimic import mimic
-from engine.video.adaptation.adapter import digest
 from engine.video.backends import backend
 from usd_io.errors import shown
 from usd_io.model import Character
@@ -100,7 +100,7 @@ class VideoRun:
             ResourceMissing: Weights or a device are missing.
         """
         scene, videos = self._given() if self.config.video else self._generated()
-        contents = tuple(digest({"frames": video.frames}) for video in videos)
+        contents = tuple(content_hash(video.frames) for video in videos)
         before = cache(partial(self._before, scene, videos))  # drawn only if something is left to do
         with self.progress.stage("estimate"):
             estimator = self._train(scene, before, contents)

@@ -1,6 +1,5 @@
 """What made a result, in the plain values that a USD dictionary can hold."""
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,8 +9,6 @@ import numpy as np
 from pxr import Ar, Usd, Vt
 
 from usd_io.errors import AuthorError
-
-_BLOCK = 1 << 20
 
 
 def relative_path(file: str, folder: Path) -> str:
@@ -38,15 +35,6 @@ def layer_files(stage: Usd.Stage) -> tuple[Path, ...]:
     layers = [root, *(layer for layer in stage.GetUsedLayers() if layer != root)]
     files = [Ar.SplitPackageRelativePathOuter(layer.realPath)[0] for layer in layers if layer.realPath]
     return tuple(Path(file) for file in dict.fromkeys(files))
-
-
-def sha256(file: Path) -> str:
-    """Hash of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def to_dictionary(values: Mapping[str, Any], where: str = "provenance") -> dict[str, Any]:

@@ -14,7 +14,7 @@ from anymole_tui.launching import launch
 from anymole_tui.report import run_report
 from anymole_tui.wording import one_line
 from engine.errors import EngineError, ExitCode
-from engine.files.artefacts import from_plain
+from engine.files.json_values import from_plain
 from engine.pipeline import RunResult
 from engine.runs.process import interrupts_wait, request_cancel
 from engine.runs.registry import RunRecord, follow, log_text, read_run, result_of

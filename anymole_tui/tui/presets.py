@@ -11,7 +11,8 @@ import tomli_w
 
 from anymole_tui.fields import run_fields
 from engine.config import RunConfig, config_from_mapping
-from engine.errors import ConfigError, EngineError
+from engine.errors import ConfigError
+from engine.files.atomic import write_text
 from engine.files.toml import read_toml
 from usd_io.errors import shown
 
@@ -49,13 +50,7 @@ def save_preset(name: str, config: RunConfig) -> Path:
         for f in run_fields()
         if f.name not in OF_A_SHOT and getattr(config, f.name) not in (f.default, None)
     }
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(tomli_w.dumps(values), encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise EngineError(f"{shown(path)} cannot be written ({error.strerror}).") from error
+    write_text(path, tomli_w.dumps(values), f"name another folder with {PRESET_DIR}")
     return path
 
 

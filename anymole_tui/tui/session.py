@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.errors import EngineError
+from engine.files.atomic import write_text
 from engine.runs.registry import STATE_DIR
 
 MOST_RECENT = 20
@@ -64,8 +66,5 @@ def _from_plain(found: Any) -> Session:
 def save_session(session: Session) -> None:
     """Keep the session; where there is no home to write to it is forgotten."""
     path = session_file()
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps(asdict(session), indent=1), encoding="utf-8", errors="replace")
-        beside.replace(path)
+    with suppress(EngineError):
+        write_text(path, json.dumps(asdict(session), indent=1))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.config import read_config
 from engine.errors import DataError
-from engine.files.artefacts import from_plain
+from engine.files.json_values import from_plain
 from engine.inspection.report import inspect
 from engine.pipeline import RunResult
 from engine.run import run

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import ConfigError, EngineError
+from engine.errors import ConfigError
+from engine.files.atomic import write_text
 from engine.files.toml import read_toml
 from engine.geometry.metrics import Scores, score
 from engine.planning.plan import Plan, make_plan
@@ -286,12 +287,7 @@ def save_benchmark(result: Benchmark, path: Path) -> Path:
     Raises:
         EngineError: The file cannot be written.
     """
-    try:
-        path.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise EngineError(
-            f"{shown(path)} cannot be written ({error.strerror}); name another with --out."
-        ) from error
+    write_text(path, json.dumps(asdict(result), indent=1) + "\n", "name another with --out")
     return path
 
 

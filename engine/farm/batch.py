@@ -7,7 +7,8 @@ from pathlib import Path
 from engine.config import read_config
 from engine.errors import ConfigError, ExitCode
 from engine.farm.shots import Shot
-from engine.files.artefacts import file_hash, is_intact, read_index
+from engine.files.hashing import content_hash
+from engine.runs.artefacts import is_intact, read_index
 from engine.runs.inputs import read_inputs
 from engine.runs.process import python_command
 from engine.runs.registry import RunRecord, read_run
@@ -83,7 +84,7 @@ def is_current(shot: Shot, out: Path) -> bool:
             bool(inputs)
             and "author" in index
             and is_intact(folder, index["author"])
-            and all(file_hash(Path(file)) == digest for file, digest in inputs.items())
+            and all(content_hash(Path(file)) == digest for file, digest in inputs.items())
         )
     except (ConfigError, OSError):
         return False

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.errors import ConfigError, EngineError
+from engine.errors import ConfigError
 from engine.farm.batch import Batch, task_arguments
 from engine.farm.shots import SHOT_LIST, write_shots
-from usd_io.errors import shown
+from engine.files.atomic import write_text
 
 SPECIFICATION = "jobtemplate-2023-09"
 NOTIFY_S = 60
@@ -114,12 +114,5 @@ def write_template(batch: Batch) -> tuple[Path, bool]:
     checked = validate(values)
     write_shots(batch.shots, batch.out)
     path = batch.out / "template.json"
-    beside = path.with_name(f".{path.name}.tmp")
-    try:
-        beside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise EngineError(
-            f"{shown(path)} cannot be written ({error.strerror}); name another folder with --out."
-        ) from error
+    write_text(path, json.dumps(values, indent=2) + "\n", "name another folder with --out")
     return path, checked

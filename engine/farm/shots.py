@@ -10,7 +10,8 @@ from typing import Any
 import tomli_w
 
 from engine.config import RunConfig, config_from_mapping
-from engine.errors import ConfigError, EngineError
+from engine.errors import ConfigError
+from engine.files.atomic import write_text
 from engine.files.toml import read_toml
 from usd_io.errors import shown
 
@@ -110,15 +111,7 @@ def write_shots(shots: Sequence[Shot], out: Path) -> Path:
         | {k: v for k, v in shot.config.to_dict().items() if k not in _OWN and v is not None}
         for shot in shots
     ]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(tomli_w.dumps({"shot": tables}), encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise EngineError(
-            f"{shown(path)} cannot be written ({error.strerror}); name another folder with --out."
-        ) from error
+    write_text(path, tomli_w.dumps({"shot": tables}), "name another folder with --out")
     return path
 
 

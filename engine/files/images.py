@@ -1,7 +1,6 @@
 """Pictures and videos on disk: PNG, H.264 at the exact frame rate, contact sheets. Files appear whole or not at all."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -13,8 +12,8 @@ from av.video.stream import VideoStream
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from engine.errors import DataError, EngineError
-from usd_io.errors import shown
+from engine.errors import DataError
+from engine.files.atomic import whole_file
 
 Picture = UInt8[np.ndarray, "height width 3"]
 Sheet = UInt8[np.ndarray, "sheet_height sheet_width 3"]
@@ -41,7 +40,7 @@ def write_png(path: Path, picture: Picture) -> None:
     Raises:
         EngineError: The folder or the file cannot be written.
     """
-    with _whole(path) as temporary:
+    with whole_file(path) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG", compress_level=PNG_LEVEL)
 
 
@@ -59,7 +58,7 @@ class VideoWriter:
     """Encodes pictures of one size as H.264 in an mp4 file; used in a ``with`` statement."""
 
     def __init__(self, path: Path, frame_rate: float, height: int, width: int) -> None:
-        self._context = _whole(path)
+        self._context = whole_file(path)
         self._rate = exact_rate(frame_rate)
         self._size = height, width
         self._count = 0
@@ -128,19 +127,3 @@ def write_labels(picture: Sheet, labels: Sequence[tuple[int, int, str]]) -> Shee
 @cache
 def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     return ImageFont.load_default(LABEL_PX)
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A temporary file beside the path that takes its name when all went well."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise EngineError(f"{shown(path)} cannot be written ({reason}); name another folder.") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

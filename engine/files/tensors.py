@@ -4,7 +4,6 @@ Only safetensors is written. A foreign ``.ckpt`` or ``.pth`` is a pickle: it is 
 builds tensors and plain containers and runs no code; what needs more than that is refused.
 """
 
-import hashlib
 import json
 import pickle
 import struct
@@ -19,6 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.errors import DataError, ResourceMissing
+from engine.files.hashing import content_hash
+from usd_io.files import replacing
 
 _META = "anymole"
 _LARGEST_HEADER = 100_000_000
@@ -32,16 +33,9 @@ DEEPSPEED_PREFIX = "_forward_module."
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
     """Write tensors and JSON, replacing what was there in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    save_file(plain, part, {_META: json.dumps(meta)})
-    part.replace(path)
-
-
-def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values as they come back from JSON: tuples become lists."""
-    plain: dict[str, Any] = json.loads(json.dumps(values))
-    return plain
+    with replacing(path) as temporary:
+        save_file(plain, temporary, {_META: json.dumps(meta)})
 
 
 def load_tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
@@ -148,12 +142,6 @@ def _load_pickle(path: Path) -> Any:
         raise DataError(f"{path} cannot be read as weights: {error}.") from error
 
 
-def sha256_of(path: Path) -> str:
-    """Hash of a file, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def check_hash(path: Path, expected: str) -> None:
     """Compare a file with its known hash.
 
@@ -163,7 +151,7 @@ def check_hash(path: Path, expected: str) -> None:
     """
     if not path.is_file():
         raise ResourceMissing(f"{path} is not there.")
-    found = sha256_of(path)
+    found = content_hash(path)
     if found != expected:
         raise DataError(
             f"{path} has the SHA-256 {found} and should have {expected}; it is damaged or another file."

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.files.tensors import as_json, load_meta, load_tensors, save_tensors
+from engine.files.json_values import as_json
+from engine.files.tensors import load_meta, load_tensors, save_tensors
 
 TRAINED = "trained."
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from engine.errors import DataError
-from engine.files.artefacts import load_arrays, save_arrays
+from engine.files.arrays import load_arrays, save_arrays
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """The most probable motion: joints alone first, then joints and pictures, from the keys inwards and from coarse to
 fine."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -14,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from engine.files.artefacts import load_arrays, save_arrays
+from engine.files.arrays import load_arrays, save_arrays
 from engine.mimic.gauss_newton import ROUGHLY, Quadratic, add, no_term, quadratic, solve
 from engine.mimic.hyperparameters import Scales, as_told, rescaled
 from engine.mimic.joint_term import JointForm, JointTerm, joint_form
@@ -294,21 +292,11 @@ def _step(fit: Fit, state: _State, level: Level | None, found: Costs) -> tuple[_
     return replace(state, done=damping > MOST_DAMPING, damping=damping), found
 
 
-def fingerprint(arrays: Sequence[np.ndarray], plain: object) -> str:
-    """Hash of arrays and plain values."""
-    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
-
-
 def store_arrays(folder: Path | None, name: str, arrays: Mapping[str, np.ndarray], plain: object) -> None:
     """Write a state, whole or not at all; nowhere without a folder."""
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{name}.part"
-        save_arrays(part, arrays, plain)
-        part.replace(folder / name)
+        save_arrays(folder / name, arrays, plain)
 
 
 def restore_arrays(folder: Path | None, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from engine.errors import ConfigError, EngineError
+from engine.errors import ConfigError
+from engine.files.atomic import whole_file, write_text
 from engine.files.images import Picture, VideoWriter, contact_sheet, write_png
 from engine.render_command.config import RenderConfig
 from engine.rendering.views import View, joint_tracks
@@ -102,13 +103,8 @@ class RenderFolder:
                 for i, c in enumerate(characters)
             ],
         }
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            np.savez(self.folder / "tracks.npz", **tracks)  # type: ignore[arg-type]  # its stub lacks keywords
-            path = self.folder / "render.json"
-            path.write_text(json.dumps(facts, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise EngineError(
-                f"{shown(self.folder)} cannot be written to ({error.strerror}); name another --out."
-            ) from error
+        path, remedy = self.folder / "render.json", "name another --out"
+        with whole_file(self.folder / "tracks.npz", remedy) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, **tracks)  # type: ignore[arg-type]  # its stub lacks keywords
+        write_text(path, json.dumps(facts, indent=1, allow_nan=False) + "\n", remedy)
         return path

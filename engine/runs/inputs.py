@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.config import RunConfig
 from engine.errors import SourceChanged
-from engine.files.artefacts import file_hash
+from engine.files.hashing import content_hash
 from engine.progress import Progress
 from engine.runs.workspace import Workspace
 from usd_io.errors import shown
@@ -85,7 +85,7 @@ def _stamp(file: Path) -> _Stamp:
 
 def _hash(file: Path) -> str:
     try:
-        return file_hash(file)
+        return content_hash(file)
     except OSError as error:
         raise SourceChanged(
             f"{shown(file)} cannot be read ({error.strerror}); mend it and resume the run."

@@ -19,6 +19,7 @@ from engine.runs.lock import HEARTBEAT_S, lock_age, runs_here
 from engine.runs.process import process_of
 from engine.runs.workspace import ARTEFACTS, CHECKPOINTS, EVENTS, STATE, read_state, run_id
 from usd_io.errors import shown
+from usd_io.files import replacing
 
 STATE_DIR = "ANYMOLE_STATE_DIR"
 """Environment variable: where the list of known runs is kept."""
@@ -128,7 +129,8 @@ def remember(folder: Path) -> None:
     name = run_id(folder)
     with suppress(OSError):
         registry().mkdir(parents=True, exist_ok=True)
-        (registry() / name).write_text(str(folder.absolute()), encoding="utf-8", errors="surrogateescape")
+        with replacing(registry() / name) as temporary:
+            temporary.write_text(str(folder.absolute()), encoding="utf-8", errors="surrogateescape")
 
 
 def known_folders() -> list[Path]:

@@ -5,14 +5,16 @@ change anywhere makes everything behind it anew.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from engine.files.artefacts import content_key, from_plain, load_arrays, save_arrays
+from engine.files.arrays import load_arrays, save_arrays
+from engine.files.hashing import content_hash
+from engine.files.json_values import from_plain, read_json
 from engine.priors.fill import Filled, Parts
 from engine.priors.self_test import SelfTest
 from engine.progress import Progress
@@ -36,7 +38,7 @@ class Store:
         inputs: Plain values that decide the results of all stages.
         """
         self._workspace, self._progress = workspace, progress
-        self._chain = [content_key(**inputs)]
+        self._chain = [content_hash(inputs)]
         self._below = ""
 
     def beside(self, name: str, progress: Progress, **inputs: Any) -> "Store":
@@ -66,7 +68,7 @@ class Store:
         for index, (make, parts) in enumerate(made):
             name, key = (
                 f"{self._below}fill-{index}.npz",
-                content_key(stage="fill", index=index, before=before),
+                content_hash({"stage": "fill", "index": index, "before": before}),
             )
             reused = reused and self._workspace.stored(name, key) is not None
             load = _loader(parts)
@@ -79,7 +81,7 @@ class Store:
 
     def files(self, stage: str, make: Callable[[], Sequence[Path]], **more: Any) -> tuple[Path, ...]:
         """An output of files that the stage itself writes into the run folder, whole."""
-        key = content_key(stage=stage, before=self._chain, **more)
+        key = _key(stage, self._chain, more)
         entry = f"{self._below}{stage}"
         found = self._workspace.stored(entry, key)
         if found is None:
@@ -93,7 +95,7 @@ class Store:
 
     def checkpoints(self, stage: str, **more: Any) -> Path:
         """A folder for the checkpoints of the output that comes next; dropped once that is kept."""
-        key = content_key(stage=stage, before=self._chain, **more)
+        key = _key(stage, self._chain, more)
         return self._workspace.checkpoint_dir(f"{self._below}{stage}", key)
 
     def one(
@@ -121,7 +123,7 @@ class Store:
         *,
         tell: bool = True,
     ) -> T:
-        name, key = self._below + name, content_key(stage=stage, before=self._chain, **more)
+        name, key = self._below + name, _key(stage, self._chain, more)
         if tell and self._workspace.stored(name, key) is not None:
             self._progress.reused()
         value = self._workspace.reuse(name, key, make, save, load)
@@ -129,10 +131,12 @@ class Store:
         return value
 
 
+def _key(stage: str, before: Sequence[str], more: Mapping[str, Any]) -> str:
+    return content_hash({"stage": stage, "before": before, "more": more})
+
+
 def _load_json(path: Path) -> Any:
-    if path.stat().st_size > LARGEST_JSON:
-        raise ValueError(f"{path} is too large")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path, LARGEST_JSON)
 
 
 def _loader(parts: Callable[[], Parts]) -> Callable[[Path], Filled]:

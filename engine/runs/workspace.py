@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -20,7 +21,9 @@ import tomli_w
 from engine.config import RunConfig
 from engine.errors import ConfigError, DataError, EngineError, RunLost
 from engine.events import Event, to_json_line
-from engine.files.artefacts import INDEX, Artefact, content_key, file_hash, is_intact, read_index
+from engine.files.atomic import whole_file
+from engine.files.hashing import content_hash
+from engine.runs.artefacts import INDEX, Artefact, is_intact, read_index
 from engine.runs.lock import RunLock, process_start
 from usd_io.errors import shown
 
@@ -33,6 +36,10 @@ CANCEL = "cancel"
 """A file of this name asks the run to stop, from any host."""
 ARTEFACTS, CHECKPOINTS = "artefacts", "checkpoints"
 LARGEST_STATE = 1 << 20
+REMEDY = (
+    "make room or name another folder with --out. What was done is kept: 'anymole resume' goes on from there"
+)
+"""What to do where the folder cannot be written."""
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 T = TypeVar("T")
@@ -146,15 +153,8 @@ class Workspace:
         """Have a file written under another name, flushed and given its own."""
         self.check_ours()
         path = self.folder / name
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path, REMEDY) as temporary:
             save(temporary)
-            _flush(temporary)
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise _unwritable(path, error) from error
         return path
 
     # Artefacts ------------------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ class Workspace:
 
     def keep(self, name: str, key: str, files: Sequence[Path]) -> None:
         """Enter files that lie in the run folder into the index; only then a resumed run counts on them."""
-        hashes = {path.relative_to(self.folder).as_posix(): file_hash(path) for path in files}
+        hashes = {path.relative_to(self.folder).as_posix(): content_hash(path) for path in files}
         with self._guard:
             self._index[name] = Artefact(key, hashes)
             entries = {entry: asdict(artefact) for entry, artefact in sorted(self._index.items())}
@@ -176,7 +176,7 @@ class Workspace:
 
     def digest(self, name: str) -> str:
         """Hash over the contents of a kept artefact."""
-        return content_key(files=list(self._index[name].files.values()))
+        return content_hash(list(self._index[name].files.values()))
 
     def reuse(
         self,
@@ -190,7 +190,7 @@ class Workspace:
 
         Args:
             name: File name below ``artefacts/``.
-            key: Hash of all that decides it (:func:`engine.files.artefacts.content_key`).
+            key: Hash of all that decides it (:func:`engine.files.hashing.content_hash`).
             make: Makes it.
             save: Writes it to a path.
             load: Reads it back; what it cannot read is made anew.
@@ -219,10 +219,10 @@ class Workspace:
 
     def _sweep(self) -> None:
         """Remove what a killed process left half-written; the lock proves that nobody is at it."""
-        artefacts = self.folder / ARTEFACTS
-        for folder in (self.folder, artefacts, *artefacts.glob("*/")):
-            for left in (*folder.glob(".*.tmp"), *folder.glob(f".*{SUFFIX}*.usd*")):
-                left.unlink(missing_ok=True)
+        below = (self.folder / name for name in (ARTEFACTS, CHECKPOINTS))
+        found = [self.folder.glob(".*.tmp"), self.folder.glob(f".*{SUFFIX}*.usd*")]
+        for left in chain(*found, *(folder.rglob(".*.tmp") for folder in below)):
+            left.unlink(missing_ok=True)
 
 
 def _open_log(path: Path) -> int:
@@ -239,17 +239,8 @@ def _open_log(path: Path) -> int:
     return log
 
 
-def _flush(path: Path) -> None:
-    """A rename must not reach the disk before the bytes do, else a power cut leaves an empty file."""
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
-
-
 def _unwritable(path: Path, error: OSError) -> EngineError:
-    return EngineError(
-        f"{shown(path)} cannot be written ({error.strerror or error}); make room or name another folder with --out. "
-        "What was done is kept: 'anymole resume' goes on from there."
-    )
+    return EngineError(f"{shown(path)} cannot be written ({error.strerror or error}); {REMEDY}.")
 
 
 def read_state(folder: Path) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from engine.errors import DataError, RunCancelled
-from engine.files.tensors import as_json
+from engine.files.hashing import content_hash
+from engine.files.json_values import as_json
 from engine.files.training_state import restore_training, save_training
 from engine.joints.augment import Batch, augmented, plain
 from engine.joints.estimator import Estimator, build_network, predict
@@ -33,7 +34,6 @@ from engine.rendering.actors import Actors
 from engine.rendering.renderers import Renderer
 from engine.rendering.threads import limited_threads
 from engine.rendering.views import View
-from engine.video.adaptation.adapter import digest
 from engine.video.network.sample import combine_seeds
 
 CHECKPOINT = "estimator-training.safetensors"
@@ -192,7 +192,7 @@ class _Training:
         self.network = build_network(joints, settings).to(device)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=1e-3)
         samples = {name: value for name, value in vars(material.samples).items() if name != "mask"}
-        self.work = {"settings": asdict(settings), "samples": digest(samples)}
+        self.work = {"settings": asdict(settings), "samples": content_hash(samples)}
         self.step = 0
         self.losses: list[float] = []
         self.measured: list[tuple[int, float]] = []

@@ -1,7 +1,7 @@
 """Run stage *mimic*: a video of characters and a first guess of their motion -> the motion that the video shows."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +9,13 @@ import torch
 from jaxtyping import Float, Int
 
 from engine.errors import DataError
+from engine.files.hashing import content_hash
 from engine.files.video import Video
 from engine.geometry.metrics import height
 from engine.geometry.skeleton import joint_positions
 from engine.joints.evidence import JointEvidence
 from engine.mimic.confidence import LARGEST_RESIDUAL, LEAST_EXPLAINED, explained, sureness
-from engine.mimic.fit import Fit, Fitted, fingerprint, fit
+from engine.mimic.fit import Fit, Fitted, fit
 from engine.mimic.gauss_newton import no_term, quadratic
 from engine.mimic.joint_term import JointTerm, make_joint_term, residuals
 from engine.mimic.key_check import across, frames_at_keys, off_at_keys
@@ -179,10 +180,9 @@ def _mark(
     arrays: Sequence[np.ndarray],
     settings: MimicSettings,
 ) -> str:
-    told = [a for e in evidence if e is not None for a in vars(e).values() if a is not None]
-    moved = [a for s in starts for a in (s.times, s.translations, s.rotations, s.scales, s.T_world_skel)]
-    plain = [asdict(settings), view.cameras.to_dict(), [None if p is None else asdict(p) for p in plans]]
-    return fingerprint([*arrays, *told, *moved], plain)
+    moved = [(s.times, s.translations, s.rotations, s.scales, s.T_world_skel) for s in starts]
+    told = [None if e is None else vars(e) for e in evidence]
+    return content_hash([arrays, told, moved, settings, view.cameras.to_dict(), plans])
 
 
 def _missed_keys(

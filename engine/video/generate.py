@@ -15,11 +15,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from engine.errors import ConfigError, DataError
-from engine.files.artefacts import content_key
+from engine.files.hashing import content_hash
 from engine.files.tensors import load_meta, load_tensors, save_tensors
 from engine.files.video import Video
 from engine.progress import Progress
-from engine.video.adaptation.adapter import digest
 from engine.video.memory import explain_memory
 from engine.video.network.conditioning import (
     Condition,
@@ -192,8 +191,7 @@ def fingerprint(
     model: VideoModel, windows: Sequence[Window], true: Video, prompt: str, settings: GenerateSettings
 ) -> str:
     """Hash of all that decides the result, so that finished work is used for the same result only."""
-    frames = digest({"frames": true.frames})
-    return content_key(work=[windows, prompt, settings, model.source, true.times, frames])
+    return content_hash([windows, prompt, settings, model.source, true])
 
 
 def _keep(known: _Known, folder: Path | None, mark: str, finished: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from pxr import Sdf
 
 from usd_io.errors import AuthorError, shown
+from usd_io.files import put_in_place
 
 
 @dataclass(frozen=True)
@@ -64,19 +65,12 @@ def publish(draft: Files, files: Files) -> None:
     done: list[Path] = []
     try:
         for source, target in zip(draft, files, strict=True):
-            _flush(source)
             done.append(target)
-            source.replace(target)
+            put_in_place(source, target)
     except BaseException:
         _roll_back(done, backups)
         raise
     _refresh(files)
-
-
-def _flush(path: Path) -> None:
-    """A rename must not reach the disk before the bytes do, else a power cut leaves an empty file."""
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
 
 
 def _backup(path: Path, draft: Files) -> Path:

@@ -13,7 +13,8 @@ from usd_io.author.publish import Files, draft_of, publish, result_files
 from usd_io.author.verify import check_take, verify_result
 from usd_io.diagnostics import captured, reason
 from usd_io.errors import AuthorError, shown
-from usd_io.provenance import layer_files, relative_path, sha256, to_dictionary
+from usd_io.files import file_hash
+from usd_io.provenance import layer_files, relative_path, to_dictionary
 from usd_io.read.placement import AuthorMode, Placement, place_takes
 from usd_io.read.stage import open_stage
 
@@ -130,7 +131,7 @@ def _custom_data(
     root = stage.GetRootLayer()
     folder = files.root.parent
     layers = [
-        {"path": relative_path(str(file), folder), "sha256": sha256(file)} for file in layer_files(stage)
+        {"path": relative_path(str(file), folder), "sha256": file_hash(file)} for file in layer_files(stage)
     ]
     own = {
         "schema": 1,

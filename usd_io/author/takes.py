@@ -9,6 +9,7 @@ from pxr import Sdf, Tf, Usd
 
 from usd_io.diagnostics import captured, reason
 from usd_io.errors import AuthorError, shown
+from usd_io.files import put_in_place
 from usd_io.read.placement import Variants, select_variant
 from usd_io.read.stage import open_stage
 
@@ -68,7 +69,7 @@ def select_take(result: str | Path, number: int) -> ResultTakes:
                 owner = Sdf.CreatePrimInLayer(edited, variants.owner)
                 owner.variantSelections[variants.set] = variants.names[number - 1]
             edited.Save()
-        draft.replace(path)
+        put_in_place(draft, path)
     except Tf.ErrorException as error:
         raise AuthorError(f"USD could not write {shown(path)}: {reason(error)}") from error
     except OSError as error:

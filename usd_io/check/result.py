@@ -10,8 +10,8 @@ from pxr import Sdf, Usd, UsdSkel
 
 from usd_io.check.finding import Finding
 from usd_io.errors import StageReadError, shown
+from usd_io.files import file_hash
 from usd_io.model import Motion
-from usd_io.provenance import sha256
 from usd_io.read.motion import read_motion
 from usd_io.read.stage import open_stage
 
@@ -56,7 +56,7 @@ def _changed_sources(layer: Sdf.Layer, source: Mapping[str, Any]) -> Iterator[Fi
             else None
         )
         # only a plain file has an end that a hash can wait for
-        if file is not None and file.is_file() and sha256(file) != entry.get("sha256"):
+        if file is not None and file.is_file() and file_hash(file) != entry.get("sha256"):
             message = f"{shown(file)} has changed since this result was made from it. Make it again."
             yield Finding("SA008", "warning", message, shown(layer.GetDisplayName()))
 

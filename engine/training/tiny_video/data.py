@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from engine.files.arrays import save_arrays
 from engine.priors import offsets
 from engine.rendering.actors import Actors
 from engine.rendering.framing import frame_views
@@ -49,9 +50,7 @@ def draw_pictures(corpus: Path, assets: Path | None, count: int, seed: int) -> P
 def save_pictures(path: Path, pictures: Pictures) -> None:
     """Write pictures as plain arrays."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part.npz")
-    np.savez(part, frames=pictures.frames, starts=np.array(pictures.starts))
-    part.replace(path)
+    save_arrays(path, {"frames": pictures.frames, "starts": np.array(pictures.starts)}, {})
 
 
 def load_pictures(path: Path) -> Pictures:

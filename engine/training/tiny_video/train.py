@@ -23,8 +23,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from engine.files.tensors import load_meta, load_tensors, save_tensors
 from engine.files.training_state import optimiser_tensors, restore_optimiser
-from engine.priors.learned import weights as checkpoint
 from engine.training.tiny_video.data import Pictures, draw_pictures, load_pictures, save_pictures
 from engine.training.tiny_video.samples import Batch, draw_batch
 from engine.video.adaptation.trainable import PARTS
@@ -169,16 +169,16 @@ class Training:
         tensors = {f"network.{k}": v.detach() for k, v in self.values.items()}
         tensors |= {f"averaged.{k}": v for k, v in self.averaged.items()}
         tensors |= {f"image.{k}": v for k, v in self.model.image.state_dict().items()}
-        checkpoint.save(out / STATE, tensors | optimiser_tensors(self.optimiser), meta)
+        save_tensors(out / STATE, tensors | optimiser_tensors(self.optimiser), meta)
         half = {name: value.half() for name, value in shipped_tensors(self.model).items()}
         half |= {name: value.half() for name, value in self.averaged.items()}
-        checkpoint.save(out / WEIGHTS, half, {**meta, "shape": self.model.shape.to_dict()})
+        save_tensors(out / WEIGHTS, half, {**meta, "shape": self.model.shape.to_dict()})
 
     @classmethod
     def load(cls, out: Path, *, steps: int | None = None, crop: int | None = None) -> "Training":
         """Go on from the checkpoint in a folder, with its settings; only the length of the schedule and the size of
         the cuts may change."""
-        tensors, state = checkpoint.load(out / STATE)
+        tensors, state = load_tensors(out / STATE), load_meta(out / STATE)
         settings = Settings(**state["settings"])
         run = cls(replace(settings, steps=steps or settings.steps, crop=crop or settings.crop))
         run._use({k: tensors[f"network.{k}"] for k in run.values})

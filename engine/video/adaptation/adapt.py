@@ -20,8 +20,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from engine.errors import RunCancelled
+from engine.files.hashing import content_hash
 from engine.progress import Progress
-from engine.video.adaptation.adapter import Adapter, digest
+from engine.video.adaptation.adapter import Adapter
 from engine.video.adaptation.clips import Clip, all_clips, split_clips
 from engine.video.adaptation.context_cache import ContextCache, encode_context
 from engine.video.adaptation.loss import Draws, clip_loss, draw
@@ -66,7 +67,7 @@ def adapt(
     """
     views, count = frames.shape[:2]
     clips, held_out = split_clips(all_clips(views, count, settings.strides), settings.held_out)
-    work = {"model": model.source, "frames": digest({"frames": frames}), "frame_rate": frame_rate}
+    work = {"model": model.source, "frames": content_hash(frames), "frame_rate": frame_rate}
     work |= {"prompt": prompt, "settings": asdict(settings)}
     with explain_memory("adapting the video model", "--memory low, --adapt lora or a larger GPU"):
         cache = encode_context(model, frames, frame_rate, prompt, (*clips, *held_out), progress=progress)

@@ -1,6 +1,5 @@
 """An adapter: what ICAdapt has learnt of one character, as a safetensors file with its provenance."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import DataError
+from engine.files.hashing import content_hash
 from engine.files.tensors import load_meta, load_tensors, save_tensors
 from engine.video.adaptation.lora import DOWN, merge_lora
 from engine.video.adaptation.trainable import trained_matrices, trained_parameters
@@ -65,7 +65,7 @@ def apply_adapter(model: VideoModel, adapter: Adapter) -> None:
     else:
         for name, parameter in trained_parameters(model):
             parameter.copy_(adapter.tensors[name])
-    model.source = {**model.source, "adapter": digest(adapter.tensors)}
+    model.source = {**model.source, "adapter": content_hash(adapter.tensors)}
 
 
 def expected_shapes(model: VideoModel, adapter: Adapter) -> dict[str, tuple[int, ...]]:
@@ -80,12 +80,3 @@ def expected_shapes(model: VideoModel, adapter: Adapter) -> dict[str, tuple[int,
             f"{name}.lora_up": (layer.out_features, rank),
         }
     return shapes
-
-
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """Hash of names and values."""
-    sha = hashlib.sha256()
-    for name in sorted(tensors):
-        sha.update(name.encode())
-        sha.update(tensors[name].detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return sha.hexdigest()

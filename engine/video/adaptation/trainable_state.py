@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.files import tensors as weights
+from engine.files.hashing import content_hash
+from engine.files.json_values import as_json
 from engine.files.training_state import restore_training, save_training
-from engine.video.adaptation.adapter import Adapter, digest
+from engine.video.adaptation.adapter import Adapter
 from engine.video.adaptation.lora import Lora, merge_lora
 from engine.video.adaptation.settings import AdaptSettings
 from engine.video.adaptation.trainable import trained_matrices, trained_parameters
@@ -79,8 +80,8 @@ class Trained:
         if self.lora is not None:
             self.lora.detach()
             merge_lora(self.lora.layers, learnt)
-        self.model.source = {**self.model.source, "adapter": digest(learnt)}
-        return Adapter(self.settings.kind, learnt, weights.as_json(provenance))
+        self.model.source = {**self.model.source, "adapter": content_hash(learnt)}
+        return Adapter(self.settings.kind, learnt, as_json(provenance))
 
     def close(self) -> None:
         """Leave the model ready to run in the precision it came in, with or without having finished."""

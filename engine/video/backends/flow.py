@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from engine.config import Memory
 from engine.errors import ConfigError, DataError
-from engine.files.artefacts import content_key
+from engine.files.hashing import content_hash
 from engine.files.tensors import check_safetensors, load_meta
 from engine.files.video import Video
 from engine.progress import Progress
 from engine.rendering.mesh.surface import Appearance
-from engine.video.adaptation.adapter import digest, load_adapter, save_adapter
+from engine.video.adaptation.adapter import load_adapter, save_adapter
 from engine.video.adaptation.lora import merge_lora
 from engine.video.backends import Gap, finished
 from engine.video.backends.calls import Call, Rules, plan_calls
@@ -199,8 +199,7 @@ class FlowBackend(ABC):
         self, calls: Sequence[Call], true: Video, prompt: str, options: GenerateOptions, adapter: Path | None
     ) -> str:
         learnt = None if adapter is None else load_meta(adapter)
-        frames = digest({"frames": true.frames})
-        return content_key(work=[calls, prompt, options, dict(self.source), learnt, true.times, frames])
+        return content_hash([calls, prompt, options, self.source, learnt, true])
 
     def _pipe(self, adapter: Path | None) -> Any:
         """The pipeline on its device, untouched or with one adapter; its text encoder is kept apart."""

@@ -15,10 +15,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from engine.errors import DataError, RunCancelled
-from engine.files import tensors as weights
+from engine.files.hashing import content_hash
+from engine.files.json_values import as_json
 from engine.files.training_state import restore_training, save_training
 from engine.progress import Progress
-from engine.video.adaptation.adapter import Adapter, digest
+from engine.video.adaptation.adapter import Adapter
 from engine.video.adaptation.lora import DOWN, UP, Lora
 from engine.video.network.sample import combine_seeds
 
@@ -107,7 +108,7 @@ def train(
     reach = (settings.clip - 1) * settings.stride
     if frames.shape[1] <= reach:
         raise DataError(f"the context has {frames.shape[1]} frames; adaptation needs {reach + 1} or more.")
-    work = weights.as_json({**work, "settings": asdict(settings), "frames": digest({"frames": frames})})
+    work = as_json({**work, "settings": asdict(settings), "frames": content_hash(frames)})
     sets = [
         Lora(chosen_layers(transformer, [p]), settings.rank, settings.seed + i)
         for i, p in enumerate(patterns)
@@ -158,7 +159,7 @@ class _Training:
             self._save(folder)
             raise
         learnt = {name: value.detach().cpu().clone() for name, value in self.values.items()}
-        return Adapter("lora", learnt, weights.as_json(self._record()))
+        return Adapter("lora", learnt, as_json(self._record()))
 
     def _record(self) -> dict[str, Any]:
         return {**self.work, "step": self.step, "losses": self.losses, "held_out": self.measured}

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import DataError, ResourceMissing
-from engine.files.tensors import check_hash, load_checkpoint, load_tensors, save_tensors, sha256_of
+from engine.files.hashing import content_hash
+from engine.files.tensors import check_hash, load_checkpoint, load_tensors, save_tensors
 from engine.progress import Progress
 from engine.video.catalogue.checkpoint_names import PREFIXES, map_part, part_of
 from engine.video.network.model import VideoModel
 from engine.video.network.networks import build_networks
 from engine.video.network.shapes import ModelShape, model_shape
+from usd_io.files import put_in_place
 
 DESCRIPTION = "model.json"
 
@@ -53,18 +55,18 @@ def convert_checkpoint(
         if dtype is not None and name != "vae":
             tensors = {k: v.to(dtype) for k, v in tensors.items()}
         save_tensors(part / f"{name}.safetensors", tensors, {})
-        hashes[name] = sha256_of(part / f"{name}.safetensors")
+        hashes[name] = content_hash(part / f"{name}.safetensors")
         progress.step(i + 1, len(networks))
     description = {
         "shape": shape.to_dict(),
         "parts": hashes,
-        "source": {"name": source.name, "sha256": sha256_of(source)},
+        "source": {"name": source.name, "sha256": content_hash(source)},
     }
     (part / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DESCRIPTION).unlink(missing_ok=True)
     for name in (*(f"{n}.safetensors" for n in networks), DESCRIPTION):
-        (part / name).replace(folder / name)
+        put_in_place(part / name, folder / name)
     part.rmdir()
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.errors import DataError, EngineError, ResourceMissing
-from engine.files.artefacts import is_inside
+from engine.files.atomic import is_inside
 from engine.files.tensors import check_hash, check_safetensors, load_checkpoint
 from engine.progress import Progress
 from engine.video.catalogue.convert import DESCRIPTION, read_description
@@ -35,6 +35,7 @@ from engine.video.catalogue.models import (
     require_pipeline,
 )
 from usd_io.errors import shown
+from usd_io.files import put_in_place
 
 SUMS = "SHA256SUMS"
 MIRROR = "ANYMOLE_MIRROR"
@@ -177,7 +178,7 @@ def _pull_files(model: ModelCard, source: str, get: Get, progress: Progress) -> 
                 f"{source} has no {SUMS} that names {PIPELINE}; {model.name} has many files and needs one."
             )
         if has_list:
-            listed.replace(folder / SUMS)
+            put_in_place(listed, folder / SUMS)
         for name in sums if model.parts else [file.name for file in model.files]:
             if find_file(model, WeightFile(name, 0.0)) is None:
                 _pull_file(f"{source}/{name}", folder / name, sums.get(name, ""), get, progress)
@@ -196,7 +197,7 @@ def _pull_file(source: str, path: Path, sha256: str, get: Get, progress: Progres
         except DataError:
             part.unlink()  # to go on with it would never come right
             raise
-    part.replace(path)
+    put_in_place(part, path)
 
 
 def _from_folder(source: str, path: Path, progress: Progress) -> bool:

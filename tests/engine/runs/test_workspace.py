@@ -3,16 +3,15 @@
 import errno
 import json
 import os
-import pickle
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from engine.errors import ConfigError, EngineError, ExitCode, RunBusy, RunLost, exit_code
 from engine.events import Note, StageStarted
-from engine.files.artefacts import content_key, from_plain, is_inside, load_arrays, read_index, save_arrays
-from engine.priors.self_test import PriorError
+from engine.files.atomic import is_inside
+from engine.files.hashing import content_hash
+from engine.runs.artefacts import read_index
 from engine.runs.registry import read_events
 from engine.runs.workspace import Workspace, read_state
 
@@ -151,41 +150,8 @@ def test_a_broken_index_is_an_empty_one(tmp_path: Path, text: str) -> None:
 
 
 def test_checkpoints_of_other_inputs_are_not_taken_up(workspace: Workspace) -> None:
-    first, second = (workspace.checkpoint_dir("adapt", content_key(seed=seed)) for seed in (1, 2))
+    first, second = (workspace.checkpoint_dir("adapt", content_hash(seed)) for seed in (1, 2))
     assert first != second
-    assert workspace.checkpoint_dir("adapt", content_key(seed=1)) == first
+    assert workspace.checkpoint_dir("adapt", content_hash(1)) == first
     workspace.drop_checkpoints("adapt")
     assert not first.exists()
-
-
-def test_arrays_come_back_bit_for_bit(tmp_path: Path) -> None:
-    arrays = {"a": np.float32([1, np.pi]), "b": np.zeros((0, 3)), "c": np.array([True])}
-    save_arrays(tmp_path / "x.npz", arrays, {"n": [1.1, None]})
-    found, plain = load_arrays(tmp_path / "x.npz")
-    assert plain == {"n": [1.1, None]}
-    assert found.keys() == arrays.keys()
-    for name, array in arrays.items():
-        assert found[name].dtype == array.dtype
-        np.testing.assert_array_equal(found[name], array)
-
-
-def test_pickles_are_never_loaded(tmp_path: Path) -> None:
-    (tmp_path / "x.npz").write_bytes(pickle.dumps({"json": 1}))
-    with pytest.raises(ValueError, match="pickle"):
-        load_arrays(tmp_path / "x.npz")
-    np.savez(tmp_path / "y.npz", json=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ValueError, match="pickle"):
-        load_arrays(tmp_path / "y.npz")
-
-
-def test_plain_values_become_what_they_were() -> None:
-    errors = tuple[PriorError, ...]
-    assert from_plain(errors, [{"prior": "slerp", "l2p": 1.0, "ratio": 2.0, "later": 3}]) == (
-        PriorError("slerp", 1.0, 2.0),
-    )
-    assert from_plain(tuple[str, float] | None, ["a", 1.0]) == ("a", 1.0)
-    assert from_plain(float | None, None) is None
-
-
-def test_keys_do_not_depend_on_the_order_of_inputs() -> None:
-    assert content_key(a=1, b=[1.5]) == content_key(b=[1.5], a=1) != content_key(a=1, b=[1.25])

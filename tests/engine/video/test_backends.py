@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from engine.errors import ConfigError, DataError, ExitCode, OutOfMemory, ResourceMissing, exit_code
-from engine.files.tensors import save_tensors, sha256_of
+from engine.files.hashing import content_hash
+from engine.files.tensors import save_tensors
 from engine.files.video import Video
 from engine.progress import Progress
 from engine.video.adaptation.settings import AdaptSettings
@@ -119,7 +120,7 @@ def test_converted_model_is_found_and_works(
     folder, model = no_gpu / "dynamicrafter", new_model()
     for part in PREFIXES:
         save_tensors(folder / f"{part}.safetensors", getattr(model, part).state_dict(), {})
-    hashes = {part: sha256_of(folder / f"{part}.safetensors") for part in PREFIXES}
+    hashes = {part: content_hash(folder / f"{part}.safetensors") for part in PREFIXES}
     description = {"shape": model.shape.to_dict(), "parts": hashes, "source": {"name": "model.ckpt"}}
     (folder / "model.json").write_text(json.dumps(description))
     with pytest.raises(ResourceMissing, match="CUDA sees none"):

@@ -19,7 +19,8 @@ from engine.errors import (
     RunCancelled,
     exit_code,
 )
-from engine.files.tensors import save_tensors, sha256_of
+from engine.files.hashing import content_hash
+from engine.files.tensors import save_tensors
 from engine.progress import Progress
 from engine.video.catalogue import fetch, models
 from engine.video.catalogue.models import ModelCard
@@ -68,7 +69,7 @@ def store(tmp_path: Path) -> Path:
 
 def write_sums(folder: Path) -> None:
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != fetch.SUMS)
-    lines = [f"{sha256_of(p)}  {p.relative_to(folder).as_posix()}\n" for p in files]
+    lines = [f"{content_hash(p)}  {p.relative_to(folder).as_posix()}\n" for p in files]
     (folder / fetch.SUMS).write_text("".join(lines))
 
 
@@ -251,7 +252,7 @@ def test_large_files_in_the_cache_of_the_hub_are_checked_by_their_names(store: P
     (repository / "refs" / "main").write_text("abc")
     (snapshot / "config.json").write_text("{}")
     whole = (store / DINO.name / "model.safetensors").read_bytes()
-    blob = blobs / sha256_of(store / DINO.name / "model.safetensors")
+    blob = blobs / content_hash(store / DINO.name / "model.safetensors")
     blob.write_bytes(whole)
     (snapshot / "model.safetensors").symlink_to(blob)
     assert [checked.how for checked in fetch.verify(DINO)] == ["form", "hash"]

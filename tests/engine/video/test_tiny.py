@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from engine.errors import DataError, ResourceMissing
-from engine.files.tensors import load_meta, load_tensors, sha256_of
+from engine.files.hashing import content_hash
+from engine.files.tensors import load_meta, load_tensors
 from engine.files.video import Video
 from engine.progress import Progress
 from engine.video.adaptation.adapt import adapt
@@ -54,7 +55,7 @@ def fill_second(model: VideoModel, seed: int = 0) -> Video:
 
 def test_weights_are_the_described_file() -> None:
     assert PATH.stat().st_size < LARGEST_BYTES
-    assert sha256_of(PATH) == SHA256
+    assert content_hash(PATH) == SHA256
     assert model_shape(load_meta(PATH)["shape"]) == TINY_TRAINED
     assert all(torch.isfinite(value).all() for value in load_tensors(PATH).values())
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from engine.errors import ConfigError, DataError, ExitCode, ResourceMissing, exit_code
-from engine.files.tensors import load_checkpoint, load_meta, load_tensors, save_tensors, sha256_of
+from engine.files.hashing import content_hash
+from engine.files.tensors import load_checkpoint, load_meta, load_tensors, save_tensors
 from engine.progress import Progress
 from engine.video.catalogue import fetch, models
 from engine.video.catalogue.checkpoint_names import PREFIXES
@@ -155,7 +156,7 @@ def test_converted_checkpoint_gives_the_recorded_outputs(converted: Path) -> Non
     image = model.image(pixel_values=normal("clip_image", (2, 3, size, size))).last_hidden_state
     assert (image - records("encoders")["clip_image_tokens"]).abs().max() < 2e-5
     assert {p.name for p in converted.iterdir()} == {"model.json", *(f"{p}.safetensors" for p in PREFIXES)}
-    assert model.source["parts"]["unet"] == sha256_of(converted / "unet.safetensors")
+    assert model.source["parts"]["unet"] == content_hash(converted / "unet.safetensors")
 
 
 def test_half_precision_halves_all_but_the_autoencoder(
@@ -250,7 +251,7 @@ def test_weights_are_found_in_the_mirror_before_the_hub(
 
 
 def test_wrong_hash_is_refused(file: Path) -> None:
-    assert fetch.verify_file(WeightFile("w.safetensors", 0, sha256_of(file)), file)
+    assert fetch.verify_file(WeightFile("w.safetensors", 0, content_hash(file)), file)
     assert not fetch.verify_file(WeightFile("w.safetensors", 0), file)
     with pytest.raises(DataError, match="SHA-256"):
         fetch.verify_file(WeightFile("w.safetensors", 0, "0" * 64), file)

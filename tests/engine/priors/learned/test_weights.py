@@ -59,15 +59,18 @@ def of_another_shape(path: Path) -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing": (Path.unlink, "No such file"),
-    "empty": (lambda path: path.write_bytes(b""), "header"),
-    "cut in the header": (lambda path: path.write_bytes(path.read_bytes()[:500]), "header"),
+    "missing": (Path.unlink, "is not there"),
+    "empty": (lambda path: path.write_bytes(b""), "no safetensors file"),
+    "cut in the header": (
+        lambda path: path.write_bytes(path.read_bytes()[:500]),
+        "cannot be read as weights",
+    ),
     "cut in the middle": (
         lambda path: path.write_bytes(path.read_bytes()[:1_000_000]),
-        "incomplete|Metadata",
+        "should have",
     ),
-    "a pickle": (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "eader"),
-    "no record": (lambda path: save_file({"a": torch.zeros(1)}, path), "NoneType"),
+    "a pickle": (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "is a pickle"),
+    "no record": (lambda path: save_file({"a": torch.zeros(1)}, path), "shape"),
     "a tensor less": (without_a_tensor, r"free\.bias"),
     "not finite": (with_nan, "not finite"),
     "another network": (of_another_shape, "wings"),
@@ -80,7 +83,10 @@ def test_damaged_weights_are_called_so(name: str, tmp_path: Path) -> None:
     path = tmp_path / "learned.safetensors"
     path.write_bytes(WEIGHTS.read_bytes())
     damage(path)
-    with pytest.raises(DataError, match=f"weights of the learned prior.*({said}).*--prior") as caught:
+    with pytest.raises(
+        DataError,
+        match=f"weights of the learned prior cannot be used: .*learned.safetensors.*{said}.*; install.*--prior",
+    ) as caught:
         checkpoint.load_weights(path)
     assert "\n" not in str(caught.value)
 

@@ -1,0 +1,65 @@
+"""The hash of contents: what decides whether work has to be done again."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from usd_io.files import file_hash
+
+
+def content_hash(value: Any) -> str:
+    """SHA-256 of a value's contents in hexadecimal.
+
+    Args:
+        value: A path stands for the bytes of its file: alone it gives what ``sha256sum`` gives. Everything else is
+            built of None, booleans, numbers, text, arrays, tensors, paths, and of sequences, mappings and dataclasses
+            of these; the order of a mapping does not count, nor whether a sequence is a tuple or a list.
+
+    Raises:
+        TypeError: It is or holds something else.
+        OSError: A file cannot be read.
+    """
+    if isinstance(value, Path):
+        return file_hash(value)
+    digest = hashlib.sha256()
+    _feed(digest, value)
+    return digest.hexdigest()
+
+
+def _feed(digest: "hashlib._Hash", value: Any) -> None:
+    """Every value begins with its kind and ends where its length or a bracket says, so that no two read alike."""
+    torch = sys.modules.get("torch")  # no tensor without it, and it takes long to import
+    if value is None or isinstance(value, bool | int | float | str):
+        digest.update(json.dumps(value).encode() + b";")
+    elif isinstance(value, np.generic):
+        _feed(digest, value.item())
+    elif isinstance(value, Path):
+        digest.update(f"file {file_hash(value)};".encode())
+    elif isinstance(value, np.ndarray):
+        digest.update(f"array {value.dtype} {value.shape};".encode())
+        digest.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
+    elif torch is not None and isinstance(value, torch.Tensor):
+        digest.update(f"tensor {value.dtype} {tuple(value.shape)};".encode())
+        # as bytes, for numpy has no bfloat16
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    elif is_dataclass(value) and not isinstance(value, type):
+        _feed(digest, {f.name: getattr(value, f.name) for f in fields(value)})
+    elif isinstance(value, Mapping):
+        digest.update(b"{")
+        for name in sorted(value, key=str):
+            _feed(digest, str(name))
+            _feed(digest, value[name])
+        digest.update(b"}")
+    elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        digest.update(b"[")
+        for each in value:
+            _feed(digest, each)
+        digest.update(b"]")
+    else:
+        raise TypeError(f"a {type(value).__name__} cannot be hashed")

@@ -1,0 +1,53 @@
+"""Files as a whole: written under another name and renamed, known by the hash of their bytes."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes in hexadecimal, as ``sha256sum`` gives it.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new, empty file beside ``path`` to write to; it takes the name of ``path`` when the block ends well.
+
+    A reader sees what was there before or all that is new, and a crash leaves the former. A link of that name is
+    replaced and not followed. Whatever writes the file, others may read it as far as the umask allows.
+
+    Raises:
+        OSError: The folder is not there or cannot be written to, or the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        # exclusive, so that a link laid at this name is an error; the umask applies to the mode
+        created = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666
+        )
+        mode = os.fstat(created).st_mode & 0o777
+        os.close(created)
+        yield temporary
+        if temporary.stat().st_mode & 0o777 != mode:
+            temporary.chmod(mode)  # some libraries make a file of their own, for its owner alone
+        put_in_place(temporary, path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Give a finished file its name. The rename must not reach the disk before the bytes do, else a power cut leaves
+    an empty file."""
+    with temporary.open("rb") as stream:
+        os.fsync(stream.fileno())
+    temporary.replace(path)
