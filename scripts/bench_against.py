@@ -1,0 +1,127 @@
+"""Time this checkout against an older one, run by run in turns, as whole processes: every figure is a ratio.
+
+    python scripts/bench_against.py OLD_CHECKOUT [NAME ...] [--runs 5] [--json FILE]
+
+Both checkouts need their own ``.venv`` (``make demo`` in each). Each row is a command of the command line, run once
+unmeasured and then old, new, old, new ... so that a machine whose speed drifts harms both alike. Printed are the
+medians, the ratio new over old of the medians with the range of the pairs' ratios, and the peak of memory (the
+largest single process).
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+Arguments = Callable[[Path, Path], list[str]]
+"""From the checkout and an empty folder to the arguments of ``anymole``."""
+
+
+def fox(root: Path) -> str:
+    """The eight keys of the demo."""
+    return str(root / "examples" / "fox" / "fox_survey_keys.usda")
+
+
+ROWS: dict[str, Arguments] = {
+    "version": lambda root, out: ["--version"],
+    "inspect": lambda root, out: ["inspect", fox(root)],
+    "dry-run": lambda root, out: ["run", fox(root), "--dry-run"],
+    "run": lambda root, out: ["run", fox(root), "--no-preview", "--out", str(out)],
+    "run-preview": lambda root, out: ["run", fox(root), "--out", str(out)],
+    "check": lambda root, out: ["check", str(root / "examples" / "fox" / "fox.usdc")],
+    "evaluate": lambda root, out: [
+        "evaluate",
+        str(root / "examples" / "fox" / "fox.usdc"),
+        *("--keys", "0,12,24,36"),
+    ],
+    "render": lambda root, out: ["render", str(root / "examples" / "fox" / "fox.usdc"), "--out", str(out)],
+}
+
+
+def timed(root: Path, arguments: list[str]) -> tuple[float, float]:
+    """Seconds and peak memory [MB] of one process; what it prints is thrown away."""
+    command = [str(root / ".venv" / "bin" / "python"), "-P", "-m", "anymole_tui", *arguments]
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        cwd=root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": ""},
+    )
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - began
+    if process.returncode:
+        sys.exit(
+            f"{' '.join(command)} ended with {process.returncode}: {said.decode(errors='replace')[-500:]}"
+        )
+    return seconds, usage.ru_maxrss / 1024
+
+
+def compare(old: Path, new: Path, arguments: Arguments, runs: int) -> dict[str, float]:
+    """Medians of both, and their ratio."""
+    seconds: dict[Path, list[float]] = {old: [], new: []}
+    memory: dict[Path, float] = {old: 0.0, new: 0.0}
+    for number in range(runs + 1):
+        for root in (old, new):
+            folder = Path(tempfile.mkdtemp())
+            try:
+                took, peak = timed(root, arguments(root, folder / "out"))
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            if number:  # the first fills the caches
+                seconds[root].append(took)
+                memory[root] = max(memory[root], peak)
+    ratios = [b / a for a, b in zip(seconds[old], seconds[new], strict=True)]
+    before, after = statistics.median(seconds[old]), statistics.median(seconds[new])
+    return {
+        "old_s": before,
+        "new_s": after,
+        "ratio": after / before,
+        "least": min(ratios),
+        "most": max(ratios),
+        "old_mb": memory[old],
+        "new_mb": memory[new],
+        "memory_ratio": memory[new] / memory[old],
+    }
+
+
+def main() -> None:
+    """Print one row per command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("old", type=Path, help="an older checkout with its own .venv")
+    parser.add_argument("names", nargs="*", help=f"rows to run; all: {' '.join(ROWS)}")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(ROWS)
+    if unknown:
+        parser.error(f"there is no row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    new = Path(__file__).resolve().parents[1]
+    found = {}
+    sys.stdout.write("row           old s   new s  ratio (pairs)        old MB  new MB  ratio\n")
+    for name in arguments.names or ROWS:
+        row = found[name] = compare(arguments.old.resolve(), new, ROWS[name], arguments.runs)
+        sys.stdout.write(
+            f"{name:12} {row['old_s']:6.2f}  {row['new_s']:6.2f}  {row['ratio']:5.2f} ({row['least']:.2f}-"
+            f"{row['most']:.2f})  {row['old_mb']:8.0f} {row['new_mb']:7.0f}  {row['memory_ratio']:5.2f}\n"
+        )
+        sys.stdout.flush()
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
