@@ -7,7 +7,8 @@ them, where it is
 wished for, the self-test of :mod:`engine.video_self_test`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -15,13 +16,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.config import RunConfig
-from engine.errors import ResourceMissing
+from engine.errors import ResourceMissing, SourceChanged
 from engine.inspection.report import check
 from engine.planning.plan import Plan
 from engine.planning.shot_plan import Planned
+from engine.planning.source import Source
 from engine.priors.fill import Filled, Parts, fill, split
 from engine.progress import Progress
-from engine.runs.inputs import Source
+from engine.runs.inputs import note_inputs
 from engine.runs.stage_cache import Store
 from engine.runs.workspace import Workspace, result_stem
 from engine.stages.score import score_run
@@ -86,11 +88,18 @@ def run_stages(
         from engine.video_self_test import fill_by_video
 
         check_ready(config)
-    source = Source(config)
+    source = planned.source or Source(config)
+    workspace.before_keep = source.check_unchanged
+    pictures = {"pictures": source.picture_hashes()} if engine == "video" else {}
     store = Store(
-        workspace, progress, version=version("anymole"), source=source.hashes(), **_deciding(config)
+        workspace,
+        progress,
+        version=version("anymole"),
+        source=source.hashes(),
+        **pictures,
+        **_deciding(config),
     )
-    source.compare_with(workspace, progress)
+    note_inputs(source, workspace, progress)
     progress.tell_plan(tuple(asdict(p) for p in planned.plans))
     _tell_warnings(planned, progress)
     characters, plans = planned.shot.characters, planned.plans
@@ -104,20 +113,21 @@ def run_stages(
         scores = store.json(
             "score", lambda: score_run(characters, plans, results, starts, config.truth, tests), tests=tests
         )
-    source.check_unchanged()
     with progress.stage("author"):
         root, layer = store.files(
             "author",
-            lambda: _author(config, engine, planned, results, scores, workspace),
+            lambda: _author(config, engine, planned, source, results, scores, workspace),
             stage_path=config.stage,
             folder=str(workspace.folder),
             mode=config.author,
         )
-        source.check_unchanged((root, layer))
-    with progress.stage("check"):
+    workspace.before_keep = source.check_unchanged
+    with progress.stage("check"), _result_stands(progress):
         for finding in store.json("check", lambda: _new_findings(config.stage, root)):
             progress.note(f"{finding['rule']}: {finding['message']}", level="warning")
-    previews = _preview(config, planned, results, workspace, store, progress) if config.preview else ()
+    previews: tuple[Path, ...] = ()
+    if config.preview:
+        previews = _preview(config, planned, results, source, workspace, store, progress)
     return RunResult(
         result=str(root),
         layer=str(layer),
@@ -132,6 +142,7 @@ def _preview(
     config: RunConfig,
     planned: Planned,
     results: tuple[Filled, ...],
+    source: Source,
     workspace: Workspace,
     store: Store,
     progress: Progress,
@@ -145,7 +156,17 @@ def _preview(
         )
 
     with progress.stage("preview"):
-        return try_preview(lambda: store.files("preview", make), progress)
+        pictures = source.picture_hashes()
+        return try_preview(lambda: store.files("preview", make, pictures=pictures), progress)
+
+
+@contextmanager
+def _result_stands(progress: Progress) -> Iterator[None]:
+    """A source that is saved once the result is written changes nothing of it: it is said, and the run ends well."""
+    try:
+        yield
+    except SourceChanged as error:
+        progress.note(f"{error} This result holds what was there before.", level="warning")
 
 
 _NOT_DECIDING = ("stage", "truth", "out", "force", "preview")
@@ -191,6 +212,7 @@ def _author(
     config: RunConfig,
     engine: str,
     planned: Planned,
+    source: Source,
     results: tuple[Filled, ...],
     scores: Mapping[str, Any],
     workspace: Workspace,
@@ -209,8 +231,16 @@ def _author(
         mode=config.author,
         overwrite=config.force,
         provenance=_provenance(config, engine, planned, scores),
+        confirm=source.check_unchanged,
+    )
+    workspace.before_keep = (
+        _nothing  # what was published is of the hashed source, whatever is saved from now on
     )
     return authored.root, authored.layer
+
+
+def _nothing() -> None:
+    pass
 
 
 def _new_findings(source: str, result: Path) -> list[dict[str, Any]]:

@@ -42,7 +42,8 @@ def run(
         EngineError, UsdIoError: What a user can mend, worded for the user; the source is untouched and no
             half-written result is left.
     """
-    planned = planned or plan(config)
+    if planned is None or planned.source is None:
+        planned = plan(config)
     workspace = Workspace(run_folder(config))
     return _run_in(workspace, lambda: config, on_event, cancel, planned)
 

@@ -1,14 +1,15 @@
 """What made a result, in the plain values that a USD dictionary can hold."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pxr import Ar, Usd, Vt
+from pxr import Ar, Sdf, Tf, Usd, Vt
 
-from usd_io.errors import AuthorError
+from usd_io.diagnostics import captured
+from usd_io.errors import AuthorError, StageReadError, shown
 
 
 def relative_path(file: str, folder: Path) -> str:
@@ -30,10 +31,62 @@ def relative_path(file: str, folder: Path) -> str:
 
 
 def layer_files(stage: Usd.Stage) -> tuple[Path, ...]:
-    """The files that a stage is made of, root first; a layer inside a package counts as its package."""
+    """The files that a stage is made of, root first; a layer inside a package counts as its package.
+
+    Files of value clips are among them though USD opens each only when a time of it is asked for.
+    """
     root = stage.GetRootLayer()
     layers = [root, *(layer for layer in stage.GetUsedLayers() if layer != root)]
-    files = [Ar.SplitPackageRelativePathOuter(layer.realPath)[0] for layer in layers if layer.realPath]
+    return _files([*(layer.realPath for layer in layers), *_clip_paths(stage)])
+
+
+def picture_files(stage: Usd.Stage) -> tuple[Path, ...]:
+    """The files that materials name, which decide what a picture of the stage shows and nothing else."""
+    found: list[str] = []
+    for prim in Usd.PrimRange.Stage(stage, Usd.TraverseInstanceProxies()):
+        if prim.GetTypeName() in ("Shader", "Material", "NodeGraph"):
+            for attribute in prim.GetAuthoredAttributes():
+                value = attribute.Get() if attribute.GetTypeName() == Sdf.ValueTypeNames.Asset else None
+                found += [value.resolvedPath] if value else []
+    return _files(found)
+
+
+def reload_changed(stage: Usd.Stage) -> bool:
+    """Read layers again whose file has another time than when USD opened it; whether there were any.
+
+    USD keeps a layer as long as anyone in the process holds it, and opens what it has for whoever asks next.
+
+    Raises:
+        StageReadError: A layer was edited in this process and not saved: the file holds something else.
+    """
+    layers = [layer for layer in stage.GetUsedLayers() if layer.realPath]
+    for layer in layers:
+        if layer.dirty:
+            raise StageReadError(
+                f"{shown(layer.identifier)} has changes in this process that are not saved; save it first."
+            )
+    with captured():
+        try:
+            reloaded = [layer.Reload() for layer in layers]
+        except Tf.ErrorException:
+            return True  # saved, and damaged or gone by now: whoever opens it next will say so
+    return any(reloaded)
+
+
+def _clip_paths(stage: Usd.Stage) -> list[str]:
+    paths: list[str] = []
+    for prim in Usd.PrimRange.Stage(stage, Usd.TraverseInstanceProxies()):
+        if not prim.HasAuthoredMetadata("clips"):
+            continue
+        clips = Usd.ClipsAPI(prim)
+        for name in clips.GetClips() or {}:
+            for asset in (*(clips.ComputeClipAssetPaths(name) or ()), clips.GetClipManifestAssetPath(name)):
+                paths += [asset.resolvedPath] if asset else []
+    return paths
+
+
+def _files(paths: Iterable[str]) -> tuple[Path, ...]:
+    files = (Ar.SplitPackageRelativePathOuter(str(path))[0] for path in paths if path)
     return tuple(Path(file) for file in dict.fromkeys(files))
 
 

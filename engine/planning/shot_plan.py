@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.planning.plan import Plan, make_plan
+from engine.planning.source import Source
 from usd_io.model import Character, Motion, Shot
 
 
@@ -15,6 +16,8 @@ class Planned:
     shot: Shot
     plans: tuple[Plan, ...]
     notes: tuple[str, ...] = ()
+    source: Source | None = None
+    """The files that the shot was read from, hashed before; None where no run follows."""
 
 
 def plan(config: RunConfig) -> Planned:
@@ -23,10 +26,14 @@ def plan(config: RunConfig) -> Planned:
     Raises:
         UsdIoError: The stage cannot be read.
         ConfigError: Times, joints or skeletons that do not exist; nothing to fill.
+        SourceChanged: A file of the stage was saved meanwhile.
     """
     from usd_io.read.stage import read_shot
 
-    return plan_shot(read_shot(config.stage, config.skeletons, meshes=False), config)
+    source = Source(config)
+    planned = plan_shot(read_shot(config.stage, config.skeletons, meshes=False), config)
+    source.check_unchanged()
+    return replace(planned, source=source)
 
 
 def plan_shot(shot: Shot, config: RunConfig) -> Planned:

@@ -56,6 +56,8 @@ class Workspace:
             EngineError: It cannot be written to.
         """
         self.folder = folder
+        self.before_keep: Callable[[], None] = _nothing
+        """Called before anything is kept under its key; raises where it may not be what the key says."""
         self._lost = False
         self._guard = threading.RLock()
         self._make(folder)
@@ -168,6 +170,7 @@ class Workspace:
 
     def keep(self, name: str, key: str, files: Sequence[Path]) -> None:
         """Enter files that lie in the run folder into the index; only then a resumed run counts on them."""
+        self.before_keep()
         hashes = {path.relative_to(self.folder).as_posix(): content_hash(path) for path in files}
         with self._guard:
             self._index[name] = Artefact(key, hashes)
@@ -223,6 +226,10 @@ class Workspace:
         found = [self.folder.glob(".*.tmp"), self.folder.glob(f".*{SUFFIX}*.usd*")]
         for left in chain(*found, *(folder.rglob(".*.tmp") for folder in below)):
             left.unlink(missing_ok=True)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _open_log(path: Path) -> int:

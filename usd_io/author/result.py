@@ -1,6 +1,6 @@
 """Write a result: a data layer with the animation, and a small root stage over the untouched source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,10 @@ class Authored:
     """Prim path of the animation for each skeleton path."""
 
 
+def _nothing() -> None:
+    pass
+
+
 def author_result(
     source: str | Path,
     folder: Path,
@@ -46,6 +50,7 @@ def author_result(
     name: str = "inbetween",
     provenance: Mapping[str, Any] | None = None,
     overwrite: bool = False,
+    confirm: Callable[[], None] = _nothing,
 ) -> Authored:
     """Write ``STEM_anim.usdc`` and ``STEM.usda`` into a folder; the source is only read.
 
@@ -68,6 +73,8 @@ def author_result(
         provenance: What made the result: nested plain values, stored in ``customLayerData["anymole"]`` with
             the source layers, their SHA-256, and the keys.
         overwrite: Replace an earlier result of this name.
+        confirm: Called when the result is written and verified, before it gets its names; what it raises leaves the
+            folder as it was, an earlier result too.
 
     Blend shape weights are copied from the source as authored; ``Motion.blend_weights`` is not used.
 
@@ -86,6 +93,7 @@ def author_result(
         custom = _custom_data(stage, files, placed, mode, provenance or {})
         with captured(), draft_of(files) as draft:
             _write(draft, stage, placed, custom)
+            confirm()
             publish(draft, files)
     except Tf.ErrorException as error:
         raise AuthorError(f"USD could not write {shown(files.root)}: {reason(error)}") from error
