@@ -113,22 +113,26 @@ def bound_points(
 
 
 def _build_skin(character: Character, meshes: Sequence[Mesh], like: Tensor) -> Skin:
-    joints = len(character.joints)
-    rows = []
-    for mesh in meshes:
-        dense = np.zeros((len(mesh.points), joints + 1))
-        np.add.at(dense, (np.arange(len(dense))[:, None], mesh.joint_indices), mesh.joint_weights)
-        dense[~dense.any(axis=1), joints] = 1
-        rows.append(dense)
-    weights = np.concatenate(rows)
-    used = np.flatnonzero(weights[:, :joints].any(axis=0))
+    used = np.unique(
+        np.concatenate([mesh.joint_indices[mesh.joint_weights != 0] for mesh in meshes] or [np.zeros(0, int)])
+    )
+    counts = [len(mesh.points) for mesh in meshes]
+    weights = torch.zeros((sum(counts), len(used) + 1), dtype=like.dtype)
+    dense = weights.numpy()  # shares its memory; of the joints that move anything alone
+    for mesh, end in zip(meshes, np.cumsum(counts), strict=True):
+        rows = np.arange(end - len(mesh.points), end)
+        columns = np.searchsorted(used, mesh.joint_indices)
+        for k in range(mesh.joint_indices.shape[1]):  # a vertex may name a joint more than once
+            weighted = np.flatnonzero(mesh.joint_weights[:, k])
+            dense[rows[weighted], columns[weighted, k]] += mesh.joint_weights[weighted, k]
+        dense[rows[~(mesh.joint_weights != 0).any(axis=1)], len(used)] = 1
     points = np.concatenate([bound_points(mesh, mesh.points.astype(float)) for mesh in meshes])
 
     def tensor(array: Float[np.ndarray, "..."]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(like)
 
     return Skin(
-        weights=tensor(weights[:, [*used, joints]]),
+        weights=weights.to(like),
         used=torch.from_numpy(used).to(like.device),
         inverse_bind=tensor(np.linalg.inv(character.T_skel_joint_bind[used])),
         bound=tensor(points),
