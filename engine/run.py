@@ -17,6 +17,7 @@ from engine.pipeline import RunResult, resolve_engine, run_stages, stage_weights
 from engine.planning.shot_plan import Planned, plan
 from engine.progress import Overall, Progress, StageReached, never
 from engine.runs.heartbeat import Pulse, where
+from engine.runs.process import StopSignals
 from engine.runs.workspace import CANCEL, REPORT, SETTINGS, Workspace, read_state, run_folder
 from usd_io.errors import shown
 
@@ -164,7 +165,8 @@ def _run_in(
         started = time.monotonic()
         engine = resolve_engine(config)
         tell(RunStarted(str(workspace.folder), config.to_dict(), stage_weights(config, engine), workspace.id))
-        with Pulse(workspace, tell, overall) as pulse:
+        asks = (cancel.ask,) if isinstance(cancel, StopSignals) else ()
+        with Pulse(workspace, tell, overall, *asks) as pulse:
             progress = Progress(tell, lambda: _asked_to_stop(pulse, cancel), until)
             progress.check()
             result = run_stages(config, engine, planned or plan(config), workspace, progress)

@@ -5,7 +5,9 @@ take ``stage_file`` run over all USD files found there as well.
 """
 
 import os
-from collections.abc import Callable, Sequence
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "stage_file" in metafunc.fixturenames:
         files = {str(p.relative_to(root)): p for root in (ASSETS, DATA) for p in usd_files(root)}
         metafunc.parametrize("stage_file", list(files.values()), ids=list(files))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_of_a_terminal() -> Iterator[None]:
+    """Processes that tests start hear SIGINT and SIGHUP, though this one was started to ignore them, as in a shell's
+    background or by ``nohup``: a handler, even one that does nothing, is not inherited."""
+    numbers = (signal.SIGINT, signal.SIGHUP) if sys.platform != "win32" else (signal.SIGINT,)
+    ignored = [number for number in numbers if signal.getsignal(number) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda *_: None)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture

@@ -16,8 +16,16 @@ BEAT_S = 1.0
 class Pulse:
     """A thread beside the run. It raises nothing: what it meets is asked for by the run in :meth:`check`."""
 
-    def __init__(self, workspace: Workspace, tell: Callable[[Event], None], overall: Overall) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        tell: Callable[[Event], None],
+        overall: Overall,
+        ask_to_stop: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``ask_to_stop`` is called, in the thread, once someone asked the run to stop through its folder."""
         self._workspace, self._tell, self._overall = workspace, tell, overall
+        self._ask_to_stop = ask_to_stop
         # Here and not in the thread: it loads libraries, and one thread that does so with Python's lock held and one
         # that loads USD, whose start takes that lock, wait for each other for ever.
         self._sampler = Sampler()
@@ -43,7 +51,9 @@ class Pulse:
 
     def _beat(self) -> None:
         while not self._stop.is_set():
-            self.cancelled = self.cancelled or (self._workspace.folder / CANCEL).exists()
+            if not self.cancelled and (self._workspace.folder / CANCEL).exists():
+                self._ask_to_stop()
+                self.cancelled = True
             try:
                 self._tell(self._sampler.sample())
                 self._workspace.state("running", **where(self._overall))

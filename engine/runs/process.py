@@ -33,6 +33,14 @@ class StopSignals:
 
     def __init__(self) -> None:
         self._signal: int | None = None
+        self.listening = False
+        """Whether signals are handled; only :func:`stop_signals` says so."""
+
+    def ask(self) -> None:
+        """Stop as if SIGINT had come, which may be ignored (a shell's background job does); from any thread."""
+        thread = threading.main_thread().ident
+        if self.listening and self._signal is None and thread is not None and sys.platform != "win32":
+            signal.pthread_kill(thread, signal.SIGALRM)  # a call that waits is interrupted, too
 
     def __call__(self) -> bool:
         """Raise what the signal stands for.
@@ -49,6 +57,10 @@ class StopSignals:
     def take(self, number: int, frame: types.FrameType | None) -> None:
         """Handle a signal."""
         del frame
+        if (
+            self._signal is None and number == signal.SIGALRM
+        ):  # of no timer: that is set by the first signal alone
+            number = signal.SIGINT
         if self._signal is not None:
             _disarm()
             raise _stop_error(self._signal)
@@ -82,7 +94,8 @@ def _disarm() -> None:
 def stop_signals() -> Iterator[StopSignals]:
     """Listen to SIGINT, SIGTERM, SIGUSR1 and SIGHUP for the length of a run; outside the main thread to none.
 
-    A signal that is ignored (by ``nohup``) stays so.
+    A signal that is ignored (by ``nohup``, in a shell's background job) stays so; :func:`request_cancel` is heard
+    without any.
     """
     stop = StopSignals()
     if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
@@ -92,9 +105,11 @@ def stop_signals() -> Iterator[StopSignals]:
     heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
     before: dict[int, Any] = {number: signal.signal(number, stop.take) for number in (*heard, signal.SIGALRM)}
     signal.pthread_sigmask(signal.SIG_UNBLOCK, heard)
+    stop.listening = True
     try:
         yield stop
     finally:
+        stop.listening = False
         _disarm()
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -177,7 +192,8 @@ def start_detached(folder: Path) -> "subprocess.Popen[bytes]":
 
 
 def request_cancel(folder: Path) -> None:
-    """Ask a run to stop, on whatever host it is; on this one at once.
+    """Ask a run to stop, on whatever host it is: its pulse sees a file within a second. On this host a signal tells
+    it at once, unless that is ignored.
 
     Raises:
         EngineError: Its folder cannot be written to.

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -31,15 +31,18 @@ import sys, time
 from pathlib import Path
 from engine.config import RunConfig
 from engine.events import StageStarted
+from engine.runs import process
 from engine.runs.process import stop_signals
 from engine import run
 from engine.errors import exit_code
+process.GRACE_S = 0.5
 config = RunConfig(stage=sys.argv[1], out=sys.argv[2], prior="spline", preview=False)
 def slow(event):
     if isinstance(event, StageStarted) and event.stage == sys.argv[3]:
         end = time.monotonic() + 60
         while time.monotonic() < end:
-            stop()
+            if "deaf" not in sys.argv[4:]:
+                stop()
             time.sleep(0.01)
 with stop_signals() as stop:
     try:
@@ -62,9 +65,18 @@ def config(shot: Path, tmp_path: Path) -> RunConfig:
     return RunConfig(stage=str(shot), out=str(tmp_path / "run"), prior="spline", preview=False)
 
 
-def start_slow(config: RunConfig, stage: str) -> "subprocess.Popen[bytes]":
-    """A run in another process that rests when it comes to a stage; returns when it is there."""
-    process = subprocess.Popen([sys.executable, "-c", SLOW, config.stage, config.out, stage], cwd=ROOT)
+def start_slow(
+    config: RunConfig, stage: str, *how: str, ignoring: Sequence[signal.Signals] = ()
+) -> "subprocess.Popen[bytes]":
+    """A run in another process that rests when it comes to a stage; returns when it is there. ``deaf``: a rest in
+    which it never asks whether to stop."""
+
+    def ignore() -> None:
+        for number in ignoring:
+            signal.signal(number, signal.SIG_IGN)
+
+    command = [sys.executable, "-c", SLOW, config.stage, config.out, stage, *how]
+    process = subprocess.Popen(command, cwd=ROOT, preexec_fn=ignore)
     wait_for(lambda: any(e == StageStarted(stage) for e, _ in read_events(Path(config.out))))
     return process
 
@@ -169,6 +181,20 @@ def test_cancel_from_outside_stops_a_run(config: RunConfig) -> None:
     request_cancel(Path(config.out))
     assert process.wait(60) == 130
     assert read_run(Path(config.out)).state == "cancelled"
+
+
+@pytest.mark.parametrize("how", [(), ("deaf",)], ids=["asking", "deaf"])
+def test_cancel_stops_a_run_that_ignores_the_signals_of_its_terminal(
+    config: RunConfig, how: tuple[str, ...]
+) -> None:
+    process = start_slow(config, "fill", *how, ignoring=(signal.SIGINT, signal.SIGHUP))
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGINT)
+    request_cancel(Path(config.out))
+    assert process.wait(60) == 130
+    record = read_run(Path(config.out))
+    assert (record.state, record.exit_code) == ("cancelled", 130)
+    assert "user" in record.message
 
 
 def test_cancel_file_alone_stops_a_run_on_another_host(config: RunConfig) -> None:
