@@ -62,6 +62,12 @@ class Place(Screen[None]):
         """The app, as places see it."""
         return host(self.app)
 
+    @property
+    def closing(self) -> bool:
+        """Whether the place is being taken away. Its widgets go first, one by one, and only then its workers are
+        cancelled: what has waited for something asks this before it looks for a widget."""
+        return not self.display
+
     def compose(self) -> ComposeResult:
         yield Crumbs()
         yield from self.compose_place()
@@ -135,9 +141,11 @@ class Place(Screen[None]):
             except Exception as error:
                 if not (isinstance(error, SHOWN_ERRORS) or is_damage(error)):
                     raise
-                (failed or self.say_error)(message_of(error))
+                if not self.closing:
+                    (failed or self.say_error)(message_of(error))
             else:
-                done(result)
+                if not self.closing:
+                    done(result)
             finally:
                 stop.set()
                 self.busy -= 1

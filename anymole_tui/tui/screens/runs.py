@@ -63,7 +63,10 @@ class Runs(Place):
         while True:
             if self.is_current:
                 search, self._due = self._due <= 0, SEARCH_EVERY if self._due <= 0 else self._due - 1
-                self._tell(await in_thread(lambda search=search: self._read(search)))  # type: ignore[misc]
+                records = await in_thread(lambda search=search: self._read(search))  # type: ignore[misc]
+                if self.closing:
+                    return
+                self._tell(records)
             await asyncio.sleep(self.interval_s)
 
     def _read(self, search: bool) -> list[RunRecord]:
@@ -81,8 +84,6 @@ class Runs(Place):
         return found
 
     def _tell(self, records: list[RunRecord]) -> None:
-        if not self.query(RunTable):
-            return  # the app ends
         table = self.query_one(RunTable)
         before = table.record.state if table.record else None
         table.tell(records)

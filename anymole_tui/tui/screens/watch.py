@@ -107,6 +107,8 @@ class Watch(Place):
             except EngineError as error:
                 self.say_error(str(error))
                 return
+            if self.closing:
+                return
             self._tell(record, events)
             await asyncio.sleep(self.interval_s)
 
@@ -129,7 +131,7 @@ class Watch(Place):
     def _show(self, *, plots: bool = True) -> None:
         """Show what is known; ``plots``: the curves too, whatever they cost."""
         record, story = self.record, self.story
-        if record is None or not self.query(RunHead):
+        if record is None or self.closing:
             return  # nothing is known yet, or the app ends
         self.query_one(RunHead).tell(record, story)
         self.query_one(StageList).tell(story, record.live)

@@ -1,5 +1,6 @@
 """Planning by keyboard and mouse, up to the start of a run."""
 
+import asyncio
 import base64
 import json
 import os
@@ -9,12 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 from typer.main import get_command
 
 from anymole_tui import launching
@@ -34,7 +37,7 @@ from anymole_tui.tui.widgets.key_line import KeyLine
 from anymole_tui.tui.widgets.settings_form import Choice, Entry
 from anymole_tui.tui.workers import ForetellProcess
 from engine.config import RunConfig, read_config
-from engine.errors import EngineError
+from engine.errors import ConfigError, EngineError
 from engine.inspection.draft import Draft
 from engine.priors.self_test import GapChoice, SelfTest
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, sees, until
@@ -183,6 +186,38 @@ def test_joints_are_locked_alone_and_with_all_below(walk: Path) -> None:
         assert place.config.lock == ()
 
     drive(journey, (120, 40))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_comes_while_the_place_closes_is_dropped(walk: Path, fails: bool) -> None:
+    """Widgets of a place go before it does, which takes long on a busy machine."""
+    come = threading.Event()
+    said: list[str] = []
+
+    def job(stopped: Callable[[], bool]) -> None:
+        come.wait(60)
+        if fails:
+            raise ConfigError("too late")
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, walk, "no plan yet")
+        worker = place.in_background(job, lambda _: place._show_motion(), group="late", failed=place._no_plan)
+
+        class Last(Static):
+            async def on_unmount(self) -> None:
+                while place.query(KeyLine) or place.query(GapTable):
+                    await asyncio.sleep(0.001)
+                come.set()
+                while not worker.is_finished:
+                    await asyncio.sleep(0.001)
+                said.append(worker.state.name)
+
+        await place.mount(Last())
+        place.action_leave()
+        await until(pilot, lambda: said)
+
+    drive(journey)
+    assert said == ["SUCCESS"]
 
 
 def test_wrong_entry_is_said_and_not_taken(walk: Path) -> None:
