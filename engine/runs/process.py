@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,8 @@ from usd_io.errors import shown
 
 GRACE_S = 5.0
 """A stage has so long to reach a point where it can save and stop; then it is stopped where it is."""
+SAME_WISH_S = 1.0
+"""Signals so near each other are one wish: a terminal tells the run, and the command that watches it tells it again."""
 _USER = ("SIGINT",)
 _SYSTEM = ("SIGTERM", "SIGUSR1", "SIGHUP")
 
@@ -27,12 +30,15 @@ _SYSTEM = ("SIGTERM", "SIGUSR1", "SIGHUP")
 class StopSignals:
     """Signals as a wish to stop. Use as ``cancel`` of :func:`engine.run.run`.
 
-    The first signal is kept until the run asks for it; a second one, or ``GRACE_S`` without being asked, stops the
-    run in the middle of what it does. Nothing is lost by that: all that counts is written whole, by rename.
+    The first signal is kept until the run asks for it, and then the run has ``GRACE_S`` to say how it ended. A second
+    one, or ``GRACE_S`` without being asked, stops the run in the middle of what it does. Nothing is lost by that: all
+    that counts is written whole, by rename.
     """
 
     def __init__(self) -> None:
         self._signal: int | None = None
+        self._waits_until = 0.0
+        """No further signal is heeded before [monotonic seconds]."""
         self.listening = False
         """Whether signals are handled; only :func:`stop_signals` says so."""
 
@@ -51,6 +57,7 @@ class StopSignals:
         """
         if self._signal is not None:
             _disarm()
+            self._waits_until = time.monotonic() + GRACE_S
             raise _stop_error(self._signal)
         return False
 
@@ -62,9 +69,12 @@ class StopSignals:
         ):  # of no timer: that is set by the first signal alone
             number = signal.SIGINT
         if self._signal is not None:
+            if time.monotonic() < self._waits_until:
+                return
             _disarm()
             raise _stop_error(self._signal)
         self._signal = number
+        self._waits_until = time.monotonic() + min(SAME_WISH_S, GRACE_S / 2)
         signal.setitimer(signal.ITIMER_REAL, GRACE_S)
         if signal.Signals(number).name == "SIGHUP":
             _let_go_of_terminal()
