@@ -27,8 +27,9 @@ from anymole_tui.tui.lists.joint_list import JointList
 from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.tui.screens.base_screen import Place
 from anymole_tui.tui.screens.dialogs import Ask, Choose, Read
-from anymole_tui.tui.widgets.key_line import KeyLine, Timing
+from anymole_tui.tui.widgets.plan_timeline import PlanTimeline
 from anymole_tui.tui.widgets.settings_form import Entry, SettingsForm
+from anymole_tui.tui.widgets.timeline import Track
 from anymole_tui.tui.workers import ForetellProcess
 from engine.config import RunConfig
 from engine.errors import ConfigError, EngineError
@@ -53,7 +54,7 @@ class PlanPlace(Place):
     DEFAULT_CSS = """
     PlanPlace #left { width: 3fr; }
     PlanPlace #right { width: 2fr; }
-    PlanPlace #motion { height: 7; }
+    PlanPlace #motion { height: 6; }
     PlanPlace #plan, PlanPlace #joints { height: 1fr; }
     PlanPlace #settings { height: auto; max-height: 70%; }
     PlanPlace #settings #fields { height: auto; max-height: 45vh; }
@@ -61,7 +62,7 @@ class PlanPlace(Place):
     PlanPlace.-narrow #left, PlanPlace.-narrow #right { width: 1fr; height: auto; }
     PlanPlace.-narrow #plan, PlanPlace.-narrow #settings, PlanPlace.-narrow #joints { height: 3; }
     PlanPlace.-narrow #motion { height: 5; }
-    PlanPlace.-narrow #motion:focus { height: 7; }
+    PlanPlace.-narrow #motion:focus { height: 6; }
     PlanPlace.-narrow #settings { max-height: 100%; }
     PlanPlace.-narrow #settings #fields { height: 1fr; max-height: 100%; }
     PlanPlace.-narrow #left:focus-within, PlanPlace.-narrow #right:focus-within { height: 1fr; }
@@ -98,7 +99,7 @@ class PlanPlace(Place):
     def compose_place(self) -> ComposeResult:
         with Horizontal(id="columns"):
             with Vertical(id="left"):
-                yield KeyLine(id="motion", classes="panel")
+                yield PlanTimeline(id="motion", classes="panel")
                 yield GapTable(id="plan", classes="panel")
             with Vertical(id="right"):
                 yield SettingsForm(
@@ -111,7 +112,7 @@ class PlanPlace(Place):
     def on_mount(self) -> None:
         for name in ("motion", "plan", "settings", "joints"):
             self.query_one(f"#{name}").border_title = name.capitalize()
-        self.set_focus(self.query_one(KeyLine))
+        self.set_focus(self.query_one(PlanTimeline))
         try:
             self.config = replace(self.config, **self.anymole.look.run_defaults())
         except (ConfigError, TypeError) as error:
@@ -207,18 +208,20 @@ class PlanPlace(Place):
         plans = self._planned.plans if self._planned else ()
         plan = next((p for p in plans if p.skeleton_path == skeleton.path), None)
         first, last = min(times, default=0.0), max(times, default=1.0)
-        timing = Timing(
-            first=first,
-            last=last if last > first else first + 1,
-            step=report.time_codes_per_second / report.frame_rate,
-            dense=skeleton.dense,
-            sparse=skeleton.sparse,
-            contexts=plan.contexts if plan else self.config.context,
-            keys=plan.keys if plan else self.config.keys,
-            gaps=tuple((gap.start, gap.end) for gap in plan.gaps) if plan else (),
+        last = last if last > first else first + 1
+        authored = Track("authored", first, last, skeleton.dense, skeleton.sparse)
+        planned = Track(
+            "planned",
+            first,
+            last,
+            plan.contexts if plan else self.config.context,
+            plan.keys if plan else self.config.keys,
+            tuple((gap.start, gap.end) for gap in plan.gaps) if plan else (),
         )
-        line = self.query_one(KeyLine)
-        line.tell(timing)
+        line = self.query_one(PlanTimeline)
+        line.tell(
+            authored, planned, report.time_codes_per_second / report.frame_rate, report.time_codes_per_second
+        )
         line.border_title = f"Motion of {plain(skeleton.path, 40, ascii_only=self.anymole.ascii)}"
         if len(report.skeletons) > 1:
             line.border_subtitle = f"{self._skeleton + 1} of {len(report.skeletons)}, n: next"
@@ -231,10 +234,10 @@ class PlanPlace(Place):
 
     @on(Entry.Left)
     def _leave_form(self) -> None:
-        self.set_focus(self.query_one(KeyLine))
+        self.set_focus(self.query_one(PlanTimeline))
 
-    @on(KeyLine.KeyToggled)
-    def _toggle_key(self, event: KeyLine.KeyToggled) -> None:
+    @on(PlanTimeline.KeyToggled)
+    def _toggle_key(self, event: PlanTimeline.KeyToggled) -> None:
         keys = list(self.config.keys or (self.skeleton.sparse if self.skeleton else ()))
         if event.at in keys:
             keys.remove(event.at)
@@ -242,8 +245,8 @@ class PlanPlace(Place):
             keys.append(event.at)
         self.change(keys=tuple(sorted(keys)))
 
-    @on(KeyLine.ContextMarked)
-    def _mark_context(self, event: KeyLine.ContextMarked) -> None:
+    @on(PlanTimeline.ContextMarked)
+    def _mark_context(self, event: PlanTimeline.ContextMarked) -> None:
         apart = [pair for pair in self.config.context if pair[1] < event.start or event.end < pair[0]]
         touching = [pair for pair in self.config.context if pair not in apart]
         start = min([event.start, *(pair[0] for pair in touching)])
@@ -251,8 +254,8 @@ class PlanPlace(Place):
         inside = [key for key in self.config.keys if not start < key < end]
         self.change(context=tuple(sorted([*apart, (start, end)])), keys=tuple(inside))
 
-    @on(KeyLine.Cleared)
-    def _clear(self, event: KeyLine.Cleared) -> None:
+    @on(PlanTimeline.Cleared)
+    def _clear(self, event: PlanTimeline.Cleared) -> None:
         contexts = self.config.context or (self.skeleton.dense if self.skeleton else ())
         keys = self.config.keys or (self.skeleton.sparse if self.skeleton else ())
         if event.at in keys:
@@ -260,7 +263,7 @@ class PlanPlace(Place):
         else:
             self.change(context=tuple(pair for pair in contexts if not pair[0] <= event.at <= pair[1]))
 
-    @on(KeyLine.Detected)
+    @on(PlanTimeline.Detected)
     def _detect(self) -> None:
         self.change(keys=(), context=())
 
@@ -273,7 +276,7 @@ class PlanPlace(Place):
     def _to_gap(self, event: Rows.Chosen) -> None:
         time = self.query_one(GapTable).time(event.index)
         if time is not None:
-            self.query_one(KeyLine).go(time)
+            self.query_one(PlanTimeline).go_to(time)
 
     @on(Input.Changed, ".filter")
     def _narrow(self, event: Input.Changed) -> None:

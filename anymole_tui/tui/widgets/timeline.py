@@ -1,5 +1,6 @@
-"""The animations of a stage over time: finished motion, keys, gaps, and the time that is looked at."""
+"""Time as lines of cells, one per track: finished motion, keys, gaps, and the time that is looked at."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,6 +8,7 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.style import Style
@@ -15,22 +17,28 @@ from textual.widget import Widget
 
 from anymole_tui.safe_text import plain
 
-NAME_WIDTH = 16
+NAME_WIDTH = (11, 16)
+"""Cells for the names of the tracks, at least and at most."""
 LEAST_SPAN = 4
 """Frames in view at the closest zoom."""
+MOST_ROWS = 6
+"""Tracks in view; of more the chosen one is among them."""
 STEPS = (1, 2, 5)
+NEAR_FRAME = 1e-6
+"""So near to a frame a time is on it [frames]."""
 
 
 @dataclass(frozen=True)
 class Track:
-    """One animation; all times are time codes."""
+    """One animation, or one thing that is said of it; all times are time codes."""
 
     name: str
     start: float
     end: float
-    dense: tuple[tuple[float, float], ...]
-    keys: tuple[float, ...]
-    gaps: tuple[tuple[float, float], ...]
+    dense: tuple[tuple[float, float], ...] = ()
+    """Ranges of finished motion."""
+    keys: tuple[float, ...] = ()
+    gaps: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,10 +49,11 @@ class Signs:
     key: str
     gap: str
     bar: str
+    marked: str
 
 
-PLAIN = Signs(dense="=", key="o", gap=".", bar="|")
-FINE = Signs(dense="\u2501", key="\u25c6", gap="\u254c", bar="\u2502")
+PLAIN = Signs(dense="=", key="o", gap=".", bar="|", marked="#")
+FINE = Signs(dense="\u2501", key="\u25c6", gap="\u254c", bar="\u2502", marked="\u2592")
 
 
 def track_names(skeletons: Sequence[str], animations: Sequence[str]) -> list[str]:
@@ -66,7 +75,10 @@ def _without_first_word(text: str) -> str:
 
 
 class Timeline(Widget, can_focus=True):
-    """One line per animation below a ruler; scrubbed by keys or mouse."""
+    """One line per track below a ruler; scrubbed by keys or mouse.
+
+    Frames are counted from the first sample of all tracks on: a clip may begin at 1.25.
+    """
 
     TITLE = "Timeline"
     DEFAULT_CSS = """
@@ -94,8 +106,8 @@ class Timeline(Widget, can_focus=True):
 
         timeline: "Timeline"
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
         self.tracks: Sequence[Track] = ()
         self.chosen = 0
         self.time = 0.0
@@ -104,14 +116,32 @@ class Timeline(Widget, can_focus=True):
         """Time codes per second."""
         self.start, self.end = 0.0, 1.0
         """What is in view."""
+        self._name_width = NAME_WIDTH[0]
+        self._pressed: float | None = None
+        """Where the mouse was pressed, while it is."""
 
     def show(self, tracks: Sequence[Track], frame_step: float, rate: float) -> None:
-        """Show some animations, from the first one's first frame on."""
-        self.tracks, self.frame_step, self.rate = tracks, frame_step, rate
-        self.styles.height = min(len(tracks), 6) + 2
-        self.action_fit()
+        """Show some tracks, from the first one's first frame on."""
+        self._take(tracks, frame_step, rate)
+        self.chosen = min(self.chosen, max(len(tracks) - 1, 0))
         self.time = tracks[0].start if tracks else 0.0
+        self.start, self.end = self._limits()
         self._changed()
+
+    def show_again(self, tracks: Sequence[Track], frame_step: float, rate: float) -> None:
+        """Show what has become of the same tracks; time and zoom stay where they can."""
+        before = self._limits()
+        self._take(tracks, frame_step, rate)
+        if before != self._limits():
+            self.show(tracks, frame_step, rate)
+        else:
+            self.refresh()
+
+    def _take(self, tracks: Sequence[Track], frame_step: float, rate: float) -> None:
+        self.tracks, self.frame_step, self.rate = tracks, frame_step, rate
+        longest = max((len(track.name) for track in tracks), default=0)
+        self._name_width = min(max(longest + 3, NAME_WIDTH[0]), NAME_WIDTH[1])
+        self.refresh(layout=True)
 
     @property
     def track(self) -> Track | None:
@@ -140,16 +170,21 @@ class Timeline(Widget, can_focus=True):
     # Keys ---------------------------------------------------------------------------------------------
 
     def action_step(self, frames: int) -> None:
-        first = self._limits()[0]
-        frame = round((self.time - first) / self.frame_step) + frames
-        self.go_to(first + frame * self.frame_step)
+        """So many frames on; from between two frames, to the next one."""
+        at = (self.time - self._limits()[0]) / self.frame_step
+        frame = math.floor(at + NEAR_FRAME) + frames if frames > 0 else math.ceil(at - NEAR_FRAME) + frames
+        self.go_to(self._time_of(frame))
+
+    def _time_of(self, frame: int) -> float:
+        return self._limits()[0] + frame * self.frame_step
+
+    def stops(self) -> set[float]:
+        """Times that are worth to be gone to: keys, and ends of finished motion, of the chosen track."""
+        return stops_of(self.track) if self.track else set()
 
     def action_key(self, direction: int) -> None:
-        """To the next key or end of finished motion of the animation."""
-        if self.track is None:
-            return
-        stops = sorted({*self.track.keys, *(t for r in self.track.dense for t in r)})
-        ahead = [t for t in stops if (t - self.time) * direction > 1e-6]
+        """To the next stop."""
+        ahead = [t for t in sorted(self.stops()) if (t - self.time) * direction > 1e-6]
         if ahead:
             self.go_to(ahead[0] if direction > 0 else ahead[-1])
 
@@ -177,45 +212,56 @@ class Timeline(Widget, can_focus=True):
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         self.capture_mouse()
-        row = event.y - 1 + self._first_row()
+        row = event.y - self.gutter.top - 1 + self._first_row()
         if 0 <= row < len(self.tracks):
             self.chosen = row
-        self._scrub_to(event.x)
+        self.go_to(self.time_at(event.x))
+        self._pressed = self.time
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        if self.app.mouse_captured is self:
-            self._scrub_to(event.x)
+        if self._pressed is not None:
+            self.go_to(self.time_at(event.x))
 
     def on_mouse_up(self) -> None:
         self.release_mouse()
+        self._pressed = None
 
-    def _scrub_to(self, x: int) -> None:
+    def time_at(self, x: int) -> float:
+        """Time of a column of the widget: the key that is drawn there, else the nearest frame."""
         columns = self._columns()
-        place = min(max(x - NAME_WIDTH, 0), columns - 1)
+        place = min(max(x - self.gutter.left - self._name_width, 0), columns - 1)
+        drawn = [t for t in sorted(self.stops()) if self._column(t) == place]
+        if drawn:
+            return drawn[0]
         time = self.start + place / max(columns - 1, 1) * (self.end - self.start)
-        first = self._limits()[0]
-        self.go_to(first + round((time - first) / self.frame_step) * self.frame_step)
+        return self._time_of(round((time - self._limits()[0]) / self.frame_step))
 
     # Drawing ------------------------------------------------------------------------------------------
 
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return min(len(self.tracks), MOST_ROWS) + 2
+
     def _columns(self) -> int:
-        return max(self.size.width - NAME_WIDTH, 4)
+        return max(self.size.width - self._name_width, 4)
 
     def _column(self, time: float) -> int:
         return round((time - self.start) / max(self.end - self.start, 1e-9) * (self._columns() - 1))
 
+    def _rows(self) -> int:
+        """Lines for tracks: where not all has room, the legend goes first."""
+        return max(min(self.size.height - 1, len(self.tracks), MOST_ROWS), 1)
+
     def _first_row(self) -> int:
-        rows = max(self.size.height - 2, 1)
+        rows = self._rows()
         return min(max(self.chosen - rows + 1, 0), max(len(self.tracks) - rows, 0))
 
     def render_line(self, y: int) -> Strip:
-        rows = self.size.height - 2
         if y == 0:
             return self._strip(self._ruler())
-        if y <= rows:
+        if y <= self._rows():
             index = self._first_row() + y - 1
             return self._strip(self._line(index) if index < len(self.tracks) else Content(""))
-        return self._strip(self._legend())
+        return self._strip(self.legend() if y == self._rows() + 1 else Content(""))
 
     def _strip(self, content: Content) -> Strip:
         width = self.size.width
@@ -227,16 +273,16 @@ class Timeline(Widget, can_focus=True):
     def _ruler(self) -> Content:
         columns = self._columns()
         step = self._tick()
-        line = [" "] * (columns + NAME_WIDTH)
+        line = [" "] * (columns + self._name_width)
         tick = -(-self.start // step) * step
         while tick <= self.end + 1e-9:
             label = f"{tick:g}"
-            place = NAME_WIDTH + self._column(tick)
+            place = self._name_width + self._column(tick)
             if place + len(label) <= len(line):
                 line[place : place + len(label)] = label
             tick += step
         text = "".join(line)
-        here = NAME_WIDTH + self._column(self.time)
+        here = self._name_width + self._column(self.time)
         label = f" {self.time:g} "
         left = min(max(here - len(label) // 2, 0), len(line) - len(label))
         right = left + len(label)
@@ -257,7 +303,7 @@ class Timeline(Widget, can_focus=True):
             base *= 10
 
     def _line(self, index: int) -> Content:
-        track, signs = self.tracks[index], PLAIN if getattr(self.app, "ascii", False) else FINE
+        track, signs = self.tracks[index], self.signs
         columns = self._columns()
         cells = [" "] * columns
         styles = ["dim"] * columns
@@ -273,26 +319,45 @@ class Timeline(Widget, can_focus=True):
         for key in track.keys:
             if self.start <= key <= self.end:
                 draw(key, key, signs.key, "bold $accent")
+        for start, end in self.marked(index):
+            draw(start, end, signs.marked, "$warning")
         here = self._column(self.time)
         if 0 <= here < columns:
             cells[here] = signs.bar if cells[here] == " " else cells[here]
             styles[here] = "bold reverse $primary"
-        mark = "> " if index == self.chosen and len(self.tracks) > 1 else "  "
-        name = plain(track.name, NAME_WIDTH - 3, ascii_only=getattr(self.app, "ascii", False))
+        mark = "> " if self.is_chosen(index) else "  "
+        name = plain(track.name, self._name_width - 3, ascii_only=getattr(self.app, "ascii", False))
         parts = [
             (mark, "bold $primary"),
-            (name.ljust(NAME_WIDTH - 2), "bold" if index == self.chosen else ""),
+            (
+                name.ljust(self._name_width - 2),
+                "bold" if self.is_chosen(index) or len(self.tracks) == 1 else "",
+            ),
         ]
         return Content.assemble(*parts, *zip(cells, styles, strict=True))
 
-    def _legend(self) -> Content:
-        signs = PLAIN if getattr(self.app, "ascii", False) else FINE
-        track = self.track
+    @property
+    def signs(self) -> Signs:
+        """What lines are drawn with on this terminal."""
+        return PLAIN if getattr(self.app, "ascii", False) else FINE
+
+    def is_chosen(self, index: int) -> bool:
+        """Whether a track is told from the others."""
+        return index == self.chosen and len(self.tracks) > 1
+
+    def marked(self, index: int) -> Sequence[tuple[float, float]]:
+        """Ranges of a track that are being marked."""
+        del index
+        return ()
+
+    def legend(self) -> Content:
+        """What the signs mean, and how much there is of each in the chosen track."""
+        signs, track = self.signs, self.track
         counts = (len(track.dense), len(track.keys), len(track.gaps)) if track else (0, 0, 0)
         low, high = self._limits()
         zoom = (high - low) / max(self.end - self.start, 1e-9)
         return Content.assemble(
-            (f"{(self.time - low) / self.rate:7.2f} s".ljust(NAME_WIDTH), "bold"),
+            (f"{(self.time - low) / self.rate:7.2f} s".ljust(self._name_width), "bold"),
             (signs.dense * 2, "$success"),
             (f" finished {counts[0]}   ", "dim"),
             (signs.key, "bold $accent"),
@@ -301,3 +366,8 @@ class Timeline(Widget, can_focus=True):
             (f" gaps {counts[2]}   ", "dim"),
             (f"zoom {zoom:.0f}x" if zoom > 1.01 else "", "$secondary"),
         )
+
+
+def stops_of(track: Track) -> set[float]:
+    """Keys and ends of finished motion."""
+    return {*track.keys, *(end for pair in track.dense for end in pair)}

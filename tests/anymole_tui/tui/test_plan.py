@@ -33,7 +33,7 @@ from anymole_tui.tui.screens.dialogs import Ask, Choose, Read
 from anymole_tui.tui.screens.jump import targets_of
 from anymole_tui.tui.screens.plan import PlanPlace
 from anymole_tui.tui.screens.watch import Watch
-from anymole_tui.tui.widgets.key_line import KeyLine
+from anymole_tui.tui.widgets.plan_timeline import PlanTimeline
 from anymole_tui.tui.widgets.settings_form import Choice, Entry
 from anymole_tui.tui.workers import ForetellProcess
 from engine.config import RunConfig, read_config
@@ -84,9 +84,9 @@ async def planning(app: AnymoleApp, pilot: Pilot[None], stage: Path, words: str)
 
 
 async def give_keys(app: AnymoleApp, pilot: Pilot[None], *times: float) -> None:
-    line = app.screen.query_one(KeyLine)
+    line = app.screen.query_one(PlanTimeline)
     for at in times:
-        line.go(at)
+        line.go_to(at)
         await pilot.press("space")
     await until(pilot, lambda: "frames in" in screen_text(app) and "of slerp" in screen_text(app))
 
@@ -133,7 +133,7 @@ def test_detected_keys_are_planned_and_one_is_taken_away(data: Path) -> None:
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
         place = await planning(app, pilot, data / "edge" / "fox_survey_keys.usda", "75 frames in 7 gaps")
         assert place.config.keys == ()
-        place.query_one(KeyLine).go(24.0)
+        place.query_one(PlanTimeline).go_to(24.0)
         await pilot.press("space")
         await until(pilot, lambda: "in 6 gaps" in screen_text(app))
         assert 24.0 not in place.config.keys
@@ -147,23 +147,23 @@ def test_detected_keys_are_planned_and_one_is_taken_away(data: Path) -> None:
 def test_context_is_marked_by_keyboard_and_mouse(walk: Path) -> None:
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
         place = await planning(app, pilot, walk, "no plan yet")
-        line = place.query_one(KeyLine)
+        line = place.query_one(PlanTimeline)
         await pilot.press("m")
-        line.go(20.0)
+        line.go_to(20.0)
         await pilot.press("m")
         assert place.config.context == ((0.0, 20.0),)
-        first, last = line._column(60.0), line._column(80.0)
-        await pilot.mouse_down(KeyLine, offset=(first + 2, 2))
-        await pilot.hover(KeyLine, offset=(last + 2, 2))
-        await pilot.mouse_up(KeyLine, offset=(last + 2, 2))
+        first, last, middle = (1 + line._name_width + line._column(time) for time in (60.0, 80.0, 40.0))
+        await pilot.mouse_down(PlanTimeline, offset=(first, 2))
+        await pilot.hover(PlanTimeline, offset=(last, 2))
+        await pilot.mouse_up(PlanTimeline, offset=(last, 2))
         assert len(place.config.context) == 2
         start, end = place.config.context[1]
         assert abs(start - 60) < 2
         assert abs(end - 80) < 2
-        await pilot.click(KeyLine, offset=(line._column(40.0) + 2, 2), times=2)
+        await pilot.click(PlanTimeline, offset=(middle, 2), times=2)
         assert len(place.config.keys) == 1
         await until(pilot, lambda: "in 2 gaps" in screen_text(app))
-        line.go(70.0)
+        line.go_to(70.0)
         await pilot.press("d")
         assert len(place.config.context) == 1
 
@@ -230,7 +230,7 @@ def test_wrong_entry_is_said_and_not_taken(walk: Path) -> None:
         await pilot.press("backspace", "7")
         assert place.config.seed == 7
         await pilot.press("escape")
-        assert isinstance(app.focused, KeyLine)
+        assert isinstance(app.focused, PlanTimeline)
 
     drive(journey, (120, 40))
 
@@ -253,7 +253,7 @@ def test_command_is_shown_and_sent_to_the_clipboard(walk: Path, monkeypatch: pyt
         assert app._driver is not None
         written: list[str] = []
         monkeypatch.setattr(app._driver, "write", written.append)
-        place.query_one(KeyLine).focus()
+        place.query_one(PlanTimeline).focus()
         await pilot.press("y")
         assert isinstance(app.screen, Read)
         command = f"anymole run --keys 32,52 {walk}"
@@ -294,7 +294,7 @@ def test_farm_job_is_written(walk: Path, home: Path) -> None:
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
         await planning(app, pilot, walk, "no plan yet")
         await give_keys(app, pilot, 32.0, 52.0)
-        app.screen.query_one(KeyLine).focus()
+        app.screen.query_one(PlanTimeline).focus()
         await pilot.press("f", "enter")
         await until(pilot, lambda: isinstance(app.screen, Read))
 
@@ -348,7 +348,7 @@ def test_gap_leads_to_its_time(data: Path) -> None:
         table = place.query_one(GapTable)
         table.focus()
         await pilot.press("end", "enter")
-        assert place.query_one(KeyLine).time == 72.0
+        assert place.query_one(PlanTimeline).time == 72.0
 
     drive(journey, (160, 50))
 
@@ -398,7 +398,7 @@ def test_self_test_that_fails_is_said(walk: Path, monkeypatch: pytest.MonkeyPatc
 
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
         await planning(app, pilot, walk, "no plan yet")
-        app.screen.query_one(KeyLine).go(32.0)
+        app.screen.query_one(PlanTimeline).go_to(32.0)
         await pilot.press("space", "end", "space")
         await until(pilot, lambda: "n/a: the process of the self-test has ended." in screen_text(app))
 
