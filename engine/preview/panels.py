@@ -87,13 +87,13 @@ def write_preview(
     return video, sheet, plot
 
 
-def preview_times(plans: Sequence[Plan], motion: Motion) -> Float[np.ndarray, " frame"]:
-    """Evenly spaced times around all gaps [time codes], at most :data:`MOST_FRAMES`."""
+def preview_times(plans: Sequence[Plan], motion: Motion, most: int = MOST_FRAMES) -> Float[np.ndarray, " frame"]:
+    """Evenly spaced times around all gaps [time codes], at most ``most`` of them."""
     lead = LEAD_S * motion.time_codes_per_second
     first = min(plan.gaps[0].start for plan in plans) - lead
     last = max(plan.gaps[-1].end for plan in plans) + lead
     first, last = max(first, float(motion.times[0])), min(last, float(motion.times[-1]))
-    stride = max(1, int(np.ceil((last - first) / motion.frame_step / (MOST_FRAMES - 1) - 1e-9)))
+    stride = max(1, int(np.ceil((last - first) / motion.frame_step / (most - 1) - 1e-9)))
     step = stride * motion.frame_step
     return first + step * np.arange(int((last - first) / step + 1e-6) + 1)
 

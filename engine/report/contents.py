@@ -1,0 +1,220 @@
+"""What a report shows of a run, read from its folder: the motions side by side, their scores, and what made them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from engine.config import RunConfig, read_config
+from engine.errors import ConfigError
+from engine.files.artefacts import file_hash, from_plain
+from engine.geometry.metrics import height
+from engine.geometry.resample import resample
+from engine.planning.plan import Plan
+from engine.preview.panels import preview_times
+from engine.priors.fill import Filled, Parts, fill_plainly, merge, split
+from engine.priors.self_test import SelfTest
+from engine.rendering.bones import with_bones
+from engine.runs.inputs import read_inputs
+from engine.runs.workspace import REPORT, SETTINGS
+from engine.stages.score import true_motion
+from usd_io.errors import UsdIoError, shown
+from usd_io.model import Character, Motion, UpAxis
+
+MOST_FRAMES = 600
+"""Longer shots are shown at a lower frame rate."""
+MOST_VALUES = 150_000
+"""Frames times joints times takes at most, so that the file stays small; more are shown at a lower frame rate."""
+MOST_TAKES = 6
+LARGEST_REPORT = 64 << 20
+RESULT, SLERP, TRUTH = "result", "slerp", "truth"
+
+
+@dataclass(frozen=True, eq=False)
+class Actor:
+    """One skeleton of the run."""
+
+    character: Character
+    """With its meshes, or with bones where it has none."""
+    plan: Plan
+    scores: Mapping[str, Any]
+    """As in ``report.json``."""
+    height: float
+    """[stage units]"""
+    takes: Mapping[str, Motion]
+    """``slerp``, ``result``, ``take 2`` ..., and ``truth`` where it is known, at the times of the report."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """All that is in a report."""
+
+    folder: Path
+    config: RunConfig
+    result: Mapping[str, Any]
+    """What ``report.json`` holds."""
+    times: Float[np.ndarray, " frame"]
+    """Of what is shown [time codes]."""
+    frames_per_second: float
+    """At which they follow one another; a fraction of the clip's where frames are left out."""
+    time_codes_per_second: float
+    every: int
+    """1 where every frame of the clip is shown, 2 where every other one is, ..."""
+    up_axis: UpAxis
+    meters_per_unit: float
+    actors: tuple[Actor, ...]
+    hashes: Mapping[str, str]
+    """SHA-256 by path of the layers that were read and the files that were made."""
+    notes: tuple[str, ...]
+    """What is not shown, and why."""
+
+
+def read_contents(folder: Path) -> Contents:
+    """Gather a report from the folder of a run that is done.
+
+    Raises:
+        ConfigError: It is no run folder or the run has no result.
+        UsdIoError: The source or the result cannot be read.
+    """
+    if not (folder / SETTINGS).is_file():
+        raise ConfigError(f"{shown(folder)} is no run folder: it holds no {SETTINGS}.")
+    return gather(read_config(folder / SETTINGS), read_result(folder), folder)
+
+
+def read_result(folder: Path) -> Mapping[str, Any]:
+    """``report.json`` of a run folder.
+
+    Raises:
+        ConfigError: There is none, or it cannot be understood.
+    """
+    try:
+        path = folder / REPORT
+        if path.stat().st_size > LARGEST_REPORT:
+            raise ValueError(path)
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not (isinstance(found["result"], str) and isinstance(found["scores"], dict)):
+            raise TypeError(path)
+        return found
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ConfigError(
+            f"{shown(folder)} holds no result yet; 'anymole resume' goes on with the run."
+        ) from error
+
+
+def gather(config: RunConfig, result: Mapping[str, Any], folder: Path) -> Contents:
+    """Gather a report of what a run made.
+
+    Args:
+        config: Settings of the run.
+        result: What ``report.json`` holds; files are looked for in the run folder, wherever it is now.
+        folder: The run folder.
+
+    Raises:
+        ConfigError: The result is not of these settings.
+        UsdIoError: The source or the result cannot be read.
+    """
+    from usd_io.author.takes import read_takes, show_take
+    from usd_io.read.character import find_skinned, read_bound_character
+    from usd_io.read.motion import read_motion
+    from usd_io.read.stage import open_stage
+
+    root = folder / Path(result["result"]).name
+    plans = _plans(result)
+    source, made = open_stage(config.stage), open_stage(root)
+    characters = [read_bound_character(source, plan.skeleton_path, find_skinned(source)) for plan in plans]
+    motions = [read_motion(source, plan.skeleton_path) for plan in plans]
+    count = read_takes(root).count
+    shown_takes = min(count, MOST_TAKES)
+    joints = sum(len(character.joints) for character in characters)
+    most = min(MOST_FRAMES, MOST_VALUES // max(1, joints * (shown_takes + 2)))
+    times = preview_times(plans, motions[0], max(most, 30))
+    every = round(float(times[1] - times[0]) / motions[0].frame_step) if len(times) > 1 else 1
+    takes: list[dict[str, Motion]] = [{} for _ in plans]
+    fills: list[Filled] = []
+    for i, (character, motion, plan) in enumerate(zip(characters, motions, plans, strict=True)):
+        parts = split(motion, plan, partial(read_motion, source, plan.skeleton_path))
+        takes[i][SLERP] = resample(fill_plainly("slerp", character, parts, plan), times)
+        fills.append(_as_filled(parts, result["scores"][plan.skeleton_path]))
+    for number in range(1, shown_takes + 1):
+        if count > 1:
+            show_take(made, number)
+        for i, plan in enumerate(plans):
+            name = RESULT if number == 1 else f"take {number}"
+            takes[i][name] = read_motion(made, plan.skeleton_path, times)
+    truths = _truths(config, characters, plans, fills)
+    notes = [] if count <= MOST_TAKES else [f"{MOST_TAKES} of {count} takes are shown."]
+    if truths is not None:
+        for i, truth in enumerate(truths):
+            kept = fills[i].parts.kept
+            missing = ~np.isin(truth.times, kept.times)
+            takes[i][TRUTH] = resample(merge(kept, truth.at(missing.nonzero()[0])), times)
+    if every > 1:
+        notes.append(f"Player and plots show every {_ordinal(every)} frame of the clip.")
+    actors = tuple(
+        Actor(
+            with_bones(character),
+            plan,
+            result["scores"][plan.skeleton_path],
+            height(character, fill.parts.kept, plan.keys[0]),
+            takes[i],
+        )
+        for i, (character, plan, fill) in enumerate(zip(characters, plans, fills, strict=True))
+    )
+    return Contents(
+        folder=folder,
+        config=config,
+        result=result,
+        times=times,
+        frames_per_second=motions[0].frame_rate / every,
+        time_codes_per_second=motions[0].time_codes_per_second,
+        every=every,
+        up_axis=characters[0].up_axis,
+        meters_per_unit=characters[0].meters_per_unit,
+        actors=actors,
+        hashes=_hashes(folder, result),
+        notes=tuple(notes),
+    )
+
+
+def _plans(result: Mapping[str, Any]) -> tuple[Plan, ...]:
+    try:
+        return tuple(from_plain(Plan, plan) for plan in result["plan"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(f"the {REPORT} of this run is damaged; 'anymole resume' makes it anew.") from error
+
+
+def _as_filled(parts: Parts, scores: Mapping[str, Any]) -> Filled:
+    """What :func:`true_motion` asks for; the motion itself plays no part in it."""
+    return Filled(parts.kept, parts, str(scores["prior"]), from_plain(SelfTest, scores["self_test"]))
+
+
+def _truths(
+    config: RunConfig,
+    characters: list[Character],
+    plans: tuple[Plan, ...],
+    fills: list[Filled],
+) -> list[Motion] | None:
+    """The true motions, where they are known of all skeletons and can still be read."""
+    try:
+        found = [
+            true_motion(character, plan, filled, config.truth)
+            for character, plan, filled in zip(characters, plans, fills, strict=True)
+        ]
+    except (ConfigError, UsdIoError):
+        return None
+    known = [truth for truth in found if truth is not None]
+    return known if len(known) == len(found) else None
+
+
+def _hashes(folder: Path, result: Mapping[str, Any]) -> dict[str, str]:
+    made = [folder / Path(str(result[name])).name for name in ("result", "layer")]
+    return read_inputs(folder) | {str(path): file_hash(path) for path in made if path.is_file()}
+
+
+def _ordinal(number: int) -> str:
+    return {2: "second", 3: "third"}.get(number, f"{number}th")

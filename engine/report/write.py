@@ -1,0 +1,82 @@
+"""``anymole report RUN``, and the report that every run leaves beside its result."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.config import RunConfig
+from engine.errors import SHOWN_ERRORS, EngineError, RunCancelled
+from engine.progress import Progress
+from engine.report.contents import gather, read_contents
+from engine.report.page import report_page
+from usd_io.errors import shown
+
+REPORT_PAGE = "report.html"
+
+
+def page_of(folder: Path) -> str:
+    """The report of a run that is done, as HTML.
+
+    Raises:
+        ConfigError: It is no run folder or the run has no result.
+        UsdIoError: The source or the result cannot be read.
+    """
+    from usd_io.read.texture import read_texture_bytes
+
+    return report_page(read_contents(folder), read_texture_bytes)
+
+
+def write_report(folder: Path, out: Path | None = None) -> Path:
+    """Write the report of a run that is done.
+
+    Args:
+        folder: The run folder.
+        out: Where to; None: ``report.html`` in the folder.
+
+    Raises:
+        As :func:`page_of`; EngineError: It cannot be written.
+    """
+    return write_whole(out or folder / REPORT_PAGE, page_of(folder))
+
+
+def try_report(config: RunConfig, result: Mapping[str, Any], folder: Path, progress: Progress) -> str:
+    """Write the report beside a result; nothing, with a warning, where that goes wrong: it must cost no one the result.
+
+    Args:
+        config: Settings of the run.
+        result: What ``report.json`` will hold.
+        folder: The run folder.
+        progress: Told what went wrong.
+
+    Returns:
+        Its path; empty without one.
+    """
+    from usd_io.read.texture import read_texture_bytes
+
+    try:
+        page = report_page(gather(config, result, folder), read_texture_bytes)
+        return str(write_whole(folder / REPORT_PAGE, page))
+    except RunCancelled:
+        raise
+    except Exception as error:  # of whatever kind: an extra must not cost anyone the result
+        reason = str(error) if isinstance(error, SHOWN_ERRORS) else f"{type(error).__name__}: {error}"
+        progress.note(f"no report was written: {reason}", level="warning")
+        return ""
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write a text file whole or not at all.
+
+    Raises:
+        EngineError: It cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise EngineError(
+            f"{shown(path)} cannot be written ({error.strerror or error}); name another file with --out."
+        ) from error
+    return path
