@@ -58,6 +58,7 @@ def run_report(result: RunResult) -> str:
         f"result  {shown(result.result)}",
         f"layer   {shown(result.layer)}",
         f"run     {shown(result.run)}",
+        *([f"report  {shown(result.report)}"] if result.report else []),
     ]
     for path, scores in result.scores.items():
         lines += ["", shown(path), *_scores(scores)]

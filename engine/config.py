@@ -69,6 +69,8 @@ class RunConfig:
     """Replace a result that is already in the run folder."""
     preview: bool = True
     """Draw the result beside slerp and the keys: a video, a contact sheet and a plot in the run folder."""
+    report: bool = True
+    """Write ``report.html`` into the run folder: one file with a 3D player, plots, scores and settings."""
     model: ModelName = "dynamicrafter"
     """The video model; ``tiny`` ships with the package and is a tour of the method, no more."""
     prompt: str = ""

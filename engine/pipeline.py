@@ -29,7 +29,7 @@ from engine.runs.workspace import Workspace, result_stem
 from engine.stages.score import score_run
 from usd_io.model import Character, Motion
 
-STAGE_WEIGHTS = {"fill": 5.0, "score": 2.0, "author": 1.0, "check": 1.0, "preview": 6.0}
+STAGE_WEIGHTS = {"fill": 5.0, "score": 2.0, "author": 1.0, "check": 1.0, "preview": 6.0, "report": 0.5}
 """Stages of a run with their share of the time, measured on clips of a few seconds."""
 
 
@@ -48,6 +48,8 @@ class RunResult:
     """By skeleton path."""
     previews: tuple[str, ...] = ()
     """Pictures and videos of the result."""
+    report: str = ""
+    """The report as one HTML file; empty without one."""
 
 
 def resolve_engine(config: RunConfig) -> Literal["motion", "video"]:
@@ -169,7 +171,7 @@ def _result_stands(progress: Progress) -> Iterator[None]:
         progress.note(f"{error} This result holds what was there before.", level="warning")
 
 
-_NOT_DECIDING = ("stage", "truth", "out", "force", "preview")
+_NOT_DECIDING = ("stage", "truth", "out", "force", "preview", "report")
 """Settings that no output depends on, or that count by the contents of the files they name."""
 _LATER = (
     *("author", "model", "prompt", "caption", "steps", "guidance", "adapt", "memory"),

@@ -170,6 +170,12 @@ def _run_in(
             progress = Progress(tell, lambda: _asked_to_stop(pulse, cancel), until)
             progress.check()
             result = run_stages(config, engine, planned or plan(config), workspace, progress)
+            if config.report:
+                from engine.report.write import try_report
+
+                with progress.stage("report"):
+                    page = try_report(config, asdict(result), workspace.folder, progress)
+                result = replace(result, report=page)
         workspace.write_json(REPORT, asdict(result))
         seconds = round(time.monotonic() - started, 3)
         tell(RunFinished(result.result, result.layer, result.scores, seconds))

@@ -12,7 +12,19 @@ import typer
 from typer.main import get_command
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands import compare, config, look, manage, models, render, run, submit, tui, video
+from anymole_tui.cli.commands import (
+    compare,
+    config,
+    look,
+    manage,
+    models,
+    render,
+    report,
+    run,
+    submit,
+    tui,
+    video,
+)
 from anymole_tui.option_sources import bind_environment, default_map, flag
 from engine.errors import ExitCode
 
@@ -42,7 +54,7 @@ def _options(
     pass
 
 
-for _module in (tui, look, run, video, manage, submit, compare, render, models, config):
+for _module in (tui, look, run, video, manage, report, submit, compare, render, models, config):
     _module.add_to(app)
 
 

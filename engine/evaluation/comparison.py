@@ -69,4 +69,4 @@ def make_slerp(folder: Path, scratch: Path) -> str:
     """
     config = read_config(folder / SETTINGS)
     quick = replace(config, out=str(scratch), engine="motion", prior="slerp", takes=1, force=True)
-    return run(replace(quick, truth="", preview=False)).result
+    return run(replace(quick, truth="", preview=False, report=False)).result

@@ -87,7 +87,9 @@ def write_preview(
     return video, sheet, plot
 
 
-def preview_times(plans: Sequence[Plan], motion: Motion, most: int = MOST_FRAMES) -> Float[np.ndarray, " frame"]:
+def preview_times(
+    plans: Sequence[Plan], motion: Motion, most: int = MOST_FRAMES
+) -> Float[np.ndarray, " frame"]:
     """Evenly spaced times around all gaps [time codes], at most ``most`` of them."""
     lead = LEAD_S * motion.time_codes_per_second
     first = min(plan.gaps[0].start for plan in plans) - lead

@@ -50,7 +50,9 @@ def draw(chart: Chart) -> str:
         parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{value:.3g}</text>')
     parts.append(f'<text x="{LEFT}" y="{HEIGHT - 8}">{start:g}</text>')
     parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">{end:g}</text>')
-    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - 8}" text-anchor="middle">time code</text>')
+    parts.append(
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - 8}" text-anchor="middle">time code</text>'
+    )
     for name, (low, high) in chart.bands.items():
         parts += [
             f'<polygon class="band {css_class(name)}" points="{_points(rows, x, y)}"/>'

@@ -25,9 +25,7 @@ def charts(contents: Contents) -> tuple[Chart, ...]:
     found = [Chart("Mean joint speed", "heights/s", contents.times, speeds, {}, marks)]
     errors = {}
     if TRUTH in positions:
-        errors = {
-            name: 100 * _distance(positions[name], positions[TRUTH]) for name in names if name != TRUTH
-        }
+        errors = {name: 100 * _distance(positions[name], positions[TRUTH]) for name in names if name != TRUTH}
     expected = [100 * _expected(contents, actor) for actor in actors]
     bands = {}
     if any(np.isfinite(line).any() for line in expected):

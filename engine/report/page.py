@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import RunConfig
+from engine.rendering.mesh.surface import LoadTexture
 from engine.report.charts import draw
 from engine.report.contents import RESULT, SLERP, Actor, Contents
 from engine.report.curves import charts, choices
-from engine.report.words import about, in_full, joint_error
-from engine.rendering.mesh.surface import LoadTexture
 from engine.report.player import pack
+from engine.report.words import about, in_full, joint_error
 from usd_io.errors import shown
 
 VIDEO, SHEET = "preview.mp4", "preview.png"
@@ -40,7 +40,11 @@ def inert(text: object) -> str:
 
 
 def document(
-    title: str, body: str, styles: Sequence[str], scripts: Sequence[str], data: Mapping[str, Any] | None = None
+    title: str,
+    body: str,
+    styles: Sequence[str],
+    scripts: Sequence[str],
+    data: Mapping[str, Any] | None = None,
 ) -> str:
     """A whole page that asks no network for anything.
 
@@ -121,13 +125,14 @@ def _summary(contents: Contents, actor: Actor) -> Iterable[str]:
     yield (
         "The keys are <b>exact</b>, to the last bit."
         if error == 0
-        else f"Largest distance from a key: {_in_full(contents, actor, error)}."
+        else f"Largest distance from a key: {_in_full(actor, error)}."
     )
     truth = scores["truth"]
     expected = scores["self_test"]["expected_l2p"]
     if truth:
-        ours, slerp = (_per_joint(actor, truth[take]["l2p"]) for take in (scores["prior"], SLERP))
-        yield f"Against the true motion a joint is <b>{_about(contents, actor, ours)}</b>; slerp {_about(contents, actor, slerp)}."
+        errors = (_per_joint(actor, truth[take]["l2p"]) for take in (scores["prior"], SLERP))
+        ours, slerp = (_about(contents, actor, error) for error in errors)
+        yield f"Against the true motion a joint is <b>{ours}</b>; slerp {slerp}."
     if expected is not None:
         yield f"Expected without knowing the truth: a joint {_about(contents, actor, _per_joint(actor, expected))}."
     elif not truth:
@@ -145,8 +150,8 @@ def _about(contents: Contents, actor: Actor, error: float) -> str:
     return about(error, actor.height, contents.meters_per_unit)
 
 
-def _in_full(contents: Contents, actor: Actor, error: float) -> str:
-    return in_full(error, actor.height, contents.meters_per_unit)
+def _in_full(actor: Actor, error: float) -> str:
+    return in_full(error, actor.height)
 
 
 def _player(contents: Contents, notes: Sequence[str]) -> str:
@@ -167,8 +172,8 @@ def _player(contents: Contents, notes: Sequence[str]) -> str:
 <button id="play" type="button" title="Play or pause (space)">Play</button>
 <button id="back" type="button" title="One frame back (left arrow)" aria-label="One frame back">&lsaquo;</button>
 <button id="next" type="button" title="One frame on (right arrow)" aria-label="One frame on">&rsaquo;</button>
-<label class="grow"><span class="hidden">Frame</span><input id="scrub" type="range" min="0" max="{len(contents.times) - 1}"
- value="0" step="1"></label>
+<label class="grow"><span class="hidden">Frame</span>
+<input id="scrub" type="range" min="0" max="{len(contents.times) - 1}" value="0" step="1"></label>
 </div>
 <svg id="ticks" aria-hidden="true" viewBox="0 0 1000 8" preserveAspectRatio="none"></svg>
 <div class="controls">
@@ -229,7 +234,11 @@ def _gaps(contents: Contents, actor: Actor) -> str:
         choice = by_start.get(gap.start, {})
         expected = choice.get("expected_l2p")
         cells = [f"{gap.start:g} to {gap.end:g}", str(len(gap.times))]
-        cells.append("not known" if expected is None else _cell(contents, actor, expected, choice.get("expected_range")))
+        cells.append(
+            "not known"
+            if expected is None
+            else _cell(contents, actor, expected, choice.get("expected_range"))
+        )
         if truth:
             cells += [_cell(contents, actor, true, None), _cell(contents, actor, bare, None)]
         elif expected is not None and ratio:
@@ -244,8 +253,8 @@ def _gaps(contents: Contents, actor: Actor) -> str:
         for gap, row in zip(gaps, rows, strict=True)
     )
     title = inert(actor.plan.skeleton_path)
-    return f"""<section><h2>Gaps of {title}</h2><p class="quiet">How far off a joint is, as the root mean square over the
-{len(actor.character.joints)} joints; the height is {actor.height:.4g} stage units. Choose a gap to loop it.</p>
+    return f"""<section><h2>Gaps of {title}</h2><p class="quiet">How far off a joint is, as the root mean square over
+the {len(actor.character.joints)} joints; the height is {actor.height:.4g} stage units. Choose a gap to loop it.</p>
 <div class="scroll"><table class="gaps"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"""
 
 
@@ -257,9 +266,9 @@ def _cell(contents: Contents, actor: Actor, l2p: float | None, bounds: Sequence[
     if l2p is None:
         return "not known"
     error = _per_joint(actor, l2p)
-    text = f"<b>{_about(contents, actor, error)}</b><br><small>{_in_full(contents, actor, error)}</small>"
+    text = f"<b>{_about(contents, actor, error)}</b><br><small>{_in_full(actor, error)}</small>"
     if bounds:
-        low, high = (_in_full(contents, actor, _per_joint(actor, value)) for value in bounds)
+        low, high = (_in_full(actor, _per_joint(actor, value)) for value in bounds)
         text += f"<br><small>from {low} to {high}</small>"
     return text
 
@@ -274,7 +283,8 @@ def _shares(choice: Mapping[str, Any]) -> str:
 def _settings(contents: Contents) -> str:
     config = contents.config
     rows = "".join(
-        f"<tr><th scope='row'>{escape(name)}</th><td>{_value(value)}</td></tr>" for name, value in asdict(config).items()
+        f"<tr><th scope='row'>{escape(name)}</th><td>{_value(value)}</td></tr>"
+        for name, value in asdict(config).items()
     )
     hashes = "".join(
         f"<tr><th scope='row'>{inert(Path(path).name)}</th><td><code>{inert(digest)}</code></td></tr>"
@@ -282,7 +292,9 @@ def _settings(contents: Contents) -> str:
     )
     versions = {"anymole": version("anymole"), "Python": platform.python_version()}
     versions |= {name: version(name) for name in _OTHERS}
-    listed = "".join(f"<tr><th scope='row'>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in versions.items())
+    listed = "".join(
+        f"<tr><th scope='row'>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in versions.items()
+    )
     return f"""<section><h2>Do it again</h2><pre><code>{escape(command(config))}</code></pre>
 <p>Open the result: <code>{inert(Path(contents.result["result"]).name)}</code>, a layer over the untouched
 <code>{inert(Path(config.stage).name)}</code>. Mute it and the original is back.</p>

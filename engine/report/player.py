@@ -56,7 +56,8 @@ def pack(contents: Contents, load_texture: LoadTexture) -> tuple[dict[str, Any],
     """
     packed, textures, notes = Packed(), list[str](), list[str]()
     actors = [
-        _pack_actor(f"a{i}", actor, packed, textures, load_texture, notes) for i, actor in enumerate(contents.actors)
+        _pack_actor(f"a{i}", actor, packed, textures, load_texture, notes)
+        for i, actor in enumerate(contents.actors)
     ]
     low, high = _box(contents)
     plans = [actor.plan for actor in contents.actors]
@@ -114,7 +115,11 @@ def _differences(actor: Actor, *, coarser: bool) -> list[str]:
         notes.append("The player shows a coarser mesh.")
     if any(mesh.skinning_method == "dualQuaternion" for mesh in meshes):
         notes.append("The player skins linearly where the file asks for dual quaternions.")
-    moved = any(np.ptp(take.blend_weights, axis=0).any() for take in actor.takes.values() if take.blend_weights is not None)
+    moved = any(
+        np.ptp(take.blend_weights, axis=0).any()
+        for take in actor.takes.values()
+        if take.blend_weights is not None
+    )
     if moved and any(mesh.blend_shapes for mesh in meshes):
         notes.append("The player shows no blend shapes; the video does.")
     return notes

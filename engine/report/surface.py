@@ -51,7 +51,9 @@ def skinned_surface(character: Character, load_texture: LoadTexture) -> Skinned:
         return _empty()
     textured: Appearance = "textured"
     surface = build_surface([character], load_texture, textured)
-    points = np.concatenate([m.points.astype(float) @ m.T_skel_mesh[:3, :3].T + m.T_skel_mesh[:3, 3] for m in meshes])
+    points = np.concatenate(
+        [m.points.astype(float) @ m.T_skel_mesh[:3, :3].T + m.T_skel_mesh[:3, 3] for m in meshes]
+    )
     pairs = [_largest(m.joint_indices, m.joint_weights, len(character.joints)) for m in meshes]
     joints, weights = (np.concatenate(part) for part in zip(*pairs, strict=True))
     faces, kept = _coarser(surface.faces.numpy(), points)
@@ -126,7 +128,7 @@ def _split(
     first, inverse = _distinct(corner, colors, uvs)
     normals = _normals(points, faces)
     of = corner[first]
-    starts = np.flatnonzero(np.append(True, texture[1:] != texture[:-1])) if len(texture) else []
+    starts = np.flatnonzero(np.append(True, texture[1:] != texture[:-1])[: len(texture)])
     ends = [*starts[1:], len(texture)]
     return Skinned(
         points=points[of],
@@ -143,7 +145,9 @@ def _split(
 
 
 def _distinct(
-    corner: Int[np.ndarray, " corner"], colors: UInt8[np.ndarray, "corner 3"], uvs: Float[np.ndarray, "corner 2"]
+    corner: Int[np.ndarray, " corner"],
+    colors: UInt8[np.ndarray, "corner 3"],
+    uvs: Float[np.ndarray, "corner 2"],
 ) -> tuple[Int[np.ndarray, " vertex"], Int[np.ndarray, " corner"]]:
     """First corner of every distinct one, and which distinct one each corner is. Sorting two integers per corner is
     many times faster than sorting rows."""
@@ -153,7 +157,11 @@ def _distinct(
     look = texel[:, 0] << np.uint64(32) | texel[:, 1]
     order = np.lexsort((look, place))
     place, look = place[order], look[order]
-    new = np.append(True, (place[1:] != place[:-1]) | (look[1:] != look[:-1])) if len(order) else np.zeros(0, bool)
+    new = (
+        np.append(True, (place[1:] != place[:-1]) | (look[1:] != look[:-1]))
+        if len(order)
+        else np.zeros(0, bool)
+    )
     inverse = np.empty(len(order), int)
     inverse[order] = np.cumsum(new) - 1
     return order[new], inverse

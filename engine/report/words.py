@@ -1,7 +1,7 @@
 """Errors in the words of an animator: how far the joints are off, in a length one knows and in % of the height.
 
-The metric L2P (:mod:`engine.geometry.metrics`) adds up over all joints. Divided by the square root of their number it is
-the root mean square over the joints: how far off one of them is.
+The metric L2P (:mod:`engine.geometry.metrics`) adds up over all joints. Divided by the square root of their number it
+is the root mean square over the joints: how far off one of them is.
 """
 
 import math
@@ -26,12 +26,11 @@ def length(units: float, meters_per_unit: float) -> str:
     return f"{_two_figures(meters / step)} {name}"
 
 
-def in_full(error: float, height: float, meters_per_unit: float) -> str:
-    """An error [heights] as a length, in stage units, and in % of the height [stage units]."""
+def in_full(error: float, height: float) -> str:
+    """An error [heights] in stage units and in % of the height [stage units]."""
     if error < NOTHING:
-        return f"less than {NOTHING:.2%} of the height"
-    units = error * height
-    return f"{length(units, meters_per_unit)} ({_two_figures(units)} stage units, {error:.1%} of the height)"
+        return f"less than {100 * NOTHING:g} % of the height"
+    return f"{_two_figures(error * height)} stage units, {_two_figures(100 * error)} % of the height"
 
 
 def about(error: float, height: float, meters_per_unit: float) -> str:

@@ -9,6 +9,7 @@ from engine.errors import SHOWN_ERRORS, EngineError, RunCancelled
 from engine.progress import Progress
 from engine.report.contents import gather, read_contents
 from engine.report.page import report_page
+from engine.runs.registry import find_run
 from usd_io.errors import shown
 
 REPORT_PAGE = "report.html"
@@ -24,6 +25,15 @@ def page_of(folder: Path) -> str:
     from usd_io.read.texture import read_texture_bytes
 
     return report_page(read_contents(folder), read_texture_bytes)
+
+
+def run_of(name: str) -> Path:
+    """The run folder that is meant: by its path, the run's id or the beginning of it, or its result.
+
+    Raises:
+        ConfigError: There is none, or several.
+    """
+    return Path(name).parent if Path(name).is_file() else find_run(name)
 
 
 def write_report(folder: Path, out: Path | None = None) -> Path:

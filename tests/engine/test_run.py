@@ -15,7 +15,7 @@ from engine.errors import ConfigError, EngineError, NothingToFill, RunCancelled
 from engine.events import Event, Note, RunFailed, RunFinished, Telemetry, from_json_line
 from usd_io.errors import StageNotFoundError, UsdIoError
 
-QuickConfig = partial(RunConfig, preview=False)
+QuickConfig = partial(RunConfig, preview=False, report=False)
 """Previews take most of the time of a small run, and are tested elsewhere."""
 KEYS = (0, 12, 24, 36, 48, 60, 72, 82)
 

@@ -50,6 +50,9 @@ Force = Annotated[bool, typer.Option("--force", help="Replace an earlier result 
 Preview = Annotated[
     bool, typer.Option("--preview/--no-preview", help="Draw the result beside slerp and the keys.")
 ]
+Report = Annotated[
+    bool, typer.Option("--report/--no-report", help="Write report.html: player, plots, scores in one file.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")]
 Camera = Annotated[
     str,

@@ -25,6 +25,7 @@ from anymole_tui.cli.commands.options import (
     Preview,
     PriorOption,
     ProgressOption,
+    Report,
     Seed,
     Skeletons,
     Solver,
@@ -61,6 +62,7 @@ def run(
     truth: Truth = "",
     force: Force = False,
     preview: Preview = True,
+    report: Report = True,
     model: Annotated[
         str, typer.Option(help="Video model: dynamicrafter, wan-vace, ltx or tiny.")
     ] = "dynamicrafter",
@@ -112,6 +114,7 @@ def run(
             "truth": truth,
             "force": force,
             "preview": preview,
+            "report": report,
             "model": model,
             "prompt": prompt,
             "caption": caption,

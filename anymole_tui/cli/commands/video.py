@@ -23,6 +23,7 @@ from anymole_tui.cli.commands.options import (
     Preview,
     PriorOption,
     ProgressOption,
+    Report,
     Seed,
     Skeletons,
     Solver,
@@ -65,6 +66,7 @@ def mimic(
     truth: Truth = "",
     force: Force = False,
     preview: Preview = True,
+    report: Report = True,
     dry_run: DryRun = False,
     detach: Detach = False,
     here: Here = False,
@@ -97,6 +99,7 @@ def mimic(
             "truth": truth,
             "force": force,
             "preview": preview,
+            "report": report,
         }
     )
     start(config, dry_run=dry_run, detach=detach, here=here, progress=progress, as_json=as_json)

@@ -32,8 +32,9 @@ class Outcome:
 
 @pytest.fixture
 def anymole(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """Runs draw no previews here, since those take most of their time, unless ``--preview`` asks for them."""
+    """Runs draw no previews and write no reports here, since those take most of their time, unless asked to."""
     monkeypatch.setenv("ANYMOLE_RUN_PREVIEW", "0")
+    monkeypatch.setenv("ANYMOLE_RUN_REPORT", "0")
 
     def call(*arguments: object) -> Outcome:
         with pytest.raises(SystemExit) as stop:

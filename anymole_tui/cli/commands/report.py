@@ -1,0 +1,84 @@
+"""``report`` and ``view``: a run for the eyes of people without USD at hand."""
+
+import getpass
+import os
+import socket
+import sys
+import webbrowser
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anymole_tui.cli import output as out
+from anymole_tui.cli.commands.options import AsJson, Debug
+from engine.errors import ConfigError
+
+RunOrResult = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run's folder, its id, or its result.", show_default=False),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (report, view):
+        app.command()(command)
+
+
+def report(
+    run: RunOrResult,
+    out_file: Annotated[
+        str, typer.Option("--out", help="Where to write it.", show_default="report.html in the run folder")
+    ] = "",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write a run as one HTML file: a 3D player, video, plots, scores in plain words, settings. It asks no network."""
+    from engine.report.write import run_of, write_report
+    from usd_io.errors import shown
+
+    path = write_report(run_of(run), Path(out_file) if out_file else None)
+    if as_json:
+        out.print_json({"report": str(path), "bytes": path.stat().st_size})
+    else:
+        out.answer(f"report  {shown(path)}  ({path.stat().st_size / 1e6:.1f} MB; open it in any browser)")
+
+
+def view(
+    run: RunOrResult,
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 0,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open it in a browser here.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Serve the report of a run to this machine alone, and say how to look at it from another. Ctrl-C ends it."""
+    from engine.report.serve import ReportServer
+    from engine.report.write import page_of, run_of
+
+    folder = run_of(run)
+    page = page_of(folder)
+    try:
+        server = ReportServer(lambda: page, port)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"--port {port} cannot be used ({error}); choose another, or 0 for a free one."
+        ) from error
+    out.answer(server.url)
+    out.say("From another machine, first:  " + tunnel(server.port))
+    out.say("then open that address there. Ctrl-C ends it.")
+    sys.stdout.flush()
+    if open_browser:
+        webbrowser.open(server.url)
+    with suppress(KeyboardInterrupt):
+        server.serve()
+
+
+def tunnel(port: int) -> str:
+    """The line that brings a port of this machine to another one; over SSH it names this machine as it was reached."""
+    connection = os.environ.get(
+        "SSH_CONNECTION", ""
+    ).split()  # client address, client port, own address, own port
+    host = connection[2] if len(connection) == 4 else socket.gethostname()
+    ssh_port = f" -p {connection[3]}" if len(connection) == 4 and connection[3] != "22" else ""
+    return f"ssh -N -L {port}:127.0.0.1:{port}{ssh_port} {getpass.getuser()}@{host}"
