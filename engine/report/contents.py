@@ -1,6 +1,5 @@
 """What a report shows of a run, read from its folder: the motions side by side, their scores, and what made them."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ from jaxtyping import Float
 
 from engine.config import RunConfig, read_config
 from engine.errors import ConfigError
-from engine.files.artefacts import file_hash, from_plain
+from engine.files.json_values import from_plain, read_json
 from engine.geometry.metrics import height
 from engine.geometry.resample import resample
 from engine.planning.plan import Plan
@@ -24,6 +23,7 @@ from engine.runs.inputs import read_inputs
 from engine.runs.workspace import REPORT, SETTINGS
 from engine.stages.score import true_motion
 from usd_io.errors import UsdIoError, shown
+from usd_io.files import file_hash
 from usd_io.model import Character, Motion, UpAxis
 
 MOST_FRAMES = 600
@@ -93,12 +93,9 @@ def read_result(folder: Path) -> Mapping[str, Any]:
         ConfigError: There is none, or it cannot be understood.
     """
     try:
-        path = folder / REPORT
-        if path.stat().st_size > LARGEST_REPORT:
-            raise ValueError(path)
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(folder / REPORT, LARGEST_REPORT)
         if not (isinstance(found["result"], str) and isinstance(found["scores"], dict)):
-            raise TypeError(path)
+            raise TypeError(folder)
         return found
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import RunConfig
-from engine.errors import SHOWN_ERRORS, EngineError, RunCancelled
+from engine.errors import SHOWN_ERRORS, RunCancelled
+from engine.files.atomic import write_text
 from engine.progress import Progress
 from engine.report.contents import gather, read_contents
 from engine.report.page import report_page
 from engine.runs.registry import find_run
-from usd_io.errors import shown
 
 REPORT_PAGE = "report.html"
 
@@ -46,7 +46,9 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     Raises:
         As :func:`page_of`; EngineError: It cannot be written.
     """
-    return write_whole(out or folder / REPORT_PAGE, page_of(folder))
+    path = out or folder / REPORT_PAGE
+    write_text(path, page_of(folder), "name another file with --out")
+    return path
 
 
 def try_report(config: RunConfig, result: Mapping[str, Any], folder: Path, progress: Progress) -> str:
@@ -65,28 +67,11 @@ def try_report(config: RunConfig, result: Mapping[str, Any], folder: Path, progr
 
     try:
         page = report_page(gather(config, result, folder), read_texture_bytes)
-        return str(write_whole(folder / REPORT_PAGE, page))
+        write_text(folder / REPORT_PAGE, page)
+        return str(folder / REPORT_PAGE)
     except RunCancelled:
         raise
     except Exception as error:  # of whatever kind: an extra must not cost anyone the result
         reason = str(error) if isinstance(error, SHOWN_ERRORS) else f"{type(error).__name__}: {error}"
         progress.note(f"no report was written: {reason}", level="warning")
         return ""
-
-
-def write_whole(path: Path, text: str) -> Path:
-    """Write a text file whole or not at all.
-
-    Raises:
-        EngineError: It cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise EngineError(
-            f"{shown(path)} cannot be written ({error.strerror or error}); name another file with --out."
-        ) from error
-    return path
