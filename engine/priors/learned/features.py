@@ -18,6 +18,8 @@ from engine.priors.learned.poses import Poses
 
 SHOT_SHARE = 0.15
 """A joint's unit of movement is at least this part of the mean over the joints."""
+SMALL = 1e-4
+"""Added to movements before their logarithm."""
 STILL = 1e-5
 """Movement [rad, sizes] below this is none: the joint stays as it is."""
 _IN_GAP = [len(layout.OUTSIDE) + i for i in (3, 7, 11)]
@@ -30,7 +32,16 @@ matters for the motion to come is the slope at the keys, and a network is slow t
 VECTORS = 3 * TRACK + len(_IN_GAP) + 4
 """Vectors per joint: tracks of rotation, translation and position, positions in the gap, two offsets from the middle,
 two bones."""
-SCALARS = 13 + 2 * len(layout.OUTSIDE)
+SCALARS = 8
+"""Numbers per joint: how much it moves, and its place in the tree."""
+HEIGHTS = TRACK + len(layout.STEPS)
+"""Numbers per joint: height above the floor, and at each step the vertical velocity and the speed."""
+SHOT = 3 * TRACK + 5 + 3 * len(layout.OUTSIDE)
+"""Numbers per gap: the track of the joints' middle, how much moves, joints, seconds, states."""
+NEAR_FLOOR = 10.0
+"""Heights are told apart best below one over this [sizes]."""
+SLOW = 5.0
+"""Speeds are told apart best below one over this [sizes/s]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +57,10 @@ class Features:
     offsets: Float[Tensor, "batch joint 4 3"]
     """From the middle and from the parent, at start and end [sizes]."""
     scalars: Float[Tensor, "batch joint scalar"]
+    heights: Float[Tensor, "batch joint height"]
+    """Above the lowest joint of the known poses, and how fast that changes; squashed."""
+    shot: Float[Tensor, "batch shot"]
+    """What is the same for all joints of a gap."""
     unit_rotation: Float[Tensor, "batch joint"]
     """[rad]; zero where a joint does not turn."""
     unit_translation: Float[Tensor, "batch joint"]
@@ -57,8 +72,15 @@ class Features:
     to_world: Float[Tensor, "batch joint 4"]
     """Orientation of each joint at the start."""
     parent_to_world: Float[Tensor, "batch joint 4"]
-    straight: Float[Tensor, "batch inside joint 3"]
-    """Positions of the straight motion in the gap, in skeleton space [units of the poses]."""
+    positions_at: Float[Tensor, "batch time joint 3"]
+    """Positions at all times of the layout, in skeleton space [units of the poses]."""
+    levels: Float[Tensor, "batch time joint"]
+    """Heights above the floor at all times [sizes]."""
+
+    @property
+    def straight(self) -> Float[Tensor, "batch inside joint 3"]:
+        """Positions of the straight motion in the gap [units of the poses]."""
+        return self.positions_at[:, len(layout.OUTSIDE) :]
 
 
 def make_features(poses: Poses, frame: Float[Tensor, "batch 3 3"], depth: int) -> Features:
@@ -88,6 +110,8 @@ def make_features(poses: Poses, frame: Float[Tensor, "batch 3 3"], depth: int) -
     middle = (world_p * here).sum(2, keepdim=True) / count[:, None, None, None]
     local = (world_p - middle) * here / size[:, None, None, None]
     positions = local - local[:, None, layout.START]
+    travel = (middle - middle[:, None, layout.START])[:, outside] / size[:, None, None, None]
+    levels = _levels(poses, frame, world_p, size)
     turn, shot_turn = _units(rotations, poses.present)
     move, shot_move = _units(translations / size[:, None, None, None], poses.present)
     shot_position = _units(positions[:, outside], poses.present)[1]
@@ -101,14 +125,25 @@ def make_features(poses: Poses, frame: Float[Tensor, "batch 3 3"], depth: int) -
         positions=torch.cat([_track(positions[:, outside], frame), _turned(positions[:, _IN_GAP], frame)], 2)
         / shot_position.clamp_min(STILL)[:, None, None, None],
         offsets=torch.einsum("bij,bnkj->bnki", frame, offsets),
-        scalars=_scalars(poses, turn, shot_turn, move, shot_move, shot_position),
+        scalars=_scalars(poses, turn, shot_turn, move),
+        heights=_heights(poses, levels, world_p[:, outside], size),
+        shot=torch.cat(
+            [
+                _track(travel / shot_position.clamp_min(STILL)[:, None, None, None], frame)
+                .flatten(1)
+                .asinh(),
+                _shot(poses, shot_turn, shot_move, shot_position),
+            ],
+            1,
+        ),
         unit_rotation=turn,
         unit_translation=move * size[:, None],
         unit_position=shot_position.clamp_min(STILL) * size,
         size=size,
         to_world=to_world,
         parent_to_world=parent_to_world,
-        straight=world_p[:, len(layout.OUTSIDE) :],
+        positions_at=world_p,
+        levels=levels,
     )
 
 
@@ -188,30 +223,67 @@ def _scalars(
     turn: Float[Tensor, "batch joint"],
     shot_turn: Float[Tensor, " batch"],
     move: Float[Tensor, "batch joint"],
+) -> Float[Tensor, "batch joint scalar"]:
+    count = poses.present.sum(1, keepdim=True).float().clamp_min(1)
+    return torch.stack(
+        [
+            (turn + SMALL).log() - (shot_turn + SMALL).log()[:, None],
+            (move + SMALL).log() / 3 + 2,
+            (turn > 0).float(),
+            (move > 0).float(),
+            poses.depth / 8,
+            poses.subtree / count,
+            (poses.subtree == 1).float(),
+            (poses.parents < 0).float(),
+        ],
+        -1,
+    )
+
+
+def _shot(
+    poses: Poses,
+    shot_turn: Float[Tensor, " batch"],
     shot_move: Float[Tensor, " batch"],
     shot_position: Float[Tensor, " batch"],
-) -> Float[Tensor, "batch joint scalar"]:
-    joints = poses.present.shape[1]
-    count = poses.present.sum(1, keepdim=True).float().expand(-1, joints)
-    small = 1e-4
-
-    def each(value: Float[Tensor, " batch"]) -> Float[Tensor, "batch joint"]:
-        return value[:, None].expand(-1, joints)
-
-    per_joint = [
-        (turn + small).log() - (each(shot_turn) + small).log(),
-        (each(shot_turn) + small).log() / 3 + 1,
-        (move + small).log() / 3 + 2,
-        (each(shot_move) + small).log() / 3 + 2,
-        (each(shot_position) + small).log() / 3 + 1,
-        (turn > 0).float(),
-        (move > 0).float(),
-        poses.depth / 8,
-        poses.subtree / count,
-        (poses.subtree == 1).float(),
-        (poses.parents < 0).float(),
-        count.log() / 3,
-        each(poses.seconds.log()),
+) -> Float[Tensor, "batch channel"]:
+    numbers = [
+        (shot_turn + SMALL).log() / 3 + 1,
+        (shot_move + SMALL).log() / 3 + 2,
+        (shot_position + SMALL).log() / 3 + 1,
+        poses.present.sum(1).float().clamp_min(1).log() / 3,
+        poses.seconds.log(),
     ]
-    flags = torch.cat([poses.states == layout.GIVEN, poses.states == layout.BEYOND], 1).float()
-    return torch.cat([torch.stack(per_joint, -1), flags[:, None].expand(-1, joints, -1)], -1)
+    flags = [(poses.states == state).float() for state in (layout.GIVEN, layout.BEYOND, layout.FILLED)]
+    return torch.cat([torch.stack(numbers, -1), *flags], 1)
+
+
+def _levels(
+    poses: Poses,
+    frame: Float[Tensor, "batch 3 3"],
+    positions: Float[Tensor, "batch time joint 3"],
+    size: Float[Tensor, " batch"],
+) -> Float[Tensor, "batch time joint"]:
+    """Heights above the lowest joint of the given poses [sizes]."""
+    up = torch.einsum("bi,btni->btn", frame[:, 1], positions) / size[:, None, None]
+    seen = (poses.states == layout.GIVEN)[:, :, None] & poses.present[:, None]
+    floor = up[:, : len(layout.OUTSIDE)].masked_fill(~seen, torch.inf).amin((1, 2))
+    return (up - floor[:, None, None]) * poses.present[:, None]
+
+
+def _heights(
+    poses: Poses,
+    levels: Float[Tensor, "batch time joint"],
+    positions: Float[Tensor, "batch outside joint 3"],
+    size: Float[Tensor, " batch"],
+) -> Float[Tensor, "batch joint height"]:
+    """Heights, vertical velocities and speeds, squashed so that what rests on the floor is told from what does not."""
+    steps = (positions.new_tensor(layout.STEPS)[:, None] * poses.seconds[:, None, None]).expand(
+        -1, -1, positions.shape[2]
+    )
+    level = levels[:, : len(layout.OUTSIDE)]
+    climb = (level[:, layout.STEP_TO] - level[:, layout.STEP_FROM]) / steps
+    moved = (positions[:, layout.STEP_TO] - positions[:, layout.STEP_FROM]).pow(2).sum(-1)
+    speed = moved.sqrt() / (steps.abs() * size[:, None, None]) * poses.present[:, None]
+    return torch.cat(
+        [(level * NEAR_FLOOR).asinh() / 2, (climb * SLOW).asinh() / 2, (speed * SLOW).asinh() / 2], 1
+    ).transpose(1, 2)

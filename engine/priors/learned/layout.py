@@ -25,8 +25,9 @@ STEP_FROM = np.concatenate(
 STEP_TO = np.concatenate([np.arange(START), [END], np.arange(END + 1, len(OUTSIDE))])
 STEPS = OUTSIDE[STEP_TO] - OUTSIDE[STEP_FROM]
 """Steps from one outside time to the next, away from the gap, and one across it: what velocities are taken over."""
-GIVEN, BETWEEN, BEYOND = 0, 1, 2
-"""State of a time outside the gap: inside a context, straight between keys, held past the last known pose."""
+GIVEN, BETWEEN, BEYOND, FILLED = 0, 1, 2, 3
+"""State of a time outside the gap: finished motion or a key, straight between keys, held past the last known pose, or
+filled by an earlier pass."""
 
 
 def states(

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from engine.priors.learned.features import SCALARS, TRACK, VECTORS, Features
+from engine.priors.learned.features import HEIGHTS, SCALARS, SHOT, TRACK, VECTORS, Features
 
 RELATIONS = 33
 """Tree distance up to 7 in four directions (side, up, down, self), and another tree."""
@@ -25,8 +25,12 @@ SINES = 9
 """Frequencies of the residual: half a period up to 4.5 periods in the gap."""
 BASES = 16
 """Weighted sums of input vectors that an answer is made of."""
+HIDDEN = -1e4
+"""Added to the attention's scores of joints that are not there."""
 SPREAD_TERMS = 4
 """Cosines that describe the expected error over the gap."""
+IDEAS = 5
+"""Ways in which the motion may go, beside its best estimate."""
 
 
 class Answer(NamedTuple):
@@ -41,6 +45,11 @@ class Answer(NamedTuple):
     gain: Float[Tensor, "batch 2"]
     """Logarithm of the ratio of this answer's position error to the straight motion's: expected, and a bound kept in
     four of five cases."""
+    idea_rotations: Float[Tensor, "batch idea sine joint 3"]
+    """What each idea adds to the best estimate."""
+    idea_translations: Float[Tensor, "batch idea sine joint 3"]
+    odds: Float[Tensor, "batch idea"]
+    """Logarithm of how likely each idea is the nearest to the truth, up to a constant."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class Shape:
     """Sizes of a network, saved beside its weights."""
 
     width: int = 192
-    blocks: int = 4
+    blocks: int = 6
     heads: int = 6
     attention: bool = True
     """Whether joints see each other; without it each sees its ancestors alone."""
@@ -87,32 +96,43 @@ class Block(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch joint width"],
-        relation: Int[Tensor, "batch joint joint"],
+        relation: Tensor,
         hidden: Float[Tensor, "batch 1 1 joint"],
-        parents: Int[Tensor, "batch joint"],
+        above: Float[Tensor, "batch joint joint"],
     ) -> Float[Tensor, "batch joint width"]:
-        """The tokens after one block."""
+        """The tokens after one block.
+
+        Args:
+            x: Tokens.
+            relation: Numbers of :func:`relations`, or the same one-hot, which is faster to learn from.
+            hidden: Minus infinity at joints that are not there.
+            above: One at each joint's parent.
+        """
         if self.attention:
             x = x + self._attend(x, relation, hidden)
         y = self.norm_mix(x)
         from_parent = self.parent(y)
-        index = parents.clamp_min(0)[..., None].expand(-1, -1, from_parent.shape[-1])
-        from_parent = from_parent.gather(1, index) * (parents >= 0)[..., None]
+        from_parent = torch.bmm(above.to(from_parent.dtype), from_parent)
         mixed_in: Float[Tensor, "batch joint width"] = self.out(nn.functional.gelu(self.own(y) + from_parent))
         return x + mixed_in
 
     def _attend(
         self,
         x: Float[Tensor, "batch joint width"],
-        relation: Int[Tensor, "batch joint joint"],
+        relation: Tensor,
         hidden: Float[Tensor, "batch 1 1 joint"],
     ) -> Float[Tensor, "batch joint width"]:
         batch, joints, width = x.shape
-        q, k, v = (
-            self.qkv(self.norm_attention(x)).view(batch, joints, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        )
-        bias = self.bias(relation).permute(0, 3, 1, 2) + hidden
-        mixed = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        size = width // self.heads
+        split = self.qkv(self.norm_attention(x)).view(batch, joints, 3, self.heads, size)
+        q, k, v = split.permute(2, 0, 3, 1, 4).reshape(3, batch * self.heads, joints, size)
+        if relation.dim() == 4:
+            bias = relation.to(q.dtype) @ self.bias.weight.to(q.dtype)
+        else:
+            bias = self.bias(relation)
+        bias = (bias.permute(0, 3, 1, 2) + hidden.to(bias.dtype)).reshape(-1, joints, joints).to(q.dtype)
+        shares = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=size**-0.5).softmax(-1)
+        mixed = torch.bmm(shares, v).view(batch, self.heads, joints, size)
         attended: Float[Tensor, "batch joint width"] = self.project(
             mixed.transpose(1, 2).reshape(batch, joints, width)
         )
@@ -125,7 +145,8 @@ class Network(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         width = shape.width
-        self.embed = nn.Linear(3 * VECTORS + SCALARS, width)
+        self.embed = nn.Linear(3 * VECTORS + SCALARS + HEIGHTS, width)
+        self.embed_shot = nn.Linear(SHOT, width, bias=False)
         self.enter = nn.Sequential(nn.GELU(), nn.Linear(width, width))
         self.blocks = nn.ModuleList(
             Block(width, shape.heads, attention=shape.attention) for _ in range(shape.blocks)
@@ -137,6 +158,10 @@ class Network(nn.Module):
         self.free = nn.Linear(width, 2 * SINES * 3)
         self.spread = nn.Linear(width, 2 * SPREAD_TERMS)
         self.gain = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 2))
+        self.ideas = nn.Linear(width, IDEAS * 2 * SINES * 3)
+        self.odds = nn.Linear(width, IDEAS)
+        nn.init.normal_(self.ideas.bias, std=0.02)  # apart from the first, so that each finds its own
+        nn.init.normal_(self.ideas.weight, std=1e-2)
         for layer in (self.weights, self.free, self.spread):
             nn.init.normal_(layer.weight, std=1e-3)
             nn.init.zeros_(layer.bias)
@@ -151,11 +176,14 @@ class Network(nn.Module):
         relation: Int[Tensor, "batch joint joint"],
     ) -> Answer:
         """Residual, expected error and gain of a batch of gaps."""
-        x = self.embed(_flat(features))
+        x = self.embed(_flat(features)) + self.embed_shot(features.shot)[:, None]
         x = x + self.enter(x)
-        hidden = torch.where(present, 0.0, -torch.inf)[:, None, None, :].to(x.dtype)
+        hidden = torch.where(present, 0.0, HIDDEN)[:, None, None, :].to(x.dtype)
+        above = (parents[..., None] == torch.arange(parents.shape[1], device=parents.device)).to(x.dtype)
+        if self.training:
+            relation = nn.functional.one_hot(relation, RELATIONS).to(x.dtype)
         for block in self.blocks:
-            x = block(x, relation, hidden, parents)
+            x = block(x, relation, hidden, above)
         x = self.norm(x)
         batch, joints, _ = x.shape
         weights = self.weights(x).view(batch, joints, 2, SINES, BASES)
@@ -167,7 +195,10 @@ class Network(nn.Module):
         here = present[..., None].to(x.dtype)
         pooled = (x * here).sum(1) / here.sum(1).clamp_min(1)
         spread = self.spread(x).view(batch, joints, 2, SPREAD_TERMS)
-        return Answer(answers[0], answers[1], spread, self.gain(pooled))
+        ideas = self.ideas(x).view(batch, joints, IDEAS, 2, SINES, 3).permute(3, 0, 2, 4, 1, 5)
+        return Answer(
+            answers[0], answers[1], spread, self.gain(pooled), ideas[0], ideas[1], self.odds(pooled)
+        )
 
     def _bases(
         self, features: Features, parents: Int[Tensor, "batch joint"]
@@ -188,7 +219,7 @@ def _flat(features: Features) -> Float[Tensor, "batch joint channel"]:
         [features.rotations, features.translations, features.positions, features.offsets], 2
     ).flatten(2)
     # log-like squashing keeps the rare huge input (a joint that hardly moved in the context) from ruling the layer
-    return torch.cat([torch.asinh(vectors), features.scalars], -1)
+    return torch.cat([torch.asinh(vectors), features.scalars, features.heights], -1)
 
 
 def sines(part: Float[Tensor, " time"]) -> Float[Tensor, "time sine"]:

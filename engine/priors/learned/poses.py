@@ -34,6 +34,10 @@ class Poses:
     seconds: Float[Tensor, " batch"]
     """Length of each gap [s]."""
 
+    def at(self, some: slice) -> "Poses":
+        """Some of the gaps."""
+        return Poses(**{name: value[some] for name, value in vars(self).items()})
+
 
 def make_rig(parents: Sequence[int] | Int[np.ndarray, " joint"]) -> Rig:
     """Depths and subtree sizes of a skeleton whose parents come first."""

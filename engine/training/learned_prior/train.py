@@ -14,34 +14,40 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from engine.files.training_state import optimiser_tensors, restore_optimiser
 from engine.priors.learned import weights as checkpoint
 from engine.priors.learned.features import make_features
-from engine.priors.learned.network import Network, Shape, relations
+from engine.priors.learned.network import Answer, Network, Shape, relations
 from engine.priors.learned.poses import Poses
 from engine.training.learned_prior import data
+from engine.training.learned_prior.augment import retargeted
 from engine.training.learned_prior.data import Clip
-from engine.training.learned_prior.losses import Measures, measure
+from engine.training.learned_prior.losses import Measures, measure, see_filled
 from engine.training.learned_prior.procedural import procedural_clips
-from engine.training.learned_prior.sampling import MOST_JOINTS, Truth, make_batch
+from engine.training.learned_prior.sampling import ALONE, MOST_JOINTS, Batch, Truth, make_batch
+from engine.training.learned_prior.warm_start import put_weights
 
 log = logging.getLogger(__name__)
 
 HELD_OUT_BATCHES = 10
 """Batches of the evaluation on held-out characters, drawn with a seed of their own."""
 HELD_OUT_SEED = 1
-BUCKETS = (20, 32, MOST_JOINTS)
+CROWDED = 0.5
+"""Power of the total of a character's clips by which each counts less."""
+BUCKETS = (24, MOST_JOINTS)
 """Joint counts up to which clips share batches, so that little is padded."""
+DEPTH_BITS = 4
+"""Strides of the kinematics: chains of up to 15 ancestors (:data:`sampling.MOST_DEPTH`)."""
 SAVE_SECONDS = 180
+EVALUATED = 4
+"""Of so many saves one is evaluated."""
 STATE, WEIGHTS, LOG, CLIPS = "state.safetensors", "learned.safetensors", "log.jsonl", "clips.txt"
 
 
@@ -50,20 +56,24 @@ class Settings:
     """Everything that decides what is learnt."""
 
     steps: int = 40_000
-    batch: int = 32
-    learning_rate: float = 1.2e-3
-    warm_up: int = 300
+    batch: int = 64
+    learning_rate: float = 8e-4
+    warm_up: int = 200
     weight_decay: float = 0.02
-    average: float = 0.9995
+    average: float = 0.999
     """Decay per step of the averaged weights, which are the result."""
     seed: int = 8
-    mocap: float = 0.5
+    mocap: float = 0.6
     """Share of cases from motion capture, from rigs animated by hand, and made up."""
-    by_hand: float = 0.38
-    procedural: float = 0.12
+    by_hand: float = 0.34
+    procedural: float = 0.06
     procedural_clips: int = 400
+    retargeted: int = 3
+    """Copies of every clip on changed proportions and joints, drawn two times in three."""
     context: bool = True
     """Whether finished motion around the gap is seen, or keys alone."""
+    begun_at: int = 0
+    """Step from which the schedule counts: a later round begins anew."""
 
 
 WITHOUT: dict[str, tuple[dict[str, float | bool], dict[str, bool]]] = {
@@ -74,18 +84,20 @@ WITHOUT: dict[str, tuple[dict[str, float | bool], dict[str, bool]]] = {
 }
 """Ablations: what each changes in the settings and in the shape of the network."""
 
-Batch = tuple[Poses, Truth, Float[Tensor, "batch 3 3"]]
-"""What is known, what was there, and the heading in which the network sees it."""
-
 
 class Sampler:
-    """Draws clips: by kind, then the longer ones more often; one batch holds rigs of about one size."""
+    """Draws clips: by kind, then by character, then the longer ones more often; one batch holds rigs of about one
+    size."""
 
     def __init__(self, clips: Sequence[Clip], settings: Settings) -> None:
         shares = {"cmu": settings.mocap, "procedural": settings.procedural}
-        kinds = [clip.source.split("/")[0] for clip in clips]
-        weights = np.array([clip.frames**0.7 for clip in clips])
-        groups = np.array([kind if kind in shares else "by_hand" for kind in kinds])
+        groups = np.array([clip.source.split("/")[0] for clip in clips])
+        groups = np.where(np.isin(groups, list(shares)), groups, "by_hand")
+        sources = np.array([clip.source for clip in clips])
+        weights = np.array([clip.frames**0.8 for clip in clips])
+        for source in np.unique(sources):
+            # a rig with many clips counts more than one with few, but not as many times more
+            weights[sources == source] /= weights[sources == source].sum() ** CROWDED
         for group in np.unique(groups):
             chosen = groups == group
             weights[chosen] *= shares.get(group, settings.by_hand) / weights[chosen].sum()
@@ -93,34 +105,49 @@ class Sampler:
         bucket = np.searchsorted(BUCKETS, sizes)
         self.batch, self.context = settings.batch, settings.context
         self.buckets = [
-            ([clips[int(i)] for i in np.flatnonzero(bucket == b)], weights[bucket == b])
+            ([clips[int(i)] for i in np.flatnonzero(bucket == b)], weights[bucket == b], BUCKETS[b])
             for b in np.unique(bucket)
         ]
-        self.shares = np.array([w.sum() for _, w in self.buckets])
+        self.shares = np.array([w.sum() for _, w, _ in self.buckets])
 
-    def draw(self, rng: np.random.Generator, *, plain: bool = False) -> tuple[Poses, Truth]:
+    def draw(self, rng: np.random.Generator, *, plain: bool = False) -> Batch:
         """One batch."""
-        clips, weights = self.buckets[rng.choice(len(self.buckets), p=self.shares / self.shares.sum())]
-        chosen = rng.choice(len(clips), size=self.batch, p=weights / weights.sum())
-        return make_batch([clips[i] for i in chosen], rng, plain=plain, context=self.context)
+        clips, weights, joints = self.buckets[
+            rng.choice(len(self.buckets), p=self.shares / self.shares.sum())
+        ]
+        chosen = iter(rng.choice(len(clips), size=self.batch, p=weights / weights.sum()))
+        return make_batch(
+            lambda: clips[next(chosen)], rng, self.batch, joints, plain=plain, context=self.context
+        )
 
 
-def random_frames(count: int, rng: np.random.Generator) -> Float[Tensor, "batch 3 3"]:
-    """Random headings, half of them mirrored: what the network must not depend on."""
-    angle, mirror = rng.uniform(0, 2 * np.pi, count), np.where(rng.random(count) < 0.5, -1.0, 1.0)
-    frames = np.zeros((count, 3, 3), np.float32)
-    frames[:, 0, 0], frames[:, 0, 2] = mirror * np.cos(angle), mirror * np.sin(angle)
-    frames[:, 2, 0], frames[:, 2, 2], frames[:, 1, 1] = -np.sin(angle), np.cos(angle), 1
-    return torch.from_numpy(frames)
+def run_network(network: Network, batch: Batch, *, backward: bool = False) -> tuple[Measures, Measures]:
+    """Answer a batch in two passes, of which the second sees the neighbours that the first filled, and measure both.
 
-
-def run_network(network: Network, batch: Batch) -> Measures:
-    """Answer a batch and measure the answer."""
-    poses, truth, frame = batch
-    depth = int(poses.depth.max())
-    features = make_features(poses, frame, depth)
+    The gaps that stand alone are left out of the second. With ``backward`` the gradients of both are added up.
+    """
+    poses, truth = batch.poses()
+    depth = 2**DEPTH_BITS - 1
     relation = relations(poses.parents, poses.depth, depth)
-    answer = network(features, poses.parents, poses.present, relation)
+    first = run_pass(network, poses, truth, batch.frame, relation, depth)
+    if backward:
+        first.total.backward()  # type: ignore[no-untyped-call]
+    rows = slice(round(ALONE * len(batch.seconds)), None)
+    seen = see_filled(poses.at(rows), first.filled, batch.neighbour[rows], batch.neighbour_part[rows])
+    second = run_pass(network, seen, truth.at(rows), batch.frame[rows], relation[rows], depth)
+    if backward:
+        second.total.backward()  # type: ignore[no-untyped-call]
+    return first, second
+
+
+def run_pass(
+    network: Network, poses: Poses, truth: Truth, frame: Tensor, relation: Tensor, depth: int
+) -> Measures:
+    """Answer gaps and measure the answers."""
+    features = make_features(poses, frame, depth)
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = network(features, poses.parents, poses.present, relation)
+    answer = Answer(*(value.float() for value in answer))
     return measure(answer, features, frame, poses, truth, depth)
 
 
@@ -133,36 +160,44 @@ class Training:
         self.network, self.averaged = Network(shape), Network(shape)
         self.averaged.load_state_dict(self.network.state_dict())
         self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=settings.weight_decay
+            self.network.parameters(),
+            lr=0.0,
+            betas=(0.9, 0.98),
+            weight_decay=settings.weight_decay,
+            fused=True,
         )
         self.step, self.seconds = 0, 0.0
 
     def learning_rate(self) -> float:
         """Linear warm-up, then half a cosine down to a hundredth."""
         s = self.settings
-        cosine = 0.5 * (1 + np.cos(np.pi * min(self.step / s.steps, 1.0)))
-        return s.learning_rate * min(1.0, (self.step + 1) / s.warm_up) * float(0.01 + 0.99 * cosine)
+        gone = self.step - s.begun_at
+        cosine = 0.5 * (1 + np.cos(np.pi * min(gone / max(s.steps - s.begun_at, 1), 1.0)))
+        return s.learning_rate * min(1.0, (gone + 1) / s.warm_up) * float(0.01 + 0.99 * cosine)
 
     def draw(self, sampler: Sampler, step: int) -> Batch:
         """The batch of a step, which depends on the seed and the step alone: resuming needs no other state."""
-        rng = np.random.default_rng([self.settings.seed, step])
-        return *sampler.draw(rng), random_frames(self.settings.batch, rng)
+        return sampler.draw(np.random.default_rng([self.settings.seed, step]))
 
-    def advance(self, batch: Batch) -> Measures:
+    def advance(self, batch: Batch) -> tuple[Measures, Measures]:
         """One step of the optimiser."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
-        result = run_network(self.network, batch)
         self.optimiser.zero_grad()
-        result.total.backward()  # type: ignore[no-untyped-call]
+        first, second = run_network(self.network, batch, backward=True)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for mean, new in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
-                mean.lerp_(new, 1 - decay)
+            torch._foreach_lerp_(list(self.averaged.parameters()), list(self.network.parameters()), 1 - decay)
         self.step += 1
-        return result
+        return first, second
+
+    def warm_start(self, path: Path) -> None:
+        """Begin from weights, of this or of the first format."""
+        tensors, _ = checkpoint.load(path)
+        for module in (self.network, self.averaged):
+            put_weights(module, tensors)
 
     def save(self, out: Path) -> None:
         """Write the checkpoint and the averaged weights."""
@@ -174,11 +209,25 @@ class Training:
         checkpoint.save_weights(out / WEIGHTS, self.averaged, self.shape, meta)
 
     @classmethod
-    def load(cls, out: Path, *, steps: int | None = None) -> "Training":
-        """Go on from the checkpoint in a folder, with its settings; only the length of the schedule may change."""
+    def load(
+        cls, out: Path, *, steps: int | None = None, rate: float | None = None, anew: bool = False
+    ) -> "Training":
+        """Go on from the checkpoint in a folder, with its settings; only the schedule of the rate may change.
+
+        Args:
+            out: The folder.
+            steps: At which the rate has fallen.
+            rate: The highest.
+            anew: Let the schedule begin again here, with a new seed of its copies of clips.
+        """
         tensors, state = checkpoint.load(out / STATE)
         settings = Settings(**state["settings"])
-        run = cls(replace(settings, steps=steps or settings.steps), Shape(**state["shape"]))
+        settings = replace(
+            settings, steps=steps or settings.steps, learning_rate=rate or settings.learning_rate
+        )
+        if anew:
+            settings = replace(settings, begun_at=state["step"], seed=settings.seed + 1)
+        run = cls(settings, Shape(**state["shape"]))
         for name, module in (("network.", run.network), ("averaged.", run.averaged)):
             module.load_state_dict({k[len(name) :]: v for k, v in tensors.items() if k.startswith(name)})
         restore_optimiser(run.optimiser, tensors)
@@ -187,23 +236,33 @@ class Training:
 
 
 def evaluate(network: Network, sampler: Sampler, batches: int = HELD_OUT_BATCHES) -> dict[str, float]:
-    """Mean ratio to slerp, and how well the expected errors hold, on held-out characters; always the same cases."""
+    """Mean ratio to slerp, and other measures of the second pass, on held-out characters; always the same cases."""
     rng = np.random.default_rng(HELD_OUT_SEED)
-    ratios, losses, errors, straight = [], [], [], []
+    passes: list[tuple[Measures, Measures]] = []
+    network.eval()
     with torch.no_grad():
         for _ in range(batches):
-            result = run_network(network, (*sampler.draw(rng, plain=True), random_frames(sampler.batch, rng)))
-            losses.append(float(result.total))
-            ratios.append(result.ratio)
-            errors.append(result.error)
-            straight.append(result.straight)
-    ratio, error, line = torch.cat(ratios), torch.cat(errors), torch.cat(straight)
+            passes.append(run_network(network, sampler.draw(rng, plain=True)))
+    firsts, seconds = zip(*passes, strict=True)
+    alone = round(ALONE * sampler.batch)
+
+    def joined(measures: Sequence[Measures], name: str, start: int = 0) -> Tensor:
+        return torch.cat([getattr(m, name)[start:] for m in measures])
+
+    error, line = joined(seconds, "error"), joined(seconds, "straight")
     moving = line > 0.05
+    first = joined(firsts, "error", alone) / joined(firsts, "straight", alone)
     return {
-        "held_out_loss": float(np.mean(losses)),
-        "held_out_ratio": float(ratio.mean()),
+        "held_out_loss": float(np.mean([float(m.total) for m in firsts])),
+        "held_out_ratio": float(joined(firsts, "ratio").mean()),
+        "held_out_second": float(joined(seconds, "ratio").mean()),
         "held_out_moving": float((error / line)[moving].mean()),
+        "held_out_first_moving": float(first[moving].mean()),
         "held_out_worse": float((error > line * 1.05 + 0.005).float().mean()),
+        "held_out_spectrum": float(np.mean([float(m.losses["spectrum"]) for m in seconds])),
+        "held_out_speed": float(np.mean([float(m.losses["speed"]) for m in seconds])),
+        "held_out_contact": float(np.mean([float(m.losses["contact"]) for m in seconds])),
+        "held_out_ideas": float(np.mean([float(m.losses["ideas"]) for m in firsts])),
     }
 
 
@@ -211,36 +270,40 @@ def read_clips(corpus: Path, assets: Path | None, settings: Settings) -> tuple[l
     """Clips to train on and clips held out."""
     training = list(data.read_corpus(corpus, held_out=False))
     training += list(data.read_assets(assets)) if assets else []
+    rng = np.random.default_rng(settings.seed)
+    changed = [retargeted(clip, rng) for _ in range(settings.retargeted) for clip in training]
+    # drawn two times in three however many copies there are: the originals count for more each
+    training = training * max(1, (settings.retargeted + 1) // 2) + changed
     training += procedural_clips(settings.procedural_clips, settings.seed)
     return training, list(data.read_corpus(corpus, held_out=True))
 
 
 def train(run: Training, clips: tuple[Sequence[Clip], Sequence[Clip]], out: Path, minutes: float) -> None:
-    """Go on until the steps or the minutes are over; log and save every two minutes and at the end."""
+    """Go on until the steps or the minutes are over; log and save every three minutes and at the end."""
     held_out_settings = Settings(batch=run.settings.batch, context=run.settings.context)
     sampler, held_out = Sampler(clips[0], run.settings), Sampler(clips[1], held_out_settings)
     began, saved, before = time.monotonic(), time.monotonic(), run.seconds
     recent: list[dict[str, float]] = []
-    ahead = ThreadPoolExecutor(max_workers=1)
-    drawn = ahead.submit(run.draw, sampler, run.step)
+    saves = 0
+    run.network.train()
     while run.step < run.settings.steps:
-        batch, drawn = drawn.result(), ahead.submit(run.draw, sampler, run.step + 1)
-        result = run.advance(batch)
+        first, second = run.advance(run.draw(sampler, run.step))
         recent.append(
-            {k: float(v.detach()) for k, v in result.losses.items()} | {"ratio": float(result.ratio.mean())}
+            {k: float(v.detach()) for k, v in first.losses.items()} | {"second": float(second.ratio.mean())}
         )
         now = time.monotonic()
         over = now - began > 60 * minutes or run.step == run.settings.steps
         if over or now - saved > SAVE_SECONDS:
             run.seconds = before + now - began
             row = {k: float(np.mean([r[k] for r in recent])) for k in recent[0]}
-            row |= evaluate(run.averaged, held_out)
+            row |= {"cpu_seconds": time.process_time(), "steps": len(recent)}
+            if over or saves % EVALUATED == 0:
+                row |= evaluate(run.averaged, held_out)
             write_row(out / LOG, {"step": run.step, "seconds": run.seconds, **row})
             run.save(out)
-            saved, recent = time.monotonic(), []
+            saved, recent, saves = time.monotonic(), [], saves + 1
         if over:
             break
-    ahead.shutdown()
 
 
 def write_row(path: Path, row: dict[str, float]) -> None:
@@ -279,16 +342,28 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=Settings.seed)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument(
+        "--anew", action="store_true", help="with --resume: begin the schedule of the rate anew"
+    )
+    parser.add_argument("--from", dest="start", type=Path, help="weights to begin from")
+    parser.add_argument("--rate", type=float, help="highest learning rate")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(args.threads)
     if args.resume and (args.out / STATE).exists():
-        run = Training.load(args.out, steps=args.steps)
+        run = Training.load(args.out, steps=args.steps, rate=args.rate, anew=args.anew)
     else:
-        settings = Settings(steps=args.steps or Settings.steps, batch=args.batch, seed=args.seed)
+        settings = Settings(
+            steps=args.steps or Settings.steps,
+            batch=args.batch,
+            seed=args.seed,
+            learning_rate=args.rate or Settings.learning_rate,
+        )
         less, narrower = WITHOUT.get(args.without, ({}, {}))
         shape = Shape(width=args.width, blocks=args.blocks)
         run = Training(replace(settings, **less), replace(shape, **narrower))  # type: ignore[arg-type]
+        if args.start:
+            run.warm_start(args.start)
     clips = read_clips(args.corpus, args.assets, run.settings)
     write_clip_list(args.out / CLIPS, clips[0])
     train(run, clips, args.out, args.minutes)

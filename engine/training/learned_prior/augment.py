@@ -1,0 +1,111 @@
+"""Motion on changed bodies: proportions, fewer joints, roots as other rigs have them.
+
+People's motion capture comes on a handful of skeletons; users' characters have longer arms, fewer spine joints, a root
+on the floor. A copy keeps the angles and changes what they turn.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from engine.geometry import rotations, skeleton
+from engine.priors.learned.poses import make_rig
+from engine.training.learned_prior.data import Clip, make_clip
+
+LIMB, BONE = 0.25, 0.08
+"""Spread of the logarithm of lengths: of whole limbs, and of bones in them."""
+STIFF = 0.25
+"""Joints that turn less than this [rad, root mean square] may be merged with the one that hangs on them."""
+MERGED = 0.5
+"""How likely each of them is."""
+FLOOR_ROOT = 0.35
+"""How likely a root that stays at the origin is put above."""
+
+
+def retargeted(clip: Clip, rng: np.random.Generator) -> Clip:
+    """The clip on a body of other proportions, with stiff joints merged and, now and then, another root above.
+
+    Args:
+        clip: The clip; its joints keep their order.
+        rng: Random numbers.
+    """
+    parents, q, t = clip.rig.parents, clip.rotations.copy(), clip.translations * _lengths(clip, rng)[:, None]
+    parents, q, t = _merge(parents, q, t, rng)
+    if rng.random() < FLOOR_ROOT:
+        parents = np.where(parents < 0, 0, parents + 1)
+        parents = np.concatenate([[-1], parents])
+        still = np.zeros((len(q), 1, 4), np.float32)
+        still[..., 0] = 1
+        q, t = np.concatenate([still, q], 1), np.concatenate([np.zeros((len(t), 1, 3), np.float32), t], 1)
+    return make_clip(clip.source, clip.name, make_rig(parents), q, t)
+
+
+def _lengths(clip: Clip, rng: np.random.Generator) -> Float[np.ndarray, " joint"]:
+    """Factors of local translations: alike along a limb; one for the travel and all that carries the lowest joints."""
+    parents = clip.rig.parents
+    children = np.bincount(parents[parents >= 0], minlength=len(parents))
+    factors = np.ones(len(parents))
+    limb = np.zeros(len(parents))
+    legs = rng.normal(0, LIMB)
+    lowest = _with_ancestors(parents, _lowest(clip))
+    for joint, parent in enumerate(parents):
+        if parent < 0 or lowest[joint]:
+            limb[joint] = legs
+            factors[joint] = np.exp(legs)
+            continue
+        limb[joint] = rng.normal(0, LIMB) if children[parent] > 1 else limb[parent]
+        factors[joint] = np.exp(limb[joint] + rng.normal(0, BONE))
+    return factors.astype(np.float32)
+
+
+def _lowest(clip: Clip) -> Int[np.ndarray, " low"]:
+    """Joints that are near the lowest of all in the first pose."""
+    at = slice(0, 1)
+    q, t = clip.rotations[at].astype(float), clip.translations[at].astype(float)
+    world = skeleton.global_rotations(clip.rig.parents, q / np.linalg.norm(q, axis=-1, keepdims=True))
+    p = np.zeros_like(t)
+    for joint, parent in enumerate(clip.rig.parents):
+        p[:, joint] = t[:, joint]
+        if parent >= 0:
+            p[:, joint] = p[:, parent] + rotations.rotate(world[:, parent], t[:, joint])
+    level = p[0, :, 1]
+    return np.flatnonzero(level < level.min() + 0.1 * max(np.ptp(level), 1e-9))
+
+
+def _with_ancestors(parents: Int[np.ndarray, " joint"], joints: Int[np.ndarray, " some"]) -> np.ndarray:
+    result = np.zeros(len(parents), bool)
+    for joint in joints:
+        while joint >= 0 and not result[joint]:
+            result[joint] = True
+            joint = parents[joint]
+    return result
+
+
+def _merge(
+    parents: Int[np.ndarray, " joint"],
+    q: Float[np.ndarray, "frame joint 4"],
+    t: Float[np.ndarray, "frame joint 3"],
+    rng: np.random.Generator,
+) -> tuple[Int[np.ndarray, " kept"], Float[np.ndarray, "frame kept 4"], Float[np.ndarray, "frame kept 3"]]:
+    """Take out joints that hardly turn and carry one joint alone; that one turns for both."""
+    children = np.bincount(parents[parents >= 0], minlength=len(parents))
+    keep = np.ones(len(parents), bool)
+    parents = parents.copy()
+    for joint in range(len(parents)):
+        parent = parents[joint]
+        if parent < 0 or parents[parent] < 0 or children[parent] != 1 or not keep[parent]:
+            continue
+        mean = q[:, parent].mean(0)
+        mean = mean / max(np.linalg.norm(mean), 1e-9)
+        apart = 2 * np.arccos(np.clip(np.abs(q[:, parent] @ mean), 0, 1))
+        if np.sqrt((apart**2).mean()) > STIFF or rng.random() > MERGED:
+            continue
+        above = q[:, parent].astype(float)
+        t[:, joint] = t[:, parent] + rotations.rotate(
+            np.tile(mean.astype(float), (len(q), 1)), t[:, joint].astype(float)
+        )
+        q[:, joint] = rotations.multiply(above / np.linalg.norm(above, axis=-1, keepdims=True), q[:, joint])
+        parents[joint] = parents[parent]
+        keep[parent] = False
+    place = np.cumsum(keep) - 1
+    kept = parents[keep]
+    return np.where(kept >= 0, place[np.maximum(kept, 0)], -1), q[:, keep], t[:, keep]
