@@ -21,10 +21,10 @@ from engine.geometry import metrics, skeleton
 from engine.planning.plan import Plan
 from engine.priors import context as from_context
 from engine.priors import offsets
-from engine.priors.contacts.contacts.planting import plant
+from engine.priors.contacts.planting import plant
 from engine.priors.context import context
 from engine.priors.fill import merge
-from engine.priors.learned.prior import prior as learned
+from engine.priors.learned import prior as learned
 from engine.priors.spline import spline
 from engine.training.learned_prior.cases import Case, errors, held_out_cases
 from engine.training.learned_prior.data import FRAME_RATE

@@ -42,6 +42,9 @@ LEAST_POWER = 1e-4
 SHARED = 0.05
 """Part of the loss of ideas that all of them share, so that none is forgotten."""
 
+_TO_SINES = np.linalg.pinv(sines(torch.tensor(layout.INSIDE)).numpy())
+"""From values inside the gap to the sines' coefficients."""
+
 
 @dataclass(frozen=True, eq=False)
 class Measures:
@@ -110,8 +113,9 @@ def measure(
         "ideas": ideas,
         "odds": odds,
     }
-    ends = torch.cat([poses.rotations, poses.translations], -1)[:, layout.START : layout.END + 1].split(1, 1)
-    filled = torch.cat([ends[0], torch.cat([got_q, got_t], -1), ends[1]], 1)
+    known = torch.cat([poses.rotations, poses.translations], -1)
+    start, end = known[:, layout.START, None], known[:, layout.END, None]
+    filled = torch.cat([start, torch.cat([got_q, got_t], -1), end], 1)
     return Measures(losses, ratio.detach(), error.detach(), straight, filled.detach())
 
 
@@ -134,7 +138,7 @@ def _speeds(
     poses: Poses,
 ) -> dict[str, Float[Tensor, ""]]:
     """How far velocities of joints are off, how far their speeds are, and how fast joints move that should rest."""
-    ends = features.positions_at[:, layout.START : layout.END + 1].split(1, 1)
+    ends = features.positions_at[:, layout.START, None], features.positions_at[:, layout.END, None]
     size, present = features.size[:, None, None], poses.present
     straight, moved, wanted = (
         torch.diff(torch.cat([ends[0], p, ends[1]], 1), dim=1) for p in (features.straight, got, true)
@@ -203,8 +207,7 @@ def _ideas(
     Errors are those of the sines' coefficients, weighed by what a joint carries: one number per idea without posing the
     skeleton for each.
     """
-    basis = sines(frame.new_tensor(layout.INSIDE))
-    to_sines = torch.linalg.pinv(basis)
+    to_sines = frame.new_tensor(_TO_SINES)
     inside = slice(len(layout.OUTSIDE), None)
     with torch.no_grad():
         moved = kinematics.rotate(
@@ -218,9 +221,9 @@ def _ideas(
     share = poses.subtree * poses.present / poses.present.sum(1, keepdim=True).clamp_min(1)
     amplitude = 1 / (2 * torch.arange(1, SINES + 1, device=frame.device))
     units = features.unit_rotation[:, None, :, None], features.unit_translation[:, None, :, None]
-    scales = LEVER, 1 / features.size[:, None, None, None]
-    total: Tensor | float = 0.0
-    line: Tensor | float = 0.0
+    lever = torch.full_like(features.size, LEVER)
+    scales = (unit[..., None, None, None] for unit in (lever, 1 / features.size))
+    total, line = [], []
     for best, ideas, goal, unit, scale in zip(
         (answer.rotations, answer.translations),
         (answer.idea_rotations, answer.idea_translations),
@@ -231,10 +234,10 @@ def _ideas(
     ):
         aim = goal * scale
         missed = (best.detach()[:, None] + ideas) * (unit * scale)[:, None] - aim[:, None]
-        total = total + (missed.pow(2).sum(-1) * share[:, None, None]).sum(-1) @ amplitude
-        line = line + (aim.pow(2).sum(-1) * share[:, None]).sum(-1) @ amplitude
-    error = (total + 1e-10).sqrt()  # type: ignore[union-attr]
-    ratio = (error + CALM_POSITION) / (torch.as_tensor(line).sqrt()[:, None] + CALM_POSITION)
+        total.append((missed.pow(2).sum(-1) * share[:, None, None]).sum(-1) @ amplitude)
+        line.append((aim.pow(2).sum(-1) * share[:, None]).sum(-1) @ amplitude)
+    error = (total[0] + total[1] + 1e-10).sqrt()
+    ratio = (error + CALM_POSITION) / ((line[0] + line[1]).sqrt()[:, None] + CALM_POSITION)
     nearest = ratio.min(1)
     loss = (1 - SHARED) * nearest.values.mean() + SHARED * ratio.clamp_max(3).mean()
     chosen = torch.nn.functional.one_hot(nearest.indices, IDEAS)

@@ -1,8 +1,11 @@
-"""Training cases: rows of gaps in clips, what is known around them, as padded batches of poses."""
+"""Training cases: rows of gaps in clips and what is known around them, drawn and read many at once.
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import pairwise
+What is drawn (clip, times, states) are small arrays made on the CPU; the poses are read where the network is, from one
+tensor of all clips.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,8 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.priors.learned import kinematics, layout
-from engine.priors.learned.poses import Poses, make_rig
-from engine.training.learned_prior.data import FRAME_RATE, Clip
+from engine.priors.learned.poses import Poses
+from engine.training.learned_prior.data import FRAME_RATE, Clip, take_joints
 
 MOST_JOINTS = 40
 """Larger rigs lose leaf joints (fingers first, as they are many) in training; inference knows no limit."""
@@ -19,6 +22,10 @@ MOST_DEPTH = 15
 """So do those with longer chains than this."""
 ALONE = 0.25
 """Part of a batch whose gaps stand alone, without neighbours that a second pass could see filled."""
+MOST_GAPS = 4
+"""In a row."""
+SHARES = (0.4, 0.4, 0.2)
+"""How often rows have two, three and four gaps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,86 +78,147 @@ class Batch:
         return poses, Truth(torch.nn.functional.normalize(self.true[..., :4], dim=-1), self.true[..., 4:])
 
 
-@dataclass(frozen=True)
-class Row:
-    """Gaps one after another in a clip; times in frames of the clip."""
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Clips of at most so many joints, as one tensor."""
 
-    keys: tuple[float, ...]
-    """Ends of the gaps, and further keys before and after them."""
-    gaps: tuple[tuple[float, float], ...]
-    """Those that are asked for."""
-    contexts: tuple[tuple[float, float], ...]
-    per_second: float
+    poses: Float[Tensor, "frame joint 7"]
+    """Rotation and translation of all clips, one after another, padded to one joint count."""
+    first: Int[np.ndarray, " clip"]
+    """Where each clip begins."""
+    frames: Int[np.ndarray, " clip"]
+    skeleton: Int[Tensor, "clip 4 joint"]
+    """Parents, depths, subtree sizes, presence."""
+    odds: Float[np.ndarray, " clip"]
+    """Of each to be drawn; their sum is the pool's own odds."""
+
+    @classmethod
+    def of(
+        cls, clips: Sequence[Clip], odds: Float[np.ndarray, " clip"], joints: int, device: torch.device
+    ) -> "Pool":
+        """Clips, none of more joints than that, on a device."""
+        frames = np.array([clip.frames for clip in clips])
+        poses = torch.zeros(int(frames.sum()), joints, 7)
+        poses[..., 0] = 1
+        skeleton = np.zeros((len(clips), 4, joints), np.int64)
+        skeleton[:, 0] = -1
+        first = np.cumsum(frames) - frames
+        for index, clip in enumerate(clips):
+            n, rig = len(clip.rig.parents), clip.rig
+            poses[first[index] : first[index] + clip.frames, :n] = torch.from_numpy(clip.poses)
+            skeleton[index, :, :n] = rig.parents, rig.depth, rig.subtree, np.ones(n)
+        return cls(poses.to(device), first, frames, torch.from_numpy(skeleton).to(device), odds)
+
+    def at(
+        self, clip: Int[np.ndarray, " batch"], times: Float[np.ndarray, "batch time"]
+    ) -> Float[Tensor, "batch time joint 7"]:
+        """Poses at any times, linear between frames (quaternions are normalised later)."""
+        low = np.clip(times.astype(int), 0, self.frames[clip][:, None] - 2)
+        device = self.poses.device
+        row = torch.from_numpy(self.first[clip][:, None] + low).to(device)
+        share = torch.from_numpy((times - low).astype(np.float32)).to(device)
+        return torch.lerp(self.poses[row], self.poses[row + 1], share[..., None, None])
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Gaps one after another, many rows of them; times in frames of their clips."""
+
+    clip: Int[np.ndarray, " row"]
+    keys: Float[np.ndarray, "row key"]
+    """Ends of the gaps; what is behind the last repeats it."""
+    gaps: Int[np.ndarray, " row"]
+    first: Float[np.ndarray, " row"]
+    """Start of the context before, the first key where there is none."""
+    last: Float[np.ndarray, " row"]
+    """End of the context behind, the last key where there is none."""
+    per_second: Float[np.ndarray, " row"]
     """Frames per second after the change of speed."""
 
 
-def draw_row(clip: Clip, rng: np.random.Generator, *, alone: bool, plain: bool = False) -> Row:
-    """Gaps at a random place: lengths and numbers as users have them, with long ones and rows more often.
+def draw_rows(
+    pool: Pool, size: int, rng: np.random.Generator, *, plain: bool = False, context: bool = True
+) -> Rows:
+    """Rows of so many gaps in all, or a few more: lengths and numbers as users have them, with long gaps and rows more
+    often.
 
     Args:
-        clip: The clip.
+        pool: What to draw from.
+        size: Number of gaps; the first :data:`ALONE` part of them stand alone.
         rng: Random numbers.
-        alone: One gap and no neighbours, else two to four.
         plain: Gaps of a second after two seconds of context and no change of speed, for evaluation.
+        context: Whether finished motion is seen, or keys alone.
     """
-    last = clip.frames - 1.0
-    speed = 1.0 if plain else float(np.exp(rng.uniform(np.log(0.7), np.log(1.5))))
+    single = round(ALONE * size)
+    more = np.full(size - single, 3) if plain else rng.choice([2, 3, 4], size - single, p=SHARES)
+    more = more[: np.searchsorted(np.cumsum(more), size - single) + 1]
+    gaps = np.concatenate([np.ones(single, int), more]).astype(int)
+    count = len(gaps)
+    clip = rng.choice(len(pool.frames), count, p=pool.odds / pool.odds.sum())
+    end = pool.frames[clip] - 1.0
+    speed = np.ones(count) if plain else np.exp(rng.uniform(np.log(0.7), np.log(1.5), count))
     per_second = FRAME_RATE * speed
-    count = 1 if alone else (3 if plain else int(rng.choice([2, 3, 4], p=[0.4, 0.4, 0.2])))
-    length = (1.0 if plain else _length(rng)) * per_second
-    length = min(length, last / (count + 1 if count > 1 else 2))
-    spread = 0.0 if plain or rng.random() < 0.6 else 0.3
-    lengths = length * (1 + spread * rng.uniform(-1, 1, count))
-    context, after = _contexts(rng, per_second, plain=plain)
-    room = last - lengths.sum()
-    if room < 0:
-        lengths, room = lengths * last / lengths.sum(), 0.0
-    # mostly with all the context that there is room for
-    earliest = min(context, room - min(after, max(room - context, 0.0)))
-    low = earliest if rng.random() < 0.85 else 0.0
-    start = float(rng.uniform(low, max(room - min(after, max(room - low, 0.0)), low)))
-    keys = start + np.concatenate([[0.0], np.cumsum(lengths)])
-    keys[-1] = min(keys[-1], last)
-    contexts = []
-    if context > 0 and start > 2:
-        contexts.append((max(start - context, 0.0), start))
-    if after > 0 and last - keys[-1] > 2:
-        contexts.append((float(keys[-1]), min(float(keys[-1]) + after, last)))
-    gaps = tuple((float(a), float(b)) for a, b in pairwise(keys))
-    return Row(tuple(float(key) for key in keys), gaps, tuple(contexts), per_second)
+    length = (np.ones(count) if plain else _lengths(rng, count)) * per_second
+    length = np.minimum(length, end / (gaps + 1))
+    uneven = np.zeros(count) if plain else 0.3 * (rng.random(count) < 0.4)
+    lengths = length[:, None] * (1 + uneven[:, None] * rng.uniform(-1, 1, (count, MOST_GAPS)))
+    lengths *= np.arange(MOST_GAPS) < gaps[:, None]
+    lengths *= np.minimum(1, end / lengths.sum(1))[:, None]
+    before, after = _contexts(rng, per_second, plain=plain)
+    if not context:
+        before, after = 0 * before, 0 * after
+    # mostly with all the context that there is room for, that before taking the first of it
+    room = np.maximum(end - lengths.sum(1), 0)
+    low = np.minimum(before, room) * (rng.random(count) < 0.85)
+    high = np.maximum(room - np.minimum(after, room - low), low)
+    start = rng.uniform(low, high)
+    keys = start[:, None] + np.concatenate([np.zeros((count, 1)), np.cumsum(lengths, 1)], 1)
+    keys = np.minimum(keys, end[:, None])
+    ahead, behind = np.minimum(before, start), np.minimum(after, end - keys[:, -1])
+    return Rows(
+        clip,
+        keys,
+        gaps,
+        start - ahead * (ahead > 2),
+        keys[:, -1] + behind * (behind > 2),
+        per_second,
+    )
 
 
-def _length(rng: np.random.Generator) -> float:
+def _lengths(rng: np.random.Generator, count: int) -> Float[np.ndarray, " row"]:
     """Seconds of a gap."""
-    kind = rng.random()
-    if kind < 0.42:
-        return float(rng.uniform(0.8, 1.25))
-    if kind < 0.55:
-        return float(rng.uniform(0.35, 0.65))
-    if kind < 0.85:
-        return float(rng.uniform(1.5, 3.0))
-    return float(np.exp(rng.uniform(np.log(0.25), np.log(3.0))))
+    kind = rng.random(count)
+    some = [
+        rng.uniform(0.8, 1.25, count),
+        rng.uniform(0.35, 0.65, count),
+        rng.uniform(1.5, 3.0, count),
+        np.exp(rng.uniform(np.log(0.25), np.log(3.0), count)),
+    ]
+    return np.choose(np.searchsorted([0.42, 0.55, 0.85], kind), some)
 
 
-def _contexts(rng: np.random.Generator, per_second: float, *, plain: bool) -> tuple[float, float]:
+def _contexts(
+    rng: np.random.Generator, per_second: Float[np.ndarray, " row"], *, plain: bool
+) -> tuple[Float[np.ndarray, " row"], Float[np.ndarray, " row"]]:
     """Frames of finished motion before and after."""
+    count = len(per_second)
     if plain:
-        return 2.0 * per_second, 0.0
-    kind = rng.random()
-    before = 2.0 if kind < 0.72 else (0.0 if kind < 0.82 else rng.uniform(0.3, 2.5))
-    after = 0.0 if rng.random() < 0.7 else rng.uniform(0.3, 2.0)
-    return float(before * per_second), float(after * per_second)
+        return 2.0 * per_second, np.zeros(count)
+    kind = rng.random(count)
+    before = np.where(kind < 0.72, 2.0, np.where(kind < 0.82, 0.0, rng.uniform(0.3, 2.5, count)))
+    after = np.where(rng.random(count) < 0.7, 0.0, rng.uniform(0.3, 2.0, count))
+    return before * per_second, after * per_second
 
 
 def joints_kept(
-    clip: Clip, most: int, rng: np.random.Generator, *, plain: bool = False
+    clip: Clip, most: int, rng: np.random.Generator, *, fewer: bool = False
 ) -> Int[np.ndarray, " kept"]:
-    """Joints to keep: at most so many and so deep, and now and then fewer, leaves going first."""
+    """Joints to keep: at most so many and so deep, and with *fewer* some less, leaves going first."""
     parents = clip.rig.parents
     keep = clip.rig.depth <= MOST_DEPTH
     children = np.bincount(parents[keep & (parents >= 0)], minlength=len(parents))
     wanted = min(int(keep.sum()), most)
-    if not plain and rng.random() < 0.25:
+    if fewer:
         wanted = max(1, int(wanted * rng.uniform(0.4, 1)))
     while keep.sum() > wanted:
         leaves = np.flatnonzero(keep & (children == 0))
@@ -161,38 +229,71 @@ def joints_kept(
     return np.flatnonzero(keep)
 
 
-def make_batch(
-    draw_clip: Callable[[], Clip],
-    rng: np.random.Generator,
-    size: int,
-    joints: int,
-    *,
-    plain: bool = False,
-    context: bool = True,
-) -> Batch:
-    """Rows of clips until the batch is full.
+def fitted(clip: Clip, rng: np.random.Generator, *, fewer: bool = False) -> Clip:
+    """The clip without the joints that training has no room for."""
+    keep = np.zeros(len(clip.rig.parents), bool)
+    keep[joints_kept(clip, MOST_JOINTS, rng, fewer=fewer)] = True
+    return clip if keep.all() else take_joints(clip, keep)
 
-    Args:
-        draw_clip: Gives the next clip.
-        rng: Random numbers.
-        size: Gaps.
-        joints: To which skeletons are padded, or from which they lose leaves.
-        plain: As of :func:`draw_row`.
-        context: Whether finished motion is seen, or keys alone.
-    """
-    columns: list[list[np.ndarray]] = [[] for _ in range(9)]
-    count, single = 0, round(ALONE * size)
-    while count < size:
-        clip = draw_clip()
-        row = draw_row(clip, rng, alone=count < single, plain=plain)
-        if not context:
-            row = replace(row, contexts=())
-        keep = joints_kept(clip, joints, rng, plain=plain)
-        for column, values in zip(columns, _read_row(clip, keep, row, joints, count, size), strict=True):
-            column.append(values)
-        count += min(len(row.gaps), size - count)
-    tensors = [torch.from_numpy(np.concatenate(column)[:size]) for column in columns]
-    return Batch(*tensors, torch.from_numpy(random_frames(size, rng)))
+
+def make_batch(
+    pool: Pool, size: int, rng: np.random.Generator, *, plain: bool = False, context: bool = True
+) -> Batch:
+    """A batch of so many gaps of one pool (arguments as of :func:`draw_rows`)."""
+    rows = draw_rows(pool, size, rng, plain=plain, context=context)
+    row = np.repeat(np.arange(len(rows.gaps)), rows.gaps)[:size]
+    begun = np.cumsum(rows.gaps) - rows.gaps
+    own = np.arange(size) - begun[row]
+    start, end = rows.keys[row, own], rows.keys[row, own + 1]
+    times = start[:, None] + (end - start)[:, None] * layout.TIMES
+    before, after, part, states, index = _known(times, rows, row)
+    outside = slice(0, len(layout.OUTSIDE))
+    neighbour = begun[row][:, None] + index[:, outside]
+    filled = (states == layout.BETWEEN) & (part[:, outside] > 0) & (neighbour < size)
+    device = pool.poses.device
+
+    def on_device(values: np.ndarray, kind: type) -> Tensor:
+        return torch.from_numpy(values.astype(kind)).to(device)
+
+    return Batch(
+        before=pool.at(rows.clip[row], before),
+        after=pool.at(rows.clip[row], after),
+        part=on_device(part, np.float32),
+        true=pool.at(rows.clip[row], times[:, len(layout.OUTSIDE) :]),
+        skeleton=pool.skeleton[torch.from_numpy(rows.clip[row]).to(device)],
+        states=on_device(states, np.int64),
+        seconds=on_device((end - start) / rows.per_second[row], np.float32),
+        neighbour=on_device(np.where(filled, neighbour, -1), np.int64),
+        neighbour_part=on_device(np.where(filled, part[:, outside], 0), np.float32),
+        frame=on_device(random_frames(size, rng), np.float32),
+    )
+
+
+def _known(
+    times: Float[np.ndarray, "batch time"], rows: Rows, row: Int[np.ndarray, " batch"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What :func:`layout.anchors` and :func:`layout.states` say of one gap, for many: known times before and after each
+    time, the part between them, the states outside, and the gap in which each lies."""
+    keys, first, last = rows.keys[row], rows.first[row, None], rows.last[row, None]
+    clipped = np.clip(times, first, last)
+    begin, end = keys[:, :1], keys[:, -1:]
+    inside = (clipped > begin) & (clipped < end)
+    index = (clipped[..., None] >= keys[:, None, 1:-1]).sum(-1)
+    index = np.minimum(index, rows.gaps[row, None] - 1)
+    a, b = np.take_along_axis(keys, index, 1), np.take_along_axis(keys, index + 1, 1)
+    before, after = np.where(inside, a, clipped), np.where(inside, b, clipped)
+    span = after - before
+    part = np.where(span > 0, (clipped - before) / np.where(span > 0, span, 1), 0.0)
+    outside = times[:, : len(layout.OUTSIDE)]
+    margin = 1e-6 * np.maximum(last - first, 1e-9)
+    states = np.full(outside.shape, layout.BETWEEN)
+    states[(outside < first - margin) | (outside > last + margin)] = layout.BEYOND
+    given = ((outside >= first - margin) & (outside <= begin + margin)) | (
+        (outside >= end - margin) & (outside <= last + margin)
+    )
+    given |= (np.abs(outside[..., None] - keys[:, None]) <= margin[..., None]).any(-1)
+    states[given] = layout.GIVEN
+    return before, after, part, states, index
 
 
 def random_frames(count: int, rng: np.random.Generator) -> Float[np.ndarray, "batch 3 3"]:
@@ -202,74 +303,3 @@ def random_frames(count: int, rng: np.random.Generator) -> Float[np.ndarray, "ba
     frames[:, 0, 0], frames[:, 0, 2] = mirror * np.cos(angle), mirror * np.sin(angle)
     frames[:, 2, 0], frames[:, 2, 2], frames[:, 1, 1] = -np.sin(angle), np.cos(angle), 1
     return frames
-
-
-def _read_row(
-    clip: Clip, keep: Int[np.ndarray, " kept"], row: Row, joints: int, first: int, size: int
-) -> tuple[np.ndarray, ...]:
-    """The columns of :class:`Batch` but the last, padded to so many joints."""
-    n, gaps, outside = len(keep), len(row.gaps), len(layout.OUTSIDE)
-    starts, ends = np.array(row.gaps).T
-    times = starts[:, None] + (ends - starts)[:, None] * layout.TIMES
-    flat = times.ravel()
-    before, after, part = layout.anchors(flat, row.contexts, row.keys)
-    between = np.flatnonzero(part > 0)
-    a = np.zeros((len(flat), joints, 7), np.float32)
-    a[..., 0] = 1
-    a[:, :n] = _read(clip, keep, before)
-    b = a.copy()
-    b[between, :n] = _read(clip, keep, after[between])
-    true = np.zeros((gaps * len(layout.INSIDE), joints, 7), np.float32)
-    true[..., 0] = 1
-    true[:, :n] = _read(clip, keep, times[:, outside:].ravel())
-    rig = make_rig(_renumbered(clip.rig.parents, keep))
-    skeleton = np.zeros((4, joints), int)
-    skeleton[0] = -1
-    skeleton[:, :n] = rig.parents, rig.depth, rig.subtree, np.ones(n)
-    states = layout.states(flat, row.contexts, row.keys).reshape(gaps, -1)[:, :outside]
-    neighbour, neighbour_part = _neighbours(times[:, :outside], row, states, first, size)
-    return (
-        a.reshape(gaps, -1, joints, 7),
-        b.reshape(gaps, -1, joints, 7),
-        part.astype(np.float32).reshape(gaps, -1),
-        true.reshape(gaps, -1, joints, 7),
-        np.repeat(skeleton[None], gaps, 0),
-        states,
-        ((ends - starts) / row.per_second).astype(np.float32),
-        neighbour,
-        neighbour_part,
-    )
-
-
-def _neighbours(
-    times: Float[np.ndarray, "gap outside"],
-    row: Row,
-    states: Int[np.ndarray, "gap outside"],
-    first: int,
-    size: int,
-) -> tuple[Int[np.ndarray, "gap outside"], Float[np.ndarray, "gap outside"]]:
-    """In which gap of the batch each time lies, and where in it."""
-    keys = np.array(row.keys)
-    index = np.clip(np.searchsorted(keys, times, side="right") - 1, 0, len(keys) - 2)
-    part = (times - keys[index]) / (keys[index + 1] - keys[index])
-    inside = (states == layout.BETWEEN) & (part > 0) & (part < 1) & (first + index < size)
-    return np.where(inside, first + index, -1), np.where(inside, part, 0.0).astype(np.float32)
-
-
-def _renumbered(
-    parents: Int[np.ndarray, " joint"], keep: Int[np.ndarray, " kept"]
-) -> Int[np.ndarray, " kept"]:
-    place = np.full(len(parents) + 1, -1)
-    place[keep] = np.arange(len(keep))
-    return place[parents[keep]]
-
-
-def _read(
-    clip: Clip, keep: Int[np.ndarray, " kept"], at: Float[np.ndarray, " time"]
-) -> Float[np.ndarray, "time kept 7"]:
-    """Poses at any times, linear between frames (quaternions are normalised later)."""
-    low = np.clip(at.astype(int), 0, clip.frames - 2)
-    share = (at - low).astype(np.float32)[:, None, None]
-    rows, columns = low[:, None], keep[None]
-    below, above = clip.poses[rows, columns], clip.poses[rows + 1, columns]
-    return below + share * (above - below)

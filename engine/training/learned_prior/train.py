@@ -14,6 +14,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -31,14 +32,17 @@ from engine.training.learned_prior.augment import retargeted
 from engine.training.learned_prior.data import Clip
 from engine.training.learned_prior.losses import Measures, measure, see_filled
 from engine.training.learned_prior.procedural import procedural_clips
-from engine.training.learned_prior.sampling import ALONE, MOST_JOINTS, Batch, Truth, make_batch
+from engine.training.learned_prior.sampling import ALONE, MOST_JOINTS, Batch, Pool, Truth, fitted, make_batch
 from engine.training.learned_prior.warm_start import put_weights
 
 log = logging.getLogger(__name__)
 
+CPU = torch.device("cpu")
 HELD_OUT_BATCHES = 10
 """Batches of the evaluation on held-out characters, drawn with a seed of their own."""
 HELD_OUT_SEED = 1
+FEWER = 0.4
+"""Copies without some of their leaf joints."""
 CROWDED = 0.5
 """Power of the total of a character's clips by which each counts less."""
 BUCKETS = (24, MOST_JOINTS)
@@ -69,7 +73,7 @@ class Settings:
     procedural: float = 0.06
     procedural_clips: int = 400
     retargeted: int = 3
-    """Copies of every clip on changed proportions and joints, drawn two times in three."""
+    """Copies of every clip on changed proportions and joints."""
     context: bool = True
     """Whether finished motion around the gap is seen, or keys alone."""
     begun_at: int = 0
@@ -89,7 +93,7 @@ class Sampler:
     """Draws clips: by kind, then by character, then the longer ones more often; one batch holds rigs of about one
     size."""
 
-    def __init__(self, clips: Sequence[Clip], settings: Settings) -> None:
+    def __init__(self, clips: Sequence[Clip], settings: Settings, device: torch.device = CPU) -> None:
         shares = {"cmu": settings.mocap, "procedural": settings.procedural}
         groups = np.array([clip.source.split("/")[0] for clip in clips])
         groups = np.where(np.isin(groups, list(shares)), groups, "by_hand")
@@ -101,24 +105,20 @@ class Sampler:
         for group in np.unique(groups):
             chosen = groups == group
             weights[chosen] *= shares.get(group, settings.by_hand) / weights[chosen].sum()
-        sizes = [min(len(clip.rig.parents), MOST_JOINTS) for clip in clips]
-        bucket = np.searchsorted(BUCKETS, sizes)
+        bucket = np.searchsorted(BUCKETS, [len(clip.rig.parents) for clip in clips])
         self.batch, self.context = settings.batch, settings.context
-        self.buckets = [
-            ([clips[int(i)] for i in np.flatnonzero(bucket == b)], weights[bucket == b], BUCKETS[b])
+        self.pools = [
+            Pool.of(
+                [clips[int(i)] for i in np.flatnonzero(bucket == b)], weights[bucket == b], BUCKETS[b], device
+            )
             for b in np.unique(bucket)
         ]
-        self.shares = np.array([w.sum() for _, w, _ in self.buckets])
+        self.shares = np.array([pool.odds.sum() for pool in self.pools])
 
     def draw(self, rng: np.random.Generator, *, plain: bool = False) -> Batch:
         """One batch."""
-        clips, weights, joints = self.buckets[
-            rng.choice(len(self.buckets), p=self.shares / self.shares.sum())
-        ]
-        chosen = iter(rng.choice(len(clips), size=self.batch, p=weights / weights.sum()))
-        return make_batch(
-            lambda: clips[next(chosen)], rng, self.batch, joints, plain=plain, context=self.context
-        )
+        pool = self.pools[rng.choice(len(self.pools), p=self.shares / self.shares.sum())]
+        return make_batch(pool, self.batch, rng, plain=plain, context=self.context)
 
 
 def run_network(network: Network, batch: Batch, *, backward: bool = False) -> tuple[Measures, Measures]:
@@ -145,7 +145,7 @@ def run_pass(
 ) -> Measures:
     """Answer gaps and measure the answers."""
     features = make_features(poses, frame, depth)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(frame.device.type, torch.bfloat16):
         answer = network(features, poses.parents, poses.present, relation)
     answer = Answer(*(value.float() for value in answer))
     return measure(answer, features, frame, poses, truth, depth)
@@ -154,10 +154,10 @@ def run_pass(
 class Training:
     """The state of a run: network, averaged weights, optimiser, random numbers, step."""
 
-    def __init__(self, settings: Settings, shape: Shape) -> None:
+    def __init__(self, settings: Settings, shape: Shape, device: torch.device = CPU) -> None:
         torch.manual_seed(settings.seed)
-        self.settings, self.shape = settings, shape
-        self.network, self.averaged = Network(shape), Network(shape)
+        self.settings, self.shape, self.device = settings, shape, device
+        self.network, self.averaged = Network(shape).to(device), Network(shape).to(device)
         self.averaged.load_state_dict(self.network.state_dict())
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),
@@ -167,12 +167,15 @@ class Training:
             fused=True,
         )
         self.step, self.seconds = 0, 0.0
+        self.gone = 0.0
+        """Part of the time of a run whose rate falls with the time and not with the steps."""
 
     def learning_rate(self) -> float:
         """Linear warm-up, then half a cosine down to a hundredth."""
         s = self.settings
         gone = self.step - s.begun_at
-        cosine = 0.5 * (1 + np.cos(np.pi * min(gone / max(s.steps - s.begun_at, 1), 1.0)))
+        part = max(self.gone, gone / max(s.steps - s.begun_at, 1))
+        cosine = 0.5 * (1 + np.cos(np.pi * min(part, 1.0)))
         return s.learning_rate * min(1.0, (gone + 1) / s.warm_up) * float(0.01 + 0.99 * cosine)
 
     def draw(self, sampler: Sampler, step: int) -> Batch:
@@ -210,7 +213,13 @@ class Training:
 
     @classmethod
     def load(
-        cls, out: Path, *, steps: int | None = None, rate: float | None = None, anew: bool = False
+        cls,
+        out: Path,
+        *,
+        steps: int | None = None,
+        rate: float | None = None,
+        anew: bool = False,
+        device: torch.device = CPU,
     ) -> "Training":
         """Go on from the checkpoint in a folder, with its settings; only the schedule of the rate may change.
 
@@ -219,6 +228,7 @@ class Training:
             steps: At which the rate has fallen.
             rate: The highest.
             anew: Let the schedule begin again here, with a new seed of its copies of clips.
+            device: Where to train.
         """
         tensors, state = checkpoint.load(out / STATE)
         settings = Settings(**state["settings"])
@@ -227,7 +237,7 @@ class Training:
         )
         if anew:
             settings = replace(settings, begun_at=state["step"], seed=settings.seed + 1)
-        run = cls(settings, Shape(**state["shape"]))
+        run = cls(settings, Shape(**state["shape"]), device)
         for name, module in (("network.", run.network), ("averaged.", run.averaged)):
             module.load_state_dict({k[len(name) :]: v for k, v in tensors.items() if k.startswith(name)})
         restore_optimiser(run.optimiser, tensors)
@@ -271,32 +281,53 @@ def read_clips(corpus: Path, assets: Path | None, settings: Settings) -> tuple[l
     training = list(data.read_corpus(corpus, held_out=False))
     training += list(data.read_assets(assets)) if assets else []
     rng = np.random.default_rng(settings.seed)
-    changed = [retargeted(clip, rng) for _ in range(settings.retargeted) for clip in training]
-    # drawn two times in three however many copies there are: the originals count for more each
-    training = training * max(1, (settings.retargeted + 1) // 2) + changed
-    training += procedural_clips(settings.procedural_clips, settings.seed)
-    return training, list(data.read_corpus(corpus, held_out=True))
+    copies = [retargeted(clip, rng) for _ in range(settings.retargeted) for clip in training]
+    copies = [fitted(clip, rng, fewer=bool(rng.random() < FEWER)) for clip in copies]
+    made_up = procedural_clips(settings.procedural_clips, settings.seed)
+    plain = [fitted(clip, rng) for clip in (*training, *made_up)]
+    return [*plain, *copies], [fitted(clip, rng) for clip in data.read_corpus(corpus, held_out=True)]
 
 
-def train(run: Training, clips: tuple[Sequence[Clip], Sequence[Clip]], out: Path, minutes: float) -> None:
-    """Go on until the steps or the minutes are over; log and save every three minutes and at the end."""
+def train(
+    run: Training,
+    clips: tuple[Sequence[Clip], Sequence[Clip]],
+    out: Path,
+    minutes: float,
+    *,
+    by_time: bool = False,
+) -> None:
+    """Go on until the steps or the minutes are over; log and save every three minutes and at the end.
+
+    Args:
+        run: What is trained.
+        clips: To train on, and held out.
+        out: Folder of checkpoint, weights and log.
+        minutes: At most.
+        by_time: Let the rate fall with the minutes where that is faster than with the steps.
+    """
     held_out_settings = Settings(batch=run.settings.batch, context=run.settings.context)
-    sampler, held_out = Sampler(clips[0], run.settings), Sampler(clips[1], held_out_settings)
+    sampler = Sampler(clips[0], run.settings, run.device)
+    held_out = Sampler(clips[1], held_out_settings, run.device)
     began, saved, before = time.monotonic(), time.monotonic(), run.seconds
-    recent: list[dict[str, float]] = []
+    recent: list[Tensor] = []
     saves = 0
     run.network.train()
+    # a second thread draws the next batch while an accelerator is busy; on a processor it would take from the first
+    ahead = ThreadPoolExecutor(max_workers=1) if run.device.type != "cpu" else None
+    drawn = ahead.submit(run.draw, sampler, run.step) if ahead else None
     while run.step < run.settings.steps:
-        first, second = run.advance(run.draw(sampler, run.step))
-        recent.append(
-            {k: float(v.detach()) for k, v in first.losses.items()} | {"second": float(second.ratio.mean())}
-        )
+        batch = drawn.result() if drawn else run.draw(sampler, run.step)
+        drawn = ahead.submit(run.draw, sampler, run.step + 1) if ahead else None
+        first, second = run.advance(batch)
+        recent.append(torch.stack([*first.losses.values(), second.ratio.mean()]).detach())
         now = time.monotonic()
+        run.gone = (now - began) / (60 * minutes) if by_time else 0.0
         over = now - began > 60 * minutes or run.step == run.settings.steps
         if over or now - saved > SAVE_SECONDS:
             run.seconds = before + now - began
-            row = {k: float(np.mean([r[k] for r in recent])) for k in recent[0]}
-            row |= {"cpu_seconds": time.process_time(), "steps": len(recent)}
+            means = torch.stack(recent).mean(0).tolist()
+            row = dict(zip([*first.losses, "second"], means, strict=True))
+            row |= {"cpu_seconds": time.process_time(), "steps": len(recent), "rate": run.learning_rate()}
             if over or saves % EVALUATED == 0:
                 row |= evaluate(run.averaged, held_out)
             write_row(out / LOG, {"step": run.step, "seconds": run.seconds, **row})
@@ -304,6 +335,8 @@ def train(run: Training, clips: tuple[Sequence[Clip], Sequence[Clip]], out: Path
             saved, recent, saves = time.monotonic(), [], saves + 1
         if over:
             break
+    if ahead:
+        ahead.shutdown()
 
 
 def write_row(path: Path, row: dict[str, float]) -> None:
@@ -347,26 +380,40 @@ def main() -> None:
     )
     parser.add_argument("--from", dest="start", type=Path, help="weights to begin from")
     parser.add_argument("--rate", type=float, help="highest learning rate")
+    parser.add_argument(
+        "--by-time", action="store_true", help="the rate has fallen when the minutes are over"
+    )
+    parser.add_argument(
+        "--copies", type=int, default=Settings.retargeted, help="of every clip on changed bodies"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(args.threads)
     if args.resume and (args.out / STATE).exists():
-        run = Training.load(args.out, steps=args.steps, rate=args.rate, anew=args.anew)
+        run = Training.load(
+            args.out, steps=args.steps, rate=args.rate, anew=args.anew, device=torch.device(args.device)
+        )
     else:
         settings = Settings(
             steps=args.steps or Settings.steps,
             batch=args.batch,
             seed=args.seed,
             learning_rate=args.rate or Settings.learning_rate,
+            retargeted=args.copies,
         )
         less, narrower = WITHOUT.get(args.without, ({}, {}))
         shape = Shape(width=args.width, blocks=args.blocks)
-        run = Training(replace(settings, **less), replace(shape, **narrower))  # type: ignore[arg-type]
+        run = Training(
+            replace(settings, **less),  # type: ignore[arg-type]
+            replace(shape, **narrower),
+            torch.device(args.device),
+        )
         if args.start:
             run.warm_start(args.start)
     clips = read_clips(args.corpus, args.assets, run.settings)
     write_clip_list(args.out / CLIPS, clips[0])
-    train(run, clips, args.out, args.minutes)
+    train(run, clips, args.out, args.minutes, by_time=args.by_time)
 
 
 if __name__ == "__main__":
