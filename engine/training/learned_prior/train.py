@@ -6,7 +6,7 @@ Features: a fixed seed gives the same weights on the same machine and number of 
 time and resumed from its last checkpoint, and is then the same run; a log as JSON lines; an evaluation on held-out
 characters at fixed intervals. Checkpoints are safetensors and JSON, nothing is pickled.
 
-Limits: CPU only, one process; a checkpoint fits the settings it was begun with.
+Limits: one process, one device; a checkpoint fits the settings it was begun with.
 """
 
 import argparse

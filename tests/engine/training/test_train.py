@@ -64,7 +64,7 @@ def test_a_run_leaves_checkpoint_weights_and_log(sampler: Sampler, tmp_path: Pat
     run = Training(replace(TINY, steps=2), Shape(width=16, blocks=1, heads=2))
     clips = procedural_clips(3, seed=5)
     train(run, (clips, clips), tmp_path, minutes=5)
-    assert checkpoint.read_meta(tmp_path / STATE)["step"] == 2
+    assert checkpoint.load(tmp_path / STATE)[1]["step"] == 2
     assert (tmp_path / LOG).read_text().count("\n") == 1
     network, meta = checkpoint.load_weights(tmp_path / WEIGHTS)
     assert meta["settings"]["steps"] == 2
