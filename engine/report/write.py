@@ -11,6 +11,7 @@ from engine.progress import Progress
 from engine.report.contents import gather, read_contents
 from engine.report.page import report_page
 from engine.runs.registry import find_run
+from engine.runs.workspace import SETTINGS
 
 REPORT_PAGE = "report.html"
 
@@ -34,6 +35,11 @@ def run_of(name: str) -> Path:
         ConfigError: There is none, or several.
     """
     return Path(name).parent if Path(name).is_file() else find_run(name)
+
+
+def is_sheet(name: str) -> bool:
+    """Whether a folder of runs is meant and not one run."""
+    return Path(name).is_dir() and not (Path(name) / SETTINGS).is_file()
 
 
 def write_report(folder: Path, out: Path | None = None) -> Path:

@@ -54,6 +54,9 @@ def _score_skeleton(
     scores: dict[str, Any] = {
         "prior": filled.prior,
         "frames": len(plan.fill_times),
+        "height": height(character, filled.parts.kept, plan.keys[0]),
+        "meters_per_unit": character.meters_per_unit,
+        "joints": len(character.joints),
         "key_error": _key_error(character, plan, filled, filled.motion),
         "self_test": asdict(filled.self_test),
         "truth": None,

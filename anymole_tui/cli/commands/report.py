@@ -28,18 +28,30 @@ def add_to(app: typer.Typer) -> None:
 
 
 def report(
-    run: RunOrResult,
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|FOLDER",
+            help="A run's folder, its id, its result, or a folder of runs.",
+            show_default=False,
+        ),
+    ],
     out_file: Annotated[
-        str, typer.Option("--out", help="Where to write it.", show_default="report.html in the run folder")
+        str,
+        typer.Option(
+            "--out", help="Where to write it.", show_default="report.html in the run folder, runs.html"
+        ),
     ] = "",
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Write a run as one HTML file: a 3D player, video, plots, scores in plain words, settings. It asks no network."""
-    from engine.report.write import run_of, write_report
+    """Write a run as one HTML file: 3D player, video, plots, scores, settings; of a folder of runs a list of them."""
+    from engine.report.sheet import write_sheet
+    from engine.report.write import is_sheet, run_of, write_report
     from usd_io.errors import shown
 
-    path = write_report(run_of(run), Path(out_file) if out_file else None)
+    out_path = Path(out_file) if out_file else None
+    path = write_sheet(Path(run), out_path) if is_sheet(run) else write_report(run_of(run), out_path)
     if as_json:
         out.print_json({"report": str(path), "bytes": path.stat().st_size})
     else:
