@@ -2,17 +2,26 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from anymole_tui.wording import numbers, table
+from engine.config import read_config
+from engine.errors import SHOWN_ERRORS
 from engine.evaluation.evaluate import Benchmark, Evaluation
 from engine.inspection.report import SkeletonReport, StageReport
 from engine.pipeline import RunResult
+from engine.runs.workspace import SETTINGS
 from usd_io.check.finding import Finding
 from usd_io.errors import shown
 
 MOST_GAPS = 8
 """Gaps that a report lists."""
+TOUR = (
+    "note: the tiny model is a tour of the method. Its confidence says nothing of quality and is not to be"
+    " compared with the one of another model or engine"
+)
 WORTH_A_NOTE = 1.01
 """A result is called worse than a spline when its error is more than this times the spline's."""
 
@@ -52,6 +61,13 @@ def _skeleton(skeleton: SkeletonReport, *, joints: bool) -> list[str]:
     return lines + [f"  warning: {warning}" for warning in skeleton.warnings]
 
 
+def _is_tour(result: RunResult) -> bool:
+    """Whether a result was made by the video model that ships with the package."""
+    with suppress(*SHOWN_ERRORS):
+        return read_config(Path(result.run) / SETTINGS).model == "tiny"
+    return False
+
+
 def run_report(result: RunResult) -> str:
     """What ``run`` prints when it is done."""
     lines = [
@@ -62,6 +78,8 @@ def run_report(result: RunResult) -> str:
     ]
     for path, scores in result.scores.items():
         lines += ["", shown(path), *_scores(scores)]
+        if scores["prior"] == "video" and _is_tour(result):
+            lines.append(f"  {TOUR}")
     if any(len(scores["takes"]) > 1 for scores in result.scores.values()):
         lines += ["", f"take 1 is shown; for another one: anymole take {shown(result.result)} N"]
     return "\n".join(lines)

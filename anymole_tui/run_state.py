@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from engine.errors import ExitCode
 from engine.events import (
     Event,
     Note,
@@ -109,7 +110,7 @@ class RunStory:
                 self._say(at, "stage", f"done in {float(seconds):.1f} s: {result}")
             case RunFailed(message):
                 self.outcome = event
-                self._say(at, "error", str(message))
+                self._say(at, "stage" if self.was_stopped else "error", str(message))
             case _:
                 self._take_stage(event, at)
 
@@ -141,6 +142,12 @@ class RunStory:
     def _say(self, at: float, level: Level, text: str) -> None:
         self.told += 1
         self.log.append(Line(at, level, text))
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether it ended because somebody wanted it to."""
+        stopped = (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
+        return isinstance(self.outcome, RunFailed) and self.outcome.exit_code in stopped
 
     @property
     def working(self) -> StageStory | None:

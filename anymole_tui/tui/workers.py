@@ -111,9 +111,9 @@ class StillsProcess(Service):
             "the process that draws pictures has ended; the next picture starts it anew.",
         )
 
-    def draw(self, request: Mapping[str, Any]) -> Pixels:
-        """A picture; errors as :meth:`Service.ask`."""
-        told, pixels = self.ask(request)
+    def draw(self, request: Mapping[str, Any], stopped: Callable[[], bool] = never) -> Pixels:
+        """A picture; arguments and errors as of :meth:`Service.ask`."""
+        told, pixels = self.ask(request, stopped)
         return np.frombuffer(pixels, np.uint8).reshape(told["height"], told["width"], 3)
 
 

@@ -52,6 +52,7 @@ def read_comparison(folder: Path) -> Comparison:
         raise DataError(
             f"the report of {shown(folder)} cannot be read; go on with the run to make it anew."
         ) from error
+    result = _in_folder(result, folder.absolute())
     takes = choose_take(result.result)
     made = [Side(f"take {n}", result.result, n) for n in range(1, takes.count + 1)]
     if takes.count == 1:
@@ -59,6 +60,12 @@ def read_comparison(folder: Path) -> Comparison:
     original = Side("original", read_config(folder / SETTINGS).stage)
     rate = inspect(result.result).time_codes_per_second
     return Comparison(result, (original, Side("slerp", ""), *made), takes.active, rate)
+
+
+def _in_folder(result: RunResult, folder: Path) -> RunResult:
+    """With the paths of where the run lies now: it wrote them as seen from where it was started."""
+    stage, layer = (str(folder / Path(path).name) for path in (result.result, result.layer))
+    return replace(result, run=str(folder), result=stage, layer=layer)
 
 
 def make_slerp(folder: Path, scratch: Path) -> str:

@@ -26,7 +26,7 @@ class Clip:
     dense: tuple[tuple[float, float], ...]
     """Ranges of finished motion [time codes]."""
     keys: tuple[float, ...]
-    """Lone samples [time codes]."""
+    """Poses that a run would keep: lone samples, and ends of finished motion beside a gap [time codes]."""
     gaps: tuple[tuple[float, float], ...]
     """What a run would fill without being told more [time codes]."""
     note: str
@@ -74,12 +74,13 @@ def read_clips(opened: Any) -> tuple[tuple[Clip, ...], tuple[str, ...]]:
 
 def _clip(character: Character, motion: Motion) -> Clip:
     gaps: tuple[tuple[float, float], ...] = ()
-    note = ""
+    keys, note = sparse_keys(motion), ""
     try:
-        gaps = tuple((gap.start, gap.end) for gap in make_plan(character, motion).gaps)
+        plan = make_plan(character, motion)
+        keys, gaps = plan.keys, tuple((gap.start, gap.end) for gap in plan.gaps)
     except ConfigError as error:
         note = str(error)
-    return Clip(character, motion, dense_ranges(motion), sparse_keys(motion), gaps, note)
+    return Clip(character, motion, dense_ranges(motion), keys, gaps, note)
 
 
 def rotation_curve(clip: Clip, joint: int) -> Float[np.ndarray, "frame 3"]:

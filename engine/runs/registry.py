@@ -90,7 +90,7 @@ def read_run(folder: Path) -> RunRecord:
         pid=None if pid is None else int(pid),
         exit_code=None if code is None else int(code),
         message=text("message") or ("" if folder.is_dir() else "its folder is gone"),
-        result=text("result"),
+        result=str(folder.absolute() / Path(text("result")).name) if text("result") else "",
     )
 
 

@@ -3,6 +3,8 @@ engine.workers.thumbnails``::
 
 {"stage": "fox.usda", "time": 12.0, "view": "front", "height": 60, "width": 80, "background": [0, 0, 0]}
 {"height": 60, "width": 80, "bytes": 14400}      and then the pixels
+
+A time of null is one amid the motion.
 """
 
 from collections.abc import Callable, Mapping
@@ -95,6 +97,12 @@ class Stills:
         return self._characters
 
     @property
+    def middle(self) -> float:
+        """A time amid the motion [time code]."""
+        times = self._framed_times()
+        return float(times[len(times) // 2])
+
+    @property
     def framing(self) -> Actors:
         """The motion that the camera is set by."""
         return self._framing
@@ -143,7 +151,7 @@ def answer(request: Mapping[str, Any], stopped: Callable[[], bool]) -> tuple[Map
     red, green, blue = request["background"]
     ready = _stills(request["stage"], tuple(request.get("muted", ())), int(request.get("take", 0)))
     picture = ready.draw(
-        float(request["time"]),
+        ready.middle if request["time"] is None else float(request["time"]),
         request["view"],
         int(request["height"]),
         int(request["width"]),

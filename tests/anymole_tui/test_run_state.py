@@ -4,6 +4,8 @@ import math
 from dataclasses import MISSING, fields
 from typing import Any
 
+import pytest
+
 from anymole_tui.run_state import MOST_LINES, MOST_NAMES, MOST_VALUES, RunStory
 from engine.events import (
     Event,
@@ -105,3 +107,11 @@ def test_flood_of_names_is_held_back() -> None:
     assert len(story.stages) == MOST_NAMES
     assert len(story.stages["fill"].series) == MOST_NAMES
     assert all(math.isnan(v) for values in story.stages["fill"].series.values() for v in values)
+
+
+@pytest.mark.parametrize(("code", "level"), [(130, "stage"), (143, "stage"), (1, "error"), (5, "error")])
+def test_what_somebody_wanted_to_end_is_no_error(code: int, level: str) -> None:
+    story = RunStory()
+    story.take(RunFailed("stopped by the user.", code), 1.0)
+    assert story.log[-1].level == level
+    assert story.was_stopped is (level == "stage")

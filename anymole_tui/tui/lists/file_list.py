@@ -98,9 +98,9 @@ class FileList(Rows):
         self.cursor = places[0] if places else min(1, len(self._shown) - 1)
 
     def narrow(self, wanted: str) -> None:
-        """Leave out the entries whose name does not hold a text."""
-        self._wanted = wanted.lower()
-        self._shown = [e for e in self._all if e.kind == "up" or self._wanted in e.name.lower()]
+        """Leave out the entries whose name does not hold a text, and the way up while there is one."""
+        wanted = wanted.lower()
+        self._shown = [e for e in self._all if wanted in e.name.lower() and not (wanted and e.kind == "up")]
         self.rows_changed()
 
     @property
@@ -125,6 +125,7 @@ class FileList(Rows):
 
     def action_up(self) -> None:
         if self._all and self._all[0].kind == "up":
+            self.narrow("")
             self.cursor = 0
             self.action_choose()
 

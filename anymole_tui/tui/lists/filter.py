@@ -28,6 +28,9 @@ class Filter(Input):
     def on_mount(self) -> None:
         self.cursor_blink = False
 
+    def on_input_changed(self) -> None:
+        self.screen.refresh_bindings()  # escape clears it only where there is something to clear
+
     def _back(self) -> None:
         self.screen.set_focus(self.screen.query_one(self._target, Widget))
 

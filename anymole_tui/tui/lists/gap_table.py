@@ -25,7 +25,7 @@ class GapTable(Rows):
     """The plan; a gap leads to its time."""
 
     TITLE = "Plan"
-    EMPTY = "planning ..."
+    EMPTY = UNREAD = "planning ..."
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

@@ -22,7 +22,7 @@ class Lines(Rows):
         if not keep_place:
             self.cursor = 0
             self.scroll_home(animate=False)
-        if len(before) != len(lines) or self.scroll_offset.y:
+        if not self.known or len(before) != len(lines) or self.scroll_offset.y:
             self.rows_changed()
             return
         for y, (old, new) in enumerate(zip(before, lines, strict=True)):

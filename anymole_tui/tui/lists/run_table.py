@@ -16,6 +16,8 @@ from anymole_tui.wording import duration
 from engine.runs.registry import RunRecord
 
 BAR_CELLS = 8
+NARROW = 56
+"""Below this width there is room for state, percent and name alone."""
 WIDE = 100
 """From this width on there is room for bar and folder."""
 
@@ -47,7 +49,7 @@ class RunTable(Rows):
     def _narrow(self) -> None:
         before, chosen = self._shown, self.record
         self._shown = [r for r in self._all if self._wanted in f"{r.state} {r.id} {r.folder}".lower()]
-        if [r.folder for r in before] != [r.folder for r in self._shown]:
+        if not self.known or [r.folder for r in before] != [r.folder for r in self._shown]:
             self.rows_changed()
             places = [i for i, r in enumerate(self._shown) if chosen and r.folder == chosen.folder]
             self.cursor = places[0] if places else self.cursor
@@ -66,6 +68,8 @@ class RunTable(Rows):
 
     def row(self, index: int, width: int) -> Content:
         r, ascii_only = self._shown[index], bool(getattr(self.app, "ascii", False))
+        if width < NARROW:
+            return _short_row(r, width, ascii_only=ascii_only)
         state, percent = r.state, 100.0 if r.state == "done" else r.percent or 0.0
         left = f"{duration(r.remaining_s)} left" if r.live and r.remaining_s is not None else ""
         wide = width >= WIDE
@@ -83,3 +87,11 @@ class RunTable(Rows):
         where = plain(Path(r.folder).parent, max(4, room - len(name) - 2), ascii_only=ascii_only)
         tail = f"  {where}" if wide and room - len(name) > 12 else ""
         return Content.assemble(head, name, (tail, "dim"))
+
+
+def _short_row(r: RunRecord, width: int, *, ascii_only: bool) -> Content:
+    head = Content.assemble(
+        (f"{sign(r.state, ascii_only=ascii_only)} {plain(r.state, 9):9}", style(r.state)),
+        f" {r.percent or 0.0:3.0f} %  " if r.live else " ",
+    )
+    return head + plain(Path(r.folder).name, max(6, width - head.cell_length), ascii_only=ascii_only)

@@ -41,6 +41,8 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("enter", "choose", "Open", id="rows.choose"),
     ]
     EMPTY: str = "nothing here"
+    UNREAD: str = "reading ..."
+    """What stands there until something is known."""
     MOST_DRAWN = 1000
     """Rows that are kept as they were drawn, so that scrolling draws only those that come into view."""
 
@@ -72,6 +74,8 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id=id, classes=classes)
         self._drawn: dict[int, Strip] = {}
         self._look: object = None
+        self.known = False
+        """Whether the rows are known, be there any or none."""
 
     def row_count(self) -> int:
         """How many rows there are."""
@@ -82,7 +86,8 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         raise NotImplementedError
 
     def rows_changed(self) -> None:
-        """To be called when rows came, went or changed."""
+        """To be called when rows came, went or changed, also when there turn out to be none."""
+        self.known = True
         self._drawn.clear()
         self.virtual_size = Size(0, self.row_count())
         self.cursor = self.validate_cursor(self.cursor)
@@ -119,7 +124,8 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         index, width = self.scroll_offset.y + y, self.scrollable_content_region.width
         if index >= self.row_count():
-            empty = Content.styled(self.EMPTY, "dim") if index == 0 else Content("")
+            words = self.EMPTY if self.known else self.UNREAD
+            empty = Content.styled(words, "dim") if index == 0 else Content("")
             return self._strip(empty, width, self.visual_style)
         if index == self.cursor:
             chosen = self._strip(self.row(index, width), width, self.get_visual_style("rows--cursor"))

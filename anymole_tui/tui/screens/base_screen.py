@@ -15,6 +15,7 @@ from textual.worker import Worker
 
 from anymole_tui.safe_text import plain
 from anymole_tui.tui.host import Host, host
+from anymole_tui.tui.lists.filter import Filter
 from anymole_tui.tui.widgets.breadcrumbs import Crumbs
 from anymole_tui.tui.widgets.key_bar import KeyBar
 from engine.errors import SHOWN_ERRORS, is_damage, message_of
@@ -36,7 +37,9 @@ class Place(Screen[None]):
     HELP: ClassVar[str] = ""
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "unfilter", "Show all", id="place.unfilter"),
         Binding("escape,q", "leave", "Back", id="place.leave"),
+        Binding("q", "quit", "Quit", id="place.quit"),
         Binding("slash", "filter", "Filter", id="place.filter"),
         Binding("tab", "panel(1)", "Next panel", show=False, id="place.next_panel"),
         Binding("shift+tab", "panel(-1)", "Previous panel", show=False, id="place.previous_panel"),
@@ -78,8 +81,22 @@ class Place(Screen[None]):
         yield from ()
 
     def action_leave(self) -> None:
-        """Go back to the place before, or quit from the first one."""
+        """Go back to the place before."""
         self.anymole.leave()
+
+    def action_quit(self) -> None:
+        """Quit from the first place, by its own key: escape never does."""
+        self.anymole.leave()
+
+    def action_unfilter(self) -> None:
+        """Show again what a filter has left out."""
+        for field in self.query(Filter):
+            field.action_clear()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing lies below."""
+        return next((s for s in self.app.screen_stack if isinstance(s, Place)), self) is self
 
     def action_press(self, key: str) -> None:
         """Let a letter stand for a key of movement, in whatever has the focus."""
@@ -111,6 +128,10 @@ class Place(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "filter":
             return bool(self.query(".filter"))
+        if action == "unfilter":
+            return any(field.value for field in self.query(Filter))
+        if action in ("leave", "quit"):
+            return (action == "quit") == self.is_first
         return super().check_action(action, parameters)
 
     def in_background(

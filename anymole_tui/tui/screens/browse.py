@@ -1,5 +1,7 @@
-"""Files: folders and stages of a folder, and the stages opened lately."""
+"""Files: folders and stages of a folder, what is in the one under the cursor, stages opened lately, and runs."""
 
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,20 +15,32 @@ from textual.widgets import Input
 from anymole_tui.safe_text import plain
 from anymole_tui.tui.lists.file_list import Entry, FileList, list_folder, recent_entries
 from anymole_tui.tui.lists.filter import Filter
+from anymole_tui.tui.lists.run_table import RunTable
 from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.tui.screens.base_screen import Place
-from engine.errors import DataError
+from anymole_tui.tui.widgets.picture import Picture
+from engine.errors import ConfigError, DataError
+from engine.runs.registry import RunRecord, known_folders, read_run
 from usd_io.errors import shown
+
+RUNS_EVERY_S = 5.0
 
 
 class Browse(Place):
     """The first place."""
 
     TITLE = "Files"
-    HELP = "Folders (ending in /), runs and USD stages. Enter opens one; the second panel has those opened lately."
+    HELP = (
+        "Folders (ending in /), runs and USD stages; enter opens one, and where there is room one sees what is in it."
+        " Beside them the stages opened lately and the runs that are known: tab goes there."
+    )
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012  # as Textual declares it
     DEFAULT_CSS = """
     Browse #here { width: 3fr; }
-    Browse #recent { width: 2fr; }
+    Browse #side { width: 2fr; }
+    Browse #preview { display: none; height: 2fr; }
+    Browse.-wide #preview { display: block; }
+    Browse #recent, Browse #runs { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "copy_path", "Copy path", id="browse.copy_path"),
@@ -34,28 +48,48 @@ class Browse(Place):
         Binding("f5", "reload", "Read again", show=False, id="browse.reload"),
     ]
 
+    preview_after_s = 0.4
+    """The cursor rests so long before a picture is drawn."""
+
     def __init__(self, folder: Path | None = None) -> None:
         super().__init__()
         self._folder = folder
+        self._previewed: Path | None = None
+        """The stage of which a picture is shown or wanted."""
 
     def compose_place(self) -> ComposeResult:
         with Horizontal():
             with Vertical(id="here", classes="panel"):
                 yield Filter("#files", "part of a name")
                 yield FileList(id="files")
-            with Vertical(id="recent", classes="panel"):
-                recent = FileList(id="recent_files")
-                recent.EMPTY = "no stage was opened yet"
-                yield recent
+            with Vertical(id="side"):
+                with Vertical(id="preview", classes="panel"):
+                    yield Picture(self.anymole.look.pictures)
+                with Vertical(id="recent", classes="panel"):
+                    recent = FileList(id="recent_files")
+                    recent.EMPTY = "no stage was opened yet"
+                    yield recent
+                with Vertical(id="runs", classes="panel"):
+                    runs = RunTable(id="known_runs")
+                    runs.EMPTY = "none yet: p in a stage plans one"
+                    yield runs
 
     def on_mount(self) -> None:
         self.query_one("#recent").border_title = "Recent"
+        self.query_one("#runs").border_title = "Runs"
+        self.query_one("#runs").border_subtitle = "2: all of them"
+        self.set_interval(RUNS_EVERY_S, self._look_at_runs)
         last = Path(self.anymole.session.folder) if self.anymole.session.folder else Path()
         self.set_focus(self.query_one("#files"))
         self.go(self._folder or (last if last.is_dir() else Path()))
 
     def on_screen_resume(self) -> None:
         self.query_one("#recent_files", FileList).show(recent_entries(self.anymole.session.recent))
+        self._look_at_runs()
+
+    def _look_at_runs(self) -> None:
+        if self.is_current:
+            self.in_background(lambda _: _known_runs(), self.query_one(RunTable).tell, group="runs")
 
     def title_of(self, folder: Path) -> str:
         """What stands above the list of a folder."""
@@ -88,6 +122,11 @@ class Browse(Place):
 
     @on(Rows.Chosen)
     def _open(self, event: Rows.Chosen) -> None:
+        if isinstance(event.rows, RunTable):
+            record = event.rows.record
+            if record is not None:
+                self.anymole.open_run(Path(record.folder))
+            return
         assert isinstance(event.rows, FileList)
         entry = event.rows.entry
         if entry is None:
@@ -98,6 +137,46 @@ class Browse(Place):
             self.anymole.open_run(entry.path)
         else:
             self.go(entry.path)
+
+    # What is in a file --------------------------------------------------------------------------------
+
+    @on(Rows.Highlighted)
+    def _rest(self, event: Rows.Highlighted) -> None:
+        """Draw what is in a stage once the cursor rests on it: most are only passed."""
+        if not isinstance(event.rows, FileList) or not (event.rows.has_focus or event.rows.id == "files"):
+            return
+        entry, picture = event.rows.entry, self.query_one(Picture)
+        path = entry.path if entry is not None and entry.kind == "stage" else None
+        if path == self._previewed:
+            return
+        self._previewed = path
+        self.workers.cancel_group(self, "preview")
+        picture.say("")
+        self.query_one("#preview").border_title = Content(
+            plain(path.name, 40, ascii_only=self.anymole.ascii) if path else "Preview"
+        )
+        if path is not None:
+            self.set_timer(self.preview_after_s, partial(self._draw_if_still, path))
+
+    def _draw_if_still(self, path: Path) -> None:
+        picture = self.query_one(Picture)
+        height, width = picture.wanted
+        if path != self._previewed or min(height, width) < 4:
+            return
+        request = {
+            "stage": str(path),
+            "time": None,
+            "view": "three-quarter",
+            "height": height,
+            "width": width,
+            "background": picture.background,
+        }
+        self.in_background(
+            lambda stopped: self.anymole.stills.draw(request, stopped),
+            picture.show,
+            group="preview",
+            failed=lambda why: picture.say(plain(why, 300, ascii_only=self.anymole.ascii)),
+        )
 
     def action_copy_path(self) -> None:
         focused = self.focused
@@ -112,3 +191,12 @@ class Browse(Place):
     def action_reload(self) -> None:
         if self._folder:
             self.go(self._folder)
+
+
+def _known_runs() -> list[RunRecord]:
+    """Those of the user's list, the latest first."""
+    found = []
+    for folder in known_folders():
+        with suppress(ConfigError):  # made by a newer version
+            found.append(read_run(folder))
+    return sorted(found, key=lambda record: record.started or 0.0, reverse=True)

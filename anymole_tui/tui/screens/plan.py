@@ -282,6 +282,14 @@ class PlanPlace(Place):
     def _narrow(self, event: Input.Changed) -> None:
         self.query_one(JointList).narrow(event.value)
 
+    def _typed(self) -> RunConfig:
+        """The settings with what was typed last, which may not have come here yet on a busy machine."""
+        typed = self.query_one(SettingsForm).typed()
+        new = {name: value for name, value in typed.items() if getattr(self.config, name) != value}
+        if new:
+            self.change(**new)
+        return self.config
+
     # Actions -------------------------------------------------------------------------------------------------------
 
     def action_skeleton(self) -> None:
@@ -294,11 +302,11 @@ class PlanPlace(Place):
             self.change(skeletons=() if self.config.skeletons else (self.skeleton.path,))
 
     def action_run(self) -> None:
-        config = self.config
+        config = self._typed()
         self.in_background(lambda _: start_run(config), self.anymole.open_run, group="start")
 
     def action_farm(self) -> None:
-        config = self.config
+        config = self._typed()
 
         def write(folder: str | None) -> None:
             if folder:
@@ -317,7 +325,7 @@ class PlanPlace(Place):
         self._show_and_copy("Farm job", f"openjd run {path} --step InBetween", f"Written: {path}{note}\n")
 
     def action_copy(self) -> None:
-        self._show_and_copy("The same on the command line", run_command(self.config))
+        self._show_and_copy("The same on the command line", run_command(self._typed()))
 
     def _show_and_copy(self, title: str, text: str, above: str = "") -> None:
         """No terminal says whether it took the text, so it is shown too."""
@@ -328,7 +336,7 @@ class PlanPlace(Place):
         def save(name: str | None) -> None:
             if name:
                 try:
-                    self.say(f"Saved: {presets.save_preset(name, self.config)}")
+                    self.say(f"Saved: {presets.save_preset(name, self._typed())}")
                 except EngineError as error:
                     self.say_error(str(error))
 

@@ -28,14 +28,28 @@ def curve(values: Sequence[float], width: int, height: int, *, ascii_only: bool 
 
 
 def resample(values: Sequence[float], columns: int) -> list[float | None]:
-    """One mean of the finite values per column; short series are not stretched beyond one value per column."""
+    """One value per column, None for a hole: the mean of the finite values that fall into it; a series with fewer
+    values than columns is drawn through, along straight lines."""
     count = len(values)
+    if 1 < count < columns:
+        places = [column * (count - 1) / (columns - 1) for column in range(columns)]
+        between = [_between(values, place) for place in places]
+        return [value if math.isfinite(value) else None for value in between]
     used = min(columns, count)
     means: list[float | None] = []
     for column in range(used):
         part = [v for v in values[column * count // used : (column + 1) * count // used] if math.isfinite(v)]
         means.append(sum(part) / len(part) if part else None)
     return means
+
+
+def _between(values: Sequence[float], place: float) -> float:
+    """The value at a place between two of a series; not a number where one of the two is not finite."""
+    before = min(int(place), len(values) - 2)
+    share = place - before
+    if share in (0.0, 1.0):
+        return values[before + int(share)]
+    return values[before] * (1 - share) + values[before + 1] * share
 
 
 def _level(value: float, low: float, high: float, rows: int) -> int:

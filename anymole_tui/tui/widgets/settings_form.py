@@ -131,7 +131,7 @@ class SettingsForm(Vertical):
         text, name = to_text(field, field.default), f"set-{field.name}"
         if field.kind in ("choice", "flag"):
             return Choice(field.choices or ("yes", "no"), text, id=name)
-        return Entry(text, id=name, compact=True, select_on_focus=False, placeholder=_placeholder(field))
+        return Entry(text, id=name, compact=True, placeholder=_placeholder(field))
 
     def show(self, values: Mapping[str, Any]) -> None:
         """Show the values of all settings; texts that mean the same are left as they were typed."""
@@ -139,11 +139,26 @@ class SettingsForm(Vertical):
             control = self.query_one(f"#set-{name}")
             if isinstance(control, Choice):
                 control.value = to_text(field, values[name])
-            elif isinstance(control, Entry) and self._parsed(field, control.value) != (values[name],):
+            elif isinstance(control, Entry) and self._differs(control, field, values[name]):
                 with control.prevent(Input.Changed):
                     control.value = to_text(field, values[name])
                 self._wrong.pop(name, None)
         self._show_help()
+
+    def _differs(self, control: Entry, field: Field, value: Any) -> bool:
+        """Whether a text is to be replaced; one that is being typed stays, since it may be ahead of the value."""
+        parsed = self._parsed(field, control.value)
+        return parsed != (value,) and not (control.has_focus and parsed)
+
+    def typed(self) -> dict[str, Any]:
+        """The values as they stand in the form now, without those that cannot be understood: what was typed last may
+        not have been told yet."""
+        found: dict[str, Any] = {}
+        for name, field in self._fields.items():
+            control = self.query_one(f"#set-{name}")
+            if isinstance(control, Entry):
+                found.update((name, value) for value in self._parsed(field, control.value))
+        return found
 
     @staticmethod
     def _parsed(field: Field, text: str) -> tuple[Any, ...]:

@@ -17,8 +17,8 @@ from engine.events import Telemetry
 from engine.runs.registry import RunRecord
 
 NAME_CELLS = 12
-PLOT_CELLS = 40
-"""A curve is at most so wide: every cell of it changes with every value."""
+PLOT_CELLS = 120
+"""A curve is at most so wide: every cell of it may change with a value."""
 NARROWEST_PLOT = 24
 PLOT_EVERY = 5
 """Looks at a run between two paintings of a curve."""
@@ -83,9 +83,9 @@ class StageList(_Panel):
         self.show([self._line(stage, story, live) for stage in stages[first:]])
 
     def _line(self, stage: StageStory, story: RunStory, live: bool) -> Content:
-        state = stage.state
+        state: str = stage.state
         if state == "working" and not live:
-            state = "stopped" if story.outcome is None else "failed"  # type: ignore[assignment]
+            state = "stopped" if story.outcome is None or story.was_stopped else "failed"
         seconds = stage.seconds
         if state == "working":
             seconds = max(0.0, story.last - stage.started)

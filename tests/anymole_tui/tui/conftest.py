@@ -34,6 +34,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     time.tzset()
     monkeypatch.setattr(RunTable, "now", staticmethod(lambda: NOON + 3600))
     monkeypatch.setattr(Browse, "title_of", staticmethod(lambda folder: folder.name))
+    monkeypatch.setattr(Browse, "preview_after_s", 3600.0)
     yield here
     monkeypatch.undo()
     time.tzset()
@@ -62,7 +63,7 @@ def grey_pictures(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Pictures that are grey at once, and the requests for them: the renderer has its own tests."""
     asked: list[dict[str, Any]] = []
 
-    def draw(_: StillsProcess, request: dict[str, Any]) -> np.ndarray:
+    def draw(_: StillsProcess, request: dict[str, Any], stopped: object = None) -> np.ndarray:
         asked.append(request)
         return np.full((request["height"], request["width"], 3), 128, np.uint8)
 

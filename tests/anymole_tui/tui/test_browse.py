@@ -1,6 +1,7 @@
 """Journey *browse*: files, the tree of a stage, details with composition, finding, layers; and what is hostile."""
 
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from anymole_tui.tui.lists.prim_tree import PrimTree
 from anymole_tui.tui.screens.browse import Browse
 from anymole_tui.tui.screens.dialogs import Read
 from anymole_tui.tui.screens.stage import StagePlace
+from anymole_tui.tui.screens.watch import Watch
 from anymole_tui.tui.session import load_session
+from engine.runs.registry import remember
+from tests.anymole_tui.tui.recorded import training, write_run
 from tests.anymole_tui.tui.shots import drive, screen_text, sees, until
 
 
@@ -219,3 +223,89 @@ def test_what_was_saved_meanwhile_is_read_again(fox_keys: Path, monkeypatch: pyt
         await sees(pilot, "Added")
 
     drive(journey, (130, 40), target=fox_keys)
+
+
+def test_filter_and_enter_lead_to_what_was_found(fox_keys: Path) -> None:
+    """Not to the folder above."""
+
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "../", "fox_survey_keys.usda")
+        await pilot.press("slash", *"survey", "enter")
+        await sees(pilot, "fox_survey_keys.usda")
+        assert "../" not in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, StagePlace))
+        assert app.screen.path == fox_keys  # type: ignore[attr-defined]
+
+    drive(journey, target=fox_keys.parent)
+
+
+def test_escape_shows_all_again_and_never_quits(fox_keys: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "../", "q Quit")
+        assert "Back" not in screen_text(app)
+        await pilot.press("slash", *"survey", "enter")
+        await sees(pilot, "esc Show all")
+        await pilot.press("escape")
+        await sees(pilot, "../")
+        assert "Show all" not in screen_text(app)
+        await pilot.press("escape", "escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Browse)
+        await pilot.press("down", "down", "enter")
+        await sees(pilot, "esc Back", "Skeleton")
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Browse))
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running)
+
+    drive(journey, target=fox_keys.parent)
+
+
+def test_nothing_is_said_to_be_missing_before_it_was_read(
+    fox_keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = threading.Event()
+    opened = StagePlace._read
+    monkeypatch.setattr(StagePlace, "_read", lambda self, stop: (read.wait(60), opened(self, stop))[1])
+
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "reading ..." in screen_text(app))
+        assert "no prims" not in screen_text(app)
+        assert "nothing here" not in screen_text(app)
+        read.set()
+        await sees(pilot, "Skeleton")
+
+    drive(journey, target=fox_keys)
+
+
+def test_the_first_place_tells_of_runs_and_opens_them(fox_keys: Path) -> None:
+    folder = write_run(fox_keys.parent / "elsewhere" / "shot010_inbetween", training())
+    run_id = "ab12cd34"
+
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "none yet")
+        remember(folder)
+        app.screen._look_at_runs()  # type: ignore[attr-defined]
+        await sees(pilot, "silent", "shot010_inbetween")
+        await pilot.press("tab", "tab", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Watch) and run_id in screen_text(app))
+
+    drive(journey, target=fox_keys.parent)
+
+
+def test_a_stage_on_which_the_cursor_rests_is_drawn(
+    fox_keys: Path, grey_pictures: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Browse, "preview_after_s", 0.05)
+
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "fox_survey_keys.usda")
+        await pilot.press("end")
+        await until(pilot, lambda: grey_pictures)
+        assert grey_pictures[0]["stage"] == str(fox_keys)
+        assert grey_pictures[0]["time"] is None
+        await pilot.press("up")
+        await sees(pilot, "Preview")
+
+    drive(journey, (140, 40), target=fox_keys.parent)

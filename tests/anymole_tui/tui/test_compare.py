@@ -19,6 +19,7 @@ from anymole_tui.tui.workers import StillsProcess
 from engine.config import RunConfig
 from engine.errors import ConfigError, ResourceMissing
 from engine.run import run
+from engine.runs.registry import read_run
 from engine.runs.takes import choose_take
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, until
 
@@ -176,3 +177,27 @@ def test_viewer_is_the_one_that_is_set(tmp_path: Path) -> None:
 
 def test_nothing_is_revealed_without_a_desktop() -> None:
     assert not reveal("/x/y.usda", {"PATH": "/usr/bin"})
+
+
+def test_run_that_was_started_elsewhere_by_a_relative_path_is_compared(
+    painted: Painted, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(data / "fox", tmp_path / "shots" / "fox")
+    monkeypatch.chdir(tmp_path / "shots")
+    stage = "fox/fox_survey.usda"
+    run(RunConfig(stage, keys=(30.0, 50.0), prior="slerp", preview=False, out="fox_run"))  # type: ignore[arg-type]
+    folder = Path("fox_run").absolute()
+    monkeypatch.chdir(tmp_path)
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await comparing(app, pilot, folder)
+        assert place.comparison is not None
+        result = Path(place.comparison.result.result)
+        assert result.is_absolute()
+        assert result.is_file()
+        assert all(Path(side.stage).is_absolute() for side in place.sides)
+        await pilot.press("y")
+        assert app.clipboard == str(result)
+
+    drive(journey, (160, 50))
+    assert Path(read_run(folder).result).is_file()

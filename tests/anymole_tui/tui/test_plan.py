@@ -17,24 +17,25 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Static
+from textual.widgets import Input, Static
 from typer.main import get_command
 
 from anymole_tui import launching
 from anymole_tui.cli.app import app as commands
-from anymole_tui.fields import Field
+from anymole_tui.fields import Field, values_of
 from anymole_tui.option_sources import run_defaults
 from anymole_tui.starting import wait_for_starts
 from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.host import Look
 from anymole_tui.tui.lists.gap_table import GapTable
 from anymole_tui.tui.lists.joint_list import JointList
+from anymole_tui.tui.screens import plan as plan_screen
 from anymole_tui.tui.screens.dialogs import Ask, Choose, Read
 from anymole_tui.tui.screens.jump import targets_of
 from anymole_tui.tui.screens.plan import PlanPlace
 from anymole_tui.tui.screens.watch import Watch
 from anymole_tui.tui.widgets.plan_timeline import PlanTimeline
-from anymole_tui.tui.widgets.settings_form import Choice, Entry
+from anymole_tui.tui.widgets.settings_form import Choice, Entry, SettingsForm
 from anymole_tui.tui.workers import ForetellProcess
 from engine.config import RunConfig, read_config
 from engine.errors import ConfigError, EngineError
@@ -496,3 +497,50 @@ def test_the_end_of_the_ui_comes_after_the_start_of_a_run(
     assert wait_for_starts(60)
     assert launched == [Path("run")]
     thread.join()
+
+
+def test_what_is_typed_takes_the_place_of_a_value(walk: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, walk, "no plan yet")
+        app.screen.query_one("#set-takes", Entry).focus()
+        await pilot.pause()
+        await pilot.press("3")
+        await until(pilot, lambda: place.config.takes == 3)
+
+    drive(journey, (120, 40))
+
+
+def test_a_run_has_what_was_typed_last_however_late_it_is_told(
+    walk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[RunConfig] = []
+    monkeypatch.setattr(plan_screen, "start_run", lambda config: started.append(config) or Path())
+    monkeypatch.setattr(AnymoleApp, "open_run", lambda self, folder: None)
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, walk, "no plan yet")
+        entry = place.query_one("#set-takes", Entry)
+        with entry.prevent(Input.Changed):  # as on a machine where that message is still on its way
+            entry.value = "3"
+        assert place.config.takes == 1
+        place.action_run()
+        await until(pilot, lambda: started)
+
+    drive(journey, (120, 40))
+    assert started[0].takes == 3
+
+
+def test_a_value_that_is_being_typed_is_not_taken_back(walk: Path) -> None:
+    """What comes of an earlier letter may come late."""
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await planning(app, pilot, walk, "no plan yet")
+        form, entry = place.query_one(SettingsForm), place.query_one("#set-takes", Entry)
+        entry.focus()
+        await pilot.pause()
+        with entry.prevent(Input.Changed):
+            entry.value = "12"
+        form.show(values_of(place.config))
+        assert entry.value == "12"
+
+    drive(journey, (120, 40))

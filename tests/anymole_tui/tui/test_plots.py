@@ -26,12 +26,18 @@ def test_falling_series_falls_from_corner_to_corner() -> None:
     assert all(abs(x - y) <= 1 for x, y in found)
 
 
-def test_short_series_is_not_stretched() -> None:
-    assert {x for x, _ in dots(curve([1.0, 2.0, 3.0], 10, 2))} == {0, 1, 2}
+def test_short_series_is_drawn_over_the_whole_width() -> None:
+    found = dots(curve([1.0, 2.0, 3.0], 10, 2))
+    assert {x for x, _ in found} == set(range(20))
+    assert {(0, 7), (19, 0)} <= found
 
 
 def test_what_is_not_finite_leaves_a_hole() -> None:
-    assert 1 not in {x for x, _ in dots(curve([1.0, math.nan, 3.0, math.inf], 10, 2))}
+    values = [float(i) for i in range(20)]
+    values[7] = math.nan
+    values[12] = math.inf
+    assert {x for x, _ in dots(curve(values, 10, 2))} == set(range(20)) - {7, 12}
+    assert resample([1.0, math.nan, 3.0], 5) == [1.0, None, None, None, 3.0]
 
 
 def test_constant_and_empty_series_are_drawn() -> None:

@@ -18,6 +18,7 @@ from anymole_tui.tui.run_pictures import newest_picture
 from anymole_tui.tui.screens.dialogs import Confirm, Read
 from anymole_tui.tui.screens.runs import Runs
 from anymole_tui.tui.screens.watch import Watch
+from anymole_tui.tui.widgets.watching import LossPlot
 from engine.events import (
     Event,
     Note,
@@ -327,3 +328,15 @@ def test_a_run_of_which_the_folder_goes_is_said_to_be_gone(home: Path) -> None:
         await until(pilot, told(app, "unknown", "its folder is gone"))
 
     drive(journey)
+
+
+def test_curves_fill_their_panel(home: Path) -> None:
+    folder = write_run(home / "shot010_inbetween", training(steps=12))
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await watching(app, pilot, folder)
+        plot = place.query_one(LossPlot)
+        await until(pilot, lambda: plot._lines)
+        assert max(len(line.plain.rstrip()) for line in plot._lines) >= plot.size.width - 4
+
+    drive(journey, (120, 40))
