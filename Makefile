@@ -7,13 +7,22 @@ TORCH  ?= torch==2.13.0
 # Asked only where there is no NVIDIA driver and the default build would bring gigabytes of CUDA along.
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint check format clean
+# Tests run in so many processes; one thread each, or they wait for each other.
+TEST_JOBS ?= 2
+
+.PHONY: demo test campaign lint check format clean
 
 demo: $(VENV)/installed
 	@$(BIN)/python scripts/demo.py
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
+
+# What the suite samples, in full: about two hours.
+campaign: $(VENV)/installed-dev
+	$(BIN)/python scripts/fault_campaign.py
+	$(BIN)/python scripts/hostile_campaign.py
+	$(BIN)/python scripts/pool_campaign.py
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

@@ -1,10 +1,10 @@
 """Break runs in every way that a farm knows, resume them, and compare with an undisturbed one.
 
     python scripts/fault_campaign.py [--kills 100] [--preview-kills 10] [--disks 20] [--starts 10] [--seed 0]
-        [--run-options="--no-preview"] [--stages begin,fill,score,author,check,end]
+        [--prior auto] [--run-options="--no-preview"] [--stages begin,fill,score,author,check,end]
 
-The last two say which runs are broken, by their options, and where they are killed: in stages as their events name
-them, before the first (begin) and after the last (end). Runs with other stages are a matter of these two.
+The last three say which runs are broken, by their options, and where they are killed: in stages as their events name
+them, before the first (begin) and after the last (end). Runs with other stages are a matter of these.
 
 Prints one JSON object: counts per kind of fault and every failure. Exit code 0 when there is none. Disk-full faults
 need the right to mount a small tmpfs; without it they are skipped, and the report says so.
@@ -44,8 +44,10 @@ TIMEOUT_S = 1200.0
 class Campaign:
     """Counts and failures of all faults."""
 
-    def __init__(self, folder: Path, seed: int, options: Sequence[str]) -> None:
-        self.folder, self.random, self.options = folder, random.Random(seed), options
+    def __init__(self, folder: Path, seed: int, prior: str, options: Sequence[str]) -> None:
+        self.folder, self.random, self.prior = folder, random.Random(seed), prior
+        self.options = [] if "--prior" in options else ["--prior", prior]
+        self.options += options
         self.counts: Counter[str] = Counter()
         self.failures: list[str] = []
         shutil.copytree(FOX, folder / "fox")
@@ -242,7 +244,7 @@ def changed_sources(campaign: Campaign) -> None:
             if isinstance(event, StageStarted) and event.stage == moment:
                 stage.write_text(stage.read_text() + "\n# saved again\n")
 
-        config = RunConfig(stage=str(stage), out=str(folder / "run"), preview=False)
+        config = RunConfig(stage=str(stage), out=str(folder / "run"), prior=campaign.prior, preview=False)
         campaign.counts["sources changed"] += 1
         try:
             engine_run.run(config, change)
@@ -288,13 +290,14 @@ def main() -> int:
         ("seed", 0),
     ):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--prior", default="auto", help="the motion prior of the runs")
     parser.add_argument("--run-options", default="--no-preview", help="options of the runs that are broken")
     parser.add_argument("--stages", default=",".join(STAGES), help="where they are killed")
     options = parser.parse_args()
     began = time.monotonic()
     os.environ["ANYMOLE_CONFIG"] = ""
     with tempfile.TemporaryDirectory(prefix="anymole_faults_") as name:
-        campaign = Campaign(Path(name), options.seed, options.run_options.split())
+        campaign = Campaign(Path(name), options.seed, options.prior, options.run_options.split())
         os.environ["ANYMOLE_STATE_DIR"] = str(Path(name) / "known")
         kills(campaign, "run", options.kills, options.stages.split(","))
         if options.preview_kills:

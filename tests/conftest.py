@@ -33,6 +33,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("stage_file", list(files.values()), ids=list(files))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests, files with slow ones go first, so that no process is left alone with one."""
+    if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _signals_of_a_terminal() -> Iterator[None]:
     """Processes that tests start hear SIGINT and SIGHUP, though this one was started to ignore them, as in a shell's

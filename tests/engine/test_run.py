@@ -43,6 +43,7 @@ def world_joints(stage_path: str, skeleton: str, time: float) -> np.ndarray:
     return np.array(query.ComputeJointSkelTransforms(time))[:, 3, :3]
 
 
+@pytest.mark.slow
 def test_fox_keys_become_motion_that_equals_the_keys(fox_keys: str, data: Path, tmp_path: Path) -> None:
     before = hashes(data)
     result = engine_run.run(QuickConfig(stage=fox_keys, out=str(tmp_path / "run")))

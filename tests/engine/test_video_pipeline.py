@@ -69,6 +69,7 @@ def stages(events: list[Event]) -> list[str]:
     return [event.stage for event in events if isinstance(event, StageStarted)]
 
 
+@pytest.mark.slow
 def test_a_given_video_is_fitted_scored_and_authored(config: RunConfig) -> None:
     events: list[Event] = []
     result = engine_run.run(config, events.append)
@@ -84,6 +85,7 @@ def test_a_given_video_is_fitted_scored_and_authored(config: RunConfig) -> None:
     assert provenance["scores"]["/Fox/Skeleton"]["prior"] == "video"
 
 
+@pytest.mark.slow
 def test_a_second_time_nothing_is_done_again_not_even_what_lies_behind_is_drawn(
     config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +97,7 @@ def test_a_second_time_nothing_is_done_again_not_even_what_lies_behind_is_drawn(
     assert [e.stage for e in events if isinstance(e, StageReused)] == stages(events)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["estimate", "mimic"])
 def test_stopped_in_a_long_stage_it_goes_on_to_the_same_layer(
     config: RunConfig, stage: str, tmp_path: Path
@@ -111,6 +114,7 @@ def test_stopped_in_a_long_stage_it_goes_on_to_the_same_layer(
     assert Path(engine_run.resume(Path(config.out)).layer).read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_a_run_can_stop_after_a_stage_and_go_on(config: RunConfig) -> None:
     folder = engine_run.prepare(config)
     with pytest.raises(StageReached):
@@ -155,6 +159,7 @@ def test_without_weights_the_missing_is_named_before_any_work(
     assert stages(events) == []
 
 
+@pytest.mark.slow
 def test_exhausted_memory_ends_in_code_5_and_what_was_done_is_kept(
     config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

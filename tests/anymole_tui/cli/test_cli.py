@@ -16,6 +16,7 @@ import pytest
 from pxr import Gf, Sdf, Usd, UsdSkel, Vt
 
 from anymole_tui.cli.app import main
+from tests.patience import PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -372,7 +373,7 @@ def test_flipped_bits_never_end_in_a_traceback(fox: Path, tmp_path: Path) -> Non
             ],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         assert "Traceback" not in done.stderr
         assert done.returncode in (0, 1, 2, 4), done.stderr

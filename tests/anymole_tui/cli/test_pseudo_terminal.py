@@ -21,8 +21,7 @@ from anymole_tui.cli.attach import start_detached_run, start_watched_run
 from engine import run as engine_run
 from engine.config import RunConfig
 from engine.runs.registry import RunRecord, read_run
-
-WAIT_S = 60.0
+from tests.patience import PATIENCE_S
 
 
 class Terminal:
@@ -44,7 +43,7 @@ class Terminal:
         self.text = ""
 
     def read_until(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + WAIT_S
+        end = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < end, f"waited in vain: {self.text}"
             self._read(0.01)
@@ -65,12 +64,12 @@ class Terminal:
         self.read_until(lambda: self.process.poll() is not None)
         while self._read(0):
             pass
-        return self.process.wait(WAIT_S)
+        return self.process.wait(PATIENCE_S)
 
     def close(self) -> None:
         """What happens when a window is closed or a connection breaks."""
         os.close(self._ours)
-        self.process.wait(WAIT_S)
+        self.process.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -90,7 +89,7 @@ def is_running(run: RunRecord) -> bool:
 
 
 def wait_for_end(folder: Path) -> str:
-    end = time.monotonic() + WAIT_S
+    end = time.monotonic() + PATIENCE_S
     while read_run(folder).live:
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)

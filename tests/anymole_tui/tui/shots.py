@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 
 from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.host import Look
+from tests.patience import PATIENCE_S
 
 SHOTS = Path(__file__).parent / "shots"
 WRITE = os.environ.get("ANYMOLE_SHOTS") == "write"
@@ -22,7 +23,6 @@ SIZES = {"small": (80, 24), "large": (160, 50)}
 BAR = set("▁▂▃▄▅▆▇")
 WIDEST_BAR = 25.0
 """Of a scroll bar, two cells [pixels of the picture]."""
-LONGEST_WAIT_S = 60.0
 
 Journey = Callable[[AnymoleApp, Pilot[None]], Awaitable[None]]
 
@@ -52,7 +52,7 @@ def drive(
 
 async def until(pilot: Pilot[Any], true: Callable[[], object]) -> None:
     """Go on when something has come true; work in the background takes as long as it takes."""
-    for _ in range(int(LONGEST_WAIT_S / 0.02)):
+    for _ in range(int(PATIENCE_S / 0.02)):
         if true():
             await pilot.pause()
             return

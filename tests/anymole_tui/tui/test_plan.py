@@ -42,6 +42,7 @@ from engine.errors import ConfigError, EngineError
 from engine.inspection.draft import Draft
 from engine.priors.self_test import GapChoice, SelfTest
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, sees, until
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 
@@ -196,7 +197,7 @@ def test_what_comes_while_the_place_closes_is_dropped(walk: Path, fails: bool) -
     said: list[str] = []
 
     def job(stopped: Callable[[], bool]) -> None:
-        come.wait(60)
+        come.wait(PATIENCE_S)
         if fails:
             raise ConfigError("too late")
 
@@ -371,7 +372,7 @@ async def journey(app, pilot):
     process = app.screen._foretell._process
     await pilot.press("escape", "m")
     await until(pilot, lambda: isinstance(app.screen, Motion) and app.screen.query_one(Still).display)
-    assert process.wait(60)
+    assert process.wait(PATIENCE_S)
 
 drive(journey, target=Path(sys.argv[1]))
 assert "pxr" in sys.modules
@@ -483,7 +484,7 @@ def test_the_end_of_the_ui_comes_after_the_start_of_a_run(
 
     def prepare(_: RunConfig) -> Path:
         prepared.set()
-        assert go_on.wait(60)
+        assert go_on.wait(PATIENCE_S)
         return Path("run")
 
     monkeypatch.setattr(launching, "plan", lambda _: None)
@@ -491,7 +492,7 @@ def test_the_end_of_the_ui_comes_after_the_start_of_a_run(
     monkeypatch.setattr(launching, "_launch", launched.append)
     thread = threading.Thread(target=lambda: launching.start_run(RunConfig(stage=str(walk))))
     thread.start()
-    assert prepared.wait(60)
+    assert prepared.wait(PATIENCE_S)
     assert not wait_for_starts(0)
     go_on.set()
     assert wait_for_starts(60)

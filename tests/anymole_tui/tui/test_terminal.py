@@ -14,7 +14,8 @@ import pyte
 import pytest
 
 from engine.runs.registry import read_run
-from tests.anymole_tui.tui.terminal import PATIENCE_S, ROOT, Terminal, tui
+from tests.anymole_tui.tui.terminal import ROOT, Terminal, tui
+from tests.patience import PATIENCE_S
 
 LEGACY_MOUSE = b"\x1b[M C\xa8@"
 """A mouse report of the old kind with the pointer right of column 95: its third byte is no UTF-8."""

@@ -16,6 +16,7 @@ from engine.farm.openjd import template, validate
 from engine.farm.pool import run_pool
 from engine.farm.shots import map_path, read_path_mapping, read_shots, shots_of_stages, write_shots
 from engine.farm.slurm import submit as to_slurm
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT / "scripts"))
@@ -208,7 +209,7 @@ def test_slurm_gets_one_array_with_a_task_per_shot(
         "--requeue",
     ):
         assert line in script
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE_S
     while summarise(batch.shots, batch.out).exit_code and time.monotonic() < end:
         time.sleep(0.05)
     assert summarise(batch.shots, batch.out).states == {"done": 2}

@@ -53,6 +53,7 @@ def test_pictures_of_the_arm_show_every_joint_that_counts(arm: Scene) -> None:
     np.testing.assert_array_equal(np.unique(shown_by), np.flatnonzero(character.observable))
 
 
+@pytest.mark.slow
 def test_arm_comes_back_from_pictures_alone(arm: Scene) -> None:
     assert arm.errors(arm.start)[0] > 2 * CLOSE
     plane, view = arm.errors(arm.run().motion)
@@ -60,6 +61,7 @@ def test_arm_comes_back_from_pictures_alone(arm: Scene) -> None:
     assert view < CLOSE
 
 
+@pytest.mark.slow
 def test_fox_comes_back_from_pictures_alone(fox: Scene) -> None:
     assert fox.errors(fox.start)[0] > 2 * CLOSE
     assert fox.errors(fox.run().motion)[0] < CLOSE
@@ -87,6 +89,7 @@ def test_skeletons_under_a_transform_are_fitted_in_world_space(up_axis: str) -> 
     np.testing.assert_array_equal(made.T_world_skel[0], T_world_skel)
 
 
+@pytest.mark.slow
 def test_another_character_in_the_picture_does_not_disturb() -> None:
     alone = arm_scene()
     other = replace(alone.truths[0], T_world_skel=alone.truths[0].T_world_skel + np.diag([0.0] * 4))
@@ -124,6 +127,7 @@ def test_locked_joints_stay_as_they_were(arm: Scene) -> None:
     np.testing.assert_array_equal(made.rotations[:, 1], arm.start.rotations[:, 1])
 
 
+@pytest.mark.slow
 def test_a_killed_fit_resumes_to_the_same_result(arm: Scene, tmp_path: Path) -> None:
     evidence = arm.evidence()
     whole = arm.run(evidence=evidence)
@@ -147,6 +151,7 @@ def test_a_state_of_other_work_is_not_taken_up(arm: Scene, tmp_path: Path) -> No
     np.testing.assert_array_equal(made.motion.rotations, expected.motion.rotations)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["white", "other joints"])
 def test_a_video_of_something_else_gives_the_start_back_and_says_so(arm: Scene, content: str) -> None:
     told: list[Event] = []
@@ -162,6 +167,7 @@ def test_a_video_of_something_else_gives_the_start_back_and_says_so(arm: Scene, 
     assert any(isinstance(e, Note) and e.level == "warning" and "does not show" in e.text for e in told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["stands still", "runs backwards", "begins elsewhere"])
 def test_a_video_that_does_not_meet_the_keys_gives_the_start_back_and_says_so(
     arm: Scene, content: str
@@ -195,6 +201,7 @@ def test_frames_that_show_no_key_are_not_held_against_a_video(arm: Scene) -> Non
     assert arm.run(video=inner).trusted
 
 
+@pytest.mark.slow
 def test_videos_of_another_size_are_resampled(arm: Scene) -> None:
     larger = interpolate(arm.video.frames, (192, 320), mode="nearest")
     made = arm.run(video=replace(arm.video, frames=larger))
@@ -226,6 +233,7 @@ def test_settings_that_leave_nothing_to_fit_are_refused() -> None:
         MimicSettings(joint_weight=0, image_weight=0)
 
 
+@pytest.mark.slow
 def test_the_papers_solver_comes_nearer_and_resumes(arm: Scene, tmp_path: Path) -> None:
     evidence = arm.evidence(sigma_px=2.0, depth_sigma=0.2)
     settings = replace(JOINTS_ALONE, solver="paper")
@@ -264,6 +272,7 @@ def test_no_gap_gives_nothing_to_fill(arm: Scene) -> None:
     assert len(still.motion.times) == 0
 
 
+@pytest.mark.slow
 def test_blend_shapes_are_those_of_the_keys_where_a_video_is_asked_there() -> None:
     character = arm_scene().characters[0]
     (mesh,) = character.meshes

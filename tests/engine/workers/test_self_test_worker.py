@@ -11,6 +11,7 @@ import pytest
 
 from engine.config import RunConfig
 from engine.inspection.draft import Draft
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def service() -> Iterator["subprocess.Popen[bytes]"]:
         yield process
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def ask(service: "subprocess.Popen[bytes]", *lines: str) -> dict[str, object]:
