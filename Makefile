@@ -18,7 +18,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 
-# What the suite samples, in full: about two hours.
+# What the suite samples, in full; for a machine that has nothing else to do for a while.
 campaign: $(VENV)/installed-dev
 	$(BIN)/python scripts/fault_campaign.py
 	$(BIN)/python scripts/hostile_campaign.py
