@@ -18,6 +18,7 @@ from engine.planning.shot_plan import Planned, plan
 from engine.progress import Overall, Progress, StageReached, never
 from engine.runs.heartbeat import Pulse, where
 from engine.runs.process import StopSignals
+from engine.runs.sidecar import write_sidecar
 from engine.runs.workspace import CANCEL, REPORT, SETTINGS, Workspace, read_state, run_folder
 from usd_io.errors import shown
 
@@ -177,6 +178,7 @@ def _run_in(
                     page = try_report(config, asdict(result), workspace.folder, progress)
                 result = replace(result, report=page)
         workspace.write_json(REPORT, asdict(result))
+        write_sidecar(config, asdict(result), workspace)
         seconds = round(time.monotonic() - started, 3)
         tell(RunFinished(result.result, result.layer, result.scores, seconds))
         workspace.state("done", **where(overall), exit_code=0, result=result.result)
