@@ -54,7 +54,7 @@ def _options(
     pass
 
 
-for _module in (tui, look, run, video, manage, report, submit, compare, render, models, config):
+for _module in (tui, look, run, video, manage, report, usd, submit, compare, render, models, config):
     _module.add_to(app)
 
 
