@@ -17,6 +17,7 @@ from engine.files.atomic import write_text
 from engine.files.toml import read_toml
 from engine.geometry.metrics import Scores, score
 from engine.planning.plan import Plan, make_plan
+from engine.planning.time_grid import frames_at
 from engine.priors.fill import PRIORS, Parts, fill_plainly, split
 from engine.progress import Progress
 from usd_io.errors import shown
@@ -204,13 +205,10 @@ def split_dense(motion: Motion, plan: Plan) -> Parts:
 
 def _frames(motion: Motion, times: np.ndarray) -> np.ndarray:
     """Frames of authored times; a dense clip is compared only where it has samples."""
-    frames = np.minimum(
-        np.searchsorted(motion.times, times - 1e-6 * motion.frame_step), len(motion.times) - 1
-    )
-    off = np.abs(motion.times[frames] - times) > 1e-5 * motion.frame_step
-    if off.any():
+    frames, missing = frames_at(motion.times, times, 1e-5 * motion.frame_step)
+    if len(missing):
         raise ConfigError(
-            f"{shown(motion.animation_path)}: no sample is authored at {times[off][0]:g}; an evaluation takes keys "
+            f"{shown(motion.animation_path)}: no sample is authored at {missing[0]:g}; an evaluation takes keys "
             "at samples only."
         )
     return frames

@@ -22,15 +22,16 @@ from engine.joints.evidence import JointEvidence
 from engine.joints.settings import EstimatorSettings
 from engine.mimic.settings import MimicSettings
 from engine.planning.plan import Plan
+from engine.planning.time_grid import frame_times
 from engine.priors import offsets
 from engine.priors.fill import Parts, complete, fill_plainly
 from engine.progress import Progress
 from engine.rendering.actors import Actors
-from engine.rendering.bones import with_bones
+from engine.rendering.bones import drawable
 from engine.rendering.framing import VIEWS
 from engine.rendering.mesh.surface import Surface, build_surface
 from engine.rendering.renderers import TorchRenderer
-from engine.rendering.views import View, joint_tracks, orbit_views, render_view, visible_characters
+from engine.rendering.views import View, joint_tracks, orbit_views, render_view
 from engine.scene.scene import make_schedule
 from engine.scene.view_choice import AZIMUTHS, choose_view
 from engine.stages.estimate_joints import train_estimator
@@ -78,12 +79,8 @@ def make_oracle(
     """
     from usd_io.read.texture import read_texture_bytes
 
-    characters, truths = shot.characters, shot.motions
-    if not visible_characters(characters):
-        characters = tuple(map(with_bones, characters))
-    seen = visible_characters(characters)
-    characters, truths = tuple(characters[i] for i in seen), tuple(truths[i] for i in seen)
-    plans = tuple(plans[i] for i in seen)
+    characters, seen = drawable(shot.characters)
+    truths, plans = tuple(shot.motions[i] for i in seen), tuple(plans[i] for i in seen)
     parts = tuple(None if p is None else split_dense(m, p) for m, p in zip(truths, plans, strict=True))
     times = _video_times(plans, truths[0].time_codes_per_second / fps)
     known = np.unique(np.concatenate([times, *(p.known.times for p in parts if p is not None)]))
@@ -113,7 +110,7 @@ def _video_times(plans: Sequence[Plan | None], step: float) -> Float[np.ndarray,
     """Regular times [time codes] from the start of every gap to its end."""
     gaps = [gap for plan in plans if plan is not None for gap in plan.gaps]
     first, last = min(gap.start for gap in gaps), max(gap.end for gap in gaps)
-    times = first + step * np.arange(int((last - first) / step + 1e-6) + 1)
+    times = frame_times(first, last, step)
     inside = np.zeros(len(times), bool)
     for gap in gaps:
         inside |= (times >= gap.start) & (times <= gap.end)

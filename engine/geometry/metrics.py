@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from engine.geometry import rotations, skeleton
 from engine.planning.plan import Plan
+from engine.planning.time_grid import frames_at, nearest_frames
 from usd_io.model import Character, Motion
 
 CONTACT_HEIGHT = 0.05
@@ -42,7 +43,7 @@ class Scores:
 
 def height(character: Character, motion: Motion, time: float) -> float:
     """Largest side of the box around the joints at a time [stage units]; 1 for a single point."""
-    frame = int(np.argmin(np.abs(motion.times - time)))
+    frame = int(nearest_frames(motion.times, np.array([time]))[0])
     positions = skeleton.joint_positions(character, motion.at(slice(frame, frame + 1)))[0]
     return float(np.ptp(positions, axis=0).max()) or 1.0
 
@@ -118,10 +119,8 @@ def key_error(character: Character, truth: Motion, result: Motion, plan: Plan) -
 
 def select(motion: Motion, times: tuple[float, ...]) -> Motion:
     """The frames at the given times, which the motion must hold."""
-    frames = np.searchsorted(motion.times, np.array(times) - 1e-6 * motion.frame_step)
-    assert np.allclose(motion.times[frames], times, atol=1e-5 * motion.frame_step), (
-        "times that are not sampled"
-    )
+    frames, missing = frames_at(motion.times, np.array(times), 1e-5 * motion.frame_step)
+    assert not len(missing), "times that are not sampled"
     return motion.at(frames)
 
 

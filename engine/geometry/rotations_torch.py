@@ -1,26 +1,73 @@
-"""Rotations in torch: the few of :mod:`engine.geometry.rotations` that skinning needs, with gradients."""
+"""Rotations in torch: :mod:`engine.geometry.rotations` with gradients, which are finite at the identity too.
+
+Quaternions are ``w x y z``; leading dimensions broadcast.
+"""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+Quaternions = Float[Tensor, "... 4"]
+Vectors = Float[Tensor, "... 3"]
+
 POLAR_STEPS = 10
 """Newton steps of the polar decomposition; scaled, they converge quadratically from the start."""
+_SMALL = 1e-6
+"""Squared angles below this are taken from their series, so that gradients stay finite at the identity."""
+_SMALL_ANGLE = 1e-4
+"""The same for the derivative of the exponential [rad]."""
 
 
-def multiply(a: Float[Tensor, "*batch 4"], b: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 4"]:
-    """Hamilton product of ``w x y z``: the rotation *b* followed by *a*."""
-    aw, av = a[..., :1], a[..., 1:]
-    bw, bv = b[..., :1], b[..., 1:]
-    w = aw * bw - (av * bv).sum(-1, keepdim=True)
-    return torch.cat([w, aw * bv + bw * av + torch.linalg.cross(av, bv)], dim=-1)
+def multiply(a: Quaternions, b: Quaternions) -> Quaternions:
+    """Hamilton product: the rotation *b* followed by *a*."""
+    aw, ax, ay, az = a.unbind(-1)
+    bw, bx, by, bz = b.unbind(-1)
+    return torch.stack(
+        [
+            aw * bw - ax * bx - ay * by - az * bz,
+            aw * bx + ax * bw + ay * bz - az * by,
+            aw * by - ax * bz + ay * bw + az * bx,
+            aw * bz + ax * by - ay * bx + az * bw,
+        ],
+        -1,
+    )
 
 
-def rotate(q: Float[Tensor, "*batch 4"], v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
+def conjugate(q: Quaternions) -> Quaternions:
+    """The inverse of a unit quaternion."""
+    return q * q.new_tensor([1.0, -1.0, -1.0, -1.0])
+
+
+def rotate(q: Quaternions, v: Vectors) -> Vectors:
     """Turn vectors by unit quaternions."""
-    w, xyz = q[..., :1], q[..., 1:]
-    t = 2 * torch.linalg.cross(xyz, v)
-    return v + w * t + torch.linalg.cross(xyz, t)
+    w, x, y, z = q.unbind(-1)
+    a, b, c = v.unbind(-1)
+    i, j, k = 2 * (y * c - z * b), 2 * (z * a - x * c), 2 * (x * b - y * a)
+    return torch.stack([a + w * i + y * k - z * j, b + w * j + z * i - x * k, c + w * k + x * j - y * i], -1)
+
+
+def log(q: Quaternions) -> Vectors:
+    """Rotation vector of the shorter way round [rad]."""
+    q = torch.where(q[..., :1] < 0, -q, q)
+    square = (q[..., 1:] ** 2).sum(-1, keepdim=True)
+    small = square < _SMALL
+    sine = torch.where(small, torch.ones_like(square), square).sqrt()
+    return q[..., 1:] * torch.where(small, 2.0, 2 * torch.atan2(sine, q[..., :1]) / sine)
+
+
+def exp(v: Vectors) -> Quaternions:
+    """Unit quaternion of a rotation vector [rad]."""
+    square = (v**2).sum(-1, keepdim=True)
+    small = square < _SMALL
+    angle = torch.where(small, torch.ones_like(square), square).sqrt()
+    scale = torch.where(small, 0.5 - square / 48, torch.sin(angle / 2) / angle)
+    real = torch.where(small, 1 - square / 8, torch.cos(angle / 2))
+    return torch.cat([real, scale * v], -1)
+
+
+def slerp(a: Quaternions, b: Quaternions, part: Float[Tensor, "..."]) -> Quaternions:
+    """Spherical interpolation from *a* to *b*, the shorter way round."""
+    return multiply(a, exp(log(multiply(conjugate(a), b)) * part[..., None]))
 
 
 def quaternion_to_matrix(q: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 3 3"]:
@@ -73,3 +120,16 @@ def polar_rotation(m: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"
             scale = (inverse.norm(dim=(-2, -1), keepdim=True) / x.norm(dim=(-2, -1), keepdim=True)).sqrt()
         x = 0.5 * (scale * x + inverse / scale)
     return x
+
+
+def right_jacobian(v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """J with ``exp(v + d) = exp(v) exp(J d)`` for small d (Sola et al. 2018, "A micro Lie theory", eq. 143)."""
+    square = (v * v).sum(-1)[..., None, None]
+    small = square < _SMALL_ANGLE**2
+    angle = torch.where(small, torch.ones_like(square), square).sqrt()
+    first = torch.where(small, 0.5 - square / 24, (1 - torch.cos(angle)) / angle**2)
+    second = torch.where(small, 1 / 6 - square / 120, (angle - torch.sin(angle)) / angle**3)
+    x, y, z = v.unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*v.shape, 3)
+    return torch.eye(3).to(v) - first * cross + second * (cross @ cross)

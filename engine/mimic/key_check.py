@@ -16,6 +16,7 @@ from engine.mimic.fit import Fit, fit
 from engine.mimic.parameters import Unknowns
 from engine.mimic.photometric_term import Scene, bound_points
 from engine.mimic.settings import MimicSettings
+from engine.planning.time_grid import nearest_frames
 from engine.priors import offsets
 from engine.progress import Progress
 
@@ -30,7 +31,7 @@ def frames_at_keys(
     keys = np.unique([t for u in unknowns for gap in u.gaps for t in (gap.start, gap.end)])
     if len(times) < 2 or not len(keys):
         return np.zeros(0, int)
-    nearest = np.abs(times[:, None] - keys).argmin(0)
+    nearest = nearest_frames(times, keys)
     return np.unique(nearest[np.abs(times[nearest] - keys) <= NEAR * np.median(np.diff(times))])
 
 

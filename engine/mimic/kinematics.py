@@ -6,35 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from engine.geometry.rotations_torch import multiply, quaternion_to_matrix
+from engine.geometry.rotations_torch import exp, multiply, quaternion_to_matrix, right_jacobian
 from engine.mimic.parameters import Unknowns
 from engine.rendering.mesh.skin import Rig
-
-_SMALL = 1e-4
-"""Below this angle [rad] coefficients are taken from their series."""
-
-
-def exp(v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 4"]:
-    """Unit quaternion of a rotation vector [rad], with gradients at zero too."""
-    square = (v * v).sum(-1, keepdim=True)
-    small = square < _SMALL**2
-    angle = torch.where(small, torch.ones_like(square), square).sqrt()
-    scale = torch.where(small, 0.5 - square / 48, torch.sin(angle / 2) / angle)
-    w = torch.where(small, 1 - square / 8, torch.cos(angle / 2))
-    return torch.cat([w, scale * v], dim=-1)
-
-
-def right_jacobian(v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """J with ``exp(v + d) = exp(v) exp(J d)`` for small d (Sola et al. 2018, "A micro Lie theory", eq. 143)."""
-    square = (v * v).sum(-1)[..., None, None]
-    small = square < _SMALL**2
-    angle = torch.where(small, torch.ones_like(square), square).sqrt()
-    first = torch.where(small, 0.5 - square / 24, (1 - torch.cos(angle)) / angle**2)
-    second = torch.where(small, 1 / 6 - square / 120, (angle - torch.sin(angle)) / angle**3)
-    x, y, z = v.unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*v.shape, 3)
-    return torch.eye(3).to(v) - first * cross + second * (cross @ cross)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,15 +15,16 @@ from engine.geometry.metrics import height
 from engine.geometry.resample import resample
 from engine.geometry.skeleton import joint_positions
 from engine.planning.plan import Plan
+from engine.planning.time_grid import frame_times, nearest_frames
 from engine.preview.plots import Plot, draw_plots
 from engine.priors.fill import PRIORS, Filled, complete
 from engine.progress import Progress
 from engine.rendering.actors import Actors
-from engine.rendering.bones import with_bones
+from engine.rendering.bones import visible_characters, with_bones
 from engine.rendering.mesh.surface import LoadTexture, build_surface
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.threads import limited_threads
-from engine.rendering.views import orbit_views, render_view, visible_characters
+from engine.rendering.views import orbit_views, render_view
 from usd_io.model import Character, Motion
 
 SIDE_PX = 224
@@ -97,7 +98,7 @@ def preview_times(
     first, last = max(first, float(motion.times[0])), min(last, float(motion.times[-1]))
     stride = max(1, int(np.ceil((last - first) / motion.frame_step / (most - 1) - 1e-9)))
     step = stride * motion.frame_step
-    return first + step * np.arange(int((last - first) / step + 1e-6) + 1)
+    return frame_times(first, last, step)
 
 
 def _takes(shown: Sequence[Shown]) -> dict[str, Callable[[Shown], Motion]]:
@@ -190,7 +191,7 @@ def _nearest(times: Float[np.ndarray, " frame"], keys: Sequence[float]) -> Bool[
     """The shown times that stand for a key."""
     marked = np.zeros(len(times), bool)
     inside = [key for key in keys if times[0] <= key <= times[-1]]
-    marked[[int(np.abs(times - key).argmin()) for key in inside]] = True
+    marked[nearest_frames(times, np.array(inside))] = True
     return marked
 
 

@@ -11,15 +11,16 @@ import numpy as np
 from jaxtyping import Float
 
 from engine.errors import ConfigError, DataError
+from engine.planning.time_grid import frame_times
 from engine.progress import Progress
 from engine.render_command.config import RenderConfig
 from engine.render_command.folder import RenderFolder
 from engine.rendering.actors import Actors
-from engine.rendering.bones import with_bones
+from engine.rendering.bones import drawable, visible_characters
 from engine.rendering.mesh.surface import build_surface
 from engine.rendering.renderers import choose_renderer
 from engine.rendering.threads import limited_threads
-from engine.rendering.views import View, orbit_views, render_view, visible_characters
+from engine.rendering.views import View, orbit_views, render_view
 from engine.scene.stage_camera import read_cameras
 from usd_io.errors import StageReadError, shown
 from usd_io.model import Character, Motion, Shot, StageInfo
@@ -104,10 +105,9 @@ def _read_characters(
     characters = tuple(read_bound_character(opened, path, skinned) for path in chosen)
     for warning in dict.fromkeys((*info.warnings, *(w for c in characters for w in c.warnings))):
         progress.note(warning, level="warning")
+    seen, _ = drawable(characters)
     if not visible_characters(characters):
-        characters = tuple(map(with_bones, characters))
         progress.note("no mesh is bound to the skeletons: their bones are drawn.")
-    seen = tuple(characters[i] for i in visible_characters(characters))
     if not seen:
         raise DataError(
             f"{shown(info.path)}: nothing is bound to the skeletons and they have no joints to draw."
@@ -130,7 +130,7 @@ def _all_frames(opened: Any, info: StageInfo, characters: Sequence[Character]) -
     if first is None or last is None or last <= first:
         return np.array([first or 0.0])
     step = info.time_codes_per_second / info.frame_rate
-    return first + step * np.arange(int((last - first) / step + 1e-6) + 1)
+    return frame_times(first, last, step)
 
 
 def _read_motions(

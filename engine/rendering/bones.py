@@ -1,5 +1,6 @@
-"""Something to see of a skeleton that no mesh is bound to: a spindle from each joint to its child."""
+"""Which characters can be drawn; a skeleton that no mesh is bound to is a spindle from each joint to its child."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,20 @@ THICKNESS = 0.16
 WAIST = 0.2
 """Where it is thickest, from its parent joint."""
 _SPINDLE = np.array([[0, 2, 1], [0, 3, 2], [0, 4, 3], [0, 1, 4], [5, 1, 2], [5, 2, 3], [5, 3, 4], [5, 4, 1]])
+
+
+def drawable(characters: Sequence[Character]) -> tuple[tuple[Character, ...], tuple[int, ...]]:
+    """The characters that can be drawn and their places among all; with bones where none of them has a face."""
+    seen = visible_characters(characters)
+    if not seen:
+        characters = [with_bones(character) for character in characters]
+        seen = visible_characters(characters)
+    return tuple(characters[i] for i in seen), seen
+
+
+def visible_characters(characters: Sequence[Character]) -> tuple[int, ...]:
+    """Places of the characters that have a face to draw."""
+    return tuple(i for i, c in enumerate(characters) if any((m.face_counts > 2).any() for m in c.meshes))
 
 
 def with_bones(character: Character) -> Character:

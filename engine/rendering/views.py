@@ -1,6 +1,6 @@
 """Run stage *render*: characters in motion -> pictures from some views, with joints and cameras as data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,8 +108,3 @@ def joint_tracks(
     """Joint origins as x, y [pixels] and depth [stage units] in a still or moving camera (float64)."""
     positions = torch.from_numpy(joint_positions(character, motion))
     return project(cameras, positions).numpy()
-
-
-def visible_characters(characters: Sequence[Character]) -> tuple[int, ...]:
-    """Indices of the characters that have something to draw."""
-    return tuple(i for i, c in enumerate(characters) if any((m.face_counts > 2).any() for m in c.meshes))

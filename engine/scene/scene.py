@@ -10,16 +10,17 @@ from jaxtyping import Float
 from engine.errors import DataError
 from engine.geometry.resample import resample
 from engine.planning.plan import Plan
+from engine.planning.time_grid import frame_times
 from engine.priors.fill import Filled
 from engine.progress import Progress
 from engine.rendering.actors import Actors
-from engine.rendering.bones import with_bones
+from engine.rendering.bones import drawable
 from engine.rendering.camera import Cameras
 from engine.rendering.framing import VIEWS, view_azimuth
 from engine.rendering.mesh.surface import Appearance, Surface, build_surface
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.threads import limited_threads
-from engine.rendering.views import View, make_view, orbit_views, visible_characters
+from engine.rendering.views import View, make_view, orbit_views
 from engine.scene.stage_camera import read_cameras
 from engine.scene.view_choice import AZIMUTHS, choose_view
 from usd_io.errors import shown
@@ -99,7 +100,7 @@ def make_schedule(plans: Sequence[Plan], motion: Motion) -> Schedule:
     """
     gaps = _video_gaps(plans)
     reach = CONTEXT_S * motion.time_codes_per_second
-    grids = [_grid(start, end, motion.frame_step) for start, end in finished(plans)]
+    grids = [frame_times(start, end, motion.frame_step) for start, end in finished(plans)]
     times = np.concatenate([np.zeros(0), *grids])
     near = np.zeros(len(times), bool)
     for start, end in gaps:
@@ -131,10 +132,6 @@ def finished(plans: Sequence[Plan]) -> list[tuple[float, float]]:
         if not any(start < gap.end and gap.start < end for other in plans for gap in other.gaps)
     ]
     return sorted(set(ranges))
-
-
-def _grid(start: float, end: float, step: float) -> Float[np.ndarray, " frame"]:
-    return start + step * np.arange(int((end - start) / step + _EPSILON) + 1)
 
 
 def _longest_run(times: Float[np.ndarray, " frame"], step: float) -> tuple[float, ...]:
@@ -182,12 +179,9 @@ def make_scene(
     opened = open_stage(stage)
     skinned = find_skinned(opened)
     read = [read_bound_character(opened, character.skeleton_path, skinned) for character in characters]
-    if not visible_characters(read):
-        read = [with_bones(character) for character in read]
-    indices = visible_characters(read)
+    chosen, indices = drawable(read)
     if not indices:
         raise DataError(f"{shown(stage)}: nothing is bound to the skeletons and they have no joints to draw.")
-    chosen = tuple(read[i] for i in indices)
     chosen_plans, chosen_starts = tuple(plans[i] for i in indices), tuple(starts[i] for i in indices)
     scene = Scene(
         chosen,

@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,16 +18,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from engine.errors import DataError, RunCancelled
+from engine.errors import DataError
 from engine.files.hashing import content_hash
 from engine.files.json_values import as_json
-from engine.files.training_state import restore_training, save_training
+from engine.files.training_loop import TrainingLoop
 from engine.joints.augment import Batch, augmented, plain
 from engine.joints.estimator import Estimator, build_network, predict
 from engine.joints.loss import entropy, estimation_loss, measure_spread
 from engine.joints.poses import WILDEST, random_motions
 from engine.joints.samples import Samples, Scene, draw_samples, join_samples, make_scene
 from engine.joints.settings import EstimatorSettings
+from engine.planning.time_grid import frames_at
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.renderers import Renderer
@@ -96,7 +96,7 @@ def train_estimator(
     """
     with limited_threads():
         material = draw_training_set(actors, renderer, views, keys, gaps, settings, progress)
-        return _Training(material, settings, device).run(progress, checkpoint_dir)
+        return _EstimatorTraining(material, settings, device).run(progress, checkpoint_dir)
 
 
 def draw_training_set(
@@ -158,10 +158,10 @@ def draw_training_set(
 
 def _frames_at(times: Float[np.ndarray, " frame"], wanted: Sequence[float]) -> Int[np.ndarray, " wanted"]:
     """Frames of some times."""
-    frames = np.array([int(np.abs(times - time).argmin()) for time in wanted], int)
-    for time, frame in zip(wanted, frames, strict=True):
-        if abs(times[frame] - time) > TIME_MARGIN * max(1.0, abs(time)):
-            raise DataError(f"the known frames lack time {time:g}, which a key or a gap names.")
+    tolerance = TIME_MARGIN * max(1.0, float(np.abs(times).max()))
+    frames, missing = frames_at(times, np.array(wanted, float), tolerance)
+    if len(missing):
+        raise DataError(f"the known frames lack time {missing[0]:g}, which a key or a gap names.")
     return frames
 
 
@@ -183,8 +183,8 @@ def _backdrop(view: View, scene: Scene) -> Float[Tensor, "3 height width"]:
     return interpolate(rgb, size=list(scene.size), mode="bilinear", antialias=True, align_corners=False)[0]
 
 
-class _Training:
-    """The loop and what it remembers."""
+class _EstimatorTraining:
+    """One step and one measurement of the estimator, and what comes of them."""
 
     def __init__(self, material: TrainingSet, settings: EstimatorSettings, device: str) -> None:
         self.material, self.settings, self.device = material, settings, device
@@ -192,49 +192,39 @@ class _Training:
         self.network = build_network(joints, settings).to(device)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=1e-3)
         samples = {name: value for name, value in vars(material.samples).items() if name != "mask"}
-        self.work = {"settings": asdict(settings), "samples": content_hash(samples)}
-        self.step = 0
-        self.losses: list[float] = []
-        self.measured: list[tuple[int, float]] = []
+        self.loop = TrainingLoop(
+            self.network.state_dict(),
+            self.optimiser,
+            {"settings": asdict(settings), "samples": content_hash(samples)},
+            steps=settings.steps,
+            evaluate_every=settings.evaluate_every,
+            save_every=settings.save_every,
+            patience=settings.patience,
+        )
 
     def run(self, progress: Progress, folder: Path | None) -> Estimator:
         """Train to the end, saving on the way and when stopped."""
-        settings = self.settings
-        self._restore(folder)
-        try:
-            while self.step < settings.steps and not self._stalled():
-                values = {"loss": self._advance()}
-                if self.step % settings.evaluate_every == 0 or self.step == settings.steps:
-                    self.measured.append((self.step, self._measure()))
-                    values["held_out"] = self.measured[-1][1]
-                if self.step % settings.save_every == 0:
-                    self._save(folder)
-                progress.step(self.step, settings.steps, **values)
-        except RunCancelled:
-            self._save(folder)
-            raise
+        self.loop.run(self._advance, self._measure, None if folder is None else folder / CHECKPOINT, progress)
         return self._finish()
 
     def _advance(self) -> float:
         """One step of the optimiser."""
-        settings, material = self.settings, self.material
-        generator = torch.Generator().manual_seed(combine_seeds(STEP_SEED, settings.seed, self.step))
+        settings, material, step = self.settings, self.material, self.loop.step
+        generator = torch.Generator().manual_seed(combine_seeds(STEP_SEED, settings.seed, step))
         chosen = torch.multinomial(material.weights, settings.batch, replacement=True, generator=generator)
         if settings.augmentation:
             batch = augmented(material.samples, chosen, material.backdrop, generator)
         else:
             batch = plain(material.samples, chosen, material.backdrop)
         for group in self.optimiser.param_groups:
-            group["lr"] = settings.learning_rate * _rate(self.step / settings.steps)
+            group["lr"] = settings.learning_rate * _rate(step / settings.steps)
         self.network.train()
         loss = self._loss(batch)
         self.optimiser.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
         self.optimiser.step()
-        self.step += 1
-        self.losses.append(loss.item())
-        return self.losses[-1]
+        return loss.item()
 
     def _loss(self, batch: Batch) -> Float[Tensor, ""]:
         prediction = self.network(batch.images.to(self.device), batch.lens.to(self.device))
@@ -250,11 +240,6 @@ class _Training:
         prediction = predict(self.network, batch.images, batch.lens)
         return float(estimation_loss(prediction, batch.tracks, *self.material.scene.size))
 
-    def _stalled(self) -> bool:
-        """Whether the held-out loss has not fallen for ``patience`` measurements."""
-        losses, patience = [loss for _, loss in self.measured], self.settings.patience
-        return 0 < patience < len(losses) and min(losses[-patience:]) >= min(losses[:-patience])
-
     def _finish(self) -> Estimator:
         material, batch = self.material, self._held_out()
         prediction = predict(self.network, batch.images, batch.lens)
@@ -262,24 +247,8 @@ class _Training:
         spread = measure_spread(prediction, batch.tracks, counts, *material.scene.size)
         typical = float(entropy(prediction).mean())
         return Estimator(
-            self.network.eval(), material.scene, material.seen, spread, typical, as_json(self._record())
+            self.network.eval(), material.scene, material.seen, spread, typical, as_json(self.loop.record())
         )
-
-    def _record(self) -> dict[str, Any]:
-        return {**self.work, "step": self.step, "losses": self.losses, "held_out": self.measured}
-
-    def _save(self, folder: Path | None) -> None:
-        if folder is not None:
-            save_training(folder / CHECKPOINT, self.network.state_dict(), self.optimiser, self._record())
-
-    def _restore(self, folder: Path | None) -> None:
-        """Take up the state of the same work, where there is one."""
-        if folder is None:
-            return
-        meta = restore_training(folder / CHECKPOINT, self.network.state_dict(), self.optimiser, self.work)
-        if meta is not None:
-            self.step, self.losses = meta["step"], meta["losses"]
-            self.measured = [(step, loss) for step, loss in meta["held_out"]]
 
 
 def _rate(done: float) -> float:

@@ -16,10 +16,10 @@ import numpy as np
 from engine.errors import DataError
 from engine.files.images import Picture
 from engine.rendering.actors import Actors
-from engine.rendering.bones import with_bones
+from engine.rendering.bones import drawable
 from engine.rendering.mesh.surface import build_surface
 from engine.rendering.renderers import TorchRenderer
-from engine.rendering.views import orbit_views, visible_characters
+from engine.rendering.views import orbit_views
 from engine.workers.protocol import main
 from usd_io.errors import StageReadError, shown
 from usd_io.model import Character, Motion
@@ -62,9 +62,7 @@ class Stills:
         skinned = find_skinned(self._opened)
         paths = [skeleton.path for skeleton in find_skeletons(self._opened)]
         characters = [read_bound_character(self._opened, path, skinned) for path in paths]
-        if not visible_characters(characters):
-            characters = list(map(with_bones, characters))
-        self._characters = tuple(characters[i] for i in visible_characters(characters))
+        self._characters, _ = drawable(characters)
         if not self._characters:
             raise DataError(f"{shown(stage)} holds nothing to draw.")
         if sum(len(mesh.points) for c in self._characters for mesh in c.meshes) > MOST_VERTICES:

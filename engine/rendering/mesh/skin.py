@@ -10,13 +10,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.geometry.rotations_torch import (
+    conjugate,
     matrix_to_quaternion,
     multiply,
     polar_rotation,
-    quaternion_to_matrix,
     rotate,
 )
 from engine.geometry.skeleton import levels
+from engine.geometry.skeleton_torch import Level, chain, compose
 from usd_io.model import Character, Mesh
 
 
@@ -38,7 +39,7 @@ class Skin:
 class Rig:
     """A character's kinematics and skins as tensors of one device and precision."""
 
-    levels: tuple[tuple[Int[Tensor, " _"], Int[Tensor, " _"]], ...]
+    levels: tuple[Level, ...]
     """Joints by depth, roots first, and the places of their parents among all joints of the levels before."""
     places: Int[Tensor, " joint"]
     """Place of every joint in the levels, one after another."""
@@ -51,12 +52,7 @@ class Rig:
         scales: Float[Tensor, "frame joint 3"],
     ) -> Float[Tensor, "frame joint 4 4"]:
         """``T_skel_joint`` from local transforms; quaternions ``w x y z`` of any length but zero."""
-        local = compose(translations, rotations, scales)
-        done = local[:, :0]
-        for joints, parents in self.levels:
-            own = local.index_select(1, joints)
-            done = torch.cat([done, done.index_select(1, parents) @ own if len(parents) else own], dim=1)
-        return done.index_select(1, self.places)
+        return chain(self.levels, self.places, compose(translations, rotations, scales))
 
     def vertices(
         self,
@@ -140,18 +136,6 @@ def _build_skin(character: Character, meshes: Sequence[Mesh], like: Tensor) -> S
     )
 
 
-def compose(
-    translations: Float[Tensor, "*batch 3"],
-    rotations: Float[Tensor, "*batch 4"],
-    scales: Float[Tensor, "*batch 3"],
-) -> Float[Tensor, "*batch 4 4"]:
-    """Matrices that scale, then rotate, then translate."""
-    linear = quaternion_to_matrix(torch.nn.functional.normalize(rotations, dim=-1)) * scales[..., None, :]
-    upper = torch.cat([linear, translations[..., None]], dim=-1)
-    last = upper.new_tensor([0.0, 0, 0, 1]).expand(*upper.shape[:-2], 1, 4)
-    return torch.cat([upper, last], dim=-2)
-
-
 def skin_points(
     skin: Skin, T_skel_joint: Float[Tensor, "frame joint 4 4"], bound: Float[Tensor, "#frame vertex 3"]
 ) -> Float[Tensor, "frame vertex 3"]:
@@ -194,5 +178,4 @@ def _dual_quaternions(
     q, d = flips @ real, flips @ dual
     length = q.norm(dim=-1, keepdim=True)
     q, d = q / length, d / length
-    conjugate = q * q.new_tensor([1.0, -1, -1, -1])
-    return rotate(q, stretched) + 2 * multiply(d, conjugate)[..., 1:]
+    return rotate(q, stretched) + 2 * multiply(d, conjugate(q))[..., 1:]

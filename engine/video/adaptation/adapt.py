@@ -19,8 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from engine.errors import RunCancelled
 from engine.files.hashing import content_hash
+from engine.files.training_loop import TrainingLoop
 from engine.progress import Progress
 from engine.video.adaptation.adapter import Adapter
 from engine.video.adaptation.clips import Clip, all_clips, split_clips
@@ -32,6 +32,8 @@ from engine.video.memory import explain_memory
 from engine.video.network.model import VideoModel
 from engine.video.network.sample import combine_seeds
 
+CHECKPOINT = "adapt.safetensors"
+"""In the checkpoint folder."""
 EPOCH_SEED, STEP_SEED, DROPOUT_SEED, HELD_OUT_SEED = range(4)
 """First parts of seeds, so that no two draws share one."""
 
@@ -75,13 +77,13 @@ def adapt(
             encoder.cpu()
         trained = Trained(model, settings)
         try:
-            return _Training(trained, cache, clips, held_out, work).run(progress, checkpoint_dir)
+            return _AdapterTraining(trained, cache, clips, held_out, work).run(progress, checkpoint_dir)
         finally:
             trained.close()
 
 
-class _Training:
-    """The loop and what it remembers."""
+class _AdapterTraining:
+    """One step and one measurement of an adaptation."""
 
     def __init__(
         self,
@@ -92,43 +94,25 @@ class _Training:
         work: dict[str, Any],
     ) -> None:
         self.trained, self.cache, self.clips, self.held_out = trained, cache, clips, held_out
-        self.model, self.settings, self.work = trained.model, trained.settings, work
-        self.step = 0
-        self.losses: list[float] = []
-        self.measured: list[tuple[int, float]] = []
+        self.model, self.settings = trained.model, trained.settings
+        settings = trained.settings
+        self.loop = TrainingLoop(
+            trained.values,
+            trained.optimiser,
+            work,
+            steps=settings.steps,
+            evaluate_every=settings.evaluate_every,
+            save_every=settings.save_every,
+            patience=settings.patience,
+            measure_first=True,
+            scaler=trained.scaler,
+        )
 
     def run(self, progress: Progress, folder: Path | None) -> Adapter:
         """Train to the end, saving on the way and when stopped."""
-        settings = self.settings
-        if meta := self.trained.restore(folder, self.work):
-            self.step, self.losses = meta["step"], meta["losses"]
-            self.measured = [(step, loss) for step, loss in meta["held_out"]]
-        try:
-            if self.held_out and not self.measured:
-                self.measured.append((0, self._measure()))
-            while self.step < settings.steps and not self._stalled():
-                values = {"loss": self._advance()}
-                if self.held_out and (
-                    self.step % settings.evaluate_every == 0 or self.step == settings.steps
-                ):
-                    self.measured.append((self.step, self._measure()))
-                    values["held_out"] = self.measured[-1][1]
-                if self.step % settings.save_every == 0:
-                    self.trained.save(folder, self._record())
-                progress.step(self.step, settings.steps, **values)
-        except RunCancelled:
-            self.trained.save(folder, self._record())
-            raise
-        return self.trained.finish(self._record())
-
-    def _record(self) -> dict[str, Any]:
-        return {**self.work, "step": self.step, "losses": self.losses, "held_out": self.measured}
-
-    def _stalled(self) -> bool:
-        """Whether the held-out loss has not fallen for ``patience`` measurements."""
-        losses = [loss for _, loss in self.measured]
-        patience = self.settings.patience
-        return 0 < patience < len(losses) and min(losses[-patience:]) >= min(losses[:-patience])
+        measure = self._measure if self.held_out else None
+        self.loop.run(self._advance, measure, None if folder is None else folder / CHECKPOINT, progress)
+        return self.trained.finish(self.loop.record())
 
     def _advance(self) -> float:
         """One step of the optimiser."""
@@ -136,24 +120,22 @@ class _Training:
         chosen = self._next_clips(settings.batch * settings.accumulate)
         draws = draw(
             self._latent_shape(len(chosen)),
-            combine_seeds(STEP_SEED, settings.seed, self.step),
+            combine_seeds(STEP_SEED, settings.seed, self.loop.step),
             timesteps=settings.timesteps,
         )
         total = 0.0
         for i, part in enumerate(_parts(len(chosen), settings.micro_batch)):
-            with _seeded(self.model.device, combine_seeds(DROPOUT_SEED, settings.seed, self.step, i)):
+            with _seeded(self.model.device, combine_seeds(DROPOUT_SEED, settings.seed, self.loop.step, i)):
                 loss = self._loss(chosen[part], draws[part]) * (len(chosen[part]) / len(chosen))
                 torch.autograd.backward(self.trained.scaler.scale(loss))
             total += loss.item()
         self.trained.update()
-        self.step += 1
-        self.losses.append(total)
         return total
 
     def _next_clips(self, count: int) -> list[Clip]:
         """The next clips of an endless shuffled order, every clip once before any comes again."""
         chosen = []
-        for place in range(self.step * count, (self.step + 1) * count):
+        for place in range(self.loop.step * count, (self.loop.step + 1) * count):
             epoch, index = divmod(place, len(self.clips))
             seed = combine_seeds(EPOCH_SEED, self.settings.seed, epoch)
             order = torch.randperm(len(self.clips), generator=torch.Generator().manual_seed(seed))

@@ -1,7 +1,6 @@
-"""What an adaptation trains and the optimiser that trains it: set up, saved, taken up again, taken apart."""
+"""What an adaptation trains and the optimiser that trains it: set up and taken apart."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,15 +8,12 @@ from torch import nn
 
 from engine.files.hashing import content_hash
 from engine.files.json_values import as_json
-from engine.files.training_state import restore_training, save_training
 from engine.video.adaptation.adapter import Adapter
 from engine.video.adaptation.lora import Lora, merge_lora
 from engine.video.adaptation.settings import AdaptSettings
 from engine.video.adaptation.trainable import trained_matrices, trained_parameters
 from engine.video.network.model import VideoModel
 
-STATE = "adapt.safetensors"
-"""Checkpoint, in the checkpoint folder."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -57,21 +53,6 @@ class Trained:
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.optimiser.zero_grad()
-
-    def save(self, folder: Path | None, meta: Mapping[str, Any]) -> None:
-        """Write the checkpoint; without a folder nothing is kept."""
-        if folder is not None:
-            beside = {**meta, "scaler": self.scaler.state_dict()}
-            save_training(folder / STATE, self.values, self.optimiser, beside)
-
-    def restore(self, folder: Path | None, work: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Take up the checkpoint of the same work, if there is one, and return what was saved beside it."""
-        if folder is None:
-            return None
-        meta = restore_training(folder / STATE, self.values, self.optimiser, work)
-        if meta is not None and meta["scaler"]:
-            self.scaler.load_state_dict(meta["scaler"])
-        return meta
 
     def finish(self, provenance: Mapping[str, Any]) -> Adapter:
         """The adapter; low-rank pairs go into the network's weights now."""

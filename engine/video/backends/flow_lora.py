@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from engine.errors import DataError, RunCancelled
+from engine.errors import DataError
 from engine.files.hashing import content_hash
 from engine.files.json_values import as_json
-from engine.files.training_state import restore_training, save_training
+from engine.files.training_loop import TrainingLoop
 from engine.progress import Progress
 from engine.video.adaptation.adapter import Adapter
 from engine.video.adaptation.lora import DOWN, UP, Lora
@@ -113,7 +113,7 @@ def train(
         Lora(chosen_layers(transformer, [p]), settings.rank, settings.seed + i)
         for i, p in enumerate(patterns)
     ]
-    training = _Training(sets, loss, frames, settings, work)
+    training = _FlowTraining(sets, loss, frames, settings, work)
     if settings.recompute:
         transformer.enable_gradient_checkpointing()
     transformer.train()
@@ -126,48 +126,38 @@ def train(
         transformer.disable_gradient_checkpointing()
 
 
-class _Training:
+class _FlowTraining:
+    """One step and one measurement, in turns of single frames and clips."""
+
     def __init__(
         self, sets: Sequence[Lora], loss: Loss, frames: Tensor, settings: FlowSettings, work: dict[str, Any]
     ) -> None:
-        self.loss, self.frames, self.settings, self.work = loss, frames, settings, work
+        self.loss, self.frames, self.settings = loss, frames, settings
         self.sets = [list(pairs.tensors.values()) for pairs in sets]
         self.values = {name: value for pairs in sets for name, value in pairs.tensors.items()}
         self.optimiser = torch.optim.AdamW(self.values.values(), lr=settings.learning_rate, foreach=False)
-        self.step = 0
-        self.losses: list[float] = []
-        self.measured: list[tuple[int, float]] = []
+        self.loop = TrainingLoop(
+            self.values,
+            self.optimiser,
+            work,
+            steps=settings.steps,
+            evaluate_every=settings.evaluate_every,
+            save_every=settings.save_every,
+            measure_first=True,
+        )
         count = frames.shape[1]
         self.held_out = list(range(HELD_OUT // 2, count, HELD_OUT))
         self.trained = [i for i in range(count) if i not in self.held_out]
 
     def run(self, progress: Progress, folder: Path | None) -> Adapter:
-        settings = self.settings
-        self._restore(folder)
-        try:
-            if not self.measured:
-                self.measured.append((0, self._measure()))
-            while self.step < settings.steps:
-                values = {"loss": self._advance()}
-                if self.step % settings.evaluate_every == 0 or self.step == settings.steps:
-                    self.measured.append((self.step, self._measure()))
-                    values["held_out"] = self.measured[-1][1]
-                if self.step % settings.save_every == 0:
-                    self._save(folder)
-                progress.step(self.step, settings.steps, **values)
-        except RunCancelled:
-            self._save(folder)
-            raise
+        self.loop.run(self._advance, self._measure, None if folder is None else folder / STATE, progress)
         learnt = {name: value.detach().cpu().clone() for name, value in self.values.items()}
-        return Adapter("lora", learnt, as_json(self._record()))
-
-    def _record(self) -> dict[str, Any]:
-        return {**self.work, "step": self.step, "losses": self.losses, "held_out": self.measured}
+        return Adapter("lora", learnt, as_json(self.loop.record()))
 
     def _advance(self) -> float:
         """Even steps: the look from single frames; odd steps: injection from a clip."""
-        seed = combine_seeds(self.settings.seed, self.step)
-        clips = self.step % 2
+        seed = combine_seeds(self.settings.seed, self.loop.step)
+        clips = self.loop.step % 2
         for i, values in enumerate(self.sets):
             for value in values:
                 value.requires_grad_(i == clips)
@@ -180,8 +170,6 @@ class _Training:
         nn.utils.clip_grad_norm_(self.sets[clips], self.settings.clip_norm)
         self.optimiser.step()
         self.optimiser.zero_grad()
-        self.step += 1
-        self.losses.append(total)
         return total
 
     def _clip(self, seed: int) -> Float[Tensor, "frame 3 height width"]:
@@ -203,15 +191,3 @@ class _Training:
         chosen = self.held_out[:: max(1, len(self.held_out) // MEASURED)][:MEASURED]
         losses = [self.loss(self.frames[0, i][None], combine_seeds(MEASURE_SEED, i)).item() for i in chosen]
         return sum(losses) / len(losses)
-
-    def _save(self, folder: Path | None) -> None:
-        if folder is not None:
-            save_training(folder / STATE, self.values, self.optimiser, self._record())
-
-    def _restore(self, folder: Path | None) -> None:
-        """Take up the checkpoint of the same work, if there is one."""
-        if folder is None:
-            return
-        if meta := restore_training(folder / STATE, self.values, self.optimiser, self.work):
-            self.step, self.losses = meta["step"], meta["losses"]
-            self.measured = [(step, loss) for step, loss in meta["held_out"]]

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.geometry import rotations
+from engine.geometry.rotations_torch import exp, right_jacobian
 from engine.mimic.gauss_newton import ACCURATELY, Quadratic, draw, solve
 from engine.mimic.joint_term import camera_rows, subtrees
-from engine.mimic.kinematics import exp, point_rows, pose_at, right_jacobian
+from engine.mimic.kinematics import point_rows, pose_at
 from engine.mimic.paper_solver import to_unknowns
 from engine.mimic.parameters import Unknowns, make_unknowns, sines
 from engine.mimic.photometric_term import blur, softness_of
