@@ -9,7 +9,8 @@ from typing import Any
 from anymole_tui.wording import numbers, table
 from engine.config import read_config
 from engine.errors import SHOWN_ERRORS
-from engine.evaluation.evaluate import Benchmark, Evaluation
+from engine.evaluation.evaluate import Benchmark
+from engine.evaluation.rows import Evaluation
 from engine.inspection.report import SkeletonReport, StageReport
 from engine.pipeline import RunResult
 from engine.runs.workspace import SETTINGS

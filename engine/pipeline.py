@@ -2,12 +2,11 @@
 
     fill -> score -> author -> check -> preview
 
-Where motion is fitted to a video, the stages of :mod:`engine.video_pipeline` come after *fill*, and before
-them, where it is
-wished for, the self-test of :mod:`engine.video_self_test`.
+Where motion is fitted to a video, the stages of :mod:`engine.video_pipeline` come after *fill*, and before them, where
+it is asked for, its self-test.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,17 +16,18 @@ from typing import Any, Literal
 
 from engine.config import RunConfig
 from engine.errors import ResourceMissing, SourceChanged
-from engine.inspection.report import check
-from engine.planning.plan import Plan
 from engine.planning.shot_plan import Planned
 from engine.planning.source import Source
-from engine.priors.fill import Filled, Parts, fill, split
 from engine.progress import Progress
 from engine.runs.inputs import note_inputs
-from engine.runs.stage_cache import Store
+from engine.runs.stage_cache import RunContext, StageCache
 from engine.runs.workspace import Workspace, result_stem
-from engine.stages.score import score_run
-from usd_io.model import Character, Motion
+from engine.scene.subject import Subject
+from engine.stages.author import AuthorInputs, author, provenance_of
+from engine.stages.check import CheckInputs, check_result
+from engine.stages.fill import fill_shot
+from engine.stages.preview import PreviewInputs, preview
+from engine.stages.score import ScoreInputs, score
 
 STAGE_WEIGHTS = {"fill": 5.0, "score": 2.0, "author": 1.0, "check": 1.0, "preview": 6.0, "report": 0.5}
 """Stages of a run with their share of the time, measured on clips of a few seconds."""
@@ -76,60 +76,75 @@ def stage_weights(config: RunConfig, engine: str) -> dict[str, float]:
     """Stages to come with their share of the time."""
     if engine == "motion":
         return STAGE_WEIGHTS
-    from engine import video_pipeline as video_run
+    from engine.video_pipeline import stage_weights as video_weights
 
-    first = {"fill": STAGE_WEIGHTS["fill"]}
-    return {**first, **video_run.stage_weights(config), **STAGE_WEIGHTS}
+    return {"fill": STAGE_WEIGHTS["fill"], **video_weights(config), **STAGE_WEIGHTS}
 
 
 def run_stages(
     config: RunConfig, engine: str, planned: Planned, workspace: Workspace, progress: Progress
 ) -> RunResult:
+    """Do the stages of a run in its folder.
+
+    Args:
+        config: Of the run.
+        engine: ``motion`` or ``video``.
+        planned: What is to be filled.
+        workspace: The run folder.
+        progress: Told of each stage.
+
+    Raises:
+        EngineError, UsdIoError: What a user can fix.
+    """
     if engine == "video":
         from engine.video_pipeline import check_ready
-        from engine.video_self_test import fill_by_video
 
         check_ready(config)
     source = planned.source or Source(config)
     workspace.before_keep = source.check_unchanged
-    pictures = {"pictures": source.picture_hashes()} if engine == "video" else {}
-    store = Store(
-        workspace,
-        progress,
-        version=version("anymole"),
-        source=source.hashes(),
-        **pictures,
-        **_deciding(config),
-    )
+    cache = StageCache(workspace, progress, workspace.folder)
+    context = RunContext(config, cache, progress)
     note_inputs(source, workspace, progress)
     progress.tell_plan(tuple(asdict(p) for p in planned.plans))
     _tell_warnings(planned, progress)
-    characters, plans = planned.shot.characters, planned.plans
-    with progress.stage("fill"):
-        results = starts = fill_shot(planned, config, store)
+    with cache.stage("fill"):
+        subjects = fill_shot(planned, source, context)
     tests: Mapping[str, Any] = {}
     if engine == "video":
-        results, tests = fill_by_video(config, characters, plans, starts, store, workspace.folder, progress)
-        engine = "motion" if results is starts else engine
-    with progress.stage("score"):
-        scores = store.json(
-            "score", lambda: score_run(characters, plans, results, starts, config.truth, tests), tests=tests
+        subjects, tests = _fit_to_video(source, subjects, context)
+    layers = tuple(source.hashes())
+    with cache.stage("score"):
+        truth_layers = layers if config.truth else ()
+        scores = score(ScoreInputs(subjects, truth_layers, tests, source.truth), context)
+    with cache.stage("author"):
+        root, layer = author(
+            AuthorInputs(
+                source=str(Path(config.stage).absolute()),
+                layers=layers,
+                folder=str(workspace.folder.absolute()),
+                stem=result_stem(config),
+                mode=config.author,
+                subjects=subjects,
+                provenance=provenance_of(
+                    config.to_dict(),
+                    version=version("anymole"),
+                    engine="video" if any(subject.fitted for subject in subjects) else "motion",
+                    subjects=subjects,
+                    scores=scores,
+                ),
+                stage=source.stage,
+                overwrite=config.force,
+                confirm=source.check_unchanged,
+            ),
+            context,
         )
-    with progress.stage("author"):
-        root, layer = store.files(
-            "author",
-            lambda: _author(config, engine, planned, source, results, scores, workspace),
-            stage_path=config.stage,
-            folder=str(workspace.folder),
-            mode=config.author,
-        )
-    workspace.before_keep = source.check_unchanged
-    with progress.stage("check"), _result_stands(progress):
-        for finding in store.json("check", lambda: _new_findings(config.stage, root)):
-            progress.note(f"{finding['rule']}: {finding['message']}", level="warning")
+    with cache.stage("check"), _result_stands(progress):
+        check_result(CheckInputs(layers, root, layer, source.stage), context)
     previews: tuple[Path, ...] = ()
     if config.preview:
-        previews = _preview(config, planned, results, source, workspace, store, progress)
+        with cache.stage("preview"):
+            pictures = tuple(source.picture_hashes())
+            previews = preview(PreviewInputs(layers, pictures, subjects, source.stage, source.truth), context)
     return RunResult(
         result=str(root),
         layer=str(layer),
@@ -140,26 +155,22 @@ def run_stages(
     )
 
 
-def _preview(
-    config: RunConfig,
-    planned: Planned,
-    results: tuple[Filled, ...],
-    source: Source,
-    workspace: Workspace,
-    store: Store,
-    progress: Progress,
-) -> tuple[Path, ...]:
-    from engine.stages.preview import preview_run, try_preview
+def _fit_to_video(
+    source: Source, subjects: tuple[Subject, ...], context: RunContext
+) -> tuple[tuple[Subject, ...], dict[str, Any]]:
+    """The subjects as the video engine leaves them, and what its self-test found, as plain values by skeleton path;
+    nothing where none was made."""
+    from engine.stages.self_test import self_test
+    from engine.video_pipeline import VIDEO_WEIGHTS, fit_to_video
 
-    def make() -> tuple[Path, ...]:
-        characters = planned.shot.characters
-        return preview_run(
-            config.stage, characters, planned.plans, results, config.truth, workspace.folder, progress
-        )
-
-    with progress.stage("preview"):
-        pictures = source.picture_hashes()
-        return try_preview(lambda: store.files("preview", make, pictures=pictures), progress)
+    fit = partial(fit_to_video, source.stage)
+    if not context.config.self_test:
+        return fit(subjects, context), {}
+    weights = {"fill": STAGE_WEIGHTS["fill"], **VIDEO_WEIGHTS, "score": STAGE_WEIGHTS["score"]}
+    found = self_test(subjects, fit, weights, context)
+    chosen = context.config.engine == "video" or found.better
+    tests = {path: asdict(test) for path, test in found.tests.items()}
+    return (fit(subjects, context) if chosen else subjects), tests
 
 
 @contextmanager
@@ -171,90 +182,6 @@ def _result_stands(progress: Progress) -> Iterator[None]:
         progress.note(f"{error} This result holds what was there before.", level="warning")
 
 
-_NOT_DECIDING = ("stage", "truth", "out", "force", "preview", "report")
-"""Settings that no output depends on, or that count by the contents of the files they name."""
-_LATER = (
-    *("author", "model", "prompt", "caption", "steps", "guidance", "adapt", "memory"),
-    *("video", "video_fps", "video_offset", "camera", "features", "solver", "self_test"),
-)
-"""Settings that count from the stage on that takes them, so that a change leaves what came before."""
-
-
-def _deciding(config: RunConfig) -> dict[str, Any]:
-    """The settings that decide what every stage makes."""
-    return {k: v for k, v in config.to_dict().items() if k not in (*_NOT_DECIDING, *_LATER)}
-
-
-def fill_shot(planned: Planned, config: RunConfig, store: Store) -> tuple[Filled, ...]:
-    """Run stage *fill* for every planned skeleton."""
-    from usd_io.read.motion import read_motion
-    from usd_io.read.stage import open_stage
-
-    opened = open_stage(config.stage)
-
-    def work(
-        character: Character, motion: Motion, made: Plan
-    ) -> tuple[Callable[[], Filled], Callable[[], Parts]]:
-        def parts() -> Parts:
-            return split(motion, made, partial(read_motion, opened, character.skeleton_path))
-
-        def make() -> Filled:
-            prior, takes, seed = config.prior, config.takes, config.seed
-            return fill(character, parts(), made, prior, takes=takes, seed=seed, contacts=config.contacts)
-
-        return make, parts
-
-    shot = planned.shot
-    return store.fills(
-        [work(*each) for each in zip(shot.characters, shot.motions, planned.plans, strict=True)]
-    )
-
-
-def _author(
-    config: RunConfig,
-    engine: str,
-    planned: Planned,
-    source: Source,
-    results: tuple[Filled, ...],
-    scores: Mapping[str, Any],
-    workspace: Workspace,
-) -> tuple[Path, Path]:
-    from usd_io.author.result import Take, author_result
-
-    takes = {
-        made.skeleton_path: Take(filled.motion, made.keys, filled.confidence, filled.others)
-        for made, filled in zip(planned.plans, results, strict=True)
-    }
-    authored = author_result(
-        config.stage,
-        workspace.folder,
-        result_stem(config),
-        takes,
-        mode=config.author,
-        overwrite=config.force,
-        provenance=_provenance(config, engine, planned, scores),
-        confirm=source.check_unchanged,
-    )
-    workspace.before_keep = (
-        _nothing  # what was published is of the hashed source, whatever is saved from now on
-    )
-    return authored.root, authored.layer
-
-
-def _nothing() -> None:
-    pass
-
-
-def _new_findings(source: str, result: Path) -> list[dict[str, Any]]:
-    """What is wrong with the result and was not with its source."""
-    before = {(finding.rule, finding.message) for finding in check(source)}
-    return [
-        asdict(finding)
-        for finding in check(str(result))
-        if finding.severity != "info" and (finding.rule, finding.message) not in before
-    ]
-
-
 def _tell_warnings(planned: Planned, progress: Progress) -> None:
     for note in planned.notes:
         progress.note(note)
@@ -263,18 +190,3 @@ def _tell_warnings(planned: Planned, progress: Progress) -> None:
     ]
     for warning in dict.fromkeys((*planned.shot.info.warnings, *warnings)):
         progress.note(warning, level="warning")
-
-
-def _provenance(
-    config: RunConfig, engine: str, planned: Planned, scores: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What made the result, as plain values; :mod:`usd_io.author.result` adds the source layers with their hashes."""
-    return {
-        "version": version("anymole"),
-        "engine": engine,
-        "prior": config.prior,
-        "seed": config.seed,
-        "settings": {k: v for k, v in config.to_dict().items() if k not in _NOT_DECIDING},
-        "plans": [asdict(p) for p in planned.plans],
-        "scores": scores,
-    }

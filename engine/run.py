@@ -172,7 +172,7 @@ def _run_in(
             progress.check()
             result = run_stages(config, engine, planned or plan(config), workspace, progress)
             if config.report:
-                from engine.report.write import try_report
+                from engine.stages.report import try_report
 
                 with progress.stage("report"):
                     page = try_report(config, asdict(result), workspace.folder, progress)

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engine.evaluation.evaluate import plans_of, read_suite, split_dense
+from engine.evaluation.evaluate import plans_of, read_suite
+from engine.evaluation.rows import split_dense
 from engine.geometry import metrics
 from engine.planning.plan import Plan
 from engine.priors import offsets

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
-from engine.evaluation.evaluate import Case, Row, plans_of, read_suite
+from engine.evaluation.evaluate import Case, plans_of, read_suite
 from engine.evaluation.oracle import (
     Oracle,
     estimator_of,
@@ -28,6 +28,7 @@ from engine.evaluation.oracle import (
     run_oracle,
     simulated_evidence,
 )
+from engine.evaluation.rows import Row
 from engine.events import Event, StageProgress
 from engine.files.video import Video
 from engine.joints.estimator import load_estimator, save_estimator

@@ -13,45 +13,17 @@ from typing import Any
 import numpy as np
 
 from engine.errors import ConfigError
+from engine.evaluation.rows import ORACLE, Evaluation, Row, split_dense
 from engine.files.atomic import write_text
 from engine.files.toml import read_toml
 from engine.geometry.metrics import Scores, score
 from engine.planning.plan import Plan, make_plan
-from engine.planning.time_grid import frames_at
-from engine.priors.fill import PRIORS, Parts, fill_plainly, split
+from engine.priors.fill import PRIORS, fill_plainly
 from engine.progress import Progress
 from usd_io.errors import shown
 from usd_io.model import Character, Motion, Shot
 
 ALL = "all"
-ORACLE = "oracle"
-"""The engine that fits a video of the truth."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One prior on one clip."""
-
-    prior: str
-    scores: Scores
-    l2p_ratio: float
-    """L2P over slerp's."""
-    seconds: float
-    plane: float | None = None
-    """L2P in the plane of the video's picture alone; None where no video is looked at."""
-    view: float | None = None
-    """L2P along the view axis alone."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """All priors on one skeleton of one clip."""
-
-    stage: str
-    skeleton: str
-    frames: int
-    gaps: int
-    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -196,22 +168,6 @@ def _timed_score(
     filled = fill_plainly(prior, character, parts, plan, contacts=contacts)
     seconds = time.perf_counter() - started
     return score(character, motion, filled, plan), seconds
-
-
-def split_dense(motion: Motion, plan: Plan) -> Parts:
-    """:func:`engine.priors.fill.split` of a dense clip."""
-    return split(motion, plan, lambda times: motion.at(_frames(motion, times)))
-
-
-def _frames(motion: Motion, times: np.ndarray) -> np.ndarray:
-    """Frames of authored times; a dense clip is compared only where it has samples."""
-    frames, missing = frames_at(motion.times, times, 1e-5 * motion.frame_step)
-    if len(missing):
-        raise ConfigError(
-            f"{shown(motion.animation_path)}: no sample is authored at {missing[0]:g}; an evaluation takes keys "
-            "at samples only."
-        )
-    return frames
 
 
 def read_suite(path: Path) -> tuple[Case, ...]:

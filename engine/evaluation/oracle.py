@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from engine.evaluation.evaluate import ORACLE, Evaluation, Row, split_dense
+from engine.evaluation.rows import ORACLE, Evaluation, Row, split_dense
 from engine.files.video import Video
 from engine.geometry.metrics import height, l2p, score, select
 from engine.geometry.skeleton import joint_positions

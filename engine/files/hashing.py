@@ -19,7 +19,8 @@ def content_hash(value: Any) -> str:
     Args:
         value: A path stands for the bytes of its file: alone it gives what ``sha256sum`` gives. Everything else is
             built of None, booleans, numbers, text, arrays, tensors, paths, and of sequences, mappings and dataclasses
-            of these; the order of a mapping does not count, nor whether a sequence is a tuple or a list.
+            of these; the order of a mapping does not count, nor whether a sequence is a tuple or a list, nor fields
+            that are not compared (``field(compare=False)``). A network counts by its ``state_dict``.
 
     Raises:
         TypeError: It is or holds something else.
@@ -48,8 +49,10 @@ def _feed(digest: "hashlib._Hash", value: Any) -> None:
         digest.update(f"tensor {value.dtype} {tuple(value.shape)};".encode())
         # as bytes, for numpy has no bfloat16
         digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    elif torch is not None and isinstance(value, torch.nn.Module):
+        _feed(digest, value.state_dict())
     elif is_dataclass(value) and not isinstance(value, type):
-        _feed(digest, {f.name: getattr(value, f.name) for f in fields(value)})
+        _feed(digest, {f.name: getattr(value, f.name) for f in fields(value) if f.compare})
     elif isinstance(value, Mapping):
         digest.update(b"{")
         for name in sorted(value, key=str):

@@ -31,7 +31,7 @@ def plan(config: RunConfig) -> Planned:
     from usd_io.read.stage import read_shot
 
     source = Source(config)
-    planned = plan_shot(read_shot(config.stage, config.skeletons, meshes=False), config)
+    planned = plan_shot(read_shot(source.stage, config.skeletons, meshes=False), config)
     source.check_unchanged()
     return replace(planned, source=source)
 

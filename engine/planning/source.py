@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.config import RunConfig
 from engine.errors import SourceChanged
@@ -51,7 +52,11 @@ class Source:
         from usd_io.read.stage import open_stage
 
         for _ in range(TRIES):
-            opened = [open_stage(stage) for stage in (config.stage, config.truth) if stage]
+            self._path, opened = (
+                config.stage,
+                [open_stage(stage) for stage in (config.stage, config.truth) if stage],
+            )
+            self._opened = tuple(opened)
             self._layers = _known(file for stage in opened for file in layer_files(stage))
             pictures = [file for file in picture_files(opened[0]) if file.is_file()]
             pictures += [Path(config.camera)] if _is_file_of_cameras(config.camera) else []
@@ -61,6 +66,21 @@ class Source:
             if not any(reloaded):
                 return
         raise SourceChanged(f"{shown(config.stage)} is being saved again and again; run again when it rests.")
+
+    @property
+    def path(self) -> str:
+        """Of the stage, as the user named it."""
+        return self._path
+
+    @property
+    def stage(self) -> Any:
+        """The stage, open: it is opened once, and read as it was when it was hashed."""
+        return self._opened[0]
+
+    @property
+    def truth(self) -> Any | None:
+        """The stage with the true motion, open; None where none was named."""
+        return self._opened[1] if len(self._opened) > 1 else None
 
     @property
     def layers(self) -> dict[Path, str]:

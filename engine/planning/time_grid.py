@@ -9,7 +9,7 @@ _EPSILON = 1e-6
 
 def frame_times(first: float, last: float, step: float) -> Float[np.ndarray, " frame"]:
     """Even times from the first on, as far as they go without passing the last."""
-    return first + step * np.arange(int((last - first) / step + _EPSILON) + 1)
+    return first + step * np.arange(int((last - first) / step + _EPSILON) + 1, dtype=float)
 
 
 def nearest_frames(

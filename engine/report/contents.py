@@ -21,7 +21,8 @@ from engine.priors.self_test import SelfTest
 from engine.rendering.bones import with_bones
 from engine.runs.inputs import read_inputs
 from engine.runs.workspace import REPORT, SETTINGS
-from engine.stages.score import true_motion
+from engine.scene.subject import Subject
+from engine.scene.truth import true_motion
 from usd_io.errors import UsdIoError, shown
 from usd_io.files import file_hash
 from usd_io.model import Character, Motion, UpAxis
@@ -197,9 +198,12 @@ def _truths(
     fills: list[Filled],
 ) -> list[Motion] | None:
     """The true motions, where they are known of all skeletons and can still be read."""
+    from usd_io.read.stage import open_stage
+
     try:
+        truth = open_stage(config.truth) if config.truth else None
         found = [
-            true_motion(character, plan, filled, config.truth)
+            true_motion(Subject(character, plan, filled, filled), truth)
             for character, plan, filled in zip(characters, plans, fills, strict=True)
         ]
     except (ConfigError, UsdIoError):

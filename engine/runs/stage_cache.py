@@ -1,188 +1,147 @@
-"""The outputs of a run's stages, kept with the hash of what went into them and reused when that is the same.
+"""Stages as values: what goes in, how the outcome is made of it, and where it is kept and found again.
 
-Each stage is hashed over the run's inputs and over the contents of all that the stages before it made, so that a
-change anywhere makes everything behind it anew.
+The key of an outcome is the hash of the inputs, which are all that making it gets; so a stage is done again when, and
+only when, something that goes into it has changed. What comes next always gets the outcome as it was read back from its
+file, so that it does not matter whether it was made now or earlier.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-import numpy as np
-
-from engine.files.arrays import load_arrays, save_arrays
+from engine.config import RunConfig
 from engine.files.hashing import content_hash
-from engine.files.json_values import from_plain, read_json
-from engine.priors.fill import Filled, Parts
-from engine.priors.self_test import SelfTest
+from engine.files.json_values import read_json
 from engine.progress import Progress
 from engine.runs.workspace import ARTEFACTS, Workspace
-from usd_io.model import Motion
 
 LARGEST_JSON = 256 << 20
-T = TypeVar("T")
-_ARRAYS = ("times", "translations", "rotations", "scales", "T_world_skel", "animated", "blend_weights")
-_CHANNELS = ("translations", "rotations", "scales")
-"""What takes differ in."""
+Inputs = TypeVar("Inputs")
+Outcome = TypeVar("Outcome")
 
 
-class Store:
-    """Gives a stage its outputs: from the run folder, or by making them."""
+@dataclass(frozen=True, eq=False)
+class StageWork:
+    """Where a stage at work reports, and where it may write; nothing here decides its outcome."""
 
-    def __init__(self, workspace: Workspace, progress: Progress, **inputs: Any) -> None:
+    progress: Progress
+    folder: Path
+    """For files that people open."""
+    artefacts: Path
+    """For files that only later stages read."""
+    checkpoints: Callable[[], Path]
+    """Makes a folder for the state of long work on these inputs; dropped once the outcome is kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stage(Generic[Inputs, Outcome]):
+    """A stage whose outcome is one file."""
+
+    name: str
+    """Of the stage: of a file of :mod:`engine.stages`."""
+    inputs: Inputs
+    """A dataclass; fields that do not decide the outcome, as handles and places, are ``field(compare=False)``."""
+    make: Callable[[Inputs, StageWork], Outcome]
+    save: Callable[[Path, Outcome], Any]
+    load: Callable[[Path], Outcome]
+    """What it raises of OSError, ValueError, KeyError, TypeError, AttributeError or DataError has the outcome made
+    again."""
+    file: str
+    """Its name below ``artefacts``."""
+
+
+@dataclass(frozen=True, eq=False)
+class FileStage(Generic[Inputs]):
+    """A stage that writes files into the run folder, whole; its outcome are their paths."""
+
+    name: str
+    inputs: Inputs
+    make: Callable[[Inputs, StageWork], Sequence[Path]]
+    confirmed: bool = False
+    """``make`` itself makes sure that the files of the source are still as they were hashed."""
+
+
+class StageCache:
+    """Gives a stage its outcome: from the run folder, or by making it."""
+
+    def __init__(self, workspace: Workspace, progress: Progress, folder: Path, below: str = "") -> None:
         """Args:
         workspace: The run folder.
         progress: Told of stages that are taken from before.
-        inputs: Plain values that decide the results of all stages.
+        folder: Where files for people go.
+        below: Path with a closing slash below ``artefacts``, for work aside; empty: none.
         """
-        self._workspace, self._progress = workspace, progress
-        self._chain = [content_hash(inputs)]
-        self._below = ""
+        self._workspace, self._progress, self._folder, self._below = workspace, progress, folder, below
+        self._reused: list[bool] = []
 
-    def beside(self, name: str, progress: Progress, **inputs: Any) -> "Store":
-        """A store for work aside: it rests on what was made so far, keeps its outputs in a folder of their own, and
-        what comes later here does not depend on it."""
-        aside = Store(self._workspace, progress, before=self._chain, **inputs)
-        aside._below = f"{self._below}{name}/"
-        return aside
+    def beside(self, name: str, progress: Progress) -> "StageCache":
+        """A cache for work aside, which keeps all its files in a folder of their own."""
+        below = f"{self._below}{name}/"
+        return StageCache(self._workspace, progress, self._workspace.folder / ARTEFACTS / below, below)
 
-    @property
-    def folder(self) -> Path:
-        """Where outputs lie."""
-        return self._workspace.folder / ARTEFACTS / self._below
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Report the start and the end of a stage, and whether all its outcomes were there."""
+        self._reused = []
+        with self._progress.stage(name):
+            yield
+            if self._reused and all(self._reused):
+                self._progress.reused()
 
-    def json(self, stage: str, make: Callable[[], T], *, tell: bool = True, **more: Any) -> T:
-        """An output of plain values; ``more`` decides it beside what came before. Without ``tell`` its being of an
-        earlier run says nothing of the stage at work."""
+    def get(self, stage: Stage[Any, Outcome]) -> Outcome:
+        """The outcome of a stage."""
+        key = _key(stage)
+        name = self._below + stage.file
+        self._reused.append(self._workspace.stored(name, key) is not None)
+        outcome: Outcome = self._workspace.reuse(
+            name, key, lambda: stage.make(stage.inputs, self._work(stage, key)), stage.save, stage.load
+        )
+        self._workspace.drop_checkpoints(self._below + stage.name)
+        return outcome
 
-        def save(path: Path, value: T) -> None:
-            path.write_text(json.dumps(value, default=str), encoding="utf-8")
-
-        return self._one(stage, f"{stage}.json", make, save, _load_json, more, tell=tell)
-
-    def fills(self, made: Sequence[tuple[Callable[[], Filled], Callable[[], Parts]]]) -> tuple[Filled, ...]:
-        """Outputs of *fill*, one per skeleton: how to make each, and its parts, which are read and not kept."""
-        before, filled, reused = tuple(self._chain), [], True
-        for index, (make, parts) in enumerate(made):
-            name, key = (
-                f"{self._below}fill-{index}.npz",
-                content_hash({"stage": "fill", "index": index, "before": before}),
-            )
-            reused = reused and self._workspace.stored(name, key) is not None
-            load = _loader(parts)
-            filled.append(self._workspace.reuse(name, key, make, save_filled, load))
-            self._chain.append(self._workspace.digest(name))
-            self._progress.step(index + 1, len(made))
-        if reused:
-            self._progress.reused()
-        return tuple(filled)
-
-    def files(self, stage: str, make: Callable[[], Sequence[Path]], **more: Any) -> tuple[Path, ...]:
-        """An output of files that the stage itself writes into the run folder, whole."""
-        key = _key(stage, self._chain, more)
-        entry = f"{self._below}{stage}"
-        found = self._workspace.stored(entry, key)
+    def files(self, stage: FileStage[Any]) -> tuple[Path, ...]:
+        """The files of a stage."""
+        key = _key(stage)
+        name = self._below + stage.name
+        found = self._workspace.stored(name, key)
+        self._reused.append(found is not None)
         if found is None:
-            found = tuple(make())
-            self._workspace.keep(entry, key, found)
-            self._workspace.drop_checkpoints(entry)
-        else:
-            self._progress.reused()
-        self._chain.append(self._workspace.digest(entry))
+            found = tuple(stage.make(stage.inputs, self._work(stage, key)))
+            self._workspace.keep(name, key, found, confirmed=stage.confirmed)
+            self._workspace.drop_checkpoints(name)
         return found
 
-    def checkpoints(self, stage: str, **more: Any) -> Path:
-        """A folder for the checkpoints of the output that comes next; dropped once that is kept."""
-        key = _key(stage, self._chain, more)
-        return self._workspace.checkpoint_dir(f"{self._below}{stage}", key)
-
-    def one(
-        self,
-        stage: str,
-        name: str,
-        make: Callable[[], T],
-        save: Callable[[Path, T], Any],
-        load: Callable[[Path], T],
-        **more: Any,
-    ) -> T:
-        """An output of one file; ``more`` decides it beside what came before."""
-        value = self._one(stage, name, make, save, load, more)
-        self._workspace.drop_checkpoints(f"{self._below}{stage}")
-        return value
-
-    def _one(
-        self,
-        stage: str,
-        name: str,
-        make: Callable[[], T],
-        save: Callable[[Path, T], Any],
-        load: Callable[[Path], T],
-        more: dict[str, Any],
-        *,
-        tell: bool = True,
-    ) -> T:
-        name, key = self._below + name, _key(stage, self._chain, more)
-        if tell and self._workspace.stored(name, key) is not None:
-            self._progress.reused()
-        value = self._workspace.reuse(name, key, make, save, load)
-        self._chain.append(self._workspace.digest(name))
-        return value
+    def _work(self, stage: Stage[Any, Any] | FileStage[Any], key: str) -> StageWork:
+        return StageWork(
+            self._progress,
+            self._folder,
+            self._workspace.folder / ARTEFACTS / self._below,
+            lambda: self._workspace.checkpoint_dir(self._below + stage.name, key),
+        )
 
 
-def _key(stage: str, before: Sequence[str], more: Mapping[str, Any]) -> str:
-    return content_hash({"stage": stage, "before": before, "more": more})
+@dataclass(frozen=True, eq=False)
+class RunContext:
+    """What every part of a run is given."""
+
+    config: RunConfig
+    cache: StageCache
+    progress: Progress
 
 
-def _load_json(path: Path) -> Any:
+def _key(stage: Stage[Any, Any] | FileStage[Any]) -> str:
+    return content_hash({"version": version("anymole"), "stage": stage.name, "inputs": stage.inputs})
+
+
+def save_json(path: Path, value: object) -> None:
+    """Write an outcome of plain values."""
+    path.write_text(json.dumps(value, default=str), encoding="utf-8")
+
+
+def load_json(path: Path) -> Any:
+    """Read what :func:`save_json` wrote."""
     return read_json(path, LARGEST_JSON)
-
-
-def _loader(parts: Callable[[], Parts]) -> Callable[[Path], Filled]:
-    return lambda path: load_filled(path, parts())
-
-
-def save_filled(path: Path, filled: Filled) -> None:
-    """Write the outcome of *fill*, without the parts that the stage itself holds."""
-    motion = filled.motion
-    arrays = {
-        name: np.asarray(getattr(motion, name)) for name in _ARRAYS if getattr(motion, name) is not None
-    }
-    plain = {f.name: getattr(motion, f.name) for f in fields(Motion) if f.name not in _ARRAYS}
-    for number, other in enumerate(filled.others, start=2):
-        arrays |= {_of_take(name, number): getattr(other, name) for name in _CHANNELS}
-    if filled.confidence is not None:
-        arrays["confidence"] = filled.confidence
-    save_arrays(path, arrays, {"motion": plain, "prior": filled.prior, "self_test": asdict(filled.self_test)})
-
-
-def load_filled(path: Path, parts: Parts) -> Filled:
-    """Read what :func:`save_filled` wrote.
-
-    Raises:
-        OSError, ValueError, KeyError, TypeError, AttributeError: The file is no such thing.
-    """
-    arrays, plain = load_arrays(path)
-    single = dict(plain["motion"])
-    single["blend_shapes"] = tuple(single["blend_shapes"])
-    values: dict[str, Any] = {name: arrays.get(name) for name in _ARRAYS} | single
-    motion = replace(parts.kept, **values)
-    if motion.translations.shape[1:] != parts.kept.translations.shape[1:]:
-        raise ValueError(f"{path} holds another skeleton")
-    others: list[Motion] = []
-    while _of_take("rotations", len(others) + 2) in arrays:
-        channels: dict[str, Any] = {name: arrays[_of_take(name, len(others) + 2)] for name in _CHANNELS}
-        others.append(replace(motion, **channels))
-    return Filled(
-        motion,
-        parts,
-        prior=str(plain["prior"]),
-        self_test=from_plain(SelfTest, plain["self_test"]),
-        others=tuple(others),
-        confidence=arrays.get("confidence"),
-    )
-
-
-def _of_take(channel: str, number: int) -> str:
-    return f"{channel}_{number}"

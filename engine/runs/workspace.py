@@ -168,18 +168,18 @@ class Workspace:
             return None
         return tuple(self.folder / file for file in artefact.files)
 
-    def keep(self, name: str, key: str, files: Sequence[Path]) -> None:
-        """Enter files that lie in the run folder into the index; only then a resumed run counts on them."""
-        self.before_keep()
+    def keep(self, name: str, key: str, files: Sequence[Path], *, confirmed: bool = False) -> None:
+        """Enter files that lie in the run folder into the index; only then a resumed run counts on them.
+
+        ``confirmed`` files are what the key says already, and :attr:`before_keep` is not asked.
+        """
+        if not confirmed:
+            self.before_keep()
         hashes = {path.relative_to(self.folder).as_posix(): content_hash(path) for path in files}
         with self._guard:
             self._index[name] = Artefact(key, hashes)
             entries = {entry: asdict(artefact) for entry, artefact in sorted(self._index.items())}
             self.write_json(INDEX, {"format": FORMAT, "artefacts": entries})
-
-    def digest(self, name: str) -> str:
-        """Hash over the contents of a kept artefact."""
-        return content_hash(list(self._index[name].files.values()))
 
     def reuse(
         self,
@@ -196,7 +196,8 @@ class Workspace:
             key: Hash of all that decides it (:func:`engine.files.hashing.content_hash`).
             make: Makes it.
             save: Writes it to a path.
-            load: Reads it back; what it cannot read is made anew.
+            load: Reads it back, also what was just made, so that the two cannot differ; what it cannot read is
+                made again.
         """
         stored = self.stored(name, key)
         if stored:
@@ -205,8 +206,9 @@ class Workspace:
             except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError):
                 pass  # written by another version: intact, and yet of no use here
         made = make()
-        self.keep(name, key, [self._put(f"{ARTEFACTS}/{name}", lambda path: save(path, made))])
-        return made
+        path = self._put(f"{ARTEFACTS}/{name}", lambda temporary: save(temporary, made))
+        self.keep(name, key, [path])
+        return load(path)
 
     def checkpoint_dir(self, stage: str, key: str) -> Path:
         """A folder for the checkpoints of a long stage. It is the stage's own to fill; the key in its name keeps

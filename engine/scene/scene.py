@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +12,6 @@ from engine.errors import DataError
 from engine.geometry.resample import resample
 from engine.planning.plan import Plan
 from engine.planning.time_grid import frame_times
-from engine.priors.fill import Filled
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.bones import drawable
@@ -22,6 +22,7 @@ from engine.rendering.renderers import TorchRenderer
 from engine.rendering.threads import limited_threads
 from engine.rendering.views import View, make_view, orbit_views
 from engine.scene.stage_camera import read_cameras
+from engine.scene.subject import Subject
 from engine.scene.view_choice import AZIMUTHS, choose_view
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
@@ -48,16 +49,13 @@ class Schedule:
 class Scene:
     """The skeletons that can be seen, with their work and the cameras on them."""
 
-    characters: tuple[Character, ...]
-    """With meshes; those without any, in a shot without any, with bones."""
-    plans: tuple[Plan, ...]
-    starts: tuple[Filled, ...]
-    """What the motion prior made of them."""
+    subjects: tuple[Subject, ...]
+    """Their characters with meshes; those without any, in a shot without any, with bones."""
     schedule: Schedule
-    indices: tuple[int, ...]
-    """Their places among all skeletons of the run."""
     views: tuple[View, ...]
     """The video's own first."""
+    known_view: View | None
+    """A moving camera at the known times; None of a still one."""
     surface: Surface
     appearance: Appearance
     """How the characters look."""
@@ -74,11 +72,15 @@ class Scene:
 
     @property
     def time_codes_per_second(self) -> float:
-        return self.starts[0].motion.time_codes_per_second
+        return self.subjects[0].start.motion.time_codes_per_second
+
+    @property
+    def characters(self) -> tuple[Character, ...]:
+        return tuple(subject.character for subject in self.subjects)
 
     def motions(self, times: Float[np.ndarray, " frame"]) -> tuple[Motion, ...]:
         """All characters at the same times [time codes]."""
-        return tuple(resample(start.motion, times) for start in self.starts)
+        return tuple(resample(subject.start.motion, times) for subject in self.subjects)
 
     def actors(self, times: Float[np.ndarray, " frame"]) -> Actors:
         """All characters at the same times [time codes]; true where nothing is to be filled."""
@@ -142,10 +144,8 @@ def _longest_run(times: Float[np.ndarray, " frame"], step: float) -> tuple[float
 
 
 def make_scene(
-    stage: str,
-    characters: Sequence[Character],
-    plans: Sequence[Plan],
-    starts: Sequence[Filled],
+    stage: Any,
+    subjects: Sequence[Subject],
     *,
     height: int,
     width: int,
@@ -157,10 +157,8 @@ def make_scene(
     """Read the meshes of the characters of a run and put cameras around them.
 
     Args:
-        stage: The source; a run itself does not read meshes.
-        characters: The skeletons of the run.
-        plans: One per skeleton.
-        starts: One per skeleton.
+        stage: The source, open or by its path; a run itself does not read meshes.
+        subjects: Of the run.
         height: Of the pictures [pixels].
         width: Of the pictures [pixels].
         camera: Prim path of the video's camera, a ``render.json``, or a view by name or azimuth; empty: the front view.
@@ -178,27 +176,27 @@ def make_scene(
 
     opened = open_stage(stage)
     skinned = find_skinned(opened)
-    read = [read_bound_character(opened, character.skeleton_path, skinned) for character in characters]
-    chosen, indices = drawable(read)
-    if not indices:
-        raise DataError(f"{shown(stage)}: nothing is bound to the skeletons and they have no joints to draw.")
-    chosen_plans, chosen_starts = tuple(plans[i] for i in indices), tuple(starts[i] for i in indices)
-    scene = Scene(
-        chosen,
-        chosen_plans,
-        chosen_starts,
-        make_schedule(chosen_plans, chosen_starts[0].motion),
-        indices,
-        (),
-        build_surface(chosen, read_texture_bytes, appearance),
-        appearance,
+    read = [read_bound_character(opened, subject.path, skinned) for subject in subjects]
+    characters, places = drawable(read)
+    if not places:
+        name = shown(opened.GetRootLayer().identifier)
+        raise DataError(f"{name}: nothing is bound to the skeletons and they have no joints to draw.")
+    seen = tuple(
+        replace(subjects[i], character=character) for character, i in zip(characters, places, strict=True)
     )
+    schedule = make_schedule([subject.plan for subject in seen], seen[0].start.motion)
+    surface = build_surface(characters, read_texture_bytes, appearance)
+    scene = Scene(seen, schedule, (), None, surface, appearance)
     azimuth = view_azimuth(camera or "front")
     scene = _around(scene, azimuth or 0.0, height=height, width=width, ground=ground)
-    if azimuth is None:
-        cameras = read_cameras(stage, camera, np.array(times), height=height, width=width)
-        scene = replace(scene, views=(make_view("camera", cameras), *scene.views))
-    return scene
+    if azimuth is not None:
+        return scene
+    cameras = read_cameras(opened, camera, np.array(times), height=height, width=width)
+    known_view = None
+    if len(cameras) > 1:
+        at_known = read_cameras(opened, camera, np.array(schedule.true), height=height, width=width)
+        known_view = make_view("camera", at_known)
+    return replace(scene, views=(make_view("camera", cameras), *scene.views), known_view=known_view)
 
 
 def _around(scene: Scene, azimuth: float, *, height: int, width: int, ground: bool) -> Scene:
@@ -209,7 +207,7 @@ def _around(scene: Scene, azimuth: float, *, height: int, width: int, ground: bo
 
 def _framed(scene: Scene) -> Actors:
     """All that has to be in the picture."""
-    filled = [plan.fill_times for plan in scene.plans]
+    filled = [subject.plan.fill_times for subject in scene.subjects]
     return scene.actors(np.unique(np.concatenate([scene.schedule.true, *filled])))
 
 
@@ -224,11 +222,12 @@ def best_azimuth(scene: Scene, *, ground: bool, progress: Progress) -> float:
     size = scene.cameras.height, scene.cameras.width
     around = {f"{a:g}": a for a in AZIMUTHS}
     views = orbit_views(_framed(scene), around, height=size[0], width=size[1], ground=ground)
-    motions = [start.motion for start in scene.starts]
+    motions = [subject.start.motion for subject in scene.subjects]
+    plans = [subject.plan for subject in scene.subjects]
     by_azimuth = dict(zip(AZIMUTHS, views, strict=True))
     with limited_threads():
         best, expected = choose_view(
-            scene.characters, scene.plans, motions, scene.surface, scene.appearance, by_azimuth
+            scene.characters, plans, motions, scene.surface, scene.appearance, by_azimuth
         )
     front = VIEWS["front"]
     if best != front:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -15,12 +16,12 @@ LARGEST_FILE = 64 << 20
 
 
 def read_cameras(
-    stage: str, path: str, times: Float[np.ndarray, " frame"], *, height: int, width: int
+    stage: Any, path: str, times: Float[np.ndarray, " frame"], *, height: int, width: int
 ) -> Cameras:
     """One camera where it stands still, else one per time.
 
     Args:
-        stage: The stage.
+        stage: The stage, open or by its path.
         path: Path of a camera prim, or of a ``render.json``, of which the first view is taken.
         times: Time codes of the pictures.
         height: Of the pictures [pixels].

@@ -23,7 +23,7 @@ from engine.files.hashing import content_hash
 from engine.files.json_values import as_json
 from engine.files.training_loop import TrainingLoop
 from engine.joints.augment import Batch, augmented, plain
-from engine.joints.estimator import Estimator, build_network, predict
+from engine.joints.estimator import Estimator, build_network, load_estimator, predict, save_estimator
 from engine.joints.loss import entropy, estimation_loss, measure_spread
 from engine.joints.poses import WILDEST, random_motions
 from engine.joints.samples import Samples, Scene, draw_samples, join_samples, make_scene
@@ -34,6 +34,8 @@ from engine.rendering.actors import Actors
 from engine.rendering.renderers import Renderer
 from engine.rendering.threads import limited_threads
 from engine.rendering.views import View
+from engine.runs.stage_cache import RunContext, Stage, StageWork
+from engine.scene.footage import Footage
 from engine.video.network.sample import combine_seeds
 
 CHECKPOINT = "estimator-training.safetensors"
@@ -62,6 +64,36 @@ class TrainingSet:
     """Of the video's view."""
     scene: Scene
     seen: tuple[Bool[np.ndarray, " joint"], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class EstimateInputs:
+    """What decides a joint estimator: the characters as the video's camera sees them."""
+
+    footage: Footage
+    settings: EstimatorSettings
+
+
+def estimate_joints(footage: Footage, settings: EstimatorSettings, context: RunContext) -> Estimator:
+    """The joint estimator of the characters of some videos."""
+    inputs = EstimateInputs(footage, settings)
+    return context.cache.get(
+        Stage("estimate_joints", inputs, _train, save_estimator, load_estimator, "estimator.safetensors")
+    )
+
+
+def _train(inputs: EstimateInputs, work: StageWork) -> Estimator:
+    scene, schedule = inputs.footage.scene, inputs.footage.scene.schedule
+    return train_estimator(
+        scene.actors(np.array(schedule.true)),
+        scene.renderer,
+        (inputs.footage.known_view, *scene.views[1:]),
+        keys=schedule.keys,
+        gaps=schedule.gaps,
+        settings=inputs.settings,
+        progress=work.progress,
+        checkpoint_dir=work.checkpoints(),
+    )
 
 
 def train_estimator(

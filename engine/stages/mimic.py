@@ -1,18 +1,22 @@
 """Run stage *mimic*: a video of characters and a first guess of their motion -> the motion that the video shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 
 from engine.errors import DataError
+from engine.files.arrays import load_arrays, save_arrays
 from engine.files.hashing import content_hash
 from engine.files.video import Video
 from engine.geometry.metrics import height
+from engine.geometry.resample import resample as at_times
 from engine.geometry.skeleton import joint_positions
+from engine.joints.estimator import Estimator, estimate
 from engine.joints.evidence import JointEvidence
 from engine.mimic.confidence import LARGEST_RESIDUAL, LEAST_EXPLAINED, explained, sureness
 from engine.mimic.fit import Fit, Fitted, fit
@@ -27,19 +31,99 @@ from engine.mimic.stabilise import shifts, steadied
 from engine.mimic.video_frames import frames_to_fit
 from engine.planning.plan import Plan
 from engine.priors import offsets
+from engine.priors.fill import Filled, complete
 from engine.progress import Progress
 from engine.rendering.mesh.surface import Surface
 from engine.rendering.torch_renderer.renderer import Backdrop
 from engine.rendering.views import View
+from engine.runs.stage_cache import RunContext, Stage, StageWork
+from engine.scene.footage import Footage
+from engine.scene.subject import Subject
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
 
+VIDEO = "video"
+"""Stands in the scores where a motion prior's name does."""
+CHANNELS = ("translations", "rotations", "scales")
 MOST_OFF = 0.4
 """A video may be so far off at a key, as part of what it changes between the keys (measured, docs/measurements.md)."""
 LEAST_KNOWN = 0.5
 """Part of what differs from the background that the known poses have to explain at the keys."""
 HALF_TRUSTED = 0.05
 """Expected error [heights] at which the confidence is one half, as with the learned prior."""
+
+
+@dataclass(frozen=True, eq=False)
+class MimicInputs:
+    """What decides a fit to one video."""
+
+    footage: Footage
+    """Of all takes: what stands behind the characters is learnt from all."""
+    take: int
+    """Which of its videos."""
+    estimator: Estimator
+    settings: MimicSettings
+
+
+FittedArrays = Mapping[str, np.ndarray]
+"""Channels at the fill times and confidence of every subject of a scene, by name and place."""
+
+
+def fit_motion(
+    footage: Footage, estimator: Estimator, settings: MimicSettings, context: RunContext
+) -> Mapping[str, Filled]:
+    """What the videos of a scene make of the motion of the prior, by skeleton path."""
+    takes = []
+    for take in range(len(footage.videos)):
+        inputs = MimicInputs(footage, take, estimator, settings)
+        takes.append(context.cache.get(Stage("mimic", inputs, _fit, _save, _load, f"mimic-{take + 1}.npz")))
+    results = {}
+    for place, subject in enumerate(footage.scene.subjects):
+        own = [{name: take[f"{name}_{place}"] for name in (*CHANNELS, "confidence")} for take in takes]
+        results[subject.path] = _fitted(subject, own)
+    return results
+
+
+def _fit(inputs: MimicInputs, work: StageWork) -> FittedArrays:
+    scene, video = inputs.footage.in_front, inputs.footage.videos[inputs.take]
+    made = mimic(
+        scene.characters,
+        [subject.plan for subject in scene.subjects],
+        [subject.start.motion for subject in scene.subjects],
+        video,
+        scene.views[0],
+        scene.surface,
+        evidence=estimate(inputs.estimator, video.frames, scene.cameras),
+        settings=inputs.settings,
+        progress=work.progress,
+        checkpoint_dir=work.checkpoints(),
+    )
+    arrays = {f"confidence_{i}": m.confidence.astype(np.float32) for i, m in enumerate(made)}
+    for name in CHANNELS:
+        arrays |= {f"{name}_{i}": getattr(m.motion, name) for i, m in enumerate(made)}
+    return arrays
+
+
+def _fitted(subject: Subject, takes: Sequence[FittedArrays]) -> Filled:
+    """What the prior made with the motion of the fit instead, take by take."""
+    character, plan, start = subject.character, subject.plan, subject.start
+    base = at_times(start.motion, plan.fill_times)
+    motions = []
+    for take in takes:
+        channels: dict[str, Any] = {name: take[name] for name in CHANNELS}
+        motions.append(complete(character, start.parts, plan, replace(base, **channels)))
+    confidence = np.ones(motions[0].translations.shape[:2], np.float32)
+    confidence[np.isin(motions[0].times, plan.fill_times)] = takes[0]["confidence"]
+    confidence[:, np.isin(character.joints, plan.locked)] = 1
+    return replace(start, prior=VIDEO, motion=motions[0], others=tuple(motions[1:]), confidence=confidence)
+
+
+def _save(path: Path, arrays: FittedArrays) -> None:
+    save_arrays(path, arrays, {})
+
+
+def _load(path: Path) -> FittedArrays:
+    return load_arrays(path)[0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,53 +1,54 @@
 """Run stage *preview*: pictures of the result in the run folder. An extra: it warns where the other stages fail."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from engine.errors import SHOWN_ERRORS, RunCancelled
-from engine.planning.plan import Plan
-from engine.priors.fill import Filled
 from engine.progress import Progress
-from engine.stages.score import true_motion
-from usd_io.model import Character
+from engine.runs.stage_cache import FileStage, RunContext, StageWork
+from engine.scene.subject import Subject
+from engine.scene.truth import true_motion
 
 
-def preview_run(
-    stage: str,
-    characters: Sequence[Character],
-    plans: Sequence[Plan],
-    results: Sequence[Filled],
-    truth: str,
-    folder: Path,
-    progress: Progress,
-) -> tuple[Path, ...]:
-    """Draw what a run made; see :func:`engine.preview.panels.write_preview`.
+@dataclass(frozen=True, eq=False)
+class PreviewInputs:
+    """What decides the pictures."""
 
-    Args:
-        stage: The source, for the meshes: a run itself does not read them.
-        characters: The skeletons of the run.
-        plans: One per skeleton.
-        results: One per skeleton.
-        truth: As in :class:`engine.config.RunConfig`.
-        folder: The run folder.
-        progress: Told of batches of images.
-    """
+    layers: tuple[str, ...]
+    """Hashes of the layers of the stage, and of the truth."""
+    pictures: tuple[str, ...]
+    """Hashes of the textures."""
+    subjects: tuple[Subject, ...]
+    stage: Any = field(compare=False)
+    """The source, open, for the meshes: until here nobody has read them."""
+    truth: Any | None = field(compare=False)
+    """A stage with the true motion, open."""
+
+
+def preview(inputs: PreviewInputs, context: RunContext) -> tuple[Path, ...]:
+    """Draw what a run made; nothing, with a warning, where that goes wrong."""
+    stage = FileStage("preview", inputs, _preview)
+    return try_preview(lambda: context.cache.files(stage), context.progress)
+
+
+def _preview(inputs: PreviewInputs, work: StageWork) -> tuple[Path, ...]:
     from engine.preview.panels import Shown, write_preview
     from usd_io.read.character import find_skinned, read_bound_character
-    from usd_io.read.stage import open_stage
     from usd_io.read.texture import read_texture_bytes
 
-    opened = open_stage(stage)
-    skinned = find_skinned(opened)
+    skinned = find_skinned(inputs.stage)
     shown = [
         Shown(
-            read_bound_character(opened, character.skeleton_path, skinned),
-            plan,
-            filled,
-            true_motion(character, plan, filled, truth),
+            read_bound_character(inputs.stage, subject.path, skinned),
+            subject.plan,
+            subject.filled,
+            true_motion(subject, inputs.truth),
         )
-        for character, plan, filled in zip(characters, plans, results, strict=True)
+        for subject in inputs.subjects
     ]
-    return write_preview(shown, folder, read_texture_bytes, progress)
+    return write_preview(shown, work.folder, read_texture_bytes, work.progress)
 
 
 def try_preview(make: Callable[[], tuple[Path, ...]], progress: Progress) -> tuple[Path, ...]:

@@ -1,56 +1,60 @@
 """Run stage *score*: what is known of a result's error, measured against slerp and spline in the same run."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from engine.errors import ConfigError
 from engine.geometry import skeleton
-from engine.geometry.metrics import Scores, height, key_error, l2p, score, select
+from engine.geometry.metrics import Scores, height, key_error, l2p, select
+from engine.geometry.metrics import score as measure
 from engine.planning.plan import Plan
-from engine.priors.fill import Filled, fill_plainly, merge
-from usd_io.errors import shown
+from engine.priors.fill import Filled, fill_plainly
+from engine.runs.stage_cache import RunContext, Stage, StageWork, load_json, save_json
+from engine.scene.subject import Subject
+from engine.scene.truth import true_motion
 from usd_io.model import Character, Motion
 
 BASELINES = ("slerp", "spline")
-DENSE_SHARE = 0.8
-"""The stage's own samples are the truth where at least this part of the filled frames has one."""
 LEAST_SURE = 5
 """Joints and frames that a report names as the least sure."""
 
 
-def score_run(
-    characters: Sequence[Character],
-    plans: Sequence[Plan],
-    results: Sequence[Filled],
-    starts: Sequence[Filled],
-    truth: str,
-    video_tests: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Scores by skeleton path, as plain values.
+@dataclass(frozen=True, eq=False)
+class ScoreInputs:
+    """What decides the scores."""
 
-    Args:
-        characters: The skeletons.
-        plans: Their plans.
-        results: What was made of them.
-        starts: What the motion prior made of them: the same, or what a fit to video began with.
-        truth: Path of a stage with the true motion; empty: the stage's own hidden samples, where it has some.
-        video_tests: By skeleton path, what the video engine did on a hidden piece, as plain values.
-    """
-    tested = video_tests or {}
+    subjects: tuple[Subject, ...]
+    truth_layers: tuple[str, ...] = ()
+    """Hashes of the layers of the stage with the true motion, beside those of the source; none where it is not
+    known, or hidden in the stage itself."""
+    video_tests: Mapping[str, Any] = field(default_factory=dict)
+    """By skeleton path, what the video engine did on a hidden piece, as plain values."""
+    truth: Any | None = field(default=None, compare=False)
+    """A stage with the true motion, open; None: the stage's own hidden samples, where it has some."""
+
+
+def score(inputs: ScoreInputs, context: RunContext) -> dict[str, Any]:
+    """Scores by skeleton path, as plain values."""
+    scores: dict[str, Any] = context.cache.get(
+        Stage("score", inputs, _score, save_json, load_json, "score.json")
+    )
+    return scores
+
+
+def _score(inputs: ScoreInputs, work: StageWork) -> dict[str, Any]:
     return {
-        plan.skeleton_path: _score_skeleton(character, plan, filled, start, truth)
-        | {"video_test": tested.get(plan.skeleton_path)}
-        for character, plan, filled, start in zip(characters, plans, results, starts, strict=True)
+        subject.path: score_subject(subject, inputs.truth)
+        | {"video_test": inputs.video_tests.get(subject.path)}
+        for subject in inputs.subjects
     }
 
 
-def _score_skeleton(
-    character: Character, plan: Plan, filled: Filled, start: Filled, truth_stage: str
-) -> dict[str, Any]:
-    truth = true_motion(character, plan, filled, truth_stage)
+def score_subject(subject: Subject, truth_stage: Any | None) -> dict[str, Any]:
+    """Scores of one subject, as plain values."""
+    character, plan, filled = subject.character, subject.plan, subject.filled
+    truth = true_motion(subject, truth_stage)
     scores: dict[str, Any] = {
         "prior": filled.prior,
         "frames": len(plan.fill_times),
@@ -64,7 +68,10 @@ def _score_skeleton(
         "confidence": _sum_up_confidence(character, plan, filled),
     }
     if truth is not None:
-        fitted = {} if filled is start else {start.prior: asdict(score(character, truth, start.motion, plan))}
+        start = subject.start
+        fitted = (
+            {start.prior: asdict(measure(character, truth, start.motion, plan))} if subject.fitted else {}
+        )
         scores["truth"] = {filled.prior: scores["takes"][0]["truth"], **fitted} | {
             name: asdict(score_prior(name, character, truth, plan, filled)) for name in BASELINES
         }
@@ -83,7 +90,7 @@ def _score_take(
     return {
         "key_error": _key_error(character, plan, filled, motion),
         "from_first": l2p(first, own),
-        "truth": None if truth is None else asdict(score(character, truth, motion, plan)),
+        "truth": None if truth is None else asdict(measure(character, truth, motion, plan)),
     }
 
 
@@ -115,25 +122,4 @@ def _sum_up_confidence(character: Character, plan: Plan, filled: Filled) -> dict
 
 def score_prior(name: str, character: Character, truth: Motion, plan: Plan, filled: Filled) -> Scores:
     """Scores of another prior on the same known frames."""
-    return score(character, truth, fill_plainly(name, character, filled.parts, plan), plan)
-
-
-def true_motion(character: Character, plan: Plan, filled: Filled, truth_stage: str) -> Motion | None:
-    """The truth at the fill times and the keys, None where it is not known."""
-    if not truth_stage:
-        times = filled.parts.authored_times
-        inside = sum(int(((times > gap.start) & (times < gap.end)).sum()) for gap in plan.gaps)
-        known = inside >= DENSE_SHARE * len(plan.fill_times)
-        return merge(filled.parts.kept, filled.parts.hidden) if known else None
-    from usd_io.read.character import read_character
-    from usd_io.read.motion import read_motion
-    from usd_io.read.stage import open_stage
-
-    opened = open_stage(truth_stage)
-    joints = read_character(opened, character.skeleton_path, meshes=False).joints
-    if joints != character.joints:
-        raise ConfigError(
-            f"--truth {shown(truth_stage)}: the skeleton {shown(character.skeleton_path)} has other joints there; "
-            "name a stage with the same rig."
-        )
-    return read_motion(opened, character.skeleton_path, np.union1d(plan.fill_times, plan.keys))
+    return measure(character, truth, fill_plainly(name, character, filled.parts, plan), plan)

@@ -17,6 +17,7 @@ from engine.events import Event, Note, StageProgress, StageReused, StageStarted
 from engine.files.video import Video
 from engine.mimic.settings import MimicSettings
 from engine.progress import StageReached
+from engine.scene import footage
 from tests.engine.fading import Fading
 from tests.engine.few import Few
 
@@ -62,6 +63,7 @@ def config(fox: str, drawn: Path, tmp_path: Path) -> RunConfig:
         camera=str(drawn / "render.json"),
         out=str(tmp_path / "run"),
         preview=False,
+        report=False,
     )
 
 
@@ -73,7 +75,7 @@ def stages(events: list[Event]) -> list[str]:
 def test_a_given_video_is_fitted_scored_and_authored(config: RunConfig) -> None:
     events: list[Event] = []
     result = engine_run.run(config, events.append)
-    assert stages(events) == ["fill", "estimate", "mimic", "score", "author", "check"]
+    assert stages(events) == ["fill", "estimate_joints", "mimic", "score", "author", "check"]
     losses = [e.values["loss"] for e in events if isinstance(e, StageProgress) and "loss" in e.values]
     assert len(losses) >= 4
     (scores,) = result.scores.values()
@@ -91,14 +93,14 @@ def test_a_second_time_nothing_is_done_again_not_even_what_lies_behind_is_drawn(
 ) -> None:
     first = Path(engine_run.run(config).layer).read_bytes()
     events: list[Event] = []
-    monkeypatch.setattr(video_run, "seen_backdrop", lambda *_: pytest.fail("drawn for nothing"))
+    monkeypatch.setattr(footage, "seen_backdrop", lambda *_: pytest.fail("drawn for nothing"))
     again = engine_run.resume(Path(config.out), events.append)
     assert Path(again.layer).read_bytes() == first
     assert [e.stage for e in events if isinstance(e, StageReused)] == stages(events)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["estimate", "mimic"])
+@pytest.mark.parametrize("stage", ["estimate_joints", "mimic"])
 def test_stopped_in_a_long_stage_it_goes_on_to_the_same_layer(
     config: RunConfig, stage: str, tmp_path: Path
 ) -> None:
@@ -118,12 +120,12 @@ def test_stopped_in_a_long_stage_it_goes_on_to_the_same_layer(
 def test_a_run_can_stop_after_a_stage_and_go_on(config: RunConfig) -> None:
     folder = engine_run.prepare(config)
     with pytest.raises(StageReached):
-        engine_run.resume(folder, until="estimate")
+        engine_run.resume(folder, until="estimate_joints")
     assert json.loads((folder / "state.json").read_text())["state"] == "waiting"
     assert (folder / "artefacts" / "estimator.safetensors").is_file()
     events: list[Event] = []
     engine_run.resume(folder, events.append)
-    assert StageReused("estimate") in events
+    assert StageReused("estimate_joints") in events
     with pytest.raises(ConfigError, match=r"no stage .*adapt"):
         engine_run.advance(folder, "adapt")
 
@@ -191,8 +193,8 @@ def test_the_tiny_model_goes_the_whole_way_also_without_context(data: Path, tmp_
     events: list[Event] = []
     stage = str(data / "edge" / "fox_survey_keys.usda")
     config = RunConfig(stage=stage, engine="video", model="tiny", prior="slerp", out=str(tmp_path / "run"))
-    result = engine_run.run(replace(config, preview=False, takes=2), events.append)
-    fitted = ["render", "adapt", "generate", "estimate", "mimic"]
+    result = engine_run.run(replace(config, preview=False, report=False, takes=2), events.append)
+    fitted = ["render", "adapt", "generate", "estimate_joints", "mimic"]
     assert stages(events) == ["fill", *fitted, "score", "author", "check"]
     assert any(isinstance(e, Note) and "not adapted" in e.text for e in events)
     (scores,) = result.scores.values()

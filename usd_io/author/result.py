@@ -41,7 +41,7 @@ def _nothing() -> None:
 
 
 def author_result(
-    source: str | Path,
+    source: str | Path | Usd.Stage,
     folder: Path,
     stem: str,
     takes: Mapping[str, Take],
@@ -58,7 +58,7 @@ def author_result(
     then renamed: on any error the folder is as it was.
 
     Args:
-        source: The stage that the motion was read from.
+        source: The stage that the motion was read from, by its path or open.
         folder: Where the result goes; made where it is missing.
         stem: File name without extension.
         takes: The result for each skeleton, by prim path.

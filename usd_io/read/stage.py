@@ -18,19 +18,22 @@ SLOWEST_RATE = 1e-6
 """Rates below this, and above its inverse, are no rates of time: quotients of them leave the range of numbers."""
 
 
-def open_stage(path: str | Path) -> Usd.Stage:
+def open_stage(path: str | Path | Usd.Stage) -> Usd.Stage:
     """Open a USD stage with all its payloads.
 
     What a stage refers to and cannot find does not fail here: :func:`stage_info` reports it as a warning, and
     looking for a skeleton that is missing for that reason says so.
 
     Args:
-        path: A file (.usd, .usda, .usdc, .usdz) or whatever else the asset resolver knows.
+        path: A file (.usd, .usda, .usdc, .usdz) or whatever else the asset resolver knows. A stage that is open
+            already is given back as it is.
 
     Raises:
         StageNotFoundError: There is no such file.
         StageReadError: It is no USD file, damaged, or may not be read; or its frame rates are not positive.
     """
+    if isinstance(path, Usd.Stage):
+        return path
     identifier = str(path)
     with captured():
         try:
@@ -135,7 +138,7 @@ def _outside_roots(stage: Usd.Stage) -> list[str]:
     ]
 
 
-def read_shot(path: str | Path, skeleton_paths: Sequence[str] = (), meshes: bool = True) -> Shot:
+def read_shot(path: str | Path | Usd.Stage, skeleton_paths: Sequence[str] = (), meshes: bool = True) -> Shot:
     """Read skeletons with their motion at their authored samples.
 
     Args:

@@ -15,9 +15,9 @@ from engine.rendering.mesh.surface import Appearance
 from engine.video.adaptation.adapt import adapt
 from engine.video.adaptation.adapter import apply_adapter, load_adapter, save_adapter
 from engine.video.adaptation.settings import AdaptSettings
-from engine.video.backends import Gap
 from engine.video.backends.context import longest_stretch, strides_for
 from engine.video.backends.devices import INSTEAD, device_gb, pick_device, precision
+from engine.video.backends.protocol import Gap
 from engine.video.catalogue.checkpoint_names import PREFIXES
 from engine.video.catalogue.convert import DESCRIPTION, load_model, read_description
 from engine.video.catalogue.models import card, find_file, models_folder, require_file

@@ -24,11 +24,12 @@ from engine.progress import Progress
 from engine.rendering.mesh.surface import Appearance
 from engine.video.adaptation.adapter import load_adapter, save_adapter
 from engine.video.adaptation.lora import merge_lora
-from engine.video.backends import Gap, finished
+from engine.video.backends import finished
 from engine.video.backends.calls import Call, Rules, plan_calls
 from engine.video.backends.context import longest_stretch
 from engine.video.backends.devices import precision
 from engine.video.backends.flow_lora import FlowSettings, check_pairs, chosen_layers, train
+from engine.video.backends.protocol import Gap
 from engine.video.catalogue.models import pipeline_files
 from engine.video.memory import explain_memory
 from engine.video.network.sample import combine_seeds

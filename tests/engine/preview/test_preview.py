@@ -8,10 +8,10 @@ from PIL import Image
 
 from engine.config import RunConfig
 from engine.events import Event, Note, PreviewWritten
+from engine.preview import panels
 from engine.preview.panels import preview_times, resample
 from engine.progress import Progress
 from engine.run import run
-from engine.stages import preview as run_preview
 from engine.stages.preview import try_preview
 from usd_io.model import Motion
 from usd_io.read.motion import read_motion
@@ -45,7 +45,7 @@ def test_a_preview_that_fails_is_a_warning(
     def broken(*arguments: object) -> tuple[Path, ...]:
         raise ZeroDivisionError("nothing to see")
 
-    monkeypatch.setattr(run_preview, "preview_run", broken)
+    monkeypatch.setattr(panels, "write_preview", broken)
     events: list[Event] = []
     config = RunConfig(
         stage=str(data / "edge" / "fox_survey_keys.usda"), prior="slerp", out=str(tmp_path / "run")

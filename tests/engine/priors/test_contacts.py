@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.evaluation.evaluate import plans_of, read_suite, split_dense
+from engine.evaluation.evaluate import plans_of, read_suite
+from engine.evaluation.rows import split_dense
 from engine.geometry import metrics, rotations, skeleton
 from engine.planning.plan import Plan, make_plan
 from engine.priors import offsets

@@ -158,7 +158,7 @@ def test_no_report_writes_none_and_a_failure_is_a_warning(
     def broken(*arguments: object) -> str:
         raise ZeroDivisionError("nothing to say")
 
-    monkeypatch.setattr("engine.report.write.report_page", broken)
+    monkeypatch.setattr("engine.stages.report.report_page", broken)
     assert go("broken", events.append, report=True) == ""
     assert not list(tmp_path.glob("*/report.html"))
     notes = [e.text for e in events if isinstance(e, Note) and e.level == "warning"]

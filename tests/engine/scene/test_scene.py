@@ -15,6 +15,7 @@ from engine.rendering.camera import project
 from engine.rendering.framing import VIEWS
 from engine.run import plan
 from engine.scene.scene import make_scene, make_schedule
+from engine.scene.subject import Subject
 from usd_io.model import Motion
 
 
@@ -71,7 +72,7 @@ def test_the_fox_is_in_the_picture_from_all_sides(data: Path) -> None:
     planned = plan(RunConfig(stage=stage, context=((0, 40),), keys=(50, 60), prior="slerp"))
     (character,), (motion,), (made,) = planned.shot.characters, planned.shot.motions, planned.plans
     start = fill(character, split(motion, made, lambda t: resample(motion, t)), made, "slerp")
-    scene = make_scene(stage, [character], [made], [start], height=32, width=48)
+    scene = make_scene(stage, [Subject(character, made, start, start)], height=32, width=48)
     assert [view.name for view in scene.views] == list(VIEWS)
     joints = joint_positions(scene.characters[0], scene.motions(np.arange(20.0, 61.0))[0])
     for view in scene.views:

@@ -18,12 +18,13 @@ from engine.geometry.metrics import height
 from engine.mimic.settings import MimicSettings
 from engine.pipeline import RunResult
 from engine.priors.fill import Filled, complete
+from engine.scene.footage import Footage
 from engine.stages import estimate_joints
 from tests.engine.fading import Fading
 from tests.engine.few import Few
 
 KEYS, CONTEXT = (50.0, 60.0), (20.0, 50.0)
-FITTED = ["render", "adapt", "generate", "estimate", "mimic"]
+FITTED = ["render", "adapt", "generate", "estimate_joints", "mimic"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Fewer(Few):
 
 @pytest.fixture(scope="module")
 def fox(request: pytest.FixtureRequest) -> str:
-    return str(Path(__file__).parents[1] / "data" / "fox" / "fox.usdc")
+    return str(Path(__file__).parents[2] / "data" / "fox" / "fox.usdc")
 
 
 @pytest.fixture
@@ -53,6 +54,7 @@ def settings(fox: str, out: Path) -> RunConfig:
         prior="slerp",
         out=str(out),
         preview=False,
+        report=False,
         self_test=True,
     )
 
@@ -96,7 +98,7 @@ def stages(events: list[Event]) -> list[str]:
 
 def test_a_piece_of_the_context_is_filled_and_both_engines_errors_are_told(whole: Whole) -> None:
     events = whole.events
-    assert stages(events) == ["fill", "self-test", *FITTED, "score", "author", "check"]
+    assert stages(events) == ["fill", "self_test", *FITTED, "score", "author", "check"]
     (scores,) = whole.result.scores.values()
     test = scores["video_test"]
     assert (test["start"], test["end"], test["frames"]) == (40, 50, 9)
@@ -104,7 +106,7 @@ def test_a_piece_of_the_context_is_filled_and_both_engines_errors_are_told(whole
     assert all(each["l2p"] > 0 for each in test["errors"].values())
     assert "hidden frames of the context, 40 to 50" in run_report(whole.result)
     assert any(isinstance(e, Note) and "hidden frames 40 to 50" in e.text for e in events)
-    done = [e.done for e in events if isinstance(e, StageProgress) and e.stage == "self-test"]
+    done = [e.done for e in events if isinstance(e, StageProgress) and e.stage == "self_test"]
     assert done == sorted(done)
     assert done[-1] == 1000
 
@@ -128,15 +130,15 @@ def test_a_test_that_was_stopped_goes_on_and_one_that_is_done_is_not_done_again(
 
     with pytest.raises(RunCancelled):
         engine_run.run(config, seen.append, late)
-    assert stages(seen) == ["fill", "self-test"]
+    assert stages(seen) == ["fill", "self_test"]
     again = engine_run.resume(Path(config.out), seen.append)
     assert [stage for stage, _ in model.asked] == ["adapt", "generate"] * 2
-    for name in ("mimic-1.npz", "self-test/mimic-1.npz", "self-test/score.json"):
+    for name in ("mimic-1.npz", "self_test/mimic-1.npz", "self_test/score.json"):
         own, other = (Path(run) / "artefacts" / name for run in (again.run, whole.result.run))
         assert own.read_bytes() == other.read_bytes()
     seen.clear()
     engine_run.resume(Path(config.out), seen.append)
-    assert StageReused("self-test") in seen
+    assert StageReused("self_test") in seen
     assert len(model.asked) == 4
 
 
@@ -154,16 +156,18 @@ def test_auto_takes_the_engine_that_does_better(
 ) -> None:
     """The fit gives the truth, or it with an error [heights], whatever the video shows."""
 
-    def fitted(run: video_run.VideoRun, *args: Any) -> tuple[Filled, ...]:
-        start, plan, character = run.starts[0], run.plans[0], run.characters[0]
-        true = start.parts.hidden
+    def fitted(footage: Footage, *args: Any) -> dict[str, Filled]:
+        (subject,) = footage.scene.subjects
+        true = subject.start.parts.hidden
         moved = true.translations.copy()
-        moved[:, 0] += error * height(character, start.parts.known, plan.keys[0])
-        motion = complete(character, start.parts, plan, replace(true, translations=moved))
-        return (replace(start, prior="video", motion=motion),)
+        moved[:, 0] += error * height(subject.character, subject.start.parts.known, subject.plan.keys[0])
+        motion = complete(
+            subject.character, subject.start.parts, subject.plan, replace(true, translations=moved)
+        )
+        return {subject.path: replace(subject.start, prior="video", motion=motion)}
 
-    monkeypatch.setattr(video_run.VideoRun, "_train", lambda *args: None)
-    monkeypatch.setattr(video_run.VideoRun, "_mimic", fitted)
+    monkeypatch.setattr(video_run, "estimate_joints", lambda *args: None)
+    monkeypatch.setattr(video_run, "fit_motion", fitted)
     events: list[Event] = []
     result = engine_run.run(replace(config, engine="auto"), events.append)
     (scores,) = result.scores.values()

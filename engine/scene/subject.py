@@ -1,0 +1,29 @@
+"""One animation of a run: a skeleton, what is to be filled of it, and what was made of it."""
+
+from dataclasses import dataclass
+
+from engine.planning.plan import Plan
+from engine.priors.fill import Filled
+from usd_io.model import Character
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """All that belongs to one skeleton on its way through a run."""
+
+    character: Character
+    plan: Plan
+    start: Filled
+    """What the motion prior made."""
+    filled: Filled
+    """What becomes the result: the same, or what a fit to video made of it."""
+
+    @property
+    def path(self) -> str:
+        """Of the skeleton; names the animation within a run."""
+        return self.plan.skeleton_path
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the result is another motion than the prior's."""
+        return self.filled is not self.start

@@ -1,0 +1,42 @@
+"""The true motion of a subject, where it is known: of another stage, or hidden in the source itself."""
+
+from typing import Any
+
+import numpy as np
+
+from engine.errors import ConfigError
+from engine.priors.fill import merge
+from engine.scene.subject import Subject
+from usd_io.errors import shown
+from usd_io.model import Motion
+
+DENSE_SHARE = 0.8
+"""The stage's own samples are the truth where at least this part of the filled frames has one."""
+
+
+def true_motion(subject: Subject, truth_stage: Any | None) -> Motion | None:
+    """The truth at the fill times and the keys, None where it is not known.
+
+    Args:
+        subject: What was filled.
+        truth_stage: A stage with the true motion, open; None: the stage's own hidden samples.
+
+    Raises:
+        ConfigError: The stage has another rig.
+    """
+    character, plan, filled = subject.character, subject.plan, subject.filled
+    if truth_stage is None:
+        times = filled.parts.authored_times
+        inside = sum(int(((times > gap.start) & (times < gap.end)).sum()) for gap in plan.gaps)
+        known = inside >= DENSE_SHARE * len(plan.fill_times)
+        return merge(filled.parts.kept, filled.parts.hidden) if known else None
+    from usd_io.read.character import read_character
+    from usd_io.read.motion import read_motion
+
+    joints = read_character(truth_stage, character.skeleton_path, meshes=False).joints
+    if joints != character.joints:
+        raise ConfigError(
+            f"--truth {shown(truth_stage.GetRootLayer().identifier)}: the skeleton {shown(character.skeleton_path)} "
+            "has other joints there; name a stage with the same rig."
+        )
+    return read_motion(truth_stage, character.skeleton_path, np.union1d(plan.fill_times, plan.keys))

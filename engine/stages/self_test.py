@@ -1,0 +1,175 @@
+"""Run stage *self_test*: a piece of the context is hidden, the whole video method fills it, the truth judges.
+
+Model, settings and steps are those of the run: with fewer, another method would be tested. So a test costs about what
+the run costs for one gap: adaptation and estimator are trained without the hidden piece, and again with it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.config import RunConfig
+from engine.events import Event, Note, PreviewWritten, RunStarted, StageReused
+from engine.geometry.resample import resample
+from engine.planning.plan import Plan
+from engine.priors.fill import split
+from engine.priors.trials import hidden_pieces
+from engine.progress import Overall, Progress
+from engine.runs.stage_cache import RunContext
+from engine.scene.scene import finished
+from engine.scene.subject import Subject
+from engine.stages.fill import FillInputs, fill_all
+from engine.stages.mimic import VIDEO
+from engine.stages.score import ScoreInputs, score
+
+SELF_TEST = "self_test"
+PERMILLE = 1000
+
+
+@dataclass(frozen=True)
+class VideoTest:
+    """What became of the hidden piece of one skeleton."""
+
+    start: float
+    end: float
+    """Time codes of the frames around it."""
+    frames: int
+    errors: Mapping[str, Mapping[str, Any]]
+    """Fields of :class:`engine.geometry.metrics.Scores` by ``video``, name of the motion prior, ``slerp`` and
+    ``spline``;
+    without ``video`` where the skeleton cannot be seen."""
+
+
+@dataclass(frozen=True)
+class SelfTested:
+    """What came of the test."""
+
+    tests: Mapping[str, VideoTest]
+    """By skeleton path; empty where no context is long enough to hide a piece of."""
+    better: bool
+    """Whether a run that may choose takes video."""
+
+
+Fit = Callable[[Sequence[Subject], RunContext], tuple[Subject, ...]]
+"""The stages that fit motion to a video."""
+
+
+def self_test(
+    subjects: Sequence[Subject], fit: Fit, weights: Mapping[str, float], context: RunContext
+) -> SelfTested:
+    """Fill a hidden piece of the context as a run would fill its gaps, and say whether video did better.
+
+    Args:
+        subjects: Of the run.
+        fit: What the run fits motion to video with.
+        weights: Its stages with their share of the time.
+        context: Of the run.
+
+    Raises:
+        EngineError: As the stages of the video engine.
+    """
+    with context.progress.stage(SELF_TEST):
+        tests = _hide_and_fill(subjects, fit, weights, context)
+    return SelfTested(tests, _tell_verdict(subjects, tests, context))
+
+
+def _hide_and_fill(
+    subjects: Sequence[Subject], fit: Fit, weights: Mapping[str, float], context: RunContext
+) -> dict[str, VideoTest]:
+    """By skeleton path; nothing where no context is long enough to hide a piece of."""
+    pieces = choose_pieces(subjects)
+    if not pieces:
+        return {}
+    progress = _as_one_stage(context.progress, weights)
+    config = replace(context.config, takes=1)
+    inner = RunContext(config, context.cache.beside(SELF_TEST, progress), progress)
+    work = [_piece_inputs(subject, pieces[subject.path], config) for subject in subjects]
+    with inner.cache.stage("fill"):
+        hidden = fill_all(work, inner)
+    results = fit(hidden, inner)
+    with inner.cache.stage("score"):
+        scores = score(ScoreInputs(results), inner)
+    return {
+        path: VideoTest(
+            piece.gaps[0].start, piece.gaps[0].end, len(piece.fill_times), scores[path]["truth"] or {}
+        )
+        for path, piece in pieces.items()
+    }
+
+
+def choose_pieces(subjects: Sequence[Subject]) -> dict[str, Plan]:
+    """By skeleton path a plan that hides the same stretch of all: the end of a range that is context of all of them.
+
+    Nothing where no such range is long enough.
+    """
+    first = subjects[0]
+    shared = replace(first.plan, contexts=tuple(finished([subject.plan for subject in subjects])))
+    found = hidden_pieces(first.start.parts.known, shared)[:1]
+    return {
+        subject.path: replace(piece, skeleton_path=subject.path, locked=subject.plan.locked)
+        for piece in found
+        for subject in subjects
+    }
+
+
+def _piece_inputs(subject: Subject, piece: Plan, config: RunConfig) -> FillInputs:
+    """How the motion prior fills a piece; the truth is among its parts."""
+    known = subject.start.parts.known
+    parts = split(known, piece, partial(resample, known))
+    return FillInputs(subject.character, parts, piece, config.prior, takes=1, seed=0, contacts=True)
+
+
+def _as_one_stage(progress: Progress, weights: Mapping[str, float]) -> Progress:
+    """Takes what the stages of the test tell, and tells it on as the progress of one stage."""
+    overall = Overall()
+    overall.take(RunStarted("", {}, weights), 0.0)
+
+    def tell(event: Event) -> None:
+        overall.take(event, 0.0)
+        match event:
+            case Note(level, text):
+                progress.note(f"self-test: {text}", level)
+            case PreviewWritten(path=path):
+                progress.preview(Path(path))
+            case StageReused("score"):
+                progress.reused()
+        progress.step(round(overall.percent * PERMILLE / 100), PERMILLE)
+
+    def stop() -> bool:
+        progress.check()
+        return False
+
+    return Progress(tell, stop)
+
+
+def _tell_verdict(subjects: Sequence[Subject], tests: Mapping[str, VideoTest], context: RunContext) -> bool:
+    """Say what the test found; returns whether a run that may choose takes video."""
+    config, progress = context.config, context.progress
+    fitted = [test.errors for test in tests.values() if VIDEO in test.errors]
+    if not fitted:
+        progress.note(
+            "the video engine was not tested: no context is long enough to hide a piece of.", level="warning"
+        )
+        return config.model != "tiny"
+    prior = subjects[0].start.prior
+    video, motion, slerp = (_mean_l2p(fitted, name) for name in (VIDEO, prior, "slerp"))
+    test = next(iter(tests.values()))
+    better = video < motion
+    advice = "" if config.engine == "auto" or video <= motion else "; --engine motion takes the better one"
+    progress.note(
+        f"self-test: on the hidden frames {test.start:g} to {test.end:g} of the context the video engine is off by "
+        f"{video:.4f} of the height, the motion engine by {motion:.4f}, slerp by {slerp:.4f}{advice}.",
+        level="warning" if video > motion else "info",
+    )
+    if config.engine == "auto":
+        progress.note(f"the {'video' if better else 'motion'} engine is taken, as it did better there.")
+    return better
+
+
+def _mean_l2p(errors: Sequence[Mapping[str, Mapping[str, Any]]], name: str) -> float:
+    """Mean over skeletons [heights]."""
+    return float(np.mean([each[name]["l2p"] for each in errors]))

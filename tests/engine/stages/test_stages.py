@@ -1,0 +1,57 @@
+"""The stages of a run: one file each, named as what is told of them; and how often the source is opened."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from pxr import Usd
+
+import engine
+from engine import run as engine_run
+from engine.config import RunConfig
+from engine.events import Event, StageStarted
+from engine.pipeline import STAGE_WEIGHTS
+from engine.stages.self_test import SELF_TEST
+from engine.video_pipeline import VIDEO_WEIGHTS
+
+ROOT = Path(engine.__file__).parent
+FILES = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"}
+MOST_OPENINGS = 3
+
+
+def told() -> set[str]:
+    """Every text that source code gives to ``.stage(...)``, ``Stage(...)`` or ``FileStage(...)``."""
+    found = set()
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if name in ("stage", "Stage", "FileStage"):
+                    found.add(str(node.args[0].value))
+    return found
+
+
+def test_every_stage_that_is_told_is_a_file_and_every_file_is_told() -> None:
+    assert {*told(), SELF_TEST} == FILES
+    assert {*STAGE_WEIGHTS, *VIDEO_WEIGHTS, SELF_TEST} == FILES
+
+
+def test_the_source_is_opened_a_few_times_only(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = str(data / "fox" / "fox.usdc")
+    opened: list[str] = []
+    original = Usd.Stage.Open
+
+    def counted(identifier: object, *args: object) -> Usd.Stage:
+        opened.append(str(identifier))
+        return original(identifier, *args)
+
+    monkeypatch.setattr(Usd.Stage, "Open", counted)
+    events: list[Event] = []
+    config = RunConfig(
+        stage=stage, context=((0, 40),), keys=(50, 60), prior="slerp", out=str(tmp_path / "run")
+    )
+    engine_run.run(config, events.append)
+    assert [e.stage for e in events if isinstance(e, StageStarted)] == list(STAGE_WEIGHTS)
+    assert 1 <= opened.count(stage) <= MOST_OPENINGS
