@@ -23,6 +23,7 @@ from anymole_tui.cli.commands import (
     run,
     submit,
     tui,
+    usd,
     video,
 )
 from anymole_tui.option_sources import bind_environment, default_map, flag
