@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
-from pxr import Gf, Vt
+from pxr import Gf, Usd, Vt
 
 _ROUNDING = 1e-6
 """Length error of a quaternion [1] that float32 rounding alone explains: such a one is kept bit for bit."""
@@ -48,6 +48,21 @@ def matrix(value: Any) -> Float[np.ndarray, "4 4"]:
 def matrices(array: Any) -> Float[np.ndarray, "element 4 4"]:
     """A ``Vt.Matrix4dArray`` as matrices on column vectors (float64)."""
     return np.array(array, np.float64).reshape(-1, 4, 4).swapaxes(-1, -2).copy()
+
+
+class AnyQuery:
+    """An array attribute of numbers, vectors or quaternions, asked for arrays at one time after another."""
+
+    def __init__(self, attribute: Usd.Attribute) -> None:
+        self._query = Usd.AttributeQuery(attribute)
+        self._quaternions = "quat" in str(attribute.GetTypeName().scalarType)
+
+    def at(self, time: float | None) -> Float[np.ndarray, "element *channel"] | None:
+        """The value at a time, quaternions as ``w x y z``; None at a block. Without a time, the one for all times."""
+        value = self._query.Get(Usd.TimeCode.Default() if time is None else time)
+        if value is None:
+            return None
+        return quaternions(value) if self._quaternions else floats(value)
 
 
 def to_quatf(q: Float[np.ndarray, "element 4"]) -> Vt.QuatfArray:

@@ -6,7 +6,8 @@ units and directions in the stage's own up axis; times are time codes of the sta
 USD keep USD's own precision (float32), so that what is not changed is written back bit for bit.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,9 @@ from jaxtyping import Bool, Float, Int
 Interpolation = Literal["constant", "uniform", "vertex", "faceVarying"]
 SkinningMethod = Literal["classicLinear", "dualQuaternion"]
 UpAxis = Literal["Y", "Z"]
+Channel = Literal["translations", "rotations", "scales"]
+CHANNELS: tuple[Channel, ...] = ("translations", "rotations", "scales")
+"""What an animation says of each joint; each channel has samples of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +144,11 @@ class Motion:
     """Joints the SkelAnimation drives; None means all."""
     blend_shapes: tuple[str, ...] = ()
     blend_weights: Float[np.ndarray, "frame shape"] | None = None
+    channel_times: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """The authored samples of each channel, where they are not the same in all of them; else empty. ``times`` are those
+    of all channels together."""
+    breaks: tuple[tuple[float, float], ...] = ()
+    """Spans between two neighbouring samples in which the animation has no value (blocked): it stays so."""
 
     def __post_init__(self) -> None:
         frames, joints = self.translations.shape[:2]
@@ -207,5 +216,8 @@ class Shot:
 
     info: StageInfo
     characters: tuple[Character, ...]
+    """As many skeletons of each animation as it takes to have all of its joints: one, but for rigs that differ."""
     motions: tuple[Motion, ...]
     """One per character, at its authored samples."""
+    sharing: tuple[tuple[str, ...], ...] = ()
+    """One per character: paths of all chosen skeletons that its animation drives."""

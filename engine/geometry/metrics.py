@@ -112,9 +112,9 @@ def npss(truth: list[Float[np.ndarray, "_ feature"]], result: list[Float[np.ndar
 
 
 def key_error(character: Character, truth: Motion, result: Motion, plan: Plan) -> float:
-    """Largest joint distance at the keys [stage units]."""
-    true, got = (skeleton.joint_positions(character, select(m, plan.keys)) for m in (truth, result))
-    return float(np.linalg.norm(true - got, axis=-1).max())
+    """Largest joint distance at the keys of the whole pose [stage units]."""
+    true, got = (skeleton.joint_positions(character, select(m, plan.pose_keys)) for m in (truth, result))
+    return float(np.linalg.norm(true - got, axis=-1).max(initial=0.0))
 
 
 def select(motion: Motion, times: tuple[float, ...]) -> Motion:

@@ -1,12 +1,14 @@
 """What is known and what is to be filled: context, keys and gaps as plain data, found or given.
 
 A *sample* is an authored time. Samples that follow one another quickly are finished motion, the context;
-lone samples are keys. Between neighbouring anchors (keys and context ends) lie the gaps.
+lone samples are keys. Between neighbouring anchors (keys and context ends) lie the gaps. Each channel (translations,
+rotations, scales) has samples of its own: where they differ, so do its keys and gaps, and one that is dense or never
+changes stays as it is.
 """
 
 import fnmatch
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +16,7 @@ from jaxtyping import Bool, Float
 
 from engine.errors import ConfigError, NothingToFill
 from usd_io.errors import shown
-from usd_io.model import Character, Motion
+from usd_io.model import CHANNELS, Channel, Character, Motion
 
 DENSE_INTERVAL_S = 0.1
 """Samples at most this far apart [s] are dense: motion on twos and threes at 24 frames/s still is."""
@@ -22,6 +24,8 @@ SHORTEST_CONTEXT_S = 0.2
 """A dense run shorter than this [s] is keys set close together, not finished motion."""
 MOST_FILL_FRAMES = 200_000
 """More frames to fill than this (two hours at 30 frames/s) is taken for a mistake in the times."""
+HELD = 1e-4
+"""Change of a pose (1, or the size of the rig) below which it is held."""
 _EPSILON = 1e-6
 """Times closer than this part of a frame are one time."""
 
@@ -37,6 +41,16 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class ChannelPlan:
+    """The work on a channel that is keyed at other times than the rest."""
+
+    keys: tuple[float, ...]
+    """Ends of its gaps, increasing."""
+    gaps: tuple[Gap, ...]
+    """None: the channel stays as authored."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """The work on one skeleton; all times are time codes of the stage."""
 
@@ -49,6 +63,25 @@ class Plan:
     locked: tuple[str, ...] = ()
     """Joints that keep what is authored, also between the keys."""
     warnings: tuple[str, ...] = ()
+    channels: Mapping[Channel, ChannelPlan] = field(default_factory=dict)
+    """Channels with keys of their own; the others have those of the plan."""
+
+    @property
+    def channel_gaps(self) -> dict[Channel, tuple[tuple[float, float], ...]]:
+        """By channel, the intervals that are filled."""
+        own = {c: self.channels[c].gaps if c in self.channels else self.gaps for c in CHANNELS}
+        return {channel: tuple((gap.start, gap.end) for gap in gaps) for channel, gaps in own.items()}
+
+    @property
+    def pose_keys(self) -> tuple[float, ...]:
+        """The keys at which no channel is filled."""
+        inside = [gap for own in self.channel_gaps.values() for gap in own]
+        return tuple(key for key in self.keys if not any(start < key < end for start, end in inside))
+
+    def of_channel(self, channel: Channel) -> "Plan":
+        """The plan as one channel has it."""
+        own = self.channels.get(channel)
+        return self if own is None else replace(self, keys=own.keys, gaps=own.gaps, channels={})
 
     @property
     def fill_times(self) -> Float[np.ndarray, " fill"]:
@@ -66,7 +99,10 @@ class Plan:
 def dense_ranges(motion: Motion) -> tuple[tuple[float, float], ...]:
     """Ranges of samples dense and long enough to be finished motion [time codes]."""
     longest = max(DENSE_INTERVAL_S * motion.time_codes_per_second, motion.frame_step) * (1 + _EPSILON)
-    breaks = np.flatnonzero(np.diff(motion.times) > longest)
+    apart = np.diff(motion.times) > longest
+    for start, _ in motion.breaks:
+        apart |= motion.times[:-1] == start
+    breaks = np.flatnonzero(apart)
     firsts = np.concatenate([[0], breaks + 1])
     lasts = np.concatenate([breaks, [len(motion.times) - 1]])
     shortest = SHORTEST_CONTEXT_S * motion.time_codes_per_second
@@ -77,12 +113,27 @@ def dense_ranges(motion: Motion) -> tuple[tuple[float, float], ...]:
     )
 
 
-def sparse_keys(motion: Motion) -> tuple[float, ...]:
-    """Samples outside every dense range [time codes]."""
+def sparse_keys(motion: Motion, channels: Sequence[Channel] = CHANNELS) -> tuple[float, ...]:
+    """Samples outside every dense range [time codes], without those that only hold a pose up to a step."""
     dense = np.zeros(len(motion.times), bool)
     for start, end in dense_ranges(motion):
         dense |= (motion.times >= start) & (motion.times <= end)
-    return tuple(float(t) for t in motion.times[~dense])
+    return tuple(float(t) for t in motion.times[~dense & ~_holds(motion, channels)])
+
+
+def _holds(motion: Motion, channels: Sequence[Channel]) -> Bool[np.ndarray, " frame"]:
+    """Samples less than a frame before the next one with the pose of the one before: exporters write a step so."""
+    result = np.zeros(len(motion.times), bool)
+    if len(motion.times) < 3:
+        return result
+    close = np.diff(motion.times) < motion.frame_step * (1 - _EPSILON)
+    still = np.ones(len(motion.times) - 1, bool)
+    for channel in channels:
+        values = getattr(motion, channel)
+        size = max(1.0, float(np.abs(values).max(initial=0.0)))
+        still &= np.abs(np.diff(values, axis=0)).max((1, 2), initial=0.0) <= HELD * size
+    result[1:-1] = close[1:] & still[:-1] & ~still[1:]
+    return result
 
 
 def make_plan(
@@ -115,27 +166,95 @@ def make_plan(
     first, last = float(motion.times[0]), float(motion.times[-1])
     ranges = _checked_contexts(contexts, first, last, where) if contexts else ()
     given = _checked_keys(keys, ranges, first, last, where) if keys else ()
-    if not ranges:
-        ranges = _outside(dense_ranges(motion), given, SHORTEST_CONTEXT_S * motion.time_codes_per_second)
-    if not given:
-        inside = [any(s <= t <= e for s, e in ranges) for t in sparse_keys(motion)]
-        given = tuple(t for t, known in zip(sparse_keys(motion), inside, strict=True) if not known)
-    anchors = sorted({*given, *(t for r in ranges for t in r)})
-    gaps = tuple(_gaps(anchors, ranges, motion, fill_at_samples))
+    channels: dict[Channel, ChannelPlan] = {}
+    if ranges or given or not motion.channel_times:
+        ranges, given, gaps = _anchored(motion, ranges, given, fill_at_samples)
+    else:
+        ranges, given, gaps, channels = _by_channel(motion, fill_at_samples)
     if not gaps:
         raise NothingToFill(
             f"{where}: nothing to fill between {first:g} and {last:g}: every frame is authored already or only one "
             "key is set; name the context and the keys to re-make motion between them (--context A:B --keys T,T,...)."
         )
     ends = {t for gap in gaps for t in (gap.start, gap.end)}
-    return Plan(
+    made = Plan(
         skeleton_path=character.skeleton_path,
         contexts=ranges,
         keys=tuple(sorted({*given, *ends})),
         gaps=gaps,
         locked=_locked_joints(character, lock),
-        warnings=tuple(_warnings(ranges, gaps, motion, where)),
+        channels=channels,
     )
+    return replace(made, warnings=tuple(_warnings(made, motion, where)))
+
+
+def _anchored(
+    motion: Motion,
+    ranges: tuple[tuple[float, float], ...],
+    given: tuple[float, ...],
+    fill_at_samples: bool,
+    channels: Sequence[Channel] = CHANNELS,
+) -> tuple[tuple[tuple[float, float], ...], tuple[float, ...], tuple[Gap, ...]]:
+    """Contexts, keys and gaps of samples; contexts and keys that are given stay as they are."""
+    if not ranges:
+        ranges = _outside(dense_ranges(motion), given, SHORTEST_CONTEXT_S * motion.time_codes_per_second)
+    if not given:
+        found = sparse_keys(motion, channels)
+        given = tuple(t for t in found if not any(s <= t <= e for s, e in ranges))
+    anchors = sorted({*given, *(t for r in ranges for t in r)})
+    return ranges, given, tuple(_gaps(anchors, ranges, motion, fill_at_samples))
+
+
+def _by_channel(
+    motion: Motion, fill_at_samples: bool
+) -> tuple[tuple[tuple[float, float], ...], tuple[float, ...], tuple[Gap, ...], dict[Channel, ChannelPlan]]:
+    """The plan of a motion whose channels are sampled at different times.
+
+    The pose is filled wherever one of the channels is, from the ends of all of their gaps; its context is where all of
+    those that change are finished.
+    """
+    own_gaps: dict[Channel, tuple[Gap, ...]] = {}
+    own_ranges: list[tuple[tuple[float, float], ...]] = []
+    for channel in CHANNELS:
+        times = np.asarray(motion.channel_times.get(channel, ()), float)
+        own = motion.at(np.isin(motion.times, times))
+        values = getattr(own, channel)
+        if len(times) < 2 or np.ptp(values, axis=0).max(initial=0.0) == 0:
+            own_gaps[channel] = ()
+            continue
+        ranges, _, own_gaps[channel] = _anchored(own, (), (), fill_at_samples, (channel,))
+        own_ranges.append(ranges)
+    ends = sorted({t for gaps in own_gaps.values() for gap in gaps for t in (gap.start, gap.end)})
+    covered = [
+        (start, end)
+        for start, end in pairwise(ends)
+        if any(gap.start <= start and end <= gap.end for gaps in own_gaps.values() for gap in gaps)
+    ]
+    gaps = tuple(_between(covered, motion, fill_at_samples))
+    inner = np.array([t for gap in gaps for t in gap.times])
+    channels: dict[Channel, ChannelPlan] = {}
+    for channel, found in own_gaps.items():
+        if [(gap.start, gap.end) for gap in found] != [(gap.start, gap.end) for gap in gaps]:
+            within = np.union1d(inner, ends)
+            full = tuple(
+                replace(gap, times=tuple(within[(within > gap.start) & (within < gap.end)].tolist()))
+                for gap in found
+            )
+            keys = sorted({t for gap in full for t in (gap.start, gap.end)})
+            channels[channel] = ChannelPlan(tuple(keys), full)
+    shortest = SHORTEST_CONTEXT_S * motion.time_codes_per_second
+    return _in_all(own_ranges, shortest), tuple(ends), gaps, channels
+
+
+def _in_all(
+    ranges: Sequence[tuple[tuple[float, float], ...]], shortest: float
+) -> tuple[tuple[float, float], ...]:
+    """What lies in one range of each, where that is long enough."""
+    common: tuple[tuple[float, float], ...] = ((-np.inf, np.inf),) if ranges else ()
+    for own in ranges:
+        both = [(max(a, c), min(b, d)) for a, b in common for c, d in own]
+        common = tuple((start, end) for start, end in both if end - start >= shortest)
+    return common
 
 
 def _outside(
@@ -196,6 +315,12 @@ def _gaps(
         for start, end in pairwise(anchors)
         if not any(s <= start and end <= e for s, e in contexts)
     ]
+    return _between(pairs, motion, fill_at_samples)
+
+
+def _between(pairs: Sequence[tuple[float, float]], motion: Motion, fill_at_samples: bool) -> list[Gap]:
+    """The gaps between pairs of anchors; none where the animation is blocked in between."""
+    pairs = [(s, e) for s, e in pairs if not any(s < end and start < e for start, end in motion.breaks)]
     step = motion.frame_step
     if sum(end - start for start, end in pairs) / step > MOST_FILL_FRAMES:
         raise ConfigError(
@@ -237,17 +362,29 @@ def leaf(joint: str) -> str:
     return joint.rsplit("/", 1)[-1]
 
 
-def _warnings(
-    contexts: Sequence[tuple[float, float]], gaps: Sequence[Gap], motion: Motion, where: str
-) -> list[str]:
+def _warnings(plan: Plan, motion: Motion, where: str) -> list[str]:
     warnings = []
-    if not contexts:
+    if not plan.contexts:
         warnings.append(
             f"{where}: no context (finished motion), only keys; the style cannot be learnt from the shot."
         )
-    seconds = max(gap.end - gap.start for gap in gaps) / motion.time_codes_per_second
+    seconds = max(gap.end - gap.start for gap in plan.gaps) / motion.time_codes_per_second
     if seconds > 5:
         warnings.append(
             f"{where}: the longest gap is {seconds:.1f} s; above some seconds a key in between helps."
+        )
+    kept = [
+        c for c, own in plan.channels.items() if not own.gaps and len(motion.channel_times.get(c, ())) > 1
+    ]
+    if kept:
+        warnings.append(
+            f"{where}: {' and '.join(kept)} are finished or never change and stay as they are; the rest is filled."
+        )
+    jumps = [(s, e) for s, e in pairwise(plan.keys) if e - s < motion.frame_step * (1 - _EPSILON)]
+    if jumps:
+        more = f" and at {len(jumps) - 1} more places" if len(jumps) > 1 else ""
+        warnings.append(
+            f"{where}: the keys {jumps[0][0]:g} and {jumps[0][1]:g} are less than a frame apart{more}: "
+            "that jump stays."
         )
     return warnings

@@ -20,7 +20,7 @@ from engine.priors.self_test import Prior, SelfTest, self_test
 from engine.priors.slerp import slerp
 from engine.priors.spline import spline
 from usd_io.errors import shown
-from usd_io.model import Character, Motion
+from usd_io.model import Channel, Character, Motion
 
 PRIORS: Mapping[str, Prior] = {
     "auto": auto.auto,
@@ -64,7 +64,11 @@ def split(motion: Motion, plan: Plan, sample: Sample) -> Parts:
     if len(missing):
         kept = merge(kept, sample(missing))
     known = kept.at(plan.known(kept.times))
-    return Parts(kept=kept, known=known, hidden=sample(plan.fill_times), authored_times=motion.times)
+    authored = motion.times
+    for channel, gaps in plan.channel_gaps.items():
+        if gaps and motion.channel_times:  # what a filled channel lacks is no truth
+            authored = np.intersect1d(authored, motion.channel_times.get(channel, ()))
+    return Parts(kept=kept, known=known, hidden=sample(plan.fill_times), authored_times=authored)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +132,10 @@ def fill(
     for motion in (made, *others):
         _check_finite(motion, character, prior)
     contacts = contacts and prior not in BARE
-    best, *rest = (complete(character, parts, plan, motion, contacts=contacts) for motion in (made, *others))
+    own = fill_own_channels(character, parts, plan, priors[prior] if prior in priors else PRIORS[prior])
+    best, *rest = (
+        complete(character, parts, plan, motion, contacts=contacts, own=own) for motion in (made, *others)
+    )
     confidence = _confidence(character, best, plan, guess) if guess is not None and prior in SURE else None
     return Filled(best, parts, prior, test, tuple(rest), confidence)
 
@@ -195,11 +202,29 @@ def fill_plainly(
 ) -> Motion:
     """The whole motion that :func:`fill` makes with a prior, and no more: no self-test, takes or confidence."""
     made = PRIORS[prior](character, parts.known, plan)
-    return complete(character, parts, plan, made, contacts=contacts and prior not in BARE)
+    own = fill_own_channels(character, parts, plan, PRIORS[prior])
+    return complete(character, parts, plan, made, contacts=contacts and prior not in BARE, own=own)
+
+
+def fill_own_channels(character: Character, parts: Parts, plan: Plan, prior: Prior) -> dict[Channel, Motion]:
+    """What a prior makes of the channels that have keys of their own, at their fill times: from those keys alone."""
+    result: dict[Channel, Motion] = {}
+    for channel, own in plan.channels.items():
+        if own.gaps:
+            sub = plan.of_channel(channel)
+            result[channel] = prior(character, parts.kept.at(sub.known(parts.kept.times)), sub)
+            _check_finite(result[channel], character, channel)
+    return result
 
 
 def complete(
-    character: Character, parts: Parts, plan: Plan, made: Motion, *, contacts: bool = False
+    character: Character,
+    parts: Parts,
+    plan: Plan,
+    made: Motion,
+    *,
+    contacts: bool = False,
+    own: Mapping[Channel, Motion] | None = None,
 ) -> Motion:
     """Put what a prior made between the kept samples.
 
@@ -208,12 +233,31 @@ def complete(
         parts: What is known of its motion.
         plan: Gives the gaps and the locked joints.
         made: At ``plan.fill_times``.
-        contacts: Let joints that rest stay where they are (:func:`engine.priors.contacts.planting.plant`),
-        once it is known how
-            the Xforms above the skeleton move.
+        contacts: Let joints that rest stay where they are (:func:`engine.priors.contacts.planting.plant`), once it is
+            known how the Xforms above the skeleton move.
+        own: Of :func:`fill_own_channels`.
     """
-    whole = _with_authored(made, parts.hidden, character, plan)
-    return merge(parts.kept, plant(character, parts.known, plan, whole) if contacts else whole)
+    own = own or {}
+    whole = _with_own(_with_authored(made, parts.hidden, character, plan), parts.hidden, plan, own)
+    if contacts:
+        whole = _with_own(plant(character, parts.known, plan, whole), parts.hidden, plan, own)
+    merged = merge(parts.kept, whole)
+    return _with_own(merged, merged, plan, own) if own else merged
+
+
+def _with_own(motion: Motion, authored: Motion, plan: Plan, own: Mapping[Channel, Motion]) -> Motion:
+    """Channels that are not filled where the others are: as authored, but where they have been filled themselves."""
+    changed: dict[str, Any] = {}
+    for channel, its in plan.channels.items():
+        values = getattr(authored, channel).copy()
+        if its.gaps and channel in own:
+            filled = own[channel]
+            there = np.isin(motion.times, filled.times)
+            values[there] = getattr(filled, channel)[np.isin(filled.times, motion.times)]
+        elif its.gaps:
+            values = getattr(motion, channel)
+        changed[channel] = values
+    return replace(motion, **changed)
 
 
 def _check_finite(made: Motion, character: Character, prior: str) -> None:

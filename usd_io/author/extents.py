@@ -7,12 +7,12 @@ import numpy as np
 from jaxtyping import Float
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel, Vt
 
-from usd_io.author.layers import Take
-from usd_io.read.placement import Placement, select_variant
+from usd_io.author.samples import Placed, Take
+from usd_io.read.placement import Placement
 from usd_io.read.skeleton import ancestry
 
 
-def widen_extents(root: Path, data: Path, source: Usd.Stage, takes: Sequence[tuple[Placement, Take]]) -> None:
+def widen_extents(root: Path, data: Path, source: Usd.Stage, placed: Sequence[Placed]) -> None:
     """Make the extents that the source authors hold the new motion as well, in all takes.
 
     A box that stands for the whole shot grows; one that is given frame by frame gets the new frames. Where the source
@@ -22,22 +22,22 @@ def widen_extents(root: Path, data: Path, source: Usd.Stage, takes: Sequence[tup
         root: Root layer of the result.
         data: Its data layer, which gets the boxes.
         source: The source stage.
-        takes: What the result holds.
+        placed: What the result holds.
     """
-    boxed = [
-        (prim.GetPath(), placement, take)
-        for placement, take in takes
-        if (prim := _boxed_root(source.GetPrimAtPath(placement.skeleton_path))) is not None
-    ]
+    boxed: dict[tuple[Sdf.Path, int], tuple[Placement, Take]] = {}
+    for number, (placement, takes) in enumerate(placed):
+        for path in placement.skeleton_paths:
+            prim = _boxed_root(source.GetPrimAtPath(path))
+            if prim is not None:
+                boxed[prim.GetPath(), number] = placement, next(iter(takes.values()))
     if not boxed:
         return
     stage = Usd.Stage.Open(str(root))
     boxes: dict[Sdf.Path, dict[float, Gf.Range3d]] = {}
-    for path, placement, take in boxed:
+    for (path, _), (placement, take) in boxed.items():
         own = boxes.setdefault(path, {})
         for number in range(len(take.motions)):
-            if placement.variants is not None:
-                select_variant(stage, placement.variants, number)
+            placement.select(stage, number)
             for time in _new_times(take).tolist():
                 own.setdefault(time, Gf.Range3d()).UnionWith(_box_at(stage.GetPrimAtPath(path), time))
     layer = Sdf.Layer.FindOrOpen(str(data))

@@ -1,16 +1,13 @@
 """The layers of a result: the data layer with the animation, and the small root over the untouched source."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
 from pxr import Sdf, Usd, UsdGeom, UsdSkel
 
-from usd_io.convert import continuous, to_floats, to_quatf, to_vec3f, to_vec3h
-from usd_io.model import Motion
+from usd_io.author.samples import Filling, Placed, Take, copy_attribute
+from usd_io.convert import to_floats
 from usd_io.provenance import relative_path
 from usd_io.read.placement import ORIGINAL_VARIANT, VARIANT_SET, Placement, Variants
 
@@ -21,29 +18,10 @@ _PER_LAYER = {"subLayers", "subLayerOffsets", "comment", "documentation", "custo
 """What a layer says of itself and not of the stage, or what composes through sublayers anyway."""
 
 
-@dataclass(frozen=True, eq=False)
-class Take:
-    """The result of one skeleton."""
-
-    motion: Motion
-    """Full range, in skeleton joint order; times in time codes of the source stage."""
-    key_times: tuple[float, ...] = ()
-    """Times at which the result equals what the source has; checked after writing and by rule SA008."""
-    confidence: Float[np.ndarray, "frame joint"] | None = None
-    """In [0, 1], in skeleton joint order."""
-    others: tuple[Motion, ...] = ()
-    """Takes 2, 3, ...: other motions at the same times, with the same keys."""
-
-    @property
-    def motions(self) -> tuple[Motion, ...]:
-        """All takes."""
-        return (self.motion, *self.others)
-
-
 def write_data_layer(
     path: Path,
     stage: Usd.Stage,
-    takes: Sequence[tuple[Placement, Take]],
+    placed: Sequence[Placed],
     custom: Mapping[str, Any],
     *,
     comment: str,
@@ -53,25 +31,26 @@ def write_data_layer(
     Args:
         path: File to create.
         stage: The source stage, for its metrics and blend shapes.
-        takes: Results and where they go.
+        placed: Results and where they go.
         custom: Value of ``customLayerData["anymole"]``, plain USD values.
         comment: One line on what the layer is.
     """
     layer = Sdf.Layer.CreateNew(str(path))
-    _copy_metrics(stage, layer, takes)
+    _copy_metrics(stage, layer, placed)
     with Sdf.ChangeBlock():
         layer.comment = comment
         layer.documentation = "Mute or remove this layer to get the original animation back."
         layer.customLayerData = {"anymole": dict(custom)}
-        for placement, take in takes:
-            _write_take(layer, stage, placement, take)
+        for placement, takes in placed:
+            write_bindings(layer, placement)
+            write_animation(layer, stage, placement, takes)
     layer.Save()
 
 
 def write_root_layer(
     path: Path,
     stage: Usd.Stage,
-    takes: Sequence[tuple[Placement, Take]],
+    placed: Sequence[Placed],
     custom: Mapping[str, Any],
     *,
     data: str,
@@ -82,7 +61,7 @@ def write_root_layer(
     Args:
         path: File to create.
         stage: The source stage.
-        takes: Results, for the time range where the source has none.
+        placed: Results, for the time range where the source has none.
         custom: As for the data layer; only its top-level numbers and text are repeated here.
         data: Sublayer path of the data layer.
         comment: One line on what the layer is.
@@ -92,7 +71,7 @@ def write_root_layer(
     for key in source.pseudoRoot.ListInfoKeys():
         if key not in _PER_LAYER:
             layer.pseudoRoot.SetInfo(key, _anchored(source, source.pseudoRoot.GetInfo(key)))
-    _copy_metrics(stage, layer, takes)
+    _copy_metrics(stage, layer, placed)
     layer.comment = comment
     short = {key: value for key, value in custom.items() if isinstance(value, bool | int | float | str)}
     layer.customLayerData = {**source.customLayerData, "anymole": short}
@@ -106,7 +85,7 @@ def _anchored(source: Sdf.Layer, value: Any) -> Any:
     return value
 
 
-def _copy_metrics(stage: Usd.Stage, layer: Sdf.Layer, takes: Sequence[tuple[Placement, Take]]) -> None:
+def _copy_metrics(stage: Usd.Stage, layer: Sdf.Layer, placed: Sequence[Placed]) -> None:
     """Author what the stage resolves to, so that the result does not hang on fallbacks or on sublayers."""
     root = layer.pseudoRoot
     root.SetInfo("upAxis", UsdGeom.GetStageUpAxis(stage))
@@ -116,41 +95,72 @@ def _copy_metrics(stage: Usd.Stage, layer: Sdf.Layer, takes: Sequence[tuple[Plac
     if stage.GetRootLayer().HasDefaultPrim():
         layer.defaultPrim = stage.GetRootLayer().defaultPrim
     authored = stage.HasAuthoredTimeCodeRange()
-    ends = [time for _, take in takes for time in take.motion.times[[0, -1]]]
+    ends = [t for _, takes in placed for take in takes.values() for t in take.motion.times[[0, -1]].tolist()]
     layer.startTimeCode = stage.GetStartTimeCode() if authored else min(ends)
     layer.endTimeCode = stage.GetEndTimeCode() if authored else max(ends)
 
 
-def _write_take(layer: Sdf.Layer, stage: Usd.Stage, placement: Placement, take: Take) -> None:
-    """Variants of the mode ``variant`` hold binding and animation, those of several takes the samples alone."""
-    variants = placement.variants
-    prefixes = [None] if variants is None else _make_variants(layer, variants)
-    whole = variants is not None and variants.set == VARIANT_SET
-    for place in prefixes if whole else [None]:
-        _write_prims(layer, stage, placement, take, place)
-    for motion, prefix in zip(take.motions, prefixes, strict=True):
-        animation = Sdf.CreatePrimInLayer(layer, _in_variant(placement.animation_path, prefix))
-        _write_samples(layer, animation, placement, motion)
+def write_bindings(layer: Sdf.Layer, placement: Placement) -> None:
+    """The animation prims without their samples, and the bindings to them."""
+    prefixes = _prefixes(layer, placement)
+    for path, prefix in zip(placement.animation_paths, prefixes, strict=True):
+        animation = Sdf.CreatePrimInLayer(layer, in_variant(path, prefix if _switched(placement) else None))
+        if path != placement.source_animation_path:
+            animation.specifier = Sdf.SpecifierDef
+            animation.typeName = "SkelAnimation"
+    written: set[str] = set()
+    for binding in placement.bindings:
+        if binding.prim_path is None or binding.prim_path in written:
+            continue
+        written.add(binding.prim_path)
+        held = [None] if binding.variants is None else _make_variants(layer, binding.variants)
+        for number, prefix in enumerate(held):
+            prim = Sdf.CreatePrimInLayer(layer, in_variant(binding.prim_path, prefix))
+            _bind(prim, placement.animation_paths[number])
 
 
-def _write_prims(
-    layer: Sdf.Layer, stage: Usd.Stage, placement: Placement, take: Take, prefix: Sdf.Path | None
+def write_animation(
+    layer: Sdf.Layer, stage: Usd.Stage, placement: Placement, takes: Mapping[str, Take]
 ) -> None:
-    """The animation without its samples, the binding to it, and what is the same in all takes."""
-    animation = Sdf.CreatePrimInLayer(layer, _in_variant(placement.animation_path, prefix))
-    if placement.animation_path != placement.source_animation_path:
-        animation.specifier = Sdf.SpecifierDef
-        animation.typeName = "SkelAnimation"
-        _copy_blend_shapes(layer, animation, stage, placement.source_animation_path)
-    if placement.binding_path is not None:
-        binding = Sdf.CreatePrimInLayer(layer, _in_variant(placement.binding_path, prefix))
-        _bind(binding, placement.animation_path)
-    order = list(placement.joint_order)
-    _uniform(animation, "joints", [placement.joints[joint] for joint in order])
-    if take.confidence is not None:
-        confidence = Sdf.AttributeSpec(animation, CONFIDENCE, Sdf.ValueTypeNames.FloatArray).path
-        for frame, time in enumerate(take.motion.times.tolist()):
-            layer.SetTimeSample(confidence, time, to_floats(take.confidence[frame, order]))
+    """The samples of all takes: what is the same in all of them goes onto the animation prim itself, where one stands
+    for all."""
+    made = Filling(stage, placement, takes)
+    prefixes = _prefixes(layer, placement)
+    shared = len(set(placement.animation_paths)) == 1 and not _switched(placement)
+    new = placement.animation_path != placement.source_animation_path
+    for number, (path, prefix) in enumerate(zip(placement.animation_paths, prefixes, strict=True)):
+        base = Sdf.CreatePrimInLayer(layer, in_variant(path, prefix if _switched(placement) else None))
+        if number == 0 or not shared:
+            if new:
+                _uniform(base, "joints", list(placement.joints))
+                _copy_blend_shapes(layer, base, stage, placement.source_animation_path)
+                for channel in made.kept_channels:
+                    made.copy(layer, base, channel)
+            _write_confidence(layer, base, made)
+        varied = Sdf.CreatePrimInLayer(layer, in_variant(path, prefix))
+        for channel in made.filled_channels:
+            made.write(layer, varied, channel, number)
+
+
+def _write_confidence(layer: Sdf.Layer, animation: Sdf.PrimSpec, made: Filling) -> None:
+    rows = made.confidence()
+    if rows is None:
+        return
+    path = Sdf.AttributeSpec(animation, CONFIDENCE, Sdf.ValueTypeNames.FloatArray).path
+    for time, row in zip(made.times.tolist(), rows, strict=True):
+        layer.SetTimeSample(path, time, to_floats(row))
+
+
+def _switched(placement: Placement) -> bool:
+    """Variants of the mode ``variant`` hold binding and animation, those of several takes the samples alone."""
+    return placement.variants is not None and placement.variants.set == VARIANT_SET
+
+
+def _prefixes(layer: Sdf.Layer, placement: Placement) -> list[Sdf.Path | None]:
+    """The variants that hold the samples of each take; None where the prims themselves do."""
+    if placement.variants is None:
+        return [None] * len(placement.animation_paths)
+    return _make_variants(layer, placement.variants)
 
 
 def _make_variants(layer: Sdf.Layer, variants: Variants) -> list[Sdf.Path | None]:
@@ -168,7 +178,7 @@ def _make_variants(layer: Sdf.Layer, variants: Variants) -> list[Sdf.Path | None
     return prefixes
 
 
-def _in_variant(path: str, prefix: Sdf.Path | None) -> Sdf.Path:
+def in_variant(path: str, prefix: Sdf.Path | None) -> Sdf.Path:
     plain = Sdf.Path(path)
     return plain if prefix is None else plain.ReplacePrefix(prefix.StripAllVariantSelections(), prefix)
 
@@ -187,28 +197,10 @@ def _copy_blend_shapes(layer: Sdf.Layer, prim: Sdf.PrimSpec, stage: Usd.Stage, s
     names, weights = animation.GetBlendShapesAttr(), animation.GetBlendShapeWeightsAttr()
     if names.Get():
         _uniform(prim, "blendShapes", names.Get())
-    if not weights.HasAuthoredValue():
-        return
-    spec = Sdf.AttributeSpec(prim, "blendShapeWeights", Sdf.ValueTypeNames.FloatArray)
-    times = weights.GetTimeSamples()
-    for time in times:
-        layer.SetTimeSample(spec.path, time, weights.Get(time))
-    if not times:
-        spec.default = weights.Get()
+    if weights.HasAuthoredValue():
+        copy_attribute(layer, prim, weights)
 
 
 def _uniform(prim: Sdf.PrimSpec, name: str, value: Any) -> None:
     kind = Sdf.ValueTypeNames.TokenArray
     Sdf.AttributeSpec(prim, name, kind, Sdf.VariabilityUniform).default = value
-
-
-def _write_samples(layer: Sdf.Layer, prim: Sdf.PrimSpec, placement: Placement, motion: Motion) -> None:
-    order, kinds = list(placement.joint_order), Sdf.ValueTypeNames
-    translations = Sdf.AttributeSpec(prim, "translations", kinds.Float3Array).path
-    rotations = Sdf.AttributeSpec(prim, "rotations", kinds.QuatfArray).path
-    scales = Sdf.AttributeSpec(prim, "scales", kinds.Half3Array).path
-    q = continuous(motion.rotations)
-    for frame, time in enumerate(motion.times.tolist()):
-        layer.SetTimeSample(translations, time, to_vec3f(motion.translations[frame, order]))
-        layer.SetTimeSample(rotations, time, to_quatf(q[frame, order]))
-        layer.SetTimeSample(scales, time, to_vec3h(motion.scales[frame, order]))

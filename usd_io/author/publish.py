@@ -3,7 +3,7 @@
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,21 @@ def result_files(folder: Path, stem: str) -> Files:
     if not stem or not plain:
         raise AuthorError(f"{shown(stem)!r} is no plain file name. Name the result without folders or dots.")
     return Files(folder / f"{stem}.usda", folder / f"{stem}_anim.usdc")
+
+
+def refuse_clobbering(files: Files, sources: Sequence[Path], overwrite: bool) -> None:
+    """Refuse names that are taken.
+
+    Raises:
+        AuthorError: One is part of the source, or exists and may not be replaced.
+    """
+    for path in files:
+        if not path.exists():
+            continue
+        if any(path.samefile(source) for source in sources if source.exists()):
+            raise AuthorError(f"{shown(path)} is part of the source. Choose another name for the result.")
+        if not overwrite:
+            raise AuthorError(f"{shown(path)} exists. Choose another name or allow overwriting.")
 
 
 @contextmanager

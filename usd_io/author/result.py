@@ -1,21 +1,23 @@
 """Write a result: a data layer with the animation, and a small root stage over the untouched source."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pxr import Tf, Usd
 
 from usd_io.author.extents import widen_extents
-from usd_io.author.layers import Take, write_data_layer, write_root_layer
-from usd_io.author.publish import Files, draft_of, publish, result_files
+from usd_io.author.layers import write_data_layer, write_root_layer
+from usd_io.author.publish import Files, draft_of, publish, refuse_clobbering, result_files
+from usd_io.author.samples import Filling, Placed, Take
 from usd_io.author.verify import check_take, verify_result
 from usd_io.diagnostics import captured, reason
 from usd_io.errors import AuthorError, shown
 from usd_io.files import file_hash
+from usd_io.judge import Comparison
 from usd_io.provenance import layer_files, relative_path, to_dictionary
-from usd_io.read.placement import AuthorMode, Placement, place_takes
+from usd_io.read.placement import AuthorMode, place_takes
 from usd_io.read.stage import open_stage
 
 __all__ = ["AuthorMode", "Authored", "Take", "author_result"]
@@ -33,7 +35,11 @@ class Authored:
     layer: Path
     """Holds all of the animation; muted, the root shows the source."""
     animations: Mapping[str, str]
-    """Prim path of the animation for each skeleton path."""
+    """Prim path of the animation for each skeleton path, all those that share one included."""
+    compared: tuple[Comparison, ...] = ()
+    """How the skeletons compare with the source outside of the gaps, by UsdSkel's own evaluation."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """By skeleton path, why nothing could be written for it."""
 
 
 def _nothing() -> None:
@@ -51,6 +57,7 @@ def author_result(
     provenance: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     confirm: Callable[[], None] = _nothing,
+    sharing: Collection[str] = (),
 ) -> Authored:
     """Write ``STEM_anim.usdc`` and ``STEM.usda`` into a folder; the source is only read.
 
@@ -61,7 +68,8 @@ def author_result(
         source: The stage that the motion was read from, by its path or open.
         folder: Where the result goes; made where it is missing.
         stem: File name without extension.
-        takes: The result for each skeleton, by prim path.
+        takes: The result for each skeleton, by prim path. Those of one animation go on sharing one; the first that has
+            a joint gives its motion.
 
     Other args:
         mode: ``rebind`` writes a new animation prim beside the old one and binds the skeleton to it; ``over``
@@ -75,6 +83,8 @@ def author_result(
         overwrite: Replace an earlier result of this name.
         confirm: Called when the result is written and verified, before it gets its names; what it raises leaves the
             folder as it was, an earlier result too.
+        sharing: Further skeletons that share the animations of those in ``takes`` and go on doing so; the others keep
+            the old one.
 
     Blend shape weights are copied from the source as authored; ``Motion.blend_weights`` is not used.
 
@@ -84,15 +94,22 @@ def author_result(
     """
     files = result_files(Path(folder), stem)
     stage = open_stage(source)
-    placements = place_takes(stage, {path: len(take.motions) for path, take in takes.items()}, mode, name)
-    placed = list(zip(placements, takes.values(), strict=True))
-    for placement, take in placed:
-        check_take(stage, placement, take)
+    counts = {path: len(take.motions) for path, take in takes.items()}
+    found = place_takes(stage, counts, mode, name, sharing)
+    if unwritable := next((path for path in takes if path in found.refused), None):
+        raise AuthorError(found.refused[unwritable])
+    placed = [
+        (p, {path: take for path, take in takes.items() if path in p.skeleton_paths})
+        for p in found.placements
+    ]
+    for placement, own in placed:
+        for path, take in own.items():
+            check_take(stage, placement, path, take)
     try:
-        _refuse_clobbering(files, layer_files(stage), overwrite)
+        refuse_clobbering(files, layer_files(stage), overwrite)
         custom = _custom_data(stage, files, placed, mode, provenance or {})
         with captured(), draft_of(files) as draft:
-            _write(draft, stage, placed, custom)
+            compared = _write(draft, stage, placed, custom)
             confirm()
             publish(draft, files)
     except Tf.ErrorException as error:
@@ -102,34 +119,25 @@ def author_result(
         raise AuthorError(
             f"Cannot write {shown(files.root)}: {why}. Choose another folder or make room."
         ) from error
-    return Authored(files.root, files.data, {p.skeleton_path: p.animation_path for p in placements})
-
-
-def _refuse_clobbering(files: Files, sources: Sequence[Path], overwrite: bool) -> None:
-    for path in files:
-        if not path.exists():
-            continue
-        if any(path.samefile(source) for source in sources if source.exists()):
-            raise AuthorError(f"{shown(path)} is part of the source. Choose another name for the result.")
-        if not overwrite:
-            raise AuthorError(f"{shown(path)} exists. Choose another name or allow overwriting.")
+    animations = {path: p.animation_path for p in found.placements for path in p.skeleton_paths}
+    return Authored(files.root, files.data, animations, compared, found.refused)
 
 
 def _write(
-    draft: Files, stage: Usd.Stage, placed: Sequence[tuple[Placement, Take]], custom: Mapping[str, Any]
-) -> None:
+    draft: Files, stage: Usd.Stage, placed: Sequence[Placed], custom: Mapping[str, Any]
+) -> tuple[Comparison, ...]:
     root = shown(stage.GetRootLayer().realPath or stage.GetRootLayer().identifier)
     write_data_layer(draft.data, stage, placed, custom, comment=f"In-betweened motion for {Path(root).name}.")
     comment = "Result of anymole: the animation layer over the untouched source."
     write_root_layer(draft.root, stage, placed, custom, data=f"./{draft.data.name}", comment=comment)
     widen_extents(draft.root, draft.data, stage, placed)
-    verify_result(draft.root, stage, placed)
+    return verify_result(draft.root, stage, placed)
 
 
 def _custom_data(
     stage: Usd.Stage,
     files: Files,
-    placed: Sequence[tuple[Placement, Take]],
+    placed: Sequence[Placed],
     mode: AuthorMode,
     provenance: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -145,16 +153,30 @@ def _custom_data(
         "schema": 1,
         "mode": mode,
         "source": {"root": relative_path(root.realPath or root.identifier, folder), "layers": layers},
-        "takes": [_describe(placement, take) for placement, take in placed],
+        "takes": [record for each in placed for record in _describe(stage, each)],
     }
     return to_dictionary({**provenance, **own})
 
 
-def _describe(placement: Placement, take: Take) -> dict[str, Any]:
-    return {
-        "skeleton": placement.skeleton_path,
-        "animation": placement.animation_path,
-        "source_animation": placement.source_animation_path,
-        "variants": None if placement.variants is None else asdict(placement.variants),
-        "keys": [float(time) for time in take.key_times],
+def _describe(stage: Usd.Stage, placed: Placed) -> list[dict[str, Any]]:
+    """One record per skeleton."""
+    placement, takes = placed
+    gaps = {
+        channel: [float(time) for gap in own for time in gap]
+        for channel, own in Filling(stage, placement, takes).gaps.items()
     }
+    keys = [float(time) for time in next(iter(takes.values())).key_times]
+    records = []
+    for binding in placement.bindings:
+        variants = binding.variants or placement.variants
+        records.append(
+            {
+                "skeleton": binding.skeleton_path,
+                "animation": placement.animation_path,
+                "source_animation": placement.source_animation_path,
+                "variants": None if variants is None else asdict(variants),
+                "keys": keys,
+                "gaps": gaps,
+            }
+        )
+    return records

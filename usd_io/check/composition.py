@@ -7,8 +7,8 @@ from pxr import Sdf, Usd, UsdSkel
 from usd_io.check.animation_samples import animation_prims
 from usd_io.check.finding import Finding, Severity
 from usd_io.errors import shown
-from usd_io.read.placement import animation_of, instance_root_of
-from usd_io.read.skeleton import INSTANCES_TOO, skeleton_prims
+from usd_io.read.placement import instance_root_of
+from usd_io.read.skeleton import INSTANCES_TOO, animation_of, skeleton_prims
 
 
 def unknown_joints(stage: Usd.Stage) -> Iterator[Finding]:

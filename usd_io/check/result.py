@@ -1,26 +1,23 @@
 """Rules on our own results, which name their source and keys: SA008, SA011 (docs/check.md)."""
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from pxr import Sdf, Usd, UsdSkel
 
 from usd_io.check.finding import Finding
 from usd_io.errors import StageReadError, shown
 from usd_io.files import file_hash
-from usd_io.model import Motion
-from usd_io.read.motion import read_motion
+from usd_io.judge import Comparison, Gaps, Judge
+from usd_io.model import CHANNELS
 from usd_io.read.stage import open_stage
-
-_TOLERANCE = 1e-4
-"""Of rotations (quaternion components) and scales; of translations relative to the largest one."""
 
 
 def changed_keys(stage: Usd.Stage) -> Iterator[Finding]:
-    """SA008: at its keys a result equals its source; SA011: it has the source's blend shapes."""
+    """SA008: at its keys and in finished motion a result equals its source; SA011: it has the source's blend shapes."""
     for layer in stage.GetUsedLayers():
         record = layer.customLayerData.get("anymole", {})
         takes = record.get("takes") if isinstance(record, Mapping) else None
@@ -42,8 +39,8 @@ def _check_record(
     except StageReadError as error:
         yield Finding("SA008", "warning", f"The keys cannot be compared with the source: {error}", name)
         return
+    yield from _compare_poses(stage, original, takes, name)
     for take in takes:
-        yield from _compare_keys(stage, original, take, name)
         yield from _compare_shapes(stage, original, take, name)
 
 
@@ -61,43 +58,52 @@ def _changed_sources(layer: Sdf.Layer, source: Mapping[str, Any]) -> Iterator[Fi
             yield Finding("SA008", "warning", message, shown(layer.GetDisplayName()))
 
 
-def _compare_keys(
-    stage: Usd.Stage, original: Usd.Stage, take: Mapping[str, Any], layer: str
+def _compare_poses(
+    stage: Usd.Stage, original: Usd.Stage, takes: list[Mapping[str, Any]], layer: str
 ) -> Iterator[Finding]:
-    path = str(take.get("skeleton", ""))
-    times = np.unique(np.asarray(take.get("keys", ()), np.float64))
-    if not len(times) or not np.isfinite(times).all():
-        return
+    judge = Judge(original, stage)
+    for take in takes:
+        path, promise = str(take.get("skeleton", "")), promised(take)
+        if promise is None:
+            continue
+        try:
+            found = judge.compare(path, *promise)
+        except LookupError as error:
+            message = f"The keys cannot be compared with the source: {error}. Make the result again."
+            yield Finding("SA008", "error", message, layer, shown(path))
+            continue
+        if not found.exact:
+            yield Finding("SA008", "error", _what_differs(found), layer, shown(path), found.time)
+
+
+def _what_differs(found: Comparison) -> str:
+    parts = []
+    if found.unequal:
+        named = ", ".join(sorted({channel for channel, _ in found.unequal}))
+        parts.append(f"{len(found.unequal)} samples of {named} are not the source's")
+    if found.distance or found.local:
+        parts.append(f"joints or skin are up to {found.distance:.2g} stage units off")
+    return (
+        f"At keys or in finished motion {' and '.join(parts)}. Make the result again, or bind the animation that it "
+        "came with."
+    )
+
+
+def promised(take: Mapping[str, Any]) -> tuple[list[float], Gaps] | None:
+    """Keys and gaps by channel from the record of a result; None where it promises nothing that can be read."""
+    keys, gaps = take.get("keys", ()), take.get("gaps")
     try:
-        ours, theirs = read_motion(stage, path, times), read_motion(original, path, times)
-    except StageReadError as error:
-        yield Finding("SA008", "error", f"The keys cannot be read: {error}", layer, shown(path))
-        return
-    if ours.translations.shape != theirs.translations.shape:
-        yield Finding(
-            "SA008", "error", "The skeleton has other joints than in the source.", layer, shown(path)
-        )
-        return
-    off = _pose_errors(ours, theirs)
-    worst = int(off.argmax())
-    if off[worst] > _TOLERANCE:
-        message = (
-            f"{int((off > _TOLERANCE).sum())} of {len(times)} keys differ from the source, by up to "
-            f"{off[worst]:.2g}. Make the result again, or bind the animation that it came with."
-        )
-        yield Finding("SA008", "error", message, layer, shown(path), float(times[worst]))
-
-
-def _pose_errors(a: Motion, b: Motion) -> Float[np.ndarray, " frame"]:
-    """Largest difference of two motions at each frame; a quaternion and its negative are the same."""
-    size = np.abs(b.translations).max(initial=1e-6)
-    signs = np.where((a.rotations * b.rotations).sum(-1, keepdims=True) < 0, -1, 1)
-    parts = [
-        (a.translations - b.translations) / size,
-        a.rotations - signs * b.rotations,
-        a.scales - b.scales,
-    ]
-    return np.stack([np.abs(part).max((1, 2), initial=0.0) for part in parts]).max(0)
+        times = [float(time) for time in keys]
+        between = [time for pair in pairwise(sorted(times)) for time in pair]
+        # results of earlier versions name their keys alone
+        own = {c: gaps.get(c, ()) if isinstance(gaps, Mapping) else between for c in CHANNELS}
+        flat = {channel: [float(time) for time in ends] for channel, ends in own.items()}
+    except (TypeError, ValueError):
+        return None
+    numbers = [*times, *(time for ends in flat.values() for time in ends)]
+    if not times or not np.isfinite(numbers).all():
+        return None
+    return times, {channel: list(zip(e[::2], e[1::2], strict=False)) for channel, e in flat.items()}
 
 
 def _compare_shapes(

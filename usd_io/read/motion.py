@@ -4,8 +4,10 @@ UsdSkel says which joints map where; the samples themselves are read attribute b
 for every frame instead costs several times as much (``scripts/bench_read.py``).
 """
 
+from dataclasses import replace
+
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from pxr import Usd, UsdGeom, UsdSkel, Vt
 
 from usd_io import convert
@@ -13,9 +15,19 @@ from usd_io.diagnostics import captured
 from usd_io.errors import StageReadError, shown
 from usd_io.model import Motion
 from usd_io.read.samples import Samples, Values, place, sample
-from usd_io.read.skeleton import BoundSkeleton, RestPose, bound_skeleton, rest_pose
+from usd_io.read.skeleton import (
+    BoundSkeleton,
+    RestPose,
+    ancestry,
+    binds,
+    bound_skeleton,
+    names_animation,
+    rest_pose,
+)
 
 _IGNORED = "USD then ignores the animation and shows the rest pose."
+_ONE_TIME = 1e-6
+"""Samples closer than this part of a frame are at one time."""
 
 Times = Float[np.ndarray, " frame"]
 Joints = Float[np.ndarray, "frame joint channel"]
@@ -39,11 +51,12 @@ def read_motion(stage: Usd.Stage, skeleton_path: str, times: Times | None = None
     """
     with captured():  # what USD would say of an animation, the checks here say with a place and a remedy
         skeleton = bound_skeleton(stage, skeleton_path)
-        times = _authored_times(skeleton) if times is None else _given_times(times)
+        authored = times is None
+        times = _given_times(times) if times is not None else _authored_times(skeleton)
         source = _source_places(skeleton)
-        translations, rotations, scales = _local_transforms(skeleton, source, times)
+        translations, rotations, scales, valued = _local_transforms(skeleton, source, times)
         names, weights = _blend_weights(skeleton, times)
-        return Motion(
+        motion = Motion(
             times=times,
             translations=translations,
             rotations=rotations,
@@ -56,6 +69,30 @@ def read_motion(stage: Usd.Stage, skeleton_path: str, times: Times | None = None
             blend_shapes=names,
             blend_weights=weights,
         )
+        return _as_authored(motion, skeleton, valued) if authored else motion
+
+
+def _as_authored(motion: Motion, skeleton: BoundSkeleton, valued: Bool[np.ndarray, " frame"]) -> Motion:
+    """The motion with what its samples are: those of each channel where they differ, and where there is no value."""
+    times = motion.times[valued]
+    if len(times) < 2:
+        raise StageReadError(_no_motion(skeleton, times))
+    own = {name: np.intersect1d(found, times) for name, found in skeleton.channel_times().items()}
+    alike = all(np.array_equal(found, times) for found in own.values())
+    return replace(
+        motion.at(valued),
+        channel_times={} if alike else {name: tuple(found.tolist()) for name, found in own.items()},
+        breaks=_breaks(motion.times, valued),
+    )
+
+
+def _breaks(times: Times, valued: Bool[np.ndarray, " frame"]) -> tuple[tuple[float, float], ...]:
+    """From the last sample before each run of blocked ones to the first behind it."""
+    if valued.all():
+        return ()
+    known = np.concatenate([[-np.inf], times[valued], [np.inf]])
+    after = np.searchsorted(known, times[~valued])
+    return tuple((float(known[n - 1]), float(known[n])) for n in np.unique(after).tolist())
 
 
 def _given_times(times: Times) -> Times:
@@ -68,15 +105,28 @@ def _given_times(times: Times) -> Times:
 def _authored_times(skeleton: BoundSkeleton) -> Times:
     if skeleton.animation is None:
         raise StageReadError(_why_unbound(skeleton))
-    times = skeleton.sample_times()
+    times = _without_phantoms(skeleton)
     if len(times) >= 2:
         return times
+    raise StageReadError(_no_motion(skeleton, times))
+
+
+def _without_phantoms(skeleton: BoundSkeleton) -> Times:
+    """The authored samples but those that USD reports just before a jump of value clips: no one has set them."""
+    times = skeleton.sample_times()
+    stage = skeleton.prim.GetStage()
+    frame = stage.GetTimeCodesPerSecond() / stage.GetFramesPerSecond()
+    return times[np.append(np.diff(times) > _ONE_TIME * frame, True)] if len(times) else times
+
+
+def _no_motion(skeleton: BoundSkeleton, times: Times) -> str:
+    assert skeleton.animation is not None
     found = (
         f"one sample, at time code {times[0]:g},"
         if len(times)
         else "no time samples, at most a default value,"
     )
-    raise StageReadError(
+    return (
         f"{place(skeleton.animation.GetRotationsAttr())}: the animation has {found} and so no motion; "
         "key it at two times or more."
     )
@@ -84,6 +134,14 @@ def _authored_times(skeleton: BoundSkeleton) -> Times:
 
 def _why_unbound(skeleton: BoundSkeleton) -> str:
     no_animation = f"<{skeleton.path}>: the skeleton has no animation"
+    lacking = next(
+        (prim for prim in ancestry(skeleton.prim) if names_animation(prim) and not binds(prim)), None
+    )
+    if lacking is not None:
+        return (
+            f"{no_animation}: SkelBindingAPI is not applied to <{lacking.GetPath()}>, so USD ignores the binding; "
+            'apply it (prepend apiSchemas = ["SkelBindingAPI"]).'
+        )
     if skeleton.binding is None:
         return f"{no_animation}; bind one with skel:animationSource on it or on a prim above."
     targets = UsdSkel.BindingAPI(skeleton.binding).GetAnimationSourceRel().GetTargets()
@@ -107,11 +165,13 @@ def _source_places(skeleton: BoundSkeleton) -> Places:
 
 def _local_transforms(
     skeleton: BoundSkeleton, source: Places, times: Times
-) -> tuple[Vectors, Quaternions, Vectors]:
-    """Translations, rotations and scales of all joints, in skeleton order."""
+) -> tuple[Vectors, Quaternions, Vectors, Bool[np.ndarray, " frame"]]:
+    """Translations, rotations and scales of all joints, in skeleton order, and at which times there are such: at the
+    others, which are blocked, USD shows the rest pose."""
     rest = rest_pose(skeleton)
     used = source[source >= 0]
     animation = skeleton.animation
+    valued = np.ones(len(times), bool)
     if animation is None or not len(used):
         t, q, s = (np.zeros((1, 0, n), np.float32) for n in (3, 4, 3))
     else:
@@ -121,12 +181,21 @@ def _local_transforms(
         channels = [sample(a, names, times, n, _IGNORED) for a, n in zip(attributes, (3, 4, 3), strict=True)]
         for channel in channels:
             channel.check_finite(used)
+            valued &= channel.valued
         t, q, s = channels[0].values, channels[1].unit_quaternions(used), channels[2].values
-    return (
+    spread = (
         _spread(t, source, rest.translations, len(times)),
         _spread(q, source, rest.rotations, len(times)),
         _spread(s, source, rest.scales, len(times)),
     )
+    if not valued.all():
+        blocked = ~valued
+        spread[0][blocked], spread[1][blocked], spread[2][blocked] = (
+            rest.translations,
+            rest.rotations,
+            rest.scales,
+        )
+    return *spread, valued
 
 
 def _check_sparse(skeleton: BoundSkeleton, rest: RestPose, source: Places) -> None:
@@ -162,7 +231,7 @@ def _blend_weights(
         # as USD: surplus weights are dropped and lacking ones are 0 (Maya writes such files)
         value = convert.floats(query.Get(time) or [])[: len(names)]
         weights[frame, : len(value), 0] = value
-    Samples(attribute, names, times, weights).check_finite(np.arange(len(names)))
+    Samples(attribute, names, times, weights, np.ones(len(times), bool)).check_finite(np.arange(len(names)))
     return names, weights[..., 0]
 
 

@@ -1,20 +1,27 @@
-"""Where a result goes on its stage: which prim is bound to it, which prim holds it, and when to refuse.
+"""Where a result goes on its stage: which prims are bound to it, which prim holds it, and when to refuse.
 
-A skeleton takes its animation from the nearest ``skel:animationSource`` at or above it. Nothing can be
-overridden inside an instance, and a variant is weaker than local and sublayered opinions (LIVRPS), so each
-mode has stages on which it cannot work; those are refused here or, where only composition can tell, by
-:mod:`usd_io.author.verify`.
+The unit is the animation: skeletons that one drives go on sharing it. A skeleton takes its animation from the nearest
+``skel:animationSource`` at or above it. Nothing can be overridden inside an instance, and a variant is weaker than
+local and sublayered opinions (LIVRPS), so each mode has stages on which it cannot work; skeletons for which it cannot
+are named here, before anything is computed.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pxr import Sdf, Tf, Usd, UsdSkel
 
 from usd_io.errors import AuthorError, shown
-from usd_io.read.skeleton import INSTANCES_TOO, ancestry, bound_skeleton, skeleton_prims
+from usd_io.read.skeleton import (
+    INSTANCES_TOO,
+    ancestry,
+    animation_groups,
+    animation_of,
+    binds,
+    bound_skeleton,
+)
 
 AuthorMode = Literal["rebind", "over", "variant"]
 
@@ -37,20 +44,53 @@ class Variants:
 
 
 @dataclass(frozen=True)
-class Placement:
-    """The prims that one skeleton's result is written to."""
+class Binding:
+    """Where one skeleton is bound to a result."""
 
     skeleton_path: str
-    joints: tuple[str, ...]
-    """Joint paths of the skeleton, in its order."""
-    joint_order: tuple[int, ...]
-    """Indices into ``joints``, in the order in which the animation lists them."""
-    animation_path: str
-    source_animation_path: str | None
-    binding_path: str | None
+    prim_path: str | None
     """Prim that gets ``skel:animationSource``; None where the animation prim itself is overridden."""
     variants: Variants | None = None
-    """None where the only take is written to the prims themselves."""
+    """Of the mode ``variant``: the variants that bind it, one per take."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The prims that the result of one animation is written to."""
+
+    joints: tuple[str, ...]
+    """Of the animation, in its order; those of the skeleton where it has none yet."""
+    animation_paths: tuple[str, ...]
+    """One per take; the same where ``variants`` tell the takes apart."""
+    source_animation_path: str | None
+    bindings: tuple[Binding, ...]
+    """All skeletons that the animation drives and that can be written to."""
+    variants: Variants | None = None
+    """The variants that hold the samples; None where the prims themselves do."""
+
+    @property
+    def animation_path(self) -> str:
+        """Of the first take."""
+        return self.animation_paths[0]
+
+    @property
+    def skeleton_paths(self) -> tuple[str, ...]:
+        return tuple(binding.skeleton_path for binding in self.bindings)
+
+    def select(self, stage: Usd.Stage, number: int) -> None:
+        """Have an open stage show a take, counted from 0, without a word in the files."""
+        for variants in dict.fromkeys([self.variants, *(binding.variants for binding in self.bindings)]):
+            if variants is not None:
+                select_variant(stage, variants, number)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where results go, and what has no place."""
+
+    placements: tuple[Placement, ...]
+    refused: Mapping[str, str]
+    """By skeleton path: why nothing can be written for it."""
 
 
 def select_variant(stage: Usd.Stage, variants: Variants, number: int) -> None:
@@ -60,18 +100,9 @@ def select_variant(stage: Usd.Stage, variants: Variants, number: int) -> None:
         owner.GetVariantSets().SetSelection(variants.set, variants.names[number])
 
 
-def animation_of(skeleton: Usd.Prim) -> Usd.Prim | None:
-    """The animation prim that a skeleton is bound to, by itself or through an ancestor."""
-    return UsdSkel.BindingAPI(skeleton).GetInheritedAnimationSource() or None
-
-
 def binding_of(skeleton: Usd.Prim) -> Usd.Prim | None:
     """The prim, at or above a skeleton, whose ``skel:animationSource`` decides."""
-    for prim in ancestry(skeleton):
-        relationship = UsdSkel.BindingAPI(prim).GetAnimationSourceRel()
-        if relationship and relationship.HasAuthoredTargets():
-            return prim
-    return None
+    return next((prim for prim in ancestry(skeleton) if binds(prim)), None)
 
 
 def instance_root_of(prim: Usd.Prim) -> Usd.Prim | None:
@@ -84,44 +115,89 @@ def instance_root_of(prim: Usd.Prim) -> Usd.Prim | None:
 
 
 def place_takes(
-    stage: Usd.Stage, skeletons: Mapping[str, int], mode: AuthorMode, name: str
-) -> tuple[Placement, ...]:
-    """Choose the prims for the results of some skeletons.
+    stage: Usd.Stage, skeletons: Mapping[str, int], mode: AuthorMode, name: str, sharing: Collection[str] = ()
+) -> Placed:
+    """Choose the prims for the results of some animations.
 
     Args:
         stage: The source stage.
-        skeletons: Number of takes by prim path of the skeleton.
+        skeletons: Number of takes by prim path of a skeleton; several of one animation are one result.
         mode: See :func:`usd_io.author.result.author_result`.
         name: What the new animation (``OLD_name``) and the new variant are called.
+        sharing: Further skeletons that go on sharing the animations of those.
 
     Raises:
         StageReadError: There is no such skeleton, or its joints are no hierarchy.
-        AuthorError: The mode cannot work on a skeleton.
+        AuthorError: The name is none, or nothing can be written at all.
     """
     if not Tf.IsValidIdentifier(name):
         raise AuthorError(
             f"The name {shown(name)!r} is no valid USD name: use letters, digits and underscores."
         )
     placements: list[Placement] = []
+    refused: dict[str, str] = {}
+    groups = {str(prim.GetPath()): group for group in animation_groups(stage) for prim in group}
+    done: set[str] = set()
     for path, takes in skeletons.items():
-        skeleton = UsdSkel.Skeleton(bound_skeleton(stage, path).prim)
-        taken = {placed.animation_path for placed in placements}
-        if mode == "rebind":
-            placements.append(_place_rebind(skeleton, name, taken, takes))
-        elif mode == "over":
-            placements.append(_place_over(skeleton, taken, takes))
+        prim = bound_skeleton(stage, path).prim
+        if path in done:
+            continue
+        wanted = {*skeletons, *sharing} - {path}
+        group = [prim, *(other for other in groups[path] if str(other.GetPath()) in wanted)]
+        done |= {str(prim.GetPath()) for prim in group}
+        taken = {animation for placed in placements for animation in placed.animation_paths}
+        try:
+            placed = _PLACE[mode](group, name, taken, takes, refused)
+        except AuthorError as error:
+            refused |= {str(prim.GetPath()): str(error) for prim in group}
         else:
-            placements.append(_place_variant(skeleton, name, taken, takes))
-    return tuple(placements)
+            placements.append(placed)
+    if not placements:
+        raise AuthorError(next(iter(refused.values())))
+    return Placed(tuple(placements), refused)
 
 
-def _place_rebind(skeleton: UsdSkel.Skeleton, name: str, taken: set[str], takes: int) -> Placement:
-    binding = _rebindable_prim(skeleton.GetPrim())
-    animation = animation_of(skeleton.GetPrim())
-    parent = _editable_parent(animation) or binding.GetParent()
+def binding_problem(result: Usd.Stage, placement: Placement, binding: Binding, number: int = 0) -> str:
+    """Why a skeleton of an open result does not show what was placed; empty where it does."""
+    skeleton = result.GetPrimAtPath(binding.skeleton_path)
+    bound = animation_of(skeleton) if skeleton else None
+    if bound is not None and str(bound.GetPath()) == placement.animation_paths[number]:
+        return ""
+    where = f"<{shown(binding.skeleton_path)}>"
+    if binding.variants is None:
+        return f"{where} keeps its animation whatever a stronger layer says. Use another mode."
+    stack = skeleton.GetProperty("skel:animationSource").GetPropertyStack(Usd.TimeCode.Default())
+    strongest = stack[0].layer if stack else result.GetRootLayer()
+    return (
+        f"The layer {shown(strongest.realPath or strongest.identifier)} binds {where} with a local opinion, "
+        "which is stronger than any variant. Use the mode rebind, or reference the character instead."
+    )
+
+
+def _place_rebind(
+    group: Sequence[Usd.Prim], name: str, taken: set[str], takes: int, refused: dict[str, str]
+) -> Placement:
+    bindings: list[Binding] = []
+    writable: list[Usd.Prim] = []
+    problem = ""
+    for skeleton in group:
+        try:
+            prim = _rebindable_prim(skeleton, group)
+        except AuthorError as error:
+            refused[str(skeleton.GetPath())] = problem = str(error)
+            continue
+        writable.append(prim)
+        bindings.append(Binding(str(skeleton.GetPath()), str(prim.GetPath())))
+    if not bindings:
+        raise AuthorError(problem)
+    first = group[0].GetStage().GetPrimAtPath(bindings[0].skeleton_path)
+    animation = animation_of(first)
+    parent = _editable_parent(animation) or writable[0].GetParent()
     path = _free_child(parent, _take_prim_name(animation, name), taken)
-    variants = None if takes == 1 else _take_variants(skeleton.GetPrim(), path, takes)
-    return _placement(skeleton, path, binding=binding, variants=variants)
+    variants = None if takes == 1 else _take_variants(first, path, takes)
+    return Placement(
+        _joints(first, animation), (str(path),) * takes, _path(animation), tuple(bindings), variants
+    )
 
 
 def _take_variants(skeleton: Usd.Prim, animation: Sdf.Path, takes: int) -> Variants:
@@ -137,18 +213,20 @@ def _take_variants(skeleton: Usd.Prim, animation: Sdf.Path, takes: int) -> Varia
     return Variants(str(path), _free_name(TAKE_SET, used), tuple(f"take_{n}" for n in range(1, takes + 1)))
 
 
-def _rebindable_prim(skeleton: Usd.Prim) -> Usd.Prim:
-    """Where the binding is authored, unless that also serves other skeletons: then the skeleton itself."""
+def _rebindable_prim(skeleton: Usd.Prim, group: Sequence[Usd.Prim]) -> Usd.Prim:
+    """Where the binding is authored, unless that also serves other animations' skeletons: then the skeleton itself."""
     instance = instance_root_of(skeleton)
     binding = binding_of(skeleton)
     if instance is None:
-        return skeleton if binding is None or _serves_others(binding, skeleton) else binding
+        return skeleton if binding is None or _serves_others(binding, skeleton, group) else binding
     if binding is not None and binding.IsInstanceProxy():
         raise AuthorError(
             f"<{skeleton.GetPath()}> is bound to its animation inside the instance <{instance.GetPath()}>, "
             "where nothing can be overridden. Use the mode variant, or set instanceable = false on the instance."
         )
-    if _serves_others(instance, skeleton):
+    if binding is not None and not _serves_others(binding, skeleton, group):
+        return binding
+    if _serves_others(instance, skeleton, group):
         raise AuthorError(
             f"The instance <{instance.GetPath()}> holds several skeletons that take their animation from above, "
             f"<{skeleton.GetPath()}> among them. Set instanceable = false on the instance."
@@ -156,15 +234,17 @@ def _rebindable_prim(skeleton: Usd.Prim) -> Usd.Prim:
     return instance
 
 
-def _serves_others(binding: Usd.Prim, skeleton: Usd.Prim) -> bool:
+def _serves_others(binding: Usd.Prim, skeleton: Usd.Prim, group: Sequence[Usd.Prim]) -> bool:
     own = binding_of(skeleton)
     below = Usd.PrimRange(binding, INSTANCES_TOO)
-    others = (prim for prim in below if prim.IsA(UsdSkel.Skeleton) and prim != skeleton)
+    others = (prim for prim in below if prim.IsA(UsdSkel.Skeleton) and prim not in group)
     return any(binding_of(other) == own for other in others)
 
 
-def _place_over(skeleton: UsdSkel.Skeleton, taken: set[str], takes: int) -> Placement:
-    prim = skeleton.GetPrim()
+def _place_over(
+    group: Sequence[Usd.Prim], name: str, taken: set[str], takes: int, refused: dict[str, str]
+) -> Placement:
+    prim = group[0]
     if takes > 1:
         raise AuthorError("The mode over has room for one take. Use the mode rebind or variant for several.")
     animation = animation_of(prim)
@@ -175,27 +255,73 @@ def _place_over(skeleton: UsdSkel.Skeleton, taken: set[str], takes: int) -> Plac
             f"The animation of <{prim.GetPath()}> lies inside an instance, where nothing can be overridden. "
             "Use the mode variant, or set instanceable = false on the instance."
         )
-    sharing = [s.GetPath() for s in skeleton_prims(prim.GetStage()) if animation_of(s) == animation]
-    if len(sharing) > 1 or str(animation.GetPath()) in taken:
-        listed = ", ".join(f"<{path}>" for path in sharing)
-        raise AuthorError(f"<{animation.GetPath()}> drives several skeletons: {listed}. Use the mode rebind.")
-    return _placement(skeleton, animation.GetPath(), order_of=animation)
+    sharing = next(found for found in animation_groups(prim.GetStage()) if prim in found)
+    if len(sharing) > len(group):
+        others = ", ".join(f"<{other.GetPath()}>" for other in sharing if other not in group)
+        raise AuthorError(
+            f"<{animation.GetPath()}> also drives {others}, which would move as well. Choose them too, or use the mode "
+            "rebind."
+        )
+    bindings = tuple(Binding(str(skeleton.GetPath()), None) for skeleton in group)
+    return Placement(_joints(prim, animation), (str(animation.GetPath()),), _path(animation), bindings)
 
 
-def _place_variant(skeleton: UsdSkel.Skeleton, name: str, taken: set[str], takes: int) -> Placement:
-    prim = skeleton.GetPrim()
-    owner = _variant_owner(prim)
-    if owner is None:
-        raise AuthorError(f"<{prim.GetPath()}> is a root prim of its own. Use the mode rebind.")
-    used = {*owner.GetVariantSets().GetVariantSet(VARIANT_SET).GetVariantNames(), ORIGINAL_VARIANT}
-    animation = animation_of(prim)
-    parent = _parent_below(animation, owner)
-    path = _free_child(parent, _take_prim_name(animation, name), taken)
+def _place_variant(
+    group: Sequence[Usd.Prim], name: str, taken: set[str], takes: int, refused: dict[str, str]
+) -> Placement:
+    owners: dict[Usd.Prim, list[Usd.Prim]] = {}
+    problem = ""
+    for skeleton in group:
+        owner = _variant_owner(skeleton)
+        if owner is None:
+            problem = f"<{skeleton.GetPath()}> is a root prim of its own. Use the mode rebind."
+            refused[str(skeleton.GetPath())] = problem
+        else:
+            owners.setdefault(owner, []).append(skeleton)
+    if not owners:
+        raise AuthorError(problem)
+    animation = animation_of(group[0])
     wanted = (name,) if takes == 1 else tuple(f"{name}_take_{n}" for n in range(1, takes + 1))
-    variants = Variants(str(owner.GetPath()), VARIANT_SET, tuple(_free_name(each, used) for each in wanted))
-    # Inside an instance the skeleton is addressed through its proxy: opinions of a variant are no local
-    # opinions, so composition keeps them and gives this instance a prototype of its own.
-    return _placement(skeleton, path, binding=prim, variants=variants)
+    variants = {owner: _result_variants(owner, wanted) for owner in owners}
+    bindings = tuple(
+        # Inside an instance the skeleton is addressed through its proxy: opinions of a variant are no local
+        # opinions, so composition keeps them and gives this instance a prototype of its own.
+        Binding(str(prim.GetPath()), str(prim.GetPath()), variants[owner])
+        for owner, prims in owners.items()
+        for prim in prims
+    )
+    joints, new = _joints(group[0], animation), _take_prim_name(animation, name)
+    if len(owners) == 1:
+        owner = next(iter(owners))
+        path = _free_child(_parent_below(animation, owner), new, taken)
+        return Placement(joints, (str(path),) * takes, _path(animation), bindings, variants[owner])
+    # one animation for all of them, outside of what is switched; the variants only bind it
+    shared = _common_parent(tuple(owners))
+    paths: list[str] = []
+    for number in range(takes):
+        suffix = "" if takes == 1 else f"_take_{number + 1}"
+        paths.append(str(_free_child(shared, new + suffix, {*taken, *paths})))
+    return Placement(joints, tuple(paths), _path(animation), bindings)
+
+
+_PLACE: Mapping[AuthorMode, Callable[..., Placement]] = {
+    "rebind": _place_rebind,
+    "over": _place_over,
+    "variant": _place_variant,
+}
+
+
+def _result_variants(owner: Usd.Prim, wanted: Sequence[str]) -> Variants:
+    used = {*owner.GetVariantSets().GetVariantSet(VARIANT_SET).GetVariantNames(), ORIGINAL_VARIANT}
+    return Variants(str(owner.GetPath()), VARIANT_SET, tuple(_free_name(each, used) for each in wanted))
+
+
+def _common_parent(prims: Sequence[Usd.Prim]) -> Usd.Prim:
+    """The nearest prim above all of them that is not inside an instance; the pseudo root where there is none."""
+    path = prims[0].GetPath().GetParentPath()
+    for prim in prims[1:]:
+        path = path.GetCommonPrefix(prim.GetPath().GetParentPath())
+    return prims[0].GetStage().GetPrimAtPath(path)
 
 
 def _variant_owner(skeleton: Usd.Prim) -> Usd.Prim | None:
@@ -243,33 +369,11 @@ def _free_name(name: str, used: set[str]) -> str:
     return free
 
 
-def _placement(
-    skeleton: UsdSkel.Skeleton,
-    animation_path: Sdf.Path,
-    *,
-    binding: Usd.Prim | None = None,
-    order_of: Usd.Prim | None = None,
-    variants: Variants | None = None,
-) -> Placement:
-    joints = tuple(skeleton.GetJointsAttr().Get() or ())
-    source = animation_of(skeleton.GetPrim())
-    return Placement(
-        skeleton_path=str(skeleton.GetPath()),
-        joints=joints,
-        joint_order=_joint_order(joints, order_of),
-        animation_path=str(animation_path),
-        source_animation_path=None if source is None else str(source.GetPath()),
-        binding_path=None if binding is None else str(binding.GetPath()),
-        variants=variants,
-    )
+def _joints(skeleton: Usd.Prim, animation: Usd.Prim | None) -> tuple[str, ...]:
+    """What the animation drives, in its order: what it leaves to the rest pose stays so."""
+    of = UsdSkel.Skeleton(skeleton) if animation is None else UsdSkel.Animation(animation)
+    return tuple(of.GetJointsAttr().Get() or ())
 
 
-def _joint_order(joints: tuple[str, ...], animation: Usd.Prim | None) -> tuple[int, ...]:
-    """Skeleton order; for an overridden animation its own order first, then the joints that it lacked.
-
-    A tool that looks up an animation by its path may also count on the order of its joints.
-    """
-    own = () if animation is None else UsdSkel.Animation(animation).GetJointsAttr().Get() or ()
-    index = {joint: number for number, joint in enumerate(joints)}
-    first = [index.pop(joint) for joint in own if joint in index]
-    return (*first, *index.values())
+def _path(prim: Usd.Prim | None) -> str | None:
+    return None if prim is None else str(prim.GetPath())

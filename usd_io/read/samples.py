@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from pxr import Usd
 
 from usd_io import convert
@@ -18,8 +18,16 @@ from usd_io.errors import StageReadError, shown
 Values = Float[np.ndarray, "sample item channel"]
 """One sample where the attribute never changes."""
 
-_DRIFT = 1e-3
-"""Length error of a quaternion [1] that is taken for rounding and normalised away; more is refused."""
+READ_TYPES = {
+    "translations": "float3[]",
+    "rotations": "quatf[]",
+    "scales": "half3[]",
+    "blendShapeWeights": "float[]",
+}
+"""The only types of these attributes that USD reads."""
+_DRIFT = 0.0099
+"""Length error of a quaternion [1] that two digits explain: poses count by their direction, and samples that are kept
+are written as they are. More is refused."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +40,8 @@ class Samples:
     times: Float[np.ndarray, " sample"]
     """Stage time codes; a single one where the attribute does not change."""
     values: Values
+    valued: Bool[np.ndarray, " sample"]
+    """False where the attribute is blocked: the values there say nothing."""
 
     def check_finite(self, used: Int[np.ndarray, " used"]) -> None:
         """Refuse NaN and infinities in the items that are used."""
@@ -79,19 +89,34 @@ def sample(
         consequence: What USD makes of an unusable value, said in the error.
 
     Raises:
-        StageReadError: The attribute is missing, blocked, or of another length at one of the times.
+        StageReadError: The attribute is missing, of a type that USD does not take here, blocked at all of the times, or
+            of another length at one of them.
     """
+    expected = READ_TYPES[attribute.GetName()]
+    if attribute.HasAuthoredValue() and str(attribute.GetTypeName()) != expected:
+        raise StageReadError(
+            f"{place(attribute)}: {attribute.GetName()} has the type {shown(attribute.GetTypeName())} and USD takes "
+            f"{expected} alone; {consequence} Write it with that type."
+        )
     query = Usd.AttributeQuery(attribute)
     if not query.ValueMightBeTimeVarying():
         times = times[:1]
     values = np.zeros((len(times), len(items), channels), np.float32)
+    valued = np.ones(len(times), bool)
     rows = values[..., 0] if channels == 1 else values
     for frame, time in enumerate(times):
         value = query.Get(time)
-        if value is None or len(value) != len(items):
+        if value is None:
+            valued[frame] = False
+        elif len(value) != len(items):
             raise StageReadError(_unusable(attribute, time, value, len(items), consequence))
-        rows[frame] = convert.view(value)
-    return Samples(attribute, items, times, values)
+        else:
+            rows[frame] = convert.view(value)
+    if not valued.any():
+        raise StageReadError(_unusable(attribute, times[0], None, len(items), consequence))
+    # a block says nothing: what stands beside it keeps signs and checks undisturbed
+    values[~valued] = values[valued][0]
+    return Samples(attribute, items, times, values, valued)
 
 
 def place(attribute: Usd.Attribute) -> str:

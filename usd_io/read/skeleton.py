@@ -1,6 +1,6 @@
 """One skeleton of a stage: where it is, what drives it, its joints and its rest pose."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,8 @@ from pxr import Sdf, Usd, UsdGeom, UsdSkel
 from usd_io import convert
 from usd_io.diagnostics import sentence
 from usd_io.errors import StageNotFoundError, StageReadError, shown
+from usd_io.judge import channel_attributes
+from usd_io.model import Channel
 
 INSTANCES_TOO = Usd.TraverseInstanceProxies(Usd.PrimDefaultPredicate)
 
@@ -52,6 +54,13 @@ class BoundSkeleton:
         joint = [animation.GetTranslationsAttr(), animation.GetRotationsAttr(), animation.GetScalesAttr()]
         times = Usd.Attribute.GetUnionedTimeSamples(joint)
         return np.array(times or animation.GetBlendShapeWeightsAttr().GetTimeSamples(), np.float64)
+
+    def channel_times(self) -> dict[Channel, Float[np.ndarray, " frame"]]:
+        """Authored samples of each channel in stage time."""
+        if self.animation is None:
+            return {}
+        attributes = channel_attributes(self.animation)
+        return {name: np.array(a.GetTimeSamples(), np.float64) for name, a in attributes.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +105,7 @@ def bound_skeleton(stage: Usd.Stage, path: str) -> BoundSkeleton:
         why = why or "two joints have the same path"
         raise StageReadError(f"<{path}>: the joints are no valid hierarchy ({shown(why)}); export it again.")
     parents = np.array(topology.GetParentIndices(), int)
-    binding = next((p for p in ancestry(prim) if _binds(p)), None)
+    binding = next((p for p in ancestry(prim) if binds(p)), None)
     source = UsdSkel.BindingAPI(prim).GetInheritedAnimationSource()
     animation = UsdSkel.Animation(source) if query.GetAnimQuery() and source else None
     return BoundSkeleton(prim, query, joints, parents, animation, binding)
@@ -110,6 +119,12 @@ def rest_pose(skeleton: BoundSkeleton) -> RestPose:
     """
     local = convert.matrices(UsdSkel.Skeleton(skeleton.prim).GetRestTransformsAttr().Get() or [])
     warnings: list[str] = []
+    strays = no_paths(skeleton.joints)
+    if strays:
+        warnings.append(
+            f"<{skeleton.path}>: {len(strays)} joints have names that are no paths ({_some(strays)}), so USD sees no "
+            "hierarchy and moves each by itself. Export it with valid names."
+        )
     authored = len(local) == len(skeleton.joints)
     if not authored:
         warnings.append(
@@ -158,9 +173,39 @@ def _local_bind(skeleton: BoundSkeleton) -> Float[np.ndarray, "joint 4 4"]:
     return local
 
 
-def _binds(prim: Usd.Prim) -> bool:
+def animation_of(skeleton: Usd.Prim) -> Usd.Prim | None:
+    """The animation prim that a skeleton is bound to, by itself or through an ancestor."""
+    return UsdSkel.BindingAPI(skeleton).GetInheritedAnimationSource() or None
+
+
+def original(prim: Usd.Prim) -> Usd.Prim:
+    """What stands for a prim however many instances show it."""
+    return prim.GetPrimInPrototype() if prim.IsInstanceProxy() else prim
+
+
+def animation_groups(stage: Usd.Stage) -> list[list[Usd.Prim]]:
+    """The skeletons of a stage by the animation that drives them, in the stage's order; each alone that has none."""
+    groups: dict[Usd.Prim, list[Usd.Prim]] = {}
+    for prim in skeleton_prims(stage):
+        animation = animation_of(prim)
+        groups.setdefault(prim if animation is None else original(animation), []).append(prim)
+    return list(groups.values())
+
+
+def binds(prim: Usd.Prim) -> bool:
+    """Whether ``skel:animationSource`` is authored on a prim and counts."""
+    return prim.HasAPI(UsdSkel.BindingAPI) and names_animation(prim)
+
+
+def names_animation(prim: Usd.Prim) -> bool:
+    """Whether ``skel:animationSource`` is authored on a prim, be SkelBindingAPI applied or not."""
     relationship = UsdSkel.BindingAPI(prim).GetAnimationSourceRel()
     return bool(relationship and relationship.HasAuthoredTargets())
+
+
+def no_paths(joints: Sequence[str]) -> list[str]:
+    """Joints whose names are no paths: USD finds no parents for them."""
+    return [joint for joint in joints if not Sdf.Path.IsValidPathString(joint)]
 
 
 def _no_skeleton_at(stage: Usd.Stage, path: str) -> str:

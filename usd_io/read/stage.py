@@ -12,7 +12,14 @@ from usd_io.errors import StageNotFoundError, StageReadError, shown
 from usd_io.model import Motion, Shot, SkeletonInfo, StageInfo
 from usd_io.read.character import find_skinned, read_bound_character
 from usd_io.read.motion import read_motion
-from usd_io.read.skeleton import ancestry, bound_skeleton, skeleton_prims, why_no_skeleton
+from usd_io.read.skeleton import (
+    ancestry,
+    animation_groups,
+    animation_of,
+    bound_skeleton,
+    skeleton_prims,
+    why_no_skeleton,
+)
 
 SLOWEST_RATE = 1e-6
 """Rates below this, and above its inverse, are no rates of time: quotients of them leave the range of numbers."""
@@ -143,7 +150,8 @@ def read_shot(path: str | Path | Usd.Stage, skeleton_paths: Sequence[str] = (), 
 
     Args:
         path: The stage, as for :func:`open_stage`.
-        skeleton_paths: Prim paths; none chooses every skeleton with two joint samples or more.
+        skeleton_paths: Prim paths; none chooses every skeleton with two joint samples or more. Of those that share an
+            animation only as many are read as it takes to have all of its joints.
         meshes: False leaves out what is bound to the skeletons, where only motion is of interest.
 
     Raises:
@@ -155,10 +163,46 @@ def read_shot(path: str | Path | Usd.Stage, skeleton_paths: Sequence[str] = (), 
     chosen = tuple(skeleton_paths) or tuple(s.path for s in info.skeletons if s.sample_count >= 2)
     if not chosen:
         raise _nothing_moves(stage, info)
-    motions = tuple(read_motion(stage, chosen_path) for chosen_path in chosen)
+    groups = _chosen_groups(stage, chosen)
+    speaking = [(path, tuple(group)) for group in groups for path in _covering(stage, group)]
+    motions = tuple(read_motion(stage, chosen_path) for chosen_path, _ in speaking)
     skinned = find_skinned(stage) if meshes else None
-    characters = tuple(read_bound_character(stage, chosen_path, skinned) for chosen_path in chosen)
-    return Shot(info, characters, motions)
+    characters = tuple(read_bound_character(stage, chosen_path, skinned) for chosen_path, _ in speaking)
+    return Shot(info, characters, motions, tuple(group for _, group in speaking))
+
+
+def _chosen_groups(stage: Usd.Stage, chosen: Sequence[str]) -> list[list[str]]:
+    """The chosen skeletons by the animation that drives them, in the order in which they were chosen."""
+    groups = {str(prim.GetPath()): group for group in animation_groups(stage) for prim in group}
+    result: list[list[str]] = []
+    done: set[str] = set()
+    for path in chosen:
+        if path not in done:
+            members = {str(prim.GetPath()) for prim in groups.get(path, ())} | {path}
+            result.append([other for other in dict.fromkeys(chosen) if other in members])
+            done |= set(result[-1])
+    return result
+
+
+def _covering(stage: Usd.Stage, group: Sequence[str]) -> list[str]:
+    """Of skeletons that share an animation as few as have all of its joints that any of them has: rigs of several levels
+    of detail move as one."""
+    joints = (
+        {path: set(bound_skeleton(stage, path).joints) for path in dict.fromkeys(group)}
+        if len(group) > 1
+        else {}
+    )
+    if not joints:
+        return list(group)
+    animation = animation_of(stage.GetPrimAtPath(group[0]))
+    driven = set(UsdSkel.Animation(animation).GetJointsAttr().Get() or ()) if animation else set()
+    lacking = driven & set().union(*joints.values())
+    result: list[str] = []
+    while lacking or not result:
+        best = max(joints, key=lambda path: len(joints[path] & lacking))
+        result.append(best)
+        lacking -= joints[best]
+    return result
 
 
 def read_motion_at(path: str | Path, skeleton_path: str, times: Float[np.ndarray, " frame"]) -> Motion:

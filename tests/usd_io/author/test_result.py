@@ -32,7 +32,7 @@ CHANNELS = ("translations", "rotations", "scales")
 
 
 def dense_take(stage: Usd.Stage, path: str) -> Take:
-    """The source's own motion at its samples and at every frame, the frames in between nudged."""
+    """The source's own motion at its samples and at every frame; in between, the joints that it drives are nudged."""
     keys = bound_skeleton(stage, path).sample_times()
     if len(keys) < 2:
         keys = np.array([stage.GetStartTimeCode(), stage.GetStartTimeCode() + 1])
@@ -41,7 +41,8 @@ def dense_take(stage: Usd.Stage, path: str) -> Take:
     motion = read_motion(stage, path, times)
     between = ~np.isin(times, keys)
     translations = motion.translations.copy()
-    translations[between] += np.float32(0.125)
+    animated = np.ones(translations.shape[1], bool) if motion.animated is None else motion.animated
+    translations[np.ix_(between, animated)] += np.float32(0.125)
     return Take(replace(motion, translations=translations), tuple(keys.tolist()))
 
 
@@ -226,16 +227,25 @@ def test_binding_of_an_ancestor_is_replaced_where_it_is_authored(tmp_path: Path)
     assert Sdf.Layer.FindOrOpen(str(result.layer)).GetRelationshipAtPath("/World.skel:animationSource")
 
 
-def test_shared_animation_becomes_one_for_each_skeleton(tmp_path: Path) -> None:
+def test_skeletons_go_on_sharing_an_animation(tmp_path: Path) -> None:
     source = stage_of(tmp_path / "in", arm(2))
     takes = all_takes(source)
-    moved = takes["/World/S1"].motion
-    moved = replace(moved, translations=moved.translations + np.float32(1))
-    takes["/World/S1"] = Take(moved)
-    result = author_result(source, tmp_path / "out", "arm", takes)
-    assert len(set(result.animations.values())) == 2
-    assert_holds(result, takes)
+    moved = replace(
+        takes["/World/S1"].motion, translations=takes["/World/S1"].motion.translations + np.float32(1)
+    )
+    result = author_result(source, tmp_path / "out", "arm", {**takes, "/World/S1": Take(moved)})
+    assert result.animations == dict.fromkeys(takes, "/World/Anim_inbetween")
+    assert_holds(result, dict.fromkeys(takes, takes["/World/S0"]))
     assert_mutes_to(result, source)
+
+
+def test_further_skeletons_share_the_result(tmp_path: Path) -> None:
+    source = stage_of(tmp_path / "in", arm(3))
+    one = {"/World/S1": all_takes(source)["/World/S1"]}
+    result = author_result(source, tmp_path / "out", "arm", one, sharing=["/World/S2"])
+    stage = open_stage(result.root)
+    bound = [read_motion(stage, f"/World/S{number}").animation_path for number in range(3)]
+    assert bound == ["/World/Anim", "/World/Anim_inbetween", "/World/Anim_inbetween"]
 
 
 def test_other_skeletons_keep_a_shared_animation(tmp_path: Path) -> None:
@@ -244,10 +254,12 @@ def test_other_skeletons_keep_a_shared_animation(tmp_path: Path) -> None:
     assert read_motion(open_stage(result.root), "/World/S0").animation_path == "/World/Anim"
 
 
-def test_over_refuses_an_animation_that_drives_several_skeletons(tmp_path: Path) -> None:
+def test_over_changes_all_skeletons_of_an_animation_or_none(tmp_path: Path) -> None:
     source = stage_of(tmp_path / "in", arm(2))
-    with pytest.raises(AuthorError, match=r"drives several skeletons.*Use the mode rebind"):
-        author_result(source, tmp_path / "out", "arm", all_takes(source), mode="over")
+    takes = all_takes(source)
+    with pytest.raises(AuthorError, match=r"also drives </World/S1>.*use the mode rebind"):
+        author_result(source, tmp_path / "out", "arm", {"/World/S0": takes["/World/S0"]}, mode="over")
+    assert_holds(author_result(source, tmp_path / "out", "arm", takes, mode="over"), takes)
 
 
 def test_instances_bound_from_above_are_rebound_on_the_instance(tmp_path: Path) -> None:
@@ -517,5 +529,5 @@ def test_motion_fields_are_all_considered() -> None:
     """A new field of Motion needs a decision here: written, or taken from the source."""
     written = {"times", "translations", "rotations", "scales"}
     from_source = {"T_world_skel", "time_codes_per_second", "frame_rate", "animation_path", "animated"}
-    copied = {"blend_shapes", "blend_weights"}
+    copied = {"blend_shapes", "blend_weights", "channel_times", "breaks"}
     assert set(Motion.__dataclass_fields__) == written | from_source | copied

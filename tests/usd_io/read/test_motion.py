@@ -165,9 +165,24 @@ def test_a_wrong_length_is_named_with_its_time(arm_stage: Usd.Stage) -> None:
     assert "rotations has 1 values instead of 2 at time code 5" in message_of(arm_stage)
 
 
-def test_a_blocked_sample_is_named_with_its_time(arm_stage: Usd.Stage) -> None:
+def test_a_blocked_sample_is_a_break_and_not_a_key(arm_stage: Usd.Stage) -> None:
     wave(arm_stage).GetRotationsAttr().Set(Sdf.ValueBlock(), 5)
-    assert "rotations has no value at time code 5" in message_of(arm_stage)
+    motion = read_motion(arm_stage, ARM)
+    assert (motion.times.tolist(), motion.breaks) == ([1, 9], ((1, 9),))
+
+
+def test_where_it_is_blocked_usd_shows_the_rest_pose(arm_stage: Usd.Stage) -> None:
+    wave(arm_stage).GetRotationsAttr().Set(Sdf.ValueBlock(), 5)
+    motion = read_motion(arm_stage, ARM, np.array([1.0, 6.0, 9.0]))
+    shown = UsdSkel.Cache().GetSkelQuery(UsdSkel.Skeleton(arm_stage.GetPrimAtPath(ARM)))
+    rest = shown.ComputeJointLocalTransforms(6.0)
+    np.testing.assert_array_equal(motion.translations[1], [list(m.ExtractTranslation()) for m in rest])
+
+
+def test_an_animation_without_any_value_is_named(arm_stage: Usd.Stage) -> None:
+    for time in (1, 5, 9):
+        wave(arm_stage).GetRotationsAttr().Set(Sdf.ValueBlock(), time)
+    assert "rotations has no value at time code 1" in message_of(arm_stage)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
