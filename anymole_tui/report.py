@@ -23,6 +23,8 @@ TOUR = (
     "note: the tiny model is a tour of the method. Its confidence says nothing of quality and is not to be"
     " compared with the one of another model or engine"
 )
+STILL = 1e-5
+"""Change of a joint's matrix that rounding explains."""
 WORTH_A_NOTE = 1.01
 """A result is called worse than a spline when its error is more than this times the spline's."""
 
@@ -87,7 +89,9 @@ def run_report(result: RunResult) -> str:
 
 
 def _scores(scores: Mapping[str, Any]) -> list[str]:
-    lines = [f"  {scores['frames']} frames filled; largest key error {scores['key_error']:.1e} of the height"]
+    lines = [f"  {scores['frames']} frames filled; {_keys(scores)}"]
+    if (scores.get("source") or {}).get("changed", 1) <= STILL:
+        lines.append("  note: the result moves as the source does: nothing has changed")
     if scores["prior"] == "video":
         lines.append("  motion fitted to a video, from what the motion prior made; of the prior:")
     test = scores["self_test"]
@@ -110,6 +114,17 @@ def _scores(scores: Mapping[str, Any]) -> list[str]:
                 "  note: this result is worse than a spline between the keys; --prior spline gives that one"
             )
     return lines
+
+
+def _keys(scores: Mapping[str, Any]) -> str:
+    """How the result compares with the source at the keys and in finished motion, as USD evaluates both."""
+    found = scores.get("source")
+    if not found:
+        return f"largest key error {scores['key_error']:.1e} of the height"
+    if found["exact"]:
+        return "keys: exact"
+    when = "" if found["time"] is None else f" at time code {found['time']:g}"
+    return f"keys: up to {found['distance']:.2g} stage units off{when}, {found['unequal']} samples differ"
 
 
 def _video_test(test: Mapping[str, Any]) -> list[str]:

@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from usd_io.author.layers import Take
     from usd_io.author.result import Authored, author_result
+    from usd_io.author.samples import Take
     from usd_io.check.finding import Finding
     from usd_io.check.rules import check_file
     from usd_io.errors import AuthorError, StageReadError, UsdIoError
@@ -26,7 +26,7 @@ _HOMES = {
     "Shot": "usd_io.model",
     "StageInfo": "usd_io.model",
     "StageReadError": "usd_io.errors",
-    "Take": "usd_io.author.layers",
+    "Take": "usd_io.author.samples",
     "UsdIoError": "usd_io.errors",
     "author_result": "usd_io.author.result",
     "check_file": "usd_io.check.rules",

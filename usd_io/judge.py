@@ -57,6 +57,14 @@ class Judge:
     def __init__(self, source: Usd.Stage, result: Usd.Stage) -> None:
         self._sides = _Side(source), _Side(result)
 
+    def joints(self, skeleton: str) -> tuple[str, ...]:
+        """Joints of a skeleton of the source.
+
+        Raises:
+            LookupError: There is no such skeleton.
+        """
+        return tuple(self._sides[0].skeleton(skeleton).GetJointOrder())
+
     def compare(self, skeleton: str, keys: Sequence[float], gaps: Gaps) -> Comparison:
         """Compare one skeleton outside of its gaps.
 
@@ -280,7 +288,8 @@ def _pose_difference(
     if a.shape != c.shape or b.shape != d.shape:
         return float("inf"), float("inf")
     # a pose that is not finite in both is the same pose
-    local = np.where((a == c) | (np.isnan(a) & np.isnan(c)), 0.0, np.abs(a - c))
+    alike = (a == c) | (np.isnan(a) & np.isnan(c))
+    local = np.abs(np.subtract(a, c, out=np.zeros(a.shape), where=~alike))
     return float(local.max(initial=0.0)), _distance(b[:, :3, 3], d[:, :3, 3])
 
 
@@ -297,5 +306,6 @@ def _size(query: UsdSkel.SkeletonQuery, time: float) -> float:
 def _distance(a: np.ndarray, b: np.ndarray) -> float:
     if a.shape != b.shape:
         return float("inf")
-    off = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, a.astype(float) - b)
+    alike = (a == b) | (np.isnan(a) & np.isnan(b))
+    off = np.subtract(a, b, out=np.zeros(a.shape), where=~alike, dtype=float)
     return float(np.sqrt((off**2).sum(-1)).max(initial=0.0))

@@ -216,7 +216,7 @@ class Shot:
 
     info: StageInfo
     characters: tuple[Character, ...]
-    """As many skeletons of each animation as it takes to have all of its joints: one, but for rigs that differ."""
+    """The chosen skeletons, or of each animation as many as it takes to have all of its joints."""
     motions: tuple[Motion, ...]
     """One per character, at its authored samples."""
     sharing: tuple[tuple[str, ...], ...] = ()

@@ -33,7 +33,7 @@ class Draft:
         from usd_io.read.stage import read_shot
 
         if config.skeletons not in self._shots:
-            self._shots[config.skeletons] = read_shot(self.stage, config.skeletons, meshes=False)
+            self._shots[config.skeletons] = read_shot(self.stage, config.skeletons, meshes=False, once=True)
         return plan_shot(self._shots[config.skeletons], config)
 
     def expect(

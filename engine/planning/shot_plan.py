@@ -6,6 +6,7 @@ from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.planning.plan import Plan, make_plan
 from engine.planning.source import Source
+from usd_io.errors import shown
 from usd_io.model import Character, Motion, Shot
 
 
@@ -31,24 +32,41 @@ def plan(config: RunConfig) -> Planned:
     from usd_io.read.stage import read_shot
 
     source = Source(config)
-    planned = plan_shot(read_shot(source.stage, config.skeletons, meshes=False), config)
+    planned = plan_shot(read_shot(source.stage, config.skeletons, meshes=False, once=True), config)
     source.check_unchanged()
     return replace(planned, source=source)
 
 
 def plan_shot(shot: Shot, config: RunConfig) -> Planned:
     """The plans of a shot; a skeleton with nothing to fill is left out unless it was asked for."""
-    chosen: list[tuple[Character, Motion, Plan]] = []
+    chosen: list[tuple[Character, Motion, tuple[str, ...], Plan]] = []
     refused: list[ConfigError] = []
-    for character, motion in zip(shot.characters, shot.motions, strict=True):
+    sharing = shot.sharing or tuple((character.skeleton_path,) for character in shot.characters)
+    for character, motion, group in zip(shot.characters, shot.motions, sharing, strict=True):
         try:
             made = make_plan(character, motion, contexts=config.context, keys=config.keys, lock=config.lock)
-            chosen.append((character, motion, made))
+            chosen.append((character, motion, group, made))
         except ConfigError as error:
             if config.skeletons:
                 raise
             refused.append(error)
     if not chosen:
         raise refused[0]
-    characters, motions, plans = zip(*chosen, strict=True)
-    return Planned(replace(shot, characters=characters, motions=motions), plans, tuple(map(str, refused)))
+    characters, motions, groups, plans = zip(*chosen, strict=True)
+    notes = [*map(str, refused), *_shared(groups)]
+    shot = replace(shot, characters=characters, motions=motions, sharing=groups)
+    return Planned(shot, plans, tuple(notes))
+
+
+def _shared(groups: tuple[tuple[str, ...], ...]) -> list[str]:
+    """What is said of skeletons that share an animation."""
+    return [
+        f"{len(group)} skeletons share one animation, which is filled once for all of them: {_some(group)}."
+        for group in dict.fromkeys(groups)
+        if len(group) > 1
+    ]
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(shown(name) for name in names[:3]) + more

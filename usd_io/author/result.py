@@ -46,6 +46,7 @@ def _nothing() -> None:
     pass
 
 
+@captured()
 def author_result(
     source: str | Path | Usd.Stage,
     folder: Path,
@@ -108,7 +109,7 @@ def author_result(
     try:
         refuse_clobbering(files, layer_files(stage), overwrite)
         custom = _custom_data(stage, files, placed, mode, provenance or {})
-        with captured(), draft_of(files) as draft:
+        with draft_of(files) as draft:
             compared = _write(draft, stage, placed, custom)
             confirm()
             publish(draft, files)

@@ -144,7 +144,7 @@ def _verify(
     seen: dict[tuple[str, ...], Comparison] = {}
     for path in placement.skeleton_paths:
         # one skeleton speaks for all others of a crowd that have the same joints and animation
-        rig = tuple(UsdSkel.Skeleton(result.GetPrimAtPath(path)).GetJointsAttr().Get() or ())
+        rig = judge.joints(path)
         if rig not in seen:
             seen[rig] = judge.compare(path, keys, filling.gaps)
             _refuse_difference(seen[rig], placement)

@@ -1,6 +1,7 @@
 """Rules on our own results, which name their source and keys: SA008, SA011 (docs/check.md)."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from pxr import Sdf, Usd, UsdSkel
 
 from usd_io.check.finding import Finding
+from usd_io.diagnostics import captured
 from usd_io.errors import StageReadError, shown
 from usd_io.files import file_hash
 from usd_io.judge import Comparison, Gaps, Judge
@@ -58,22 +60,63 @@ def _changed_sources(layer: Sdf.Layer, source: Mapping[str, Any]) -> Iterator[Fi
             yield Finding("SA008", "warning", message, shown(layer.GetDisplayName()))
 
 
-def _compare_poses(
-    stage: Usd.Stage, original: Usd.Stage, takes: list[Mapping[str, Any]], layer: str
-) -> Iterator[Finding]:
+@captured()
+def compare_result(path: str | Path) -> tuple[Comparison, ...]:
+    """Compare a result with its source where it has to be the same: at keys and in finished motion.
+
+    Args:
+        path: Root stage of the result.
+
+    Returns:
+        One per skeleton that the result's record names, but those that are not there any more.
+
+    Raises:
+        StageReadError: The result or its source cannot be opened.
+    """
+    stage = open_stage(path)
+    result: list[Comparison] = []
+    for layer in stage.GetUsedLayers():
+        record = layer.customLayerData.get("anymole", {})
+        takes = record.get("takes") if isinstance(record, Mapping) else None
+        if not isinstance(takes, Mapping):
+            continue
+        source = record.get("source", {})
+        original = open_stage(layer.ComputeAbsolutePath(str(source.get("root", ""))))
+        named = [take for take in takes.values() if isinstance(take, Mapping)]
+        result += [found for found in _compared(stage, original, named) if isinstance(found, Comparison)]
+    return tuple(result)
+
+
+def _compared(
+    stage: Usd.Stage, original: Usd.Stage, takes: list[Mapping[str, Any]]
+) -> Iterator[Comparison | tuple[str, str]]:
+    """Each skeleton of a record compared; its path and what is wrong where that cannot be. One speaks for all with its
+    joints that share its animation."""
     judge = Judge(original, stage)
+    seen: dict[tuple[object, ...], Comparison] = {}
     for take in takes:
         path, promise = str(take.get("skeleton", "")), promised(take)
         if promise is None:
             continue
         try:
-            found = judge.compare(path, *promise)
+            rig = (take.get("animation"), take.get("source_animation"), judge.joints(path))
+            if rig not in seen:
+                seen[rig] = judge.compare(path, *promise)
+            yield replace(seen[rig], skeleton=path)
         except LookupError as error:
-            message = f"The keys cannot be compared with the source: {error}. Make the result again."
+            yield path, str(error)
+
+
+def _compare_poses(
+    stage: Usd.Stage, original: Usd.Stage, takes: list[Mapping[str, Any]], layer: str
+) -> Iterator[Finding]:
+    for found in _compared(stage, original, takes):
+        if not isinstance(found, Comparison):
+            path, why = found
+            message = f"The keys cannot be compared with the source: {why}. Make the result again."
             yield Finding("SA008", "error", message, layer, shown(path))
-            continue
-        if not found.exact:
-            yield Finding("SA008", "error", _what_differs(found), layer, shown(path), found.time)
+        elif not found.exact:
+            yield Finding("SA008", "error", _what_differs(found), layer, shown(found.skeleton), found.time)
 
 
 def _what_differs(found: Comparison) -> str:

@@ -15,6 +15,7 @@ from usd_io.read.skeleton import (
     bound_skeleton,
     global_transforms,
     rest_pose,
+    singular_binds,
 )
 
 
@@ -67,6 +68,12 @@ def read_bound_character(stage: Usd.Stage, skeleton_path: str, skinned: Skinned 
         rest = rest_pose(skeleton)
         warnings = list(rest.warnings)
         bind = bind_pose(skeleton)
+        singular = singular_binds(skeleton)
+        if singular:
+            warnings.append(
+                f"<{skeleton.path}>: the bindTransforms of {len(singular)} joints cannot be inverted "
+                f"({shown(singular[0])}), so USD skins with numbers that are not finite. Mend them."
+            )
         meshes: tuple[Mesh, ...] = ()
         if skinned is not None:
             targets = skinned.targets.get(skeleton.prim.GetPath(), [])

@@ -13,6 +13,7 @@ from typing import Literal
 
 from pxr import Sdf, Tf, Usd, UsdSkel
 
+from usd_io.diagnostics import captured
 from usd_io.errors import AuthorError, shown
 from usd_io.read.skeleton import (
     INSTANCES_TOO,
@@ -114,6 +115,7 @@ def instance_root_of(prim: Usd.Prim) -> Usd.Prim | None:
     return prim
 
 
+@captured()
 def place_takes(
     stage: Usd.Stage, skeletons: Mapping[str, int], mode: AuthorMode, name: str, sharing: Collection[str] = ()
 ) -> Placed:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from pxr import Usd
+from pxr import Usd, Vt
 
 from usd_io import convert
 from usd_io.errors import StageReadError, shown
@@ -19,12 +19,18 @@ Values = Float[np.ndarray, "sample item channel"]
 """One sample where the attribute never changes."""
 
 READ_TYPES = {
+    "translations": Vt.Vec3fArray,
+    "rotations": Vt.QuatfArray,
+    "scales": Vt.Vec3hArray,
+    "blendShapeWeights": Vt.FloatArray,
+}
+"""The only types of values that USD reads from these attributes."""
+TYPE_NAMES = {
     "translations": "float3[]",
     "rotations": "quatf[]",
     "scales": "half3[]",
     "blendShapeWeights": "float[]",
 }
-"""The only types of these attributes that USD reads."""
 _DRIFT = 0.0099
 """Length error of a quaternion [1] that two digits explain: poses count by their direction, and samples that are kept
 are written as they are. More is refused."""
@@ -93,11 +99,6 @@ def sample(
             of another length at one of them.
     """
     expected = READ_TYPES[attribute.GetName()]
-    if attribute.HasAuthoredValue() and str(attribute.GetTypeName()) != expected:
-        raise StageReadError(
-            f"{place(attribute)}: {attribute.GetName()} has the type {shown(attribute.GetTypeName())} and USD takes "
-            f"{expected} alone; {consequence} Write it with that type."
-        )
     query = Usd.AttributeQuery(attribute)
     if not query.ValueMightBeTimeVarying():
         times = times[:1]
@@ -108,6 +109,8 @@ def sample(
         value = query.Get(time)
         if value is None:
             valued[frame] = False
+        elif not isinstance(value, expected):
+            raise StageReadError(f"{place(attribute)}: {wrong_type(attribute, value)} {consequence}")
         elif len(value) != len(items):
             raise StageReadError(_unusable(attribute, time, value, len(items), consequence))
         else:
@@ -117,6 +120,13 @@ def sample(
     # a block says nothing: what stands beside it keeps signs and checks undisturbed
     values[~valued] = values[valued][0]
     return Samples(attribute, items, times, values, valued)
+
+
+def wrong_type(attribute: Usd.Attribute, value: Any) -> str:
+    """What is said of a value of another type than the one that USD reads."""
+    name = attribute.GetName()
+    kind = type(value).__name__.removesuffix("Array")
+    return f"{name} holds values of the type {shown(kind)}, and USD reads {TYPE_NAMES[name]} alone; write that type."
 
 
 def place(attribute: Usd.Attribute) -> str:

@@ -154,6 +154,16 @@ def bind_pose(skeleton: BoundSkeleton) -> Float[np.ndarray, "joint 4 4"] | None:
     return None if (np.linalg.det(bind) == 0).any() else bind
 
 
+def singular_binds(skeleton: BoundSkeleton) -> list[str]:
+    """Joints whose bindTransform is authored and cannot be inverted."""
+    bind = convert.matrices(UsdSkel.Skeleton(skeleton.prim).GetBindTransformsAttr().Get() or [])
+    if len(bind) != len(skeleton.joints):
+        return []
+    return [
+        joint for joint, each in zip(skeleton.joints, bind, strict=True) if not abs(np.linalg.det(each)) > 0
+    ]
+
+
 def global_transforms(skeleton: BoundSkeleton, rest: RestPose) -> Float[np.ndarray, "joint 4 4"]:
     """Joint to skeleton space in the rest pose, as UsdSkel chains it."""
     pose = UsdSkel.MakeTransforms(

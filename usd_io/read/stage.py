@@ -111,6 +111,7 @@ def read_stage_info(path: str | Path) -> StageInfo:
     return stage_info(open_stage(path))
 
 
+@captured()
 def stage_info(stage: Usd.Stage) -> StageInfo:
     """What a stage is: its layers, times, axes and skeletons. No samples are read."""
     ranged = stage.HasAuthoredTimeCodeRange()
@@ -145,14 +146,22 @@ def _outside_roots(stage: Usd.Stage) -> list[str]:
     ]
 
 
-def read_shot(path: str | Path | Usd.Stage, skeleton_paths: Sequence[str] = (), meshes: bool = True) -> Shot:
+@captured()
+def read_shot(
+    path: str | Path | Usd.Stage,
+    skeleton_paths: Sequence[str] = (),
+    meshes: bool = True,
+    *,
+    once: bool = False,
+) -> Shot:
     """Read skeletons with their motion at their authored samples.
 
     Args:
         path: The stage, as for :func:`open_stage`.
-        skeleton_paths: Prim paths; none chooses every skeleton with two joint samples or more. Of those that share an
-            animation only as many are read as it takes to have all of its joints.
+        skeleton_paths: Prim paths; none chooses every skeleton with two joint samples or more.
         meshes: False leaves out what is bound to the skeletons, where only motion is of interest.
+        once: Read each animation once: of the skeletons that share it only as many as it takes to have all of its
+            joints.
 
     Raises:
         StageReadError: The stage cannot be read, has no skeleton that moves, or holds values that cannot
@@ -164,7 +173,11 @@ def read_shot(path: str | Path | Usd.Stage, skeleton_paths: Sequence[str] = (), 
     if not chosen:
         raise _nothing_moves(stage, info)
     groups = _chosen_groups(stage, chosen)
-    speaking = [(path, tuple(group)) for group in groups for path in _covering(stage, group)]
+    speaking = [
+        (path, tuple(group)) for group in groups for path in (_covering(stage, group) if once else group)
+    ]
+    if not once:
+        speaking.sort(key=lambda each: chosen.index(each[0]))
     motions = tuple(read_motion(stage, chosen_path) for chosen_path, _ in speaking)
     skinned = find_skinned(stage) if meshes else None
     characters = tuple(read_bound_character(stage, chosen_path, skinned) for chosen_path, _ in speaking)
@@ -185,15 +198,11 @@ def _chosen_groups(stage: Usd.Stage, chosen: Sequence[str]) -> list[list[str]]:
 
 
 def _covering(stage: Usd.Stage, group: Sequence[str]) -> list[str]:
-    """Of skeletons that share an animation as few as have all of its joints that any of them has: rigs of several levels
-    of detail move as one."""
-    joints = (
-        {path: set(bound_skeleton(stage, path).joints) for path in dict.fromkeys(group)}
-        if len(group) > 1
-        else {}
-    )
-    if not joints:
+    """Of skeletons that share an animation as few as have all joints that any of them has: rigs of several levels of
+    detail move as one."""
+    if len(group) == 1:
         return list(group)
+    joints = {path: set(bound_skeleton(stage, path).joints) for path in group}
     animation = animation_of(stage.GetPrimAtPath(group[0]))
     driven = set(UsdSkel.Animation(animation).GetJointsAttr().Get() or ()) if animation else set()
     lacking = driven & set().union(*joints.values())
@@ -205,6 +214,7 @@ def _covering(stage: Usd.Stage, group: Sequence[str]) -> list[str]:
     return result
 
 
+@captured()
 def read_motion_at(path: str | Path, skeleton_path: str, times: Float[np.ndarray, " frame"]) -> Motion:
     """Sample one skeleton of a stage at given time codes; see :func:`usd_io.read.motion.read_motion`."""
     return read_motion(open_stage(path), skeleton_path, times)
