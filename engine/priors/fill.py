@@ -66,8 +66,9 @@ def split(motion: Motion, plan: Plan, sample: Sample) -> Parts:
     known = kept.at(plan.known(kept.times))
     authored = motion.times
     for channel, gaps in plan.channel_gaps.items():
-        if gaps and motion.channel_times:  # what a filled channel lacks is no truth
-            authored = np.intersect1d(authored, motion.channel_times.get(channel, ()))
+        own = motion.channel_times.get(channel, ())
+        if gaps and len(own) > 1:  # what a filled channel lacks is no truth; without samples it never changes
+            authored = np.intersect1d(authored, own)
     return Parts(kept=kept, known=known, hidden=sample(plan.fill_times), authored_times=authored)
 
 
