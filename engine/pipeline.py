@@ -132,6 +132,7 @@ def run_stages(
                     subjects=subjects,
                     scores=scores,
                 ),
+                sharing=tuple(path for group in planned.shot.sharing for path in group),
                 stage=source.stage,
                 overwrite=config.force,
                 confirm=source.check_unchanged,
@@ -139,7 +140,8 @@ def run_stages(
             context,
         )
     with cache.stage("check"), _result_stands(progress):
-        check_result(CheckInputs(layers, root, layer, source.stage), context)
+        compared = check_result(CheckInputs(layers, root, layer, source.stage), context)
+        scores = {path: {**own, "source": compared.get(path)} for path, own in scores.items()}
     previews: tuple[Path, ...] = ()
     if config.preview:
         with cache.stage("preview"):

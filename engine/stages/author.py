@@ -23,6 +23,8 @@ class AuthorInputs:
     mode: AuthorMode
     subjects: tuple[Subject, ...]
     provenance: Mapping[str, Any]
+    sharing: tuple[str, ...]
+    """All skeletons that move as the subjects do: they share their animations."""
     stage: Any = field(compare=False)
     """The source, open."""
     overwrite: bool = field(compare=False)
@@ -41,7 +43,12 @@ def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
 
     takes = {
         subject.path: Take(
-            subject.filled.motion, subject.plan.keys, subject.filled.confidence, subject.filled.others
+            subject.filled.motion,
+            subject.plan.pose_keys,
+            subject.filled.confidence,
+            subject.filled.others,
+            gaps=subject.plan.channel_gaps,
+            kept_joints=subject.plan.locked,
         )
         for subject in inputs.subjects
     }
@@ -54,6 +61,7 @@ def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
         overwrite=inputs.overwrite,
         provenance=inputs.provenance,
         confirm=inputs.confirm,
+        sharing=inputs.sharing,
     )
     return authored.root, authored.layer
 

@@ -97,6 +97,8 @@ def load_filled(path: Path, parts: Parts) -> Filled:
     arrays, plain = load_arrays(path)
     single = dict(plain["motion"])
     single["blend_shapes"] = tuple(single["blend_shapes"])
+    single["channel_times"] = {name: tuple(times) for name, times in single["channel_times"].items()}
+    single["breaks"] = tuple((float(start), float(end)) for start, end in single["breaks"])
     values: dict[str, Any] = {name: arrays.get(name) for name in _ARRAYS} | single
     motion = replace(parts.kept, **values)
     if motion.translations.shape[1:] != parts.kept.translations.shape[1:]:

@@ -90,7 +90,8 @@ def _breaks(times: Times, valued: Bool[np.ndarray, " frame"]) -> tuple[tuple[flo
     """From the last sample before each run of blocked ones to the first behind it."""
     if valued.all():
         return ()
-    known = np.concatenate([[-np.inf], times[valued], [np.inf]])
+    always = np.finfo(float).max
+    known = np.concatenate([[-always], times[valued], [always]])
     after = np.searchsorted(known, times[~valued])
     return tuple((float(known[n - 1]), float(known[n])) for n in np.unique(after).tolist())
 
