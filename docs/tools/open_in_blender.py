@@ -9,4 +9,3 @@ import bpy
 
 bpy.ops.wm.read_factory_settings(use_empty=True)
 bpy.ops.wm.usd_import(filepath=sys.argv[-1])
-print([rig.name for rig in bpy.data.objects if rig.type == "ARMATURE"])
