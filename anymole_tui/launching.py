@@ -85,14 +85,14 @@ def write_farm_job(config: RunConfig, folder: Path) -> tuple[Path, bool]:
     """
     from dataclasses import replace
 
-    from engine.farm.batch import Batch
+    from engine.farm.batch import Submission
     from engine.farm.openjd import write_template
-    from engine.farm.shots import Shot
+    from engine.farm.shots import ShotTask
 
     plan(config)
     name = Path(config.stage).stem[:64].strip("._- ") or "shot"
-    shot = Shot(name, replace(config, stage=str(Path(config.stage).absolute()), out="", force=False))
-    return write_template(Batch((shot,), folder.absolute()))
+    shot = ShotTask(name, replace(config, stage=str(Path(config.stage).absolute()), out="", force=False))
+    return write_template(Submission((shot,), folder.absolute()))
 
 
 def viewer_command(path: str, environment: Mapping[str, str] = os.environ) -> list[str]:

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from bench_tiny import COARSE_RATE, Shot, Tiny, fade, prepare, prior_motion, psnr, say, ssim
 
-from engine.evaluation.evaluate import Case, read_suite
+from engine.evaluation.evaluate import SuiteCase, read_suite
 from engine.files.video import Video, frames_of, pictures_of
 from engine.geometry.metrics import score
 from engine.geometry.resample import resample
@@ -168,7 +168,7 @@ def read_rows(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["case"], row["what"]): row for row in rows}
 
 
-def measure(case: Case, path: Path) -> None:
+def measure(case: SuiteCase, path: Path) -> None:
     """All that is missing of one case."""
     missing = [name for name in METHODS if (case.id, name) not in read_rows(path)]
     if not missing:

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from engine.evaluation.evaluate import Case, read_suite
+from engine.evaluation.evaluate import SuiteCase, read_suite
 from engine.joints.estimator import Estimator, estimate, presence
 from engine.joints.settings import EstimatorSettings
 from engine.planning.plan import make_plan
@@ -63,7 +63,7 @@ class Scenario:
     slerp: Float[np.ndarray, "frame joint 3"]
 
 
-def prepare(case: Case) -> Scenario:
+def prepare(case: SuiteCase) -> Scenario:
     shot = read_shot(case.stage)
     character, motion = shot.characters[0], shot.motions[0]
     plan = make_plan(character, motion, contexts=case.context, keys=case.keys, fill_at_samples=True)

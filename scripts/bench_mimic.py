@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
-from engine.evaluation.evaluate import Case, plans_of, read_suite
+from engine.evaluation.evaluate import SuiteCase, plans_of, read_suite
 from engine.evaluation.oracle import (
     Oracle,
     estimator_of,
@@ -98,7 +98,7 @@ def wrong(video: Video, other: Video) -> dict[str, Video]:
     }
 
 
-def load(case: Case, azimuth: float | None) -> Oracle:
+def load(case: SuiteCase, azimuth: float | None) -> Oracle:
     shot = read_shot(case.stage)
     found = {
         character.skeleton_path: plan
@@ -116,7 +116,7 @@ def say(**told: object) -> None:
 class Bench:
     """One case, with what all its fits share."""
 
-    def __init__(self, case: Case, cache: Path | None, azimuth: float | None = None) -> None:
+    def __init__(self, case: SuiteCase, cache: Path | None, azimuth: float | None = None) -> None:
         self.case, self.cache = case, cache
         self.seen_from = "chosen" if azimuth is None else f"{azimuth:g}"
         self.oracle = load(case, azimuth)
@@ -209,7 +209,7 @@ class Bench:
         return row_of(self.oracle, self.index, name, whole, 0.0)
 
 
-def measure(case: Case, part: str, cache: Path | None, azimuth: float | None, other: Case) -> None:
+def measure(case: SuiteCase, part: str, cache: Path | None, azimuth: float | None, other: SuiteCase) -> None:
     bench = Bench(case, cache, azimuth)
     if part == "train":
         bench.evidence()

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from engine.evaluation.evaluate import Case, read_suite
+from engine.evaluation.evaluate import SuiteCase, read_suite
 from engine.files.images import to_picture, write_png
 from engine.files.video import Video
 from engine.geometry.resample import resample
@@ -75,7 +75,7 @@ def no_texture(path: str) -> bytes:
     raise AssertionError(path)
 
 
-def prepare(case: Case, size: tuple[int, int]) -> Shot:
+def prepare(case: SuiteCase, size: tuple[int, int]) -> Shot:
     """Read a case and put cameras around its truth."""
     shot = read_shot(case.stage)
     character, motion = shot.characters[0], shot.motions[0]
@@ -155,7 +155,7 @@ class Tiny:
         return generate(model, windows, self.true, "", GenerateSettings(self.sampler), progress=Progress())
 
 
-def measure(case: Case, options: argparse.Namespace) -> dict[str, tuple[float, float]]:
+def measure(case: SuiteCase, options: argparse.Namespace) -> dict[str, tuple[float, float]]:
     """All methods on one case: PSNR and SSIM."""
     shot = prepare(case, tuple(options.size))
     sampler = replace(SAMPLER, steps=options.steps or SAMPLER.steps, eta=options.eta)

@@ -43,7 +43,7 @@ MOST_MB = 300.0
 
 def send(shots: int, jobs: int, folder: Path) -> None:
     """Run the pool here; prints its peak memory [MB]."""
-    from engine.farm.batch import Batch, Needs
+    from engine.farm.batch import Needs, Submission
     from engine.farm.pool import run_pool
     from engine.farm.shots import shots_of_stages, write_shots
 
@@ -51,7 +51,7 @@ def send(shots: int, jobs: int, folder: Path) -> None:
     listed = shots_of_stages([str(folder / "stages" / f"{n:03d}.usda") for n in range(1, shots + 1)], {})
     write_shots(listed, out)
     command = [sys.executable, str(stub), str(out / "shots.toml")]
-    batch = Batch(listed, out, Needs(timeout_min=1), lambda number: [*command, str(number), str(out)])
+    batch = Submission(listed, out, Needs(timeout_min=1), lambda number: [*command, str(number), str(out)])
     run_pool(batch, jobs=jobs, on_shot=lambda shot, state: None, stop=lambda: False)
     sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.1f}")
 

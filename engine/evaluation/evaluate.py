@@ -27,7 +27,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Case:
+class SuiteCase:
     """One entry of a suite."""
 
     id: str
@@ -41,7 +41,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Summary:
+class SuiteSummary:
     """One prior over a suite, relative to slerp."""
 
     prior: str
@@ -62,8 +62,8 @@ class Benchmark:
     """A whole suite."""
 
     suite: str
-    cases: tuple[tuple[Case, Evaluation], ...]
-    summaries: tuple[Summary, ...]
+    cases: tuple[tuple[SuiteCase, Evaluation], ...]
+    summaries: tuple[SuiteSummary, ...]
 
 
 def priors_named(names: str | Sequence[str]) -> tuple[str, ...]:
@@ -170,7 +170,7 @@ def _timed_score(
     return score(character, motion, filled, plan), seconds
 
 
-def read_suite(path: Path) -> tuple[Case, ...]:
+def read_suite(path: Path) -> tuple[SuiteCase, ...]:
     """Cases of a suite; their stages are relative to its folder.
 
     Raises:
@@ -186,10 +186,10 @@ def read_suite(path: Path) -> tuple[Case, ...]:
     return cases
 
 
-def _case(entry: Mapping[str, Any], folder: Path) -> Case:
+def _case(entry: Mapping[str, Any], folder: Path) -> SuiteCase:
     context = entry["context"]
     ranges = context if isinstance(context[0], list) else [context]
-    return Case(
+    return SuiteCase(
         id=str(entry["id"]),
         stage=str(folder / entry["stage"]),
         context=tuple((float(start), float(end)) for start, end in ranges),
@@ -215,7 +215,7 @@ def benchmark(
     """
     progress = progress or Progress()
     cases = read_suite(suite)
-    done: list[tuple[Case, Evaluation]] = []
+    done: list[tuple[SuiteCase, Evaluation]] = []
     for i, case in enumerate(cases):
         try:
             found = evaluate(
@@ -245,11 +245,11 @@ def save_benchmark(result: Benchmark, path: Path) -> Path:
     return path
 
 
-def _summary(prior: str, done: Sequence[tuple[Case, Evaluation]]) -> Summary:
+def _summary(prior: str, done: Sequence[tuple[SuiteCase, Evaluation]]) -> SuiteSummary:
     rows = [(case, _row(e, prior), _row(e, "slerp")) for case, e in done]
     moving = [(case, row, base) for case, row, base in rows if not case.calm] or rows
     worst = max(moving, key=lambda entry: entry[1].l2p_ratio)
-    return Summary(
+    return SuiteSummary(
         prior=prior,
         mean_ratio=float(np.mean([row.l2p_ratio for _, row, _ in moving])),
         worst_ratio=worst[1].l2p_ratio,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.config import read_config
 from engine.errors import ConfigError, ExitCode
-from engine.farm.shots import Shot
+from engine.farm.shots import ShotTask
 from engine.files.hashing import content_hash
 from engine.runs.artefacts import is_intact, read_index
 from engine.runs.inputs import read_inputs
@@ -41,10 +41,10 @@ class Needs:
 
 
 @dataclass(frozen=True)
-class Batch:
+class Submission:
     """A submission: its shots in their order, its folder and what each shot takes."""
 
-    shots: tuple[Shot, ...]
+    shots: tuple[ShotTask, ...]
     out: Path
     needs: Needs = Needs()
     command: Callable[[int], list[str]] | None = None
@@ -58,7 +58,7 @@ class Batch:
             "anymole_tui", *task_arguments(str(self.out / "shots.toml"), str(number), str(self.out))
         )
 
-    def record(self, shot: Shot) -> RunRecord:
+    def record(self, shot: ShotTask) -> RunRecord:
         """How a shot stands."""
         return read_run(shot.folder(self.out))
 
@@ -68,7 +68,7 @@ def task_arguments(shot_list: str, number: str, out: str, progress: str = "none"
     return ["shot", shot_list, "--number", number, "--out", out, "--progress", progress]
 
 
-def is_current(shot: Shot, out: Path) -> bool:
+def is_current(shot: ShotTask, out: Path) -> bool:
     """Whether a shot is done with these settings, from sources that are as they were, and its result is intact.
 
     Asked without USD, so that a list that is nearly done is gone through quickly.
@@ -95,7 +95,7 @@ def _deciding(config: object) -> dict[str, object]:
 
 
 @dataclass(frozen=True)
-class Summary:
+class SubmissionSummary:
     """How a submission stands."""
 
     out: str
@@ -112,7 +112,7 @@ class Summary:
         return ExitCode.OK if self.states.get("done", 0) == self.total else ExitCode.FAILED
 
 
-def summarise(shots: Sequence[Shot], out: Path) -> Summary:
+def summarise(shots: Sequence[ShotTask], out: Path) -> SubmissionSummary:
     """Read how every shot of a submission stands."""
     states: dict[str, int] = {}
     percent = 0.0
@@ -124,4 +124,6 @@ def summarise(shots: Sequence[Shot], out: Path) -> Summary:
         percent += 100.0 if state == "done" else record.percent or 0.0
         if state == "failed":
             failures.append({"name": shot.name, "exit_code": record.exit_code, "message": record.message})
-    return Summary(str(out), len(shots), states, round(percent / max(len(shots), 1), 1), tuple(failures))
+    return SubmissionSummary(
+        str(out), len(shots), states, round(percent / max(len(shots), 1), 1), tuple(failures)
+    )

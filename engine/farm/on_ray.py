@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.errors import EngineError
-from engine.farm.batch import NOT_RETRIED, Batch
+from engine.farm.batch import NOT_RETRIED, Submission
 from engine.farm.pool import OnShot
 from engine.runs.process import python_environment
 from usd_io.errors import shown
@@ -15,7 +15,7 @@ class ShotFailed(RuntimeError):
     """A shot ended in a way that another try may mend; Ray tries again."""
 
 
-def run_on_ray(batch: Batch, *, address: str, on_shot: OnShot, stop: Callable[[], bool]) -> None:
+def run_on_ray(batch: Submission, *, address: str, on_shot: OnShot, stop: Callable[[], bool]) -> None:
     """Run all shots as tasks of a cluster.
 
     Args:
@@ -38,7 +38,7 @@ def run_on_ray(batch: Batch, *, address: str, on_shot: OnShot, stop: Callable[[]
         ray.shutdown()
 
 
-def _gather(ray: Any, batch: Batch, on_shot: OnShot, stop: Callable[[], bool]) -> None:
+def _gather(ray: Any, batch: Submission, on_shot: OnShot, stop: Callable[[], bool]) -> None:
     needs = batch.needs
     remote = ray.remote(_task).options(
         num_cpus=needs.cpus,

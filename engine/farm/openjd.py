@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigError
-from engine.farm.batch import Batch, task_arguments
+from engine.farm.batch import Submission, task_arguments
 from engine.farm.shots import SHOT_LIST, write_shots
 from engine.files.atomic import write_text
 
@@ -15,7 +15,7 @@ NOTIFY_S = 60
 MOST_NAME = 64
 
 
-def template(batch: Batch, name: str = "anymole") -> dict[str, Any]:
+def template(batch: Submission, name: str = "anymole") -> dict[str, Any]:
     """The job template, as plain values; JSON of it is a valid template file.
 
     One task is one shot. Paths are relative to the template, which lies in the folder of the submission, and
@@ -100,7 +100,7 @@ def validate(values: dict[str, Any]) -> bool:
     return True
 
 
-def write_template(batch: Batch) -> tuple[Path, bool]:
+def write_template(batch: Submission) -> tuple[Path, bool]:
     """Write the job bundle of a submission into its folder: the shot list and the template.
 
     Returns:

@@ -9,18 +9,20 @@ from contextlib import suppress
 from typing import Any
 
 from engine.errors import ConfigError, EngineError
-from engine.farm.batch import NOT_RETRIED, Batch, is_current
-from engine.farm.shots import Shot
+from engine.farm.batch import NOT_RETRIED, Submission, is_current
+from engine.farm.shots import ShotTask
 from engine.runs.process import python_environment, request_cancel
 
 JOBS = "jobs"
 POLL_S = 0.05
 
-OnShot = Callable[[Shot, str], None]
+OnShot = Callable[[ShotTask, str], None]
 """Called with every shot that ends and its state."""
 
 
-def run_pool(batch: Batch, *, jobs: int, on_shot: OnShot, stop: Callable[[], bool], gpus: int = 0) -> None:
+def run_pool(
+    batch: Submission, *, jobs: int, on_shot: OnShot, stop: Callable[[], bool], gpus: int = 0
+) -> None:
     """Run all shots, ``jobs`` at a time; one that fails is tried again and never keeps the others from going on.
 
     Args:
@@ -66,7 +68,7 @@ def _shared(numbers: Iterator[int], lock: threading.Lock) -> Iterator[int]:
 class _Places:
     """Which GPUs a process may see."""
 
-    def __init__(self, batch: Batch, gpus: int) -> None:
+    def __init__(self, batch: Submission, gpus: int) -> None:
         need = batch.needs.gpus
         if need > gpus:
             raise ConfigError(
@@ -86,7 +88,7 @@ class _Places:
 
 
 def _work(
-    batch: Batch, numbers: Iterator[int], places: _Places, on_shot: OnShot, stopping: threading.Event
+    batch: Submission, numbers: Iterator[int], places: _Places, on_shot: OnShot, stopping: threading.Event
 ) -> None:
     for number in numbers:
         if stopping.is_set():
@@ -101,7 +103,7 @@ def _work(
         on_shot(shot, batch.record(shot).state)
 
 
-def _try(batch: Batch, number: int, group: tuple[int, ...], stopping: threading.Event) -> None:
+def _try(batch: Submission, number: int, group: tuple[int, ...], stopping: threading.Event) -> None:
     shot = batch.shots[number - 1]
     for _ in range(batch.needs.retries + 1):
         job = _submit(batch, number, group)
@@ -119,7 +121,7 @@ def _try(batch: Batch, number: int, group: tuple[int, ...], stopping: threading.
             return
 
 
-def _submit(batch: Batch, number: int, group: tuple[int, ...]) -> Any:
+def _submit(batch: Submission, number: int, group: tuple[int, ...]) -> Any:
     submitit = need_submitit()
     executor = submitit.LocalExecutor(batch.out / JOBS)
     executor.update_parameters(

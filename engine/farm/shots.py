@@ -23,7 +23,7 @@ _OWN = {"out", "force"}
 
 
 @dataclass(frozen=True)
-class Shot:
+class ShotTask:
     """One task."""
 
     name: str
@@ -35,12 +35,12 @@ class Shot:
         return out / self.name
 
 
-def shots_of_stages(stages: Sequence[str], shared: Mapping[str, Any]) -> tuple[Shot, ...]:
+def shots_of_stages(stages: Sequence[str], shared: Mapping[str, Any]) -> tuple[ShotTask, ...]:
     """One shot per stage, all with the same settings."""
     return _named([{**shared, "stage": str(Path(stage).absolute())} for stage in stages])
 
 
-def read_shots(path: Path) -> tuple[Shot, ...]:
+def read_shots(path: Path) -> tuple[ShotTask, ...]:
     """Shots of a TOML file: ``[[shot]]`` tables with a ``stage`` (relative to the file), a ``name`` and settings of a
     run; a table ``[settings]`` counts for all of them.
 
@@ -68,7 +68,7 @@ def _resolved(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
     return entry
 
 
-def _named(entries: Sequence[dict[str, Any]]) -> tuple[Shot, ...]:
+def _named(entries: Sequence[dict[str, Any]]) -> tuple[ShotTask, ...]:
     shots, taken, same = [], {SHOT_LIST, "jobs", "template.json"}, Counter[str]()
     for number, entry in enumerate(entries, 1):
         refused = sorted(_OWN & set(entry))
@@ -89,7 +89,7 @@ def _named(entries: Sequence[dict[str, Any]]) -> tuple[Shot, ...]:
             same[plain] += 1
             name = f"{plain}_{same[plain] + 1}"
         taken.add(name)
-        shots.append(Shot(name, config))
+        shots.append(ShotTask(name, config))
     return tuple(shots)
 
 
@@ -99,7 +99,7 @@ def _plain_name(name: str, number: int) -> str:
     return plain or f"shot_{number:04d}"
 
 
-def write_shots(shots: Sequence[Shot], out: Path) -> Path:
+def write_shots(shots: Sequence[ShotTask], out: Path) -> Path:
     """Write the resolved list into the folder of the submission.
 
     Raises:

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from engine.errors import EngineError
-from engine.farm.batch import Batch
+from engine.farm.batch import Submission
 from engine.farm.pool import JOBS, need_submitit
 from usd_io.errors import shown
 
@@ -12,7 +12,7 @@ SIGNAL_S = 60
 """So long before the time limit a task is told to save and stop."""
 
 
-def parameters(batch: Batch, *, jobs: int, partition: str = "") -> dict[str, Any]:
+def parameters(batch: Submission, *, jobs: int, partition: str = "") -> dict[str, Any]:
     """What Slurm is asked for, in submitit's words."""
     needs = batch.needs
     wanted: dict[str, Any] = {
@@ -32,7 +32,7 @@ def parameters(batch: Batch, *, jobs: int, partition: str = "") -> dict[str, Any
     return wanted
 
 
-def submit(batch: Batch, *, jobs: int, partition: str = "") -> list[str]:
+def submit(batch: Submission, *, jobs: int, partition: str = "") -> list[str]:
     """Hand all shots to Slurm; returns the job ids.
 
     Raises:

@@ -17,7 +17,7 @@ from usd_io.model import Character, Motion
 
 
 @dataclass(frozen=True, eq=False)
-class Clip:
+class StageClip:
     """The motion of one skeleton at its authored samples."""
 
     character: Character
@@ -43,7 +43,7 @@ class Clip:
         return float(self.motion.times[-1])
 
 
-def read_clips(opened: Any) -> tuple[tuple[Clip, ...], tuple[str, ...]]:
+def read_clips(opened: Any) -> tuple[tuple[StageClip, ...], tuple[str, ...]]:
     """Every skeleton of a stage that moves, and why the others are left out.
 
     Args:
@@ -58,7 +58,7 @@ def read_clips(opened: Any) -> tuple[tuple[Clip, ...], tuple[str, ...]]:
     from usd_io.read.stage import stage_info
 
     info = stage_info(opened)
-    clips: list[Clip] = []
+    clips: list[StageClip] = []
     left_out: list[str] = []
     for skeleton in info.skeletons:
         try:
@@ -72,7 +72,7 @@ def read_clips(opened: Any) -> tuple[tuple[Clip, ...], tuple[str, ...]]:
     return tuple(clips), tuple(left_out)
 
 
-def _clip(character: Character, motion: Motion) -> Clip:
+def _clip(character: Character, motion: Motion) -> StageClip:
     gaps: tuple[tuple[float, float], ...] = ()
     keys, note = sparse_keys(motion), ""
     try:
@@ -80,10 +80,10 @@ def _clip(character: Character, motion: Motion) -> Clip:
         keys, gaps = plan.keys, tuple((gap.start, gap.end) for gap in plan.gaps)
     except ConfigError as error:
         note = str(error)
-    return Clip(character, motion, dense_ranges(motion), keys, gaps, note)
+    return StageClip(character, motion, dense_ranges(motion), keys, gaps, note)
 
 
-def rotation_curve(clip: Clip, joint: int) -> Float[np.ndarray, "frame 3"]:
+def rotation_curve(clip: StageClip, joint: int) -> Float[np.ndarray, "frame 3"]:
     """The local rotation of a joint away from its mean over the clip, as a rotation vector [degrees], in time."""
     turns = clip.motion.rotations[:, joint].astype(np.float64)
     mean = rotations.normalise(turns.mean(0))

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import affine_grid, conv2d, grid_sample, interpolate, pad
 
-from engine.joints.samples import Samples
+from engine.joints.samples import JointSamples
 
 SHIFT = (30 / 512, 8 / 512)
 """Largest shift along x and y, of the width (x: the paper's code); y is small, for feet on the ground tell depth."""
@@ -34,7 +34,7 @@ KERNEL = 7
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class AugmentedBatch:
     """Pictures as the network sees them, and the truth."""
 
     images: Float[Tensor, "image 3 height width"]
@@ -44,20 +44,20 @@ class Batch:
 
 
 def plain(
-    samples: Samples, chosen: Int[Tensor, " image"], backdrop: Float[Tensor, "3 height width"]
-) -> Batch:
+    samples: JointSamples, chosen: Int[Tensor, " image"], backdrop: Float[Tensor, "3 height width"]
+) -> AugmentedBatch:
     """Samples as they are, before the scene's background."""
     layers = _layers(samples, chosen)
     images = layers[:, :3] + (1 - layers[:, 3:]) * backdrop
-    return Batch(images, samples.tracks[chosen], samples.lens[chosen])
+    return AugmentedBatch(images, samples.tracks[chosen], samples.lens[chosen])
 
 
 def augmented(
-    samples: Samples,
+    samples: JointSamples,
     chosen: Int[Tensor, " image"],
     backdrop: Float[Tensor, "3 height width"],
     generator: torch.Generator,
-) -> Batch:
+) -> AugmentedBatch:
     """Samples moved, before other backgrounds, recoloured, blurred, made coarser and noisy.
 
     A larger picture is that of a nearer character, so its depth changes with it.
@@ -66,10 +66,10 @@ def augmented(
     images = layers[:, :3] + (1 - layers[:, 3:]) * _backgrounds(layers, backdrop, generator)
     images = _recoloured(images, generator)
     images = _noisy(_coarser(_blurred(images, generator), generator), generator)
-    return Batch(images.clamp(0, 1), tracks, samples.lens[chosen])
+    return AugmentedBatch(images.clamp(0, 1), tracks, samples.lens[chosen])
 
 
-def _layers(samples: Samples, chosen: Int[Tensor, " image"]) -> Float[Tensor, "image 4 height width"]:
+def _layers(samples: JointSamples, chosen: Int[Tensor, " image"]) -> Float[Tensor, "image 4 height width"]:
     return torch.cat([samples.colour[chosen], samples.mask[chosen, None]], 1).float() / 255
 
 
@@ -83,7 +83,7 @@ def _some(count: int, share: float, generator: torch.Generator) -> Int[Tensor, "
 
 
 def _moved(
-    samples: Samples, chosen: Int[Tensor, " image"], generator: torch.Generator
+    samples: JointSamples, chosen: Int[Tensor, " image"], generator: torch.Generator
 ) -> tuple[Float[Tensor, "image 4 height width"], Float[Tensor, "image joint 3"]]:
     layers, tracks, count = _layers(samples, chosen), samples.tracks[chosen], len(chosen)
     height, width = layers.shape[-2:]

@@ -16,8 +16,8 @@ from engine.files.tensors import load_meta, load_tensors, save_tensors
 from engine.joints.evidence import JointEvidence
 from engine.joints.features import load_frozen
 from engine.joints.loss import Spread, entropy
-from engine.joints.network import EstimatorNetwork, Prediction
-from engine.joints.samples import Scene, resized
+from engine.joints.network import EstimatorNetwork, JointPrediction
+from engine.joints.samples import TrainingScene, resized
 from engine.joints.settings import EstimatorSettings
 from engine.rendering.camera import Cameras
 from engine.rendering.threads import limited_threads
@@ -31,7 +31,7 @@ class Estimator:
     """What was learnt of some characters in a scene."""
 
     network: EstimatorNetwork
-    scene: Scene
+    scene: TrainingScene
     seen: tuple[Bool[np.ndarray, " joint"], ...]
     """Joints that pictures can show, for each character."""
     spread: Spread
@@ -44,7 +44,7 @@ class Estimator:
 @torch.no_grad()
 def predict(
     network: EstimatorNetwork, images: Float[Tensor, "image 3 height width"], lens: Float[Tensor, "image 4"]
-) -> Prediction:
+) -> JointPrediction:
     """Predictions of any number of pictures, a few at a time, on the network's device."""
     network.eval()
     device = network.embedding.device
@@ -52,7 +52,7 @@ def predict(
         network(images[i : i + IMAGES_AT_ONCE].to(device), lens[i : i + IMAGES_AT_ONCE].to(device))
         for i in range(0, len(images), IMAGES_AT_ONCE)
     ]
-    return Prediction(*(torch.cat([getattr(p, name) for p in parts]).cpu() for name in vars(parts[0])))
+    return JointPrediction(*(torch.cat([getattr(p, name) for p in parts]).cpu() for name in vars(parts[0])))
 
 
 def estimate(
@@ -131,13 +131,13 @@ def presence(
     return _presence(estimator, _predict_frames(estimator, frames, cameras)).double().numpy()
 
 
-def _presence(estimator: Estimator, prediction: Prediction) -> Float[Tensor, " frame"]:
+def _presence(estimator: Estimator, prediction: JointPrediction) -> Float[Tensor, " frame"]:
     return torch.sigmoid(STEEPNESS * (TOLERANCE + estimator.typical - entropy(prediction)))
 
 
 def _predict_frames(
     estimator: Estimator, frames: Float[Tensor, "frame 3 height width"], cameras: Cameras
-) -> Prediction:
+) -> JointPrediction:
     count, size = len(frames), tuple(frames.shape[2:])
     if size != (cameras.height, cameras.width) or len(cameras) not in (1, count):
         raise DataError(
@@ -205,7 +205,9 @@ def load_estimator(path: Path) -> Estimator:
         state = {n.removeprefix("network."): v for n, v in tensors.items() if n.startswith("network.")}
         network.load_state_dict(state, strict=True)
         rows, columns = meta["size"]
-        scene = Scene(tensors["scene.reference"].numpy(), float(meta["height"]), (int(rows), int(columns)))
+        scene = TrainingScene(
+            tensors["scene.reference"].numpy(), float(meta["height"]), (int(rows), int(columns))
+        )
         spread = Spread(tensors["spread.xy"], tensors["spread.depth"], float(meta["common"]))
         return Estimator(network.eval(), scene, seen, spread, float(meta["typical"]), meta["provenance"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from engine.joints.network import STRIDE, Prediction, cell_centres
+from engine.joints.network import STRIDE, JointPrediction, cell_centres
 
 TARGET_SIGMA = 1.0
 """Of the heatmaps to learn [cells]."""
@@ -38,7 +38,7 @@ def inside(tracks: Float[Tensor, "image joint 3"], height: int, width: int) -> B
 
 
 def estimation_loss(
-    prediction: Prediction, tracks: Float[Tensor, "image joint 3"], height: int, width: int
+    prediction: JointPrediction, tracks: Float[Tensor, "image joint 3"], height: int, width: int
 ) -> Float[Tensor, ""]:
     """Cross-entropy of the heatmaps, absolute errors of place and depth, and the likelihood of the told errors.
 
@@ -71,13 +71,13 @@ def _unlikelihood(square: Float[Tensor, "*any"], log_sigma: Float[Tensor, "*any"
     return 0.5 * square * torch.exp(-2 * log_sigma.clamp(-7, 7)) + log_sigma
 
 
-def entropy(prediction: Prediction) -> Float[Tensor, " image"]:
+def entropy(prediction: JointPrediction) -> Float[Tensor, " image"]:
     """Mean entropy of the heatmaps of a picture [nats]: low where the joints are found."""
     return -(prediction.heat.exp() * prediction.heat).sum(-1).mean(1)
 
 
 def measure_spread(
-    prediction: Prediction,
+    prediction: JointPrediction,
     tracks: Float[Tensor, "image joint 3"],
     counts: Sequence[int],
     height: int,

@@ -36,7 +36,7 @@ HIDDEN = 128
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
+class JointPrediction:
     """Joints in pictures of the network's size; logarithms of standard deviations beside."""
 
     heat: Float[Tensor, "image joint cell"]
@@ -66,7 +66,7 @@ class EstimatorNetwork(nn.Module):
 
     def forward(
         self, images: Float[Tensor, "image 3 height width"], lens: Float[Tensor, "image 4"]
-    ) -> Prediction:
+    ) -> JointPrediction:
         """Find the joints.
 
         Args:
@@ -99,7 +99,7 @@ class EstimatorNetwork(nn.Module):
             dim=-1,
         )
         depth, log_xy, log_depth = self.joint(inputs).unbind(-1)
-        return Prediction(heat, xy, depth, log_xy + spread.clamp(-1, 4), log_depth - 3)
+        return JointPrediction(heat, xy, depth, log_xy + spread.clamp(-1, 4), log_depth - 3)
 
 
 def cell_centres(features: Float[Tensor, "image channel rows columns"]) -> Float[Tensor, "cell 2"]:

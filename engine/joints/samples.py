@@ -18,7 +18,7 @@ from engine.rendering.views import IMAGES_AT_ONCE
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class TrainingScene:
     """What places and depths are told in: the same for training and use."""
 
     reference: Float[np.ndarray, "3"]
@@ -41,7 +41,7 @@ class Scene:
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class JointSamples:
     """Pictures with their joints."""
 
     colour: UInt8[Tensor, "sample 3 height width"]
@@ -57,9 +57,9 @@ class Samples:
         return len(self.mask)
 
 
-def make_scene(
+def make_training_scene(
     actors: Actors, seen: Sequence[Bool[np.ndarray, " joint"]], cameras: Cameras, area: int
-) -> Scene:
+) -> TrainingScene:
     """The scene of some known motion, for videos of the aspect of some cameras."""
     points = [
         joint_positions(c, m)[:, s] for c, m, s in zip(actors.characters, actors.motions, seen, strict=True)
@@ -70,7 +70,7 @@ def make_scene(
     aspect = cameras.width / cameras.height
     sides = (np.sqrt(area / aspect), np.sqrt(area * aspect))
     rows, columns = (max(2, round(side / DEEPEST)) * DEEPEST for side in sides)
-    return Scene(np.concatenate(points, 1).mean((0, 1)), height, (rows, columns))
+    return TrainingScene(np.concatenate(points, 1).mean((0, 1)), height, (rows, columns))
 
 
 def resized(cameras: Cameras, size: tuple[int, int]) -> Cameras:
@@ -90,9 +90,9 @@ def draw_samples(
     seen: Sequence[Bool[np.ndarray, " joint"]],
     renderer: Renderer,
     cameras: Cameras,
-    scene: Scene,
+    scene: TrainingScene,
     progress: Progress,
-) -> Samples:
+) -> JointSamples:
     """Draw every frame of some actors.
 
     Args:
@@ -119,7 +119,7 @@ def draw_samples(
     tracks = project(cameras, torch.from_numpy(np.concatenate(points, 1)))
     distance = scene.reference_depth(cameras)
     tracks[..., 2] = (tracks[..., 2] - torch.from_numpy(distance)[:, None]) / scene.height
-    return Samples(
+    return JointSamples(
         torch.cat(colours).contiguous(),
         torch.cat(masks),
         tracks.float(),
@@ -128,6 +128,6 @@ def draw_samples(
     )
 
 
-def join_samples(parts: Sequence[Samples]) -> Samples:
+def join_samples(parts: Sequence[JointSamples]) -> JointSamples:
     """Samples one after another."""
-    return Samples(*(torch.cat([getattr(part, name) for part in parts]) for name in vars(parts[0])))
+    return JointSamples(*(torch.cat([getattr(part, name) for part in parts]) for name in vars(parts[0])))

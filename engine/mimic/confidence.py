@@ -11,7 +11,7 @@ from engine.mimic.fit import Unknown
 from engine.mimic.gauss_newton import Quadratic, draw
 from engine.mimic.kinematics import Pose
 from engine.mimic.parameters import Unknowns
-from engine.mimic.photometric_term import CONTRAST, Level, Scene, at_frames, draw_frames, parts, vertices
+from engine.mimic.pictures.pyramid import CONTRAST, FitScene, Level, at_frames, draw_frames, parts, vertices
 from engine.rendering.camera import Cameras
 
 SAMPLES = 24
@@ -62,7 +62,7 @@ def sureness(
 
 
 @torch.no_grad()
-def explained(scene: Scene, level: Level, poses: tuple[Pose, ...]) -> float:
+def explained(scene: FitScene, level: Level, poses: tuple[Pose, ...]) -> float:
     """How much better the drawn characters agree with the video than an empty picture does, 0 (no better, or worse) to
     1 (perfectly), over the pixels where either shows something."""
     ours, empty = 0.0, 0.0

@@ -18,7 +18,9 @@ from engine.mimic.hyperparameters import Scales, as_told, rescaled
 from engine.mimic.joint_term import JointForm, JointTerm, joint_form
 from engine.mimic.kinematics import Pose, pose_at
 from engine.mimic.parameters import Unknowns
-from engine.mimic.photometric_term import Level, Scene, make_level, match_colours, picture_form
+from engine.mimic.pictures.colour_match import match_colours
+from engine.mimic.pictures.photometric_term import picture_form
+from engine.mimic.pictures.pyramid import FitScene, Level, make_level
 from engine.mimic.settings import MimicSettings
 from engine.progress import Progress
 
@@ -137,7 +139,7 @@ class Fit:
 
     def __init__(
         self,
-        scene: Scene,
+        scene: FitScene,
         joints: Sequence[JointTerm | None],
         frames: Float[Tensor, "frame 3 height width"],
         settings: MimicSettings,

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from engine.mimic.confidence import explained
 from engine.mimic.fit import Fit, fit
 from engine.mimic.parameters import Unknowns
-from engine.mimic.photometric_term import Scene, bound_points
+from engine.mimic.pictures.pyramid import FitScene, bound_points
 from engine.mimic.settings import MimicSettings
 from engine.planning.time_grid import nearest_frames
 from engine.priors import offsets
@@ -36,7 +36,7 @@ def frames_at_keys(
 
 
 def off_at_keys(
-    scene: Scene,
+    scene: FitScene,
     times: Float[np.ndarray, " key"],
     frames: Float[torch.Tensor, "key 3 height width"],
     settings: MimicSettings,
@@ -63,7 +63,7 @@ def off_at_keys(
     return 1.0 if level is None else explained(scene, level, known), tuple(result)
 
 
-def across(apart: Float[np.ndarray, "frame joint 3"], scene: Scene) -> Float[np.ndarray, " frame"]:
+def across(apart: Float[np.ndarray, "frame joint 3"], scene: FitScene) -> Float[np.ndarray, " frame"]:
     """Mean length across the view axis, per frame."""
     turned = apart @ scene.cameras.T_camera_world[0, :2, :3].T
     return np.linalg.norm(turned, axis=-1).mean(-1)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from engine.geometry.rotations_torch import exp, multiply, quaternion_to_matrix, right_jacobian
 from engine.mimic.parameters import Unknowns
-from engine.rendering.mesh.skin import Rig
+from engine.rendering.mesh.skin import SkinnedRig
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Pose:
     """A change of the rotation vector to the turn it makes, in the parent's frame."""
 
 
-def pose_at(unknowns: Unknowns, rig: Rig, z: Float[Tensor, "mode parameter"]) -> Pose:
+def pose_at(unknowns: Unknowns, rig: SkinnedRig, z: Float[Tensor, "mode parameter"]) -> Pose:
     """The pose at the frames of the video."""
     base = unknowns.base
     translations, rotations, scales, T_world_skel = (

@@ -19,7 +19,7 @@ from engine.geometry import rotations
 from engine.geometry.metrics import height
 from engine.mimic.fit import Fit, restore_arrays, store_arrays
 from engine.mimic.parameters import Unknowns
-from engine.mimic.photometric_term import Level, make_level
+from engine.mimic.pictures.pyramid import Level, make_level
 from engine.planning.plan import Gap
 from engine.priors import offsets
 from engine.priors.fill import merge

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from engine.mimic.prior_covariance import Spread, spread_of
+from engine.mimic.prior_covariance import OffsetSpread, spread_of
 from engine.planning.plan import Gap, Plan
 from engine.priors import offsets
 from usd_io.model import Character, Motion
@@ -111,7 +111,7 @@ def make_unknowns(
     spread = (
         spread_of(character, start, plan, turning, moving, pose_prior=pose_prior)
         if plan is not None
-        else Spread(np.zeros((0, 0)))
+        else OffsetSpread(np.zeros((0, 0)))
     )
     gaps = [] if plan is None else list(plan.gaps)
     counts = [int(((times > gap.start) & (times < gap.end)).sum()) for gap in gaps]

@@ -35,7 +35,7 @@ LAG = 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
+class OffsetSpread:
     """A Gaussian around the start."""
 
     mixing: Float[np.ndarray, "parameter parameter"]
@@ -50,7 +50,7 @@ def spread_of(
     moving: Int[np.ndarray, " moving"],
     *,
     pose_prior: bool,
-) -> Spread:
+) -> OffsetSpread:
     """The Gaussian of one character.
 
     Args:
@@ -78,11 +78,11 @@ def spread_of(
         [np.maximum(turn, LEAST_TURN), np.maximum(move, np.where(roots, LEAST_MOVE, 0.1 * LEAST_MOVE) * size)]
     )
     if not pose_prior:
-        return Spread(np.diag(np.repeat(scale, 3)))
+        return OffsetSpread(np.diag(np.repeat(scale, 3)))
     shares = seen**2 / np.maximum((seen**2).sum(-1, keepdims=True), 1e-12) * 3
     shares = np.where((seen > 0).any(-1, keepdims=True), shares, 1.0)
     deviation = (scale[:, None] * np.sqrt(ISOTROPIC + (1 - ISOTROPIC) * shares)).ravel()
-    return Spread(deviation[:, None] * np.linalg.cholesky(_correlation(ways)))
+    return OffsetSpread(deviation[:, None] * np.linalg.cholesky(_correlation(ways)))
 
 
 def _correlation(ways: Float[np.ndarray, "pose parameter"]) -> Float[np.ndarray, "parameter parameter"]:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.geometry.skeleton import blend_points, joint_transforms
-from engine.rendering.mesh.skin import Rig, bound_points, build_rig
+from engine.rendering.mesh.skin import SkinnedRig, bound_points, build_rig
 from usd_io.model import Character, Motion
 
 FRAMES_AT_ONCE = 16
@@ -25,7 +25,9 @@ class Actors:
         self.characters = tuple(characters)
         self.motions = tuple(motions)
         self._like = torch.zeros(()) if like is None else like
-        self._rigs: tuple[Rig, ...] = tuple(build_rig(character, self._like) for character in characters)
+        self._rigs: tuple[SkinnedRig, ...] = tuple(
+            build_rig(character, self._like) for character in characters
+        )
 
     @property
     def frame_count(self) -> int:
@@ -47,7 +49,9 @@ class Actors:
             yield self.vertices(slice(first, first + FRAMES_AT_ONCE)).cpu().numpy()
 
 
-def _posed(rig: Rig, character: Character, motion: Motion, like: Tensor) -> Float[Tensor, "frame vertex 3"]:
+def _posed(
+    rig: SkinnedRig, character: Character, motion: Motion, like: Tensor
+) -> Float[Tensor, "frame vertex 3"]:
     T_skel_joint = torch.from_numpy(joint_transforms(character, motion)).to(like)
     T_world_skel = torch.from_numpy(motion.T_world_skel).to(like)
     return rig.vertices(T_skel_joint, T_world_skel, blended_points(character, motion, like))

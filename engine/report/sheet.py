@@ -34,7 +34,7 @@ STATES = ("failed", "stopped", "silent", "cancelled", "unknown", "running", "wai
 
 
 @dataclass(frozen=True)
-class Row:
+class SheetRow:
     """One skeleton of one run."""
 
     run: RunRecord
@@ -63,7 +63,7 @@ class Row:
         return STATES.index(self.run.state), -(error or 0.0)
 
 
-def rows_below(folder: Path) -> tuple[Row, ...]:
+def rows_below(folder: Path) -> tuple[SheetRow, ...]:
     """A row per skeleton of every run in a folder and the folders below; what wants to be looked at comes first.
 
     Raises:
@@ -93,7 +93,7 @@ def write_sheet(folder: Path, out: Path | None = None) -> Path:
     return path
 
 
-def _rows(record: RunRecord) -> list[Row]:
+def _rows(record: RunRecord) -> list[SheetRow]:
     folder = Path(record.folder)
     shot, result = "", {}
     try:
@@ -108,12 +108,12 @@ def _rows(record: RunRecord) -> list[Row]:
             rows.append(_scored(record, shot, str(path), scores, plans.get(path, {})))
         except (KeyError, TypeError, ValueError, AttributeError):
             continue  # of another version: the run is listed without them
-    return rows or [Row(record, shot, "", *(None,) * 8)]
+    return rows or [SheetRow(record, shot, "", *(None,) * 8)]
 
 
 def _scored(
     record: RunRecord, shot: str, path: str, scores: Mapping[str, Any], plan: Mapping[str, Any]
-) -> Row:
+) -> SheetRow:
     joints = scores.get("joints")
 
     def per_joint(l2p: float | None) -> float | None:
@@ -122,7 +122,7 @@ def _scored(
     test, truth = scores["self_test"], scores["truth"]
     expected = per_joint(test["expected_l2p"])
     slerp = None if not (expected and test["expected_ratio"]) else expected / float(test["expected_ratio"])
-    return Row(
+    return SheetRow(
         run=record,
         shot=shot,
         skeleton=path,
@@ -137,7 +137,7 @@ def _scored(
     )
 
 
-def sheet_page(rows: Sequence[Row], folder: Path, place: Path) -> str:
+def sheet_page(rows: Sequence[SheetRow], folder: Path, place: Path) -> str:
     """The page as HTML.
 
     Args:
@@ -166,7 +166,7 @@ context or known from the truth. A click on a title sorts by it; a click on a sh
     )
 
 
-def _line(row: Row, place: Path, *, pictures: bool) -> str:
+def _line(row: SheetRow, place: Path, *, pictures: bool) -> str:
     folder = Path(row.run.folder)
     picture = _thumbnail(folder / SHEET, 3 if row.known is None else 4) if pictures else ""
     name = f"{inert(row.shot or folder.name)}"
@@ -199,7 +199,7 @@ def _line(row: Row, place: Path, *, pictures: bool) -> str:
     return "<tr>" + "".join(f"<td data-by='{inert(by)}'>{text}</td>" for by, text in cells) + "</tr>"
 
 
-def _error(row: Row, error: float | None) -> str:
+def _error(row: SheetRow, error: float | None) -> str:
     if error is None or not row.height or not row.meters_per_unit:
         return ""
     words = about(error, row.height, row.meters_per_unit)

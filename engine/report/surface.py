@@ -17,7 +17,7 @@ GRIDS = (256, 192, 128, 96, 64, 48, 32)
 
 
 @dataclass(frozen=True, eq=False)
-class Skinned:
+class SkinnedSurface:
     """Triangles at bind time, in the space of the skeleton. Vertices are split where colours or textures meet."""
 
     points: Float[np.ndarray, "vertex 3"]
@@ -39,7 +39,7 @@ class Skinned:
     """Whether faces were joined."""
 
 
-def skinned_surface(character: Character, load_texture: LoadTexture) -> Skinned:
+def skinned_surface(character: Character, load_texture: LoadTexture) -> SkinnedSurface:
     """The surface of a character; of one without any mesh it is empty.
 
     Args:
@@ -60,11 +60,11 @@ def skinned_surface(character: Character, load_texture: LoadTexture) -> Skinned:
     return _split(surface, faces, kept, points, joints, weights)
 
 
-def _empty() -> Skinned:
+def _empty() -> SkinnedSurface:
     none = np.zeros((0, 3))
     no_faces = np.zeros((0, 3), int)
     bytes3, bytes4 = np.zeros((0, 3), np.uint8), np.zeros((0, 4), np.uint8)
-    return Skinned(
+    return SkinnedSurface(
         none, none, bytes3, np.zeros((0, 2)), np.zeros((0, 4), int), bytes4, no_faces, (), (), coarser=False
     )
 
@@ -116,7 +116,7 @@ def _split(
     points: Float[np.ndarray, "vertex 3"],
     joints: Int[np.ndarray, "vertex 4"],
     weights: Float[np.ndarray, "vertex 4"],
-) -> Skinned:
+) -> SkinnedSurface:
     """One vertex for every corner that differs from the others in place, colour or texture coordinates."""
     texture = surface.face_texture.numpy()[kept]
     order = np.argsort(texture, kind="stable")
@@ -130,7 +130,7 @@ def _split(
     of = corner[first]
     starts = np.flatnonzero(np.append(True, texture[1:] != texture[:-1])[: len(texture)])
     ends = [*starts[1:], len(texture)]
-    return Skinned(
+    return SkinnedSurface(
         points=points[of],
         normals=normals[of],
         colors=colors[first],

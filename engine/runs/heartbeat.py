@@ -7,7 +7,7 @@ from collections.abc import Callable
 from engine.errors import SHOWN_ERRORS
 from engine.events import Event
 from engine.progress import Overall
-from engine.runs.telemetry import Sampler
+from engine.runs.telemetry import LoadSampler
 from engine.runs.workspace import CANCEL, Workspace
 
 BEAT_S = 1.0
@@ -28,7 +28,7 @@ class Pulse:
         self._ask_to_stop = ask_to_stop
         # Here and not in the thread: it loads libraries, and one thread that does so with Python's lock held and one
         # that loads USD, whose start takes that lock, wait for each other for ever.
-        self._sampler = Sampler()
+        self._sampler = LoadSampler()
         self._stop = threading.Event()
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._beat, name="anymole-pulse", daemon=True)

@@ -29,7 +29,7 @@ class Gpu:
     """Of this run, its child processes included."""
 
 
-class Sampler:
+class LoadSampler:
     """Reads the load of the machine; one per run, used from one thread."""
 
     def __init__(self) -> None:

@@ -18,15 +18,15 @@ from engine.mimic.confidence import sureness
 from engine.mimic.gauss_newton import quadratic
 from engine.mimic.kinematics import Pose, pose_at
 from engine.mimic.parameters import make_unknowns
-from engine.mimic.photometric_term import (
+from engine.mimic.pictures.photometric_term import picture_form
+from engine.mimic.pictures.pyramid import (
+    FitScene,
     Level,
-    Scene,
     channels,
     draw_frames,
+    make_fit_scene,
     make_level,
-    make_scene,
     parts,
-    picture_form,
     vertices,
 )
 from engine.planning.plan import Plan
@@ -75,7 +75,7 @@ def choose_view(
     )
     expected = {
         azimuth: _expected_error(
-            make_scene(unknowns, surface, view.cameras, view.backdrop, appearance), plans
+            make_fit_scene(unknowns, surface, view.cameras, view.backdrop, appearance), plans
         )
         for azimuth, view in views.items()
     }
@@ -91,7 +91,7 @@ def _inside(start: float, end: float, step: float) -> Float[np.ndarray, " frame"
 
 
 @torch.no_grad()
-def _expected_error(scene: Scene, plans: Sequence[Plan | None]) -> float:
+def _expected_error(scene: FitScene, plans: Sequence[Plan | None]) -> float:
     """Mean over characters, frames and joints [heights]."""
     z = [u.zeros() for u in scene.unknowns]
     poses = tuple(pose_at(u, rig, x) for u, rig, x in zip(scene.unknowns, scene.rigs, z, strict=True))
@@ -105,7 +105,7 @@ def _expected_error(scene: Scene, plans: Sequence[Plan | None]) -> float:
     return float(np.mean(left))
 
 
-def _seen(scene: Scene, poses: tuple[Pose, ...]) -> Level:
+def _seen(scene: FitScene, poses: tuple[Pose, ...]) -> Level:
     """A perfect video of the poses."""
     count = len(scene.unknowns[0].base.times)
     video = torch.zeros(count, 3, scene.cameras.height, scene.cameras.width)

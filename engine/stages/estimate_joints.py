@@ -22,11 +22,11 @@ from engine.errors import DataError
 from engine.files.hashing import content_hash
 from engine.files.json_values import as_json
 from engine.files.training_loop import TrainingLoop
-from engine.joints.augment import Batch, augmented, plain
+from engine.joints.augment import AugmentedBatch, augmented, plain
 from engine.joints.estimator import Estimator, build_network, load_estimator, predict, save_estimator
 from engine.joints.loss import entropy, estimation_loss, measure_spread
 from engine.joints.poses import WILDEST, random_motions
-from engine.joints.samples import Samples, Scene, draw_samples, join_samples, make_scene
+from engine.joints.samples import JointSamples, TrainingScene, draw_samples, join_samples, make_training_scene
 from engine.joints.settings import EstimatorSettings
 from engine.planning.time_grid import frames_at
 from engine.progress import Progress
@@ -56,13 +56,13 @@ TIME_MARGIN = 1e-6
 class TrainingSet:
     """What is trained and measured on."""
 
-    samples: Samples
+    samples: JointSamples
     weights: Float[Tensor, " sample"]
     """How often each is drawn, in proportion."""
-    held_out: Samples
+    held_out: JointSamples
     backdrop: Float[Tensor, "3 height width"]
     """Of the video's view."""
-    scene: Scene
+    scene: TrainingScene
     seen: tuple[Bool[np.ndarray, " joint"], ...]
 
 
@@ -147,7 +147,7 @@ def draw_training_set(
             "no mesh follows a joint, so that pictures show none; give the characters skinned meshes."
         )
     front, others = views[0], views[1:] if settings.other_views > 0 else ()
-    scene = make_scene(actors, seen, front.cameras, settings.area)
+    scene = make_training_scene(actors, seen, front.cameras, settings.area)
     times = actors.motions[0].times
     key_frames = _frames_at(times, keys)
     pairs = np.array([_frames_at(times, gap) for gap in gaps], int).reshape(-1, 2)
@@ -155,12 +155,12 @@ def draw_training_set(
     known = np.setdiff1d(np.arange(len(times)), held)
     importance = np.where(np.isin(known, key_frames), settings.key_weight, 1.0)
 
-    def draw(frames: Int[np.ndarray, " frame"], view: View) -> Samples:
+    def draw(frames: Int[np.ndarray, " frame"], view: View) -> JointSamples:
         cameras = view.cameras if len(view.cameras) == 1 else view.cameras.at(frames)
         part = Actors(actors.characters, [m.at(frames) for m in actors.motions])
         return draw_samples(part, seen, renderer, cameras, scene, progress)
 
-    def pose(count: int, seed: int, wildest: float) -> Samples:
+    def pose(count: int, seed: int, wildest: float) -> JointSamples:
         mixed = random_motions(
             actors.characters, actors.motions, known, pairs, scene.height, count, seed, wildest
         )
@@ -207,7 +207,7 @@ def _held_out(count: int, fixed: Int[np.ndarray, " fixed"], share: float) -> Int
     return np.unique(np.concatenate([free[s : s + length] for s in starts]))
 
 
-def _backdrop(view: View, scene: Scene) -> Float[Tensor, "3 height width"]:
+def _backdrop(view: View, scene: TrainingScene) -> Float[Tensor, "3 height width"]:
     """The background of the video's first camera, or white."""
     if view.backdrop is None:
         return torch.ones(3, *scene.size)
@@ -258,11 +258,11 @@ class _EstimatorTraining:
         self.optimiser.step()
         return loss.item()
 
-    def _loss(self, batch: Batch) -> Float[Tensor, ""]:
+    def _loss(self, batch: AugmentedBatch) -> Float[Tensor, ""]:
         prediction = self.network(batch.images.to(self.device), batch.lens.to(self.device))
         return estimation_loss(prediction, batch.tracks.to(self.device), *self.material.scene.size)
 
-    def _held_out(self) -> Batch:
+    def _held_out(self) -> AugmentedBatch:
         held = self.material.held_out
         return plain(held, torch.arange(len(held)), self.material.backdrop)
 

@@ -25,10 +25,10 @@ from engine.mimic.joint_term import JointTerm, make_joint_term, residuals
 from engine.mimic.key_check import across, frames_at_keys, off_at_keys
 from engine.mimic.paper_solver import filled, fit_paper, to_unknowns
 from engine.mimic.parameters import Unknowns, make_unknowns
-from engine.mimic.photometric_term import make_scene, resample
+from engine.mimic.pictures.pyramid import make_fit_scene, resample
+from engine.mimic.pictures.stabilise import shifts, steadied
+from engine.mimic.pictures.video_frames import frames_to_fit
 from engine.mimic.settings import MimicSettings
-from engine.mimic.stabilise import shifts, steadied
-from engine.mimic.video_frames import frames_to_fit
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.fill import Filled, complete
@@ -195,7 +195,7 @@ def mimic(
         make_unknowns(c, p, s, times, pose_prior=settings.pose_prior)
         for c, p, s in zip(characters, plans, starts, strict=True)
     )
-    scene = make_scene(unknowns, surface, view.cameras, view.backdrop, settings.appearance)
+    scene = make_fit_scene(unknowns, surface, view.cameras, view.backdrop, settings.appearance)
     joints = [
         None if e is None or settings.joint_weight == 0 else make_joint_term(u, e, settings.joint_weight)
         for u, e in zip(unknowns, given, strict=True)

@@ -82,7 +82,9 @@ def generate(
     groups = batches(windows, settings.batch)
     total = sum(map(len, groups)) * settings.sampler.steps
     with explain_memory("generating the video", "--memory low, a larger GPU or --model tiny"):
-        known = _Known(model, true, [s.source for w in windows for s in w.slots if s.role == Role.TRUE])
+        known = _KnownLatents(
+            model, true, [s.source for w in windows for s in w.slots if s.role == Role.TRUE]
+        )
         finished = _restore(known, checkpoint_dir, mark)
         text, empty = encode_text(model, [prompt]), encode_empty(model)
         done = sum(map(len, groups[:finished])) * settings.sampler.steps
@@ -98,7 +100,7 @@ def _tick(progress: Progress, ticks: Iterator[int], total: int) -> None:
     progress.step(next(ticks), total)
 
 
-class _Known:
+class _KnownLatents:
     """Latents and images of what is known so far."""
 
     def __init__(self, model: VideoModel, true: Video, needed: Iterable[float | None]) -> None:
@@ -127,7 +129,7 @@ class _Known:
 
 
 def _fill(
-    known: _Known,
+    known: _KnownLatents,
     group: Sequence[Window],
     text: Float[Tensor, "1 77 channel"],
     empty: EmptyCondition,
@@ -161,7 +163,7 @@ def _source(window: Window, i: int) -> float:
     return source
 
 
-def _window_latents(known: _Known, window: Window) -> Float[Tensor, "latent frame height width"]:
+def _window_latents(known: _KnownLatents, window: Window) -> Float[Tensor, "latent frame height width"]:
     """Latents of the known frames; zero where free, which is never looked at."""
     zero = torch.zeros_like(next(iter(known.latents.values())))
     frames = [zero if s.source is None else known.latents[s.source] for s in window.slots]
@@ -194,7 +196,7 @@ def fingerprint(
     return content_hash([windows, prompt, settings, model.source, true])
 
 
-def _keep(known: _Known, folder: Path | None, mark: str, finished: int) -> None:
+def _keep(known: _KnownLatents, folder: Path | None, mark: str, finished: int) -> None:
     if folder is None:
         return
     times = sorted(known.generated)
@@ -203,7 +205,7 @@ def _keep(known: _Known, folder: Path | None, mark: str, finished: int) -> None:
     save_tensors(folder / STATE, {"latents": latents}, meta)
 
 
-def _restore(known: _Known, folder: Path | None, mark: str) -> int:
+def _restore(known: _KnownLatents, folder: Path | None, mark: str) -> int:
     """Take up finished latents; returns how many batches need not be done again."""
     if folder is None or not (folder / STATE).is_file():
         return 0

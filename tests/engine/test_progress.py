@@ -21,7 +21,7 @@ from engine.events import (
     to_json_line,
 )
 from engine.progress import Overall
-from engine.runs.telemetry import Sampler
+from engine.runs.telemetry import LoadSampler
 
 WEIGHTS = {"fill": 6.0, "score": 3.0, "author": 1.0}
 stage = st.sampled_from([*WEIGHTS, "other"])
@@ -100,7 +100,7 @@ def fake_nvml(**answers: object) -> types.ModuleType:
 
 def sample(monkeypatch: pytest.MonkeyPatch, **answers: object) -> Telemetry:
     monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(**answers))
-    return Sampler().sample()
+    return LoadSampler().sample()
 
 
 def test_a_gpu_that_says_little_is_shown_with_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_without_a_driver_the_rest_is_still_told(monkeypatch: pytest.MonkeyPatch
     module = fake_nvml()
     module.nvmlInit = lambda: (_ for _ in ()).throw(Refused("Library Not Found"))  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pynvml", module)
-    told = Sampler().sample()
+    told = LoadSampler().sample()
     assert told.gpus == ()
     assert "Library Not Found" in told.note
     assert told.process_memory_mb

@@ -13,8 +13,8 @@ from engine.errors import ConfigError
 from usd_io.errors import shown
 
 if TYPE_CHECKING:
-    from engine.farm.batch import Batch, Summary
-    from engine.farm.shots import Shot
+    from engine.farm.batch import Submission, SubmissionSummary
+    from engine.farm.shots import ShotTask
 
 TARGETS = ("openjd", "slurm", "ray", "local")
 
@@ -54,7 +54,7 @@ def submit(
     debug: Debug = False,
 ) -> None:
     """Send shots to a farm, a cluster or this machine; one task is one shot, and may be repeated at any time."""
-    from engine.farm.batch import Batch, Needs, summarise
+    from engine.farm.batch import Needs, Submission, summarise
     from engine.farm.shots import SHOT_LIST, read_shots, write_shots
 
     if to not in TARGETS:
@@ -65,7 +65,7 @@ def submit(
             raise ConfigError(f"{shown(folder)} holds no submission; name its folder with --out.")
         _answer(summarise(read_shots(folder / SHOT_LIST), folder), as_json=as_json)
         return
-    batch = Batch(_shots(stages or []), folder, Needs(gpus, memory, cpus, timeout, retries))
+    batch = Submission(_shots(stages or []), folder, Needs(gpus, memory, cpus, timeout, retries))
     if dry_run:
         _show(batch, to, jobs=jobs, as_json=as_json)
         return
@@ -87,7 +87,7 @@ def submit(
         _answer(summarise(batch.shots, folder), as_json=as_json)
 
 
-def _shots(names: list[str]) -> "tuple[Shot, ...]":
+def _shots(names: list[str]) -> "tuple[ShotTask, ...]":
     from engine.farm.shots import read_shots, shots_of_stages
 
     if len(names) == 1 and names[0].endswith(".toml"):
@@ -102,12 +102,12 @@ def _shots(names: list[str]) -> "tuple[Shot, ...]":
     return shots_of_stages(names, {})
 
 
-def _run_here(batch: "Batch", to: str, *, jobs: int, address: str) -> None:
+def _run_here(batch: "Submission", to: str, *, jobs: int, address: str) -> None:
     from engine.runs.process import stop_signals
 
     done = 0
 
-    def tell(shot: "Shot", state: str) -> None:
+    def tell(shot: "ShotTask", state: str) -> None:
         nonlocal done
         done += 1
         out.say(f"{done} of {len(batch.shots)}: {shot.name} {state}")
@@ -119,12 +119,12 @@ def _run_here(batch: "Batch", to: str, *, jobs: int, address: str) -> None:
             run_on_ray(batch, address=address, on_shot=tell, stop=stop)
         else:
             from engine.farm.pool import run_pool
-            from engine.runs.telemetry import Sampler
+            from engine.runs.telemetry import LoadSampler
 
-            run_pool(batch, jobs=jobs, on_shot=tell, stop=stop, gpus=len(Sampler().sample().gpus))
+            run_pool(batch, jobs=jobs, on_shot=tell, stop=stop, gpus=len(LoadSampler().sample().gpus))
 
 
-def _write_template(batch: "Batch", *, as_json: bool) -> None:
+def _write_template(batch: "Submission", *, as_json: bool) -> None:
     from engine.farm.openjd import write_template
 
     path, checked = write_template(batch)
@@ -141,7 +141,7 @@ def _submitted(values: dict[str, object], told: str, *, as_json: bool) -> None:
         out.answer(told)
 
 
-def _show(batch: "Batch", to: str, *, jobs: int, as_json: bool) -> None:
+def _show(batch: "Submission", to: str, *, jobs: int, as_json: bool) -> None:
     from engine.farm.openjd import template
     from engine.farm.slurm import parameters
 
@@ -157,7 +157,7 @@ def _show(batch: "Batch", to: str, *, jobs: int, as_json: bool) -> None:
         out.answer(json.dumps(plan, indent=2))
 
 
-def _answer(summary: "Summary", *, as_json: bool) -> None:
+def _answer(summary: "SubmissionSummary", *, as_json: bool) -> None:
     if as_json:
         out.print_json({**vars(summary), "exit_code": int(summary.exit_code)})
     else:

@@ -24,7 +24,7 @@ from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline, Track, track_names
 
 if TYPE_CHECKING:
-    from engine.inspection.clips import Clip
+    from engine.inspection.clips import StageClip
     from usd_io.browse.view import StageView
 
 VIEWS = ("front", "side", "top", "three-quarter")
@@ -70,7 +70,7 @@ class Motion(Place):
         self._stage = view
         self._remembered = remembered
         self._muted = list(muted)
-        self._clips: tuple[Clip, ...] = ()
+        self._clips: tuple[StageClip, ...] = ()
         self._joints: list[int] = []
         """Indices of the joints that are listed."""
         self._side = str(remembered.get("view", VIEWS[-1]))
@@ -97,13 +97,13 @@ class Motion(Place):
         self.query_one(Picture).say("reading the motion ...")
         self.in_background(lambda _: self._read(), self._show, group="motion", failed=self.give_up)
 
-    def _read(self) -> "tuple[tuple[Clip, ...], tuple[str, ...]]":
+    def _read(self) -> "tuple[tuple[StageClip, ...], tuple[str, ...]]":
         from engine.inspection.clips import read_clips
 
         with self._stage.guard:
             return read_clips(self._stage.opened)
 
-    def _show(self, read: "tuple[tuple[Clip, ...], tuple[str, ...]]") -> None:
+    def _show(self, read: "tuple[tuple[StageClip, ...], tuple[str, ...]]") -> None:
         self._clips, left_out = read
         for sentence in left_out[:3]:
             self.say(sentence)
@@ -119,7 +119,7 @@ class Motion(Place):
         self.query_one(Picture).say("starting the renderer ...")
 
     @property
-    def clip(self) -> "Clip | None":
+    def clip(self) -> "StageClip | None":
         """The animation that is looked at."""
         return self._clips[self.query_one(Timeline).chosen] if self._clips else None
 
@@ -146,7 +146,7 @@ class Motion(Place):
         joints.cursor = places[0] if places else self._liveliest(clip)
         self._show_curve()
 
-    def _liveliest(self, clip: "Clip") -> int:
+    def _liveliest(self, clip: "StageClip") -> int:
         """The row of the joint that turns most: what one wants to see first."""
         turns = 1 - np.abs((clip.motion.rotations * clip.motion.rotations[:1]).sum(-1)).min(0)
         return int(np.argmax(turns[self._joints])) if self._joints else 0
@@ -248,7 +248,7 @@ class Motion(Place):
         self.say(f"Sent to the clipboard: {time}")
 
 
-def _tracks(clips: "Sequence[Clip]") -> list[Track]:
+def _tracks(clips: "Sequence[StageClip]") -> list[Track]:
     skeletons = [clip.character.skeleton_path for clip in clips]
     names = track_names(
         skeletons, [clip.motion.animation_path or clip.character.skeleton_path for clip in clips]

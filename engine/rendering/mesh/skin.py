@@ -36,7 +36,7 @@ class Skin:
 
 
 @dataclass(frozen=True, eq=False)
-class Rig:
+class SkinnedRig:
     """A character's kinematics and skins as tensors of one device and precision."""
 
     levels: tuple[Level, ...]
@@ -79,7 +79,7 @@ class Rig:
         return points @ T_world_skel[:, :3, :3].mT + T_world_skel[:, None, :3, 3]
 
 
-def build_rig(character: Character, like: Tensor) -> Rig:
+def build_rig(character: Character, like: Tensor) -> SkinnedRig:
     """The tensors of a character, on the device and in the precision of ``like``."""
     runs = groupby(character.meshes, key=lambda mesh: mesh.skinning_method)
     order = list(levels(character.parents)) if len(character.parents) else []
@@ -88,7 +88,7 @@ def build_rig(character: Character, like: Tensor) -> Rig:
     def indices(array: Int[np.ndarray, " _"]) -> Tensor:
         return torch.from_numpy(array).to(like.device)
 
-    return Rig(
+    return SkinnedRig(
         levels=tuple(
             (indices(level), indices(places[character.parents[level]] if depth else level[:0]))
             for depth, level in enumerate(order)

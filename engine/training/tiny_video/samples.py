@@ -21,7 +21,7 @@ WORST_GUIDE = 0.6
 
 
 @dataclass(frozen=True)
-class Batch:
+class ClipBatch:
     """Windows with what is known of them."""
 
     frames: Float[Tensor, "batch 16 3 height width"]
@@ -33,11 +33,11 @@ class Batch:
     """Frames/s."""
 
 
-def draw_batch(pictures: Pictures, count: int, crop: int, rng: np.random.Generator) -> Batch:
+def draw_batch(pictures: Pictures, count: int, crop: int, rng: np.random.Generator) -> ClipBatch:
     """Some windows of random clips, cut to ``crop`` pixels squared (a multiple of 16), mirrored, turned in time."""
     rows = [_draw_window(pictures, crop, rng) for _ in range(count)]
     frames, known, soft, fps = zip(*rows, strict=True)
-    return Batch(
+    return ClipBatch(
         torch.from_numpy(np.stack(frames)).permute(0, 1, 4, 2, 3).float() / 255,
         torch.from_numpy(np.stack(known)),
         torch.from_numpy(np.stack(soft)).float(),

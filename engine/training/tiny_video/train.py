@@ -26,7 +26,7 @@ from torch.nn.functional import mse_loss
 from engine.files.tensors import load_meta, load_tensors, save_tensors
 from engine.files.training_state import optimiser_tensors, restore_optimiser
 from engine.training.tiny_video.data import Pictures, draw_pictures, load_pictures, save_pictures
-from engine.training.tiny_video.samples import Batch, draw_batch
+from engine.training.tiny_video.samples import ClipBatch, draw_batch
 from engine.video.adaptation.trainable import PARTS
 from engine.video.network.blend import SPREAD, levels, linear_blend
 from engine.video.network.conditioning import join_context
@@ -43,7 +43,7 @@ STATE, LOG = "state.safetensors", "log.jsonl"
 
 
 @dataclass(frozen=True)
-class Settings:
+class TinySettings:
     """Everything that decides what is learnt."""
 
     clips: int = 900
@@ -68,7 +68,7 @@ def latents_of(model: VideoModel, frames: Float[Tensor, "batch 16 3 height width
     return flat.reshape(*frames.shape[:2], *flat.shape[1:]).transpose(1, 2)
 
 
-def known_latents(latents: Tensor, batch: Batch) -> Tensor:
+def known_latents(latents: Tensor, batch: ClipBatch) -> Tensor:
     """Known frames as a plan gives them, guides a little faded; zero where free."""
     place = torch.linspace(0, 1, latents.shape[2]).reshape(1, 1, -1, 1, 1)
     fade = torch.lerp(latents[:, :, :1], latents[:, :, -1:], place)
@@ -76,10 +76,10 @@ def known_latents(latents: Tensor, batch: Batch) -> Tensor:
     return torch.where(batch.known[:, None, :, None, None], given, 0)
 
 
-class Training:
+class TinyTraining:
     """The state of a run: model, averaged weights, optimiser, step."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: TinySettings) -> None:
         torch.manual_seed(settings.seed)
         self.settings, self.model = settings, silence_text(build_model(TINY_TRAINED))
         self.values = {
@@ -100,7 +100,7 @@ class Training:
         cosine = 0.5 * (1 + np.cos(np.pi * min(self.step / s.steps, 1.0)))
         return s.learning_rate * min(1.0, (self.step + 1) / s.warm_up) * float(0.01 + 0.99 * cosine)
 
-    def predict(self, batch: Batch, latents: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor:
+    def predict(self, batch: ClipBatch, latents: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor:
         """The network's velocity."""
         image = encode_images(self.model, batch.frames[:, 0])
         context = join_context(self.model, self.text.expand(len(image), -1, -1), image)
@@ -108,7 +108,7 @@ class Training:
         velocity: Tensor = self.model.unet(torch.cat([noisy, given], 1), timestep, context, batch.fps)
         return velocity
 
-    def loss(self, batch: Batch, rng: np.random.Generator) -> Tensor:
+    def loss(self, batch: ClipBatch, rng: np.random.Generator) -> Tensor:
         """Mean squared error over all frames of what the network adds to a linear guess of v."""
         latents = latents_of(self.model, batch.frames)
         last = rng.random(len(latents)) < self.settings.pure_noise
@@ -175,11 +175,11 @@ class Training:
         save_tensors(out / WEIGHTS, half, {**meta, "shape": self.model.shape.to_dict()})
 
     @classmethod
-    def load(cls, out: Path, *, steps: int | None = None, crop: int | None = None) -> "Training":
+    def load(cls, out: Path, *, steps: int | None = None, crop: int | None = None) -> "TinyTraining":
         """Go on from the checkpoint in a folder, with its settings; only the length of the schedule and the size of
         the cuts may change."""
         tensors, state = load_tensors(out / STATE), load_meta(out / STATE)
-        settings = Settings(**state["settings"])
+        settings = TinySettings(**state["settings"])
         run = cls(replace(settings, steps=steps or settings.steps, crop=crop or settings.crop))
         run._use({k: tensors[f"network.{k}"] for k in run.values})
         run.averaged = {k: tensors[f"averaged.{k}"] for k in run.values}
@@ -196,7 +196,7 @@ def pictures_of(path: Path, corpus: Path, assets: Path | None, count: int, seed:
     return load_pictures(path)
 
 
-def train(run: Training, pictures: Pictures, held_out: Pictures, out: Path, minutes: float) -> None:
+def train(run: TinyTraining, pictures: Pictures, held_out: Pictures, out: Path, minutes: float) -> None:
     """Go on until the steps or the minutes [of processor time] are over; log and save at intervals and at the end."""
     began, before, losses = time.process_time(), run.seconds, []
     while run.step < run.settings.steps:
@@ -229,21 +229,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for pictures, checkpoint and weights")
     parser.add_argument("--minutes", type=float, default=60.0, help="of processor time, for this call")
     parser.add_argument("--steps", type=int, help="length of the schedule; may be changed on resuming")
-    parser.add_argument("--clips", type=int, default=Settings.clips)
+    parser.add_argument("--clips", type=int, default=TinySettings.clips)
     parser.add_argument("--crop", type=int, help="size of the cuts; may be changed on resuming")
-    parser.add_argument("--learning-rate", type=float, default=Settings.learning_rate)
-    parser.add_argument("--seed", type=int, default=Settings.seed)
+    parser.add_argument("--learning-rate", type=float, default=TinySettings.learning_rate)
+    parser.add_argument("--seed", type=int, default=TinySettings.seed)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(args.threads)
     if args.resume and (args.out / STATE).exists():
-        run = Training.load(args.out, steps=args.steps, crop=args.crop)
+        run = TinyTraining.load(args.out, steps=args.steps, crop=args.crop)
     else:
         chosen = {"steps": args.steps, "crop": args.crop, "clips": args.clips, "seed": args.seed}
         chosen = {name: value for name, value in chosen.items() if value is not None}
-        run = Training(Settings(learning_rate=args.learning_rate, **chosen))
+        run = TinyTraining(TinySettings(learning_rate=args.learning_rate, **chosen))
     seed = run.settings.seed
     pictures = pictures_of(args.out / "train.npz", args.corpus, args.assets, run.settings.clips, seed)
     held_out = pictures_of(args.out / "held-out.npz", args.corpus, None, HELD_OUT_CLIPS, seed)

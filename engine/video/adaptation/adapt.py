@@ -23,7 +23,7 @@ from engine.files.hashing import content_hash
 from engine.files.training_loop import TrainingLoop
 from engine.progress import Progress
 from engine.video.adaptation.adapter import Adapter
-from engine.video.adaptation.clips import Clip, all_clips, split_clips
+from engine.video.adaptation.clips import ContextClip, all_clips, split_clips
 from engine.video.adaptation.context_cache import ContextCache, encode_context
 from engine.video.adaptation.loss import Draws, clip_loss, draw
 from engine.video.adaptation.settings import AdaptSettings
@@ -89,8 +89,8 @@ class _AdapterTraining:
         self,
         trained: Trained,
         cache: ContextCache,
-        clips: Sequence[Clip],
-        held_out: Sequence[Clip],
+        clips: Sequence[ContextClip],
+        held_out: Sequence[ContextClip],
         work: dict[str, Any],
     ) -> None:
         self.trained, self.cache, self.clips, self.held_out = trained, cache, clips, held_out
@@ -132,7 +132,7 @@ class _AdapterTraining:
         self.trained.update()
         return total
 
-    def _next_clips(self, count: int) -> list[Clip]:
+    def _next_clips(self, count: int) -> list[ContextClip]:
         """The next clips of an endless shuffled order, every clip once before any comes again."""
         chosen = []
         for place in range(self.loop.step * count, (self.loop.step + 1) * count):
@@ -146,7 +146,7 @@ class _AdapterTraining:
         channels = self.model.shape.vae.latent_channels
         return (count, channels, len(self.clips[0].frames), *self.cache.moments.shape[-2:])
 
-    def _loss(self, clips: Sequence[Clip], draws: Draws) -> Float[Tensor, ""]:
+    def _loss(self, clips: Sequence[ContextClip], draws: Draws) -> Float[Tensor, ""]:
         dtype = DTYPES[self.settings.precision]
         with torch.autocast(self.model.device.type, dtype, enabled=dtype != torch.float32):
             return clip_loss(self.model, self.cache, clips, draws, self.settings.drop)

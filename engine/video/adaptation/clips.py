@@ -8,7 +8,7 @@ from engine.video.windows import WINDOW_FRAMES
 
 
 @dataclass(frozen=True)
-class Clip:
+class ContextClip:
     """Frames ``start, start + stride, ...`` of one view."""
 
     view: int
@@ -21,14 +21,14 @@ class Clip:
         return range(self.start, self.start + WINDOW_FRAMES * self.stride, self.stride)
 
 
-def all_clips(views: int, frames: int, strides: Sequence[int]) -> tuple[Clip, ...]:
+def all_clips(views: int, frames: int, strides: Sequence[int]) -> tuple[ContextClip, ...]:
     """Every clip there is: 372 for the paper's 4 views of 61 frames at strides 1, 2 and 3.
 
     Raises:
         DataError: The context is shorter than a clip.
     """
     clips = tuple(
-        Clip(view, start, stride)
+        ContextClip(view, start, stride)
         for stride in strides
         for view in range(views)
         for start in range(frames - (WINDOW_FRAMES - 1) * stride)
@@ -40,7 +40,9 @@ def all_clips(views: int, frames: int, strides: Sequence[int]) -> tuple[Clip, ..
     return clips
 
 
-def split_clips(clips: Sequence[Clip], held_out: float) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
+def split_clips(
+    clips: Sequence[ContextClip], held_out: float
+) -> tuple[tuple[ContextClip, ...], tuple[ContextClip, ...]]:
     """Clips to train on and clips to measure on, spread evenly.
 
     Neighbouring clips share frames, so the measure shows how well the context is fitted between the clips that were

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from engine.progress import Progress
-from engine.video.adaptation.clips import Clip
+from engine.video.adaptation.clips import ContextClip
 from engine.video.network.conditioning import EmptyCondition, encode_empty
 from engine.video.network.model import VideoModel, encode_images, encode_moments, encode_text
 
@@ -26,16 +26,16 @@ class ContextCache:
     """Of the context [frames/s]."""
 
     def clip_moments(
-        self, clips: Sequence[Clip]
+        self, clips: Sequence[ContextClip]
     ) -> Float[Tensor, "batch 16 moment latent_height latent_width"]:
         """Moments of the frames of clips."""
         return torch.stack([self.moments[c.view, list(c.frames)] for c in clips])
 
-    def clip_tokens(self, clips: Sequence[Clip]) -> Float[Tensor, "batch clip_token clip_channel"]:
+    def clip_tokens(self, clips: Sequence[ContextClip]) -> Float[Tensor, "batch clip_token clip_channel"]:
         """CLIP tokens of the first frames of clips."""
         return torch.stack([self.tokens[c.view, c.start] for c in clips])
 
-    def clip_fps(self, clips: Sequence[Clip]) -> Float[Tensor, " batch"]:
+    def clip_fps(self, clips: Sequence[ContextClip]) -> Float[Tensor, " batch"]:
         """Frame rates of clips [frames/s], whole as in the model's training."""
         return torch.tensor([float(round(self.frame_rate / c.stride)) for c in clips])
 
@@ -45,7 +45,7 @@ def encode_context(
     frames: Float[Tensor, "view frame 3 height width"],
     frame_rate: float,
     prompt: str,
-    clips: Sequence[Clip],
+    clips: Sequence[ContextClip],
     *,
     progress: Progress,
 ) -> ContextCache:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from engine.video.adaptation.clips import Clip
+from engine.video.adaptation.clips import ContextClip
 from engine.video.adaptation.context_cache import ContextCache
 from engine.video.network.conditioning import Condition, end_latents, join_context
 from engine.video.network.model import VideoModel, latents_from_moments
@@ -52,7 +52,7 @@ def draw(shape: tuple[int, ...], seed: int, *, spread: bool = False, timesteps: 
 
 
 def clip_loss(
-    model: VideoModel, cache: ContextCache, clips: Sequence[Clip], draws: Draws, drop: float
+    model: VideoModel, cache: ContextCache, clips: Sequence[ContextClip], draws: Draws, drop: float
 ) -> Float[Tensor, ""]:
     """Mean squared error of v over a batch; clean latents are rescaled before they are noised."""
     device = model.device
@@ -74,7 +74,7 @@ def clip_loss(
 def clip_condition(
     model: VideoModel,
     cache: ContextCache,
-    clips: Sequence[Clip],
+    clips: Sequence[ContextClip],
     latents: Float[Tensor, "batch latent frame height width"],
     draws: Float[Tensor, " batch"],
     drop: float,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigError, EngineError
-from engine.farm.batch import Batch, Needs, is_current, summarise
+from engine.farm.batch import Needs, Submission, is_current, summarise
 from engine.farm.openjd import template, validate
 from engine.farm.pool import run_pool
 from engine.farm.shots import map_path, read_path_mapping, read_shots, shots_of_stages, write_shots
@@ -33,14 +33,14 @@ def stub(tmp_path: Path):  # type: ignore[no-untyped-def]
     """A batch of shots whose command does nothing but leave what a finished run leaves."""
     from pool_campaign import STUB
 
-    def make(names: list[str], needs: Needs = Needs(timeout_min=1)) -> Batch:  # noqa: B008
+    def make(names: list[str], needs: Needs = Needs(timeout_min=1)) -> Submission:  # noqa: B008
         (tmp_path / "stub.py").write_text(STUB)
         for name in names:
             (tmp_path / f"{name}.usda").write_text("#usda 1.0")
         shots, out = shots_of_stages([str(tmp_path / f"{name}.usda") for name in names], {}), tmp_path / "out"
         write_shots(shots, out)
         script = [sys.executable, str(tmp_path / "stub.py"), str(out / "shots.toml")]
-        return Batch(shots, out, needs, lambda number: [*script, str(number), str(out)])
+        return Submission(shots, out, needs, lambda number: [*script, str(number), str(out)])
 
     return make
 
@@ -96,7 +96,7 @@ def test_paths_are_mapped_by_the_longest_rule(tmp_path: Path) -> None:
 def test_template_is_valid_and_asks_for_what_a_shot_needs(tmp_path: Path) -> None:
     pytest.importorskip("openjd.model")
     needs = Needs(gpus=1, memory_gb=24, timeout_min=90)
-    values = template(Batch(shots_of_stages(["a.usda", "b.usda"], {}), tmp_path, needs))
+    values = template(Submission(shots_of_stages(["a.usda", "b.usda"], {}), tmp_path, needs))
     assert validate(values)
     (step,) = values["steps"]
     amounts = {a["name"]: a["min"] for a in step["hostRequirements"]["amounts"]}
@@ -115,7 +115,7 @@ def test_openjd_runs_the_template(data: Path, tmp_path: Path) -> None:
     shots = shots_of_stages([str(stage)], {"preview": False, "prior": "spline"})
     out = tmp_path / "out"
     write_shots(shots, out)
-    (out / "template.json").write_text(json.dumps(template(Batch(shots, out))))
+    (out / "template.json").write_text(json.dumps(template(Submission(shots, out))))
     command = tmp_path / "anymole"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m anymole_tui "$@"\n')
     command.chmod(0o755)
@@ -147,7 +147,7 @@ def test_pool_tries_again_and_goes_on_past_a_failure(stub) -> None:  # type: ign
     good = batch.command
     fail = "import sys; open(sys.argv[1], 'a').write('x'); sys.exit(1)"
     marks = batch.out / "marks"
-    broken = Batch(
+    broken = Submission(
         batch.shots,
         batch.out,
         batch.needs,

@@ -12,9 +12,9 @@ from engine.geometry.rotations import angle_between
 from engine.joints.augment import NOTHINGS, Change, _moved, augmented, plain
 from engine.joints.features import build_features
 from engine.joints.loss import entropy, estimation_loss, measure_spread
-from engine.joints.network import STRIDE, EstimatorNetwork, Prediction, around_peak, cell_centres
+from engine.joints.network import STRIDE, EstimatorNetwork, JointPrediction, around_peak, cell_centres
 from engine.joints.poses import random_motions
-from engine.joints.samples import Samples, draw_samples, join_samples, make_scene
+from engine.joints.samples import JointSamples, draw_samples, join_samples, make_training_scene
 from engine.progress import Progress
 from engine.rendering.views import joint_tracks
 from tests.engine.joints.conftest import ArmScene
@@ -51,7 +51,7 @@ def test_samples_hold_pictures_without_background_and_joints_in_their_pixels(
     scene: ArmScene, arm: tuple[Character, Motion]
 ) -> None:
     seen, camera = [arm[0].observable], scene.views[0].cameras
-    place = make_scene(scene.actors, seen, camera, 64 * 64)
+    place = make_training_scene(scene.actors, seen, camera, 64 * 64)
     assert place.size == (64, 64)
     samples = draw_samples(scene.actors, seen, scene.renderer, camera, place, Progress())
     truth = joint_tracks(*arm, camera)
@@ -66,13 +66,13 @@ def test_samples_hold_pictures_without_background_and_joints_in_their_pixels(
     assert (covered > 200).all()
 
 
-def spot(count: int) -> Samples:
+def spot(count: int) -> JointSamples:
     """A white square of 3 pixels at x 20.5, y 30.5 of black pictures; its centre is the only joint."""
     colour = torch.zeros(count, 3, 64, 96, dtype=torch.uint8)
     colour[:, :, 29:32, 19:22] = 255
     tracks = torch.tensor([20.5, 30.5, 0.1]).expand(count, 1, 3).contiguous()
     lens = torch.tensor([48.0, 32.0, 0.01, 0.01]).expand(count, 4)
-    return Samples(colour, colour[:, 0], tracks, lens, torch.full((count,), 5.0))
+    return JointSamples(colour, colour[:, 0], tracks, lens, torch.full((count,), 5.0))
 
 
 def test_moved_pictures_and_joints_move_together() -> None:
@@ -123,13 +123,13 @@ def test_network_gives_finite_predictions_and_gradients_to_all_it_trains(frozen:
         assert parameter.grad.isfinite().all(), name
 
 
-def exact(tracks: torch.Tensor, log_sigma: float = 0.0) -> Prediction:
+def exact(tracks: torch.Tensor, log_sigma: float = 0.0) -> JointPrediction:
     """A prediction with sharp heatmaps in the right cells."""
     heat = torch.full((*tracks.shape[:2], 16 * 24), -20.0)
     cell = (tracks[..., 1] // STRIDE * 24 + tracks[..., 0] // STRIDE).long()
     heat = heat.scatter(2, cell[..., None], 0.0)
     told = torch.full(tracks.shape[:2], log_sigma)
-    return Prediction(heat.log_softmax(-1), tracks[..., :2], tracks[..., 2], told, told)
+    return JointPrediction(heat.log_softmax(-1), tracks[..., :2], tracks[..., 2], told, told)
 
 
 def test_loss_rises_with_every_kind_of_error() -> None:

@@ -15,8 +15,9 @@ from engine.mimic.joint_term import camera_rows, subtrees
 from engine.mimic.kinematics import point_rows, pose_at
 from engine.mimic.paper_solver import to_unknowns
 from engine.mimic.parameters import Unknowns, make_unknowns, sines
-from engine.mimic.photometric_term import blur, softness_of
-from engine.mimic.stabilise import shifts, steadied
+from engine.mimic.pictures.colour_match import softness_of
+from engine.mimic.pictures.pyramid import blur
+from engine.mimic.pictures.stabilise import shifts, steadied
 from engine.priors import offsets
 from engine.rendering.camera import project
 from engine.rendering.mesh.skin import build_rig

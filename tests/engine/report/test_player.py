@@ -13,7 +13,7 @@ from PIL import Image
 from engine.geometry.skeleton import joint_positions, joint_transforms, skin_points
 from engine.report.contents import Contents, read_contents
 from engine.report.player import pack
-from engine.report.surface import MOST_FACES, Skinned, skinned_surface
+from engine.report.surface import MOST_FACES, SkinnedSurface, skinned_surface
 from tests.engine.conftest import make_character
 from usd_io.model import Character, Mesh, Motion, Primvar
 from usd_io.read.texture import read_texture_bytes
@@ -108,7 +108,7 @@ def square(influences: int = 1, *, cells: int = 1) -> Character:
     return Character(**{**vars(make_character(joints)), "meshes": (mesh,)})
 
 
-def made(character: Character) -> Skinned:
+def made(character: Character) -> SkinnedSurface:
     return skinned_surface(character, lambda path: b"")
 
 

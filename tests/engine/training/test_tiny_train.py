@@ -11,9 +11,9 @@ from engine.training.learned_prior.procedural import procedural_clips
 from engine.training.tiny_video.bodies import embody
 from engine.training.tiny_video.data import SIZE, Pictures, draw_actor, load_pictures, save_pictures
 from engine.training.tiny_video.samples import draw_batch
-from engine.training.tiny_video.train import STATE, Settings, Training, known_latents, latents_of
+from engine.training.tiny_video.train import STATE, TinySettings, TinyTraining, known_latents, latents_of
 
-SMALL = Settings(batch=1, crop=16, steps=10, warm_up=2)
+SMALL = TinySettings(batch=1, crop=16, steps=10, warm_up=2)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_windows_know_their_ends_and_guides_alone_are_faded(pictures: Pictures) 
     assert ((batch.fps >= 5) & (batch.fps <= 30)).all()
     faded = batch.soft.any(1)
     assert (batch.known[faded] == (torch.arange(16) % 3 == 0)).all()
-    model = Training(SMALL).model
+    model = TinyTraining(SMALL).model
     latents = latents_of(model, batch.frames)
     given = known_latents(latents, batch)
     assert torch.equal(given.any(1).flatten(2).any(2), batch.known)
@@ -67,12 +67,12 @@ def test_windows_know_their_ends_and_guides_alone_are_faded(pictures: Pictures) 
 
 def test_a_resumed_run_is_the_same_run(pictures: Pictures, tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    whole, part = Training(SMALL), Training(SMALL)
+    whole, part = TinyTraining(SMALL), TinyTraining(SMALL)
     for _ in range(2):
         whole.advance(pictures)
     part.advance(pictures)
     part.save(tmp_path)
-    resumed = Training.load(tmp_path)
+    resumed = TinyTraining.load(tmp_path)
     resumed.advance(pictures)
     assert resumed.step == whole.step == 2
     assert all(torch.equal(resumed.values[name], value) for name, value in whole.values.items())

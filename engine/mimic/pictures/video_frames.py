@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engine.errors import DataError
 from engine.files.video import Video
-from engine.mimic.photometric_term import resample
+from engine.mimic.pictures.pyramid import resample
 from engine.planning.plan import Plan
 from engine.rendering.camera import Cameras
 

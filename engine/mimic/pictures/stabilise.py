@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from engine.mimic.photometric_term import blur, resample, slopes
+from engine.mimic.pictures.pyramid import blur, resample, slopes
 from engine.rendering.torch_renderer.renderer import Backdrop
 
 HEIGHT = 160

@@ -1,0 +1,176 @@
+"""What the colours of a video say of the unknowns.
+
+Lucas and Kanade's method (1981; Baker and Matthews 2004) on the surface of a posed character: the picture is drawn
+once per step without gradients; how a pixel would change follows from the slope of the drawn picture and from how
+the surface point under it moves. Differentiating the renderer costs more and gives no Gauss-Newton matrix.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from engine.mimic.gauss_newton import Term
+from engine.mimic.joint_term import camera_rows
+from engine.mimic.kinematics import Pose, point_rows
+from engine.mimic.pictures.pyramid import (
+    FitScene,
+    Level,
+    at_frames,
+    channels,
+    draw_frames,
+    parts,
+    slopes,
+    vertices,
+)
+from engine.rendering.camera import Cameras, camera_points, homogeneous_pixels
+from engine.rendering.torch_renderer.fragments import Fragments, make_fragments
+
+REACH = 3
+"""Pixels beside an outline that speak of it."""
+DEPTH_STEP_PX = 6.0
+"""A neighbour nearer than this by depth, in pixels at its depth, is another surface, whose outline this is."""
+PIXELS = 2000
+"""Most pixels of a frame that are looked at; of more, every second, third ..."""
+CORRELATION = 50.0
+"""So many pixels are worth one independent number: blur, shading and skin are off together."""
+_FLAT = 1e-4
+"""Pixels whose squared slopes are below this tell nothing."""
+
+
+def picture_form(scene: FitScene, level: Level, poses: Sequence[Pose]) -> tuple[Term, ...]:
+    """Cost of the pictures, and its Gauss-Newton form per character; the cost is told with the first one."""
+    assert level.aim is not None, "colours are matched first"
+    count = len(level.frames)
+    sizes = [len(u.mixing) for u in scene.unknowns]
+    hessians = [torch.zeros(count, size, size, dtype=torch.float64) for size in sizes]
+    gradients = [torch.zeros(count, size, dtype=torch.float64) for size in sizes]
+    cost = 0.0
+    for frames in parts(level):
+        points = vertices(scene, poses, frames)
+        rgb, ids = draw_frames(scene, level, points, frames)
+        cameras = at_frames(level, frames)[0]
+        drawn = channels(level, rgb, frames)
+        # residuals r in the units of colours, squared and summed over channels, in standard deviations of the noise
+        error = drawn - level.aim[frames]
+        square = (error**2).sum(1) / level.noise**2
+        scale = level.weight / CORRELATION
+        # Geman and McClure's function rho(s) = s / (1 + s / w^2) / 2 of the squared residual s; its derivative is the
+        # weight 1 / (1 + s / w^2)^2 of iteratively reweighted least squares
+        cost += scale * float((0.5 * square / (1 + square / level.width**2)).double().sum())
+        trust = scale / (level.noise**2 * (1 + square / level.width**2) ** 2)
+        fragments = _fragments(scene, ids, points, cameras)
+        for own, index in enumerate(frames.tolist()):
+            camera = cameras.at(slice(own, own + 1)) if len(cameras) > 1 else cameras
+            mine = fragments.select(torch.nonzero(fragments.image == own)[:, 0])
+            # slopes of the mean of both pictures: symmetric, the drawn one is as far off as the video (as in efficient
+            # second-order minimisation, Benhimane and Malis 2004)
+            steep = slopes(drawn[own] - error[own] / 2)
+            found = _pixels(mine, own, camera, steep, error[own], trust[own])
+            world = points[own], found.corners - own * points.shape[1]
+            for pose, u, carried, hessian, gradient in zip(
+                poses, scene.unknowns, scene.carried, hessians, gradients, strict=True
+            ):
+                if len(u.mixing) and u.free[index]:
+                    hessian[index], gradient[index] = _normal(found, *world, carried, pose, index, camera)
+    costs = [cost] + [0.0] * (len(sizes) - 1)
+    return tuple(map(Term, costs, hessians, gradients))
+
+
+def _fragments(
+    scene: FitScene,
+    ids: Int[Tensor, "frame height width"],
+    points: Float[Tensor, "frame vertex 3"],
+    cameras: Cameras,
+) -> Fragments:
+    """The surface points under the pixels. A coarse pixel has the triangle of a fine one beside its middle, whose plane
+    may pass it far off where the triangle is seen edge on: points are kept within their triangles."""
+    pixels = homogeneous_pixels(cameras, camera_points(cameras, points))
+    found = make_fragments(ids, pixels, scene.surface.faces, cameras)
+    # barycentric weights back into the triangle, and the camera depth [stage units] of the point they give
+    weights = found.weights.clamp(0, 1)
+    weights = weights / weights.sum(1, keepdim=True)
+    depths = pixels[..., 2].flatten()[found.corners]
+    return replace(found, weights=weights, depth=(weights * depths).sum(1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pixels:
+    """Pixels of one frame that tell something, and whose surface point each is about."""
+
+    corners: Int[Tensor, "pixel 3"]
+    weights: Float[Tensor, "pixel 3"]
+    tensor: Float[Tensor, "pixel 2 2"]
+    """Trust times the outer products of the slopes."""
+    pull: Float[Tensor, "pixel 2"]
+    """Trust times slopes times errors."""
+
+
+def _pixels(
+    fragments: Fragments,
+    own: int,
+    camera: Cameras,
+    steep: Float[Tensor, "2 4 height width"],
+    error: Float[Tensor, "4 height width"],
+    trust: Float[Tensor, "height width"],
+) -> _Pixels:
+    """What the picture ``own`` of a batch tells; the fragments are its own."""
+    height, width = trust.shape
+    place = fragments.place - own * height * width
+    # the depth of the surface in each pixel, inf for the background, and which fragment the pixel has, -1 for none
+    depth = torch.full((height * width,), torch.inf).index_copy(0, place, fragments.depth)
+    source = torch.full((height * width,), -1).index_copy(0, place, torch.arange(len(place)))
+    step = DEPTH_STEP_PX / float(camera.focal.min())
+    source = _nearest_surface(source.reshape(height, width), depth.reshape(height, width), step).flatten()
+    steep = steep.flatten(2)
+    strong = torch.nonzero((source >= 0) & ((steep**2).sum((0, 1)) > _FLAT))[:, 0]
+    # of too many every n-th is taken, and counts n times
+    stride = max(1, -(-len(strong) // PIXELS))
+    strong = strong[::stride]
+    slope, share, chosen = steep[..., strong], stride * trust.flatten()[strong], source[strong]
+    return _Pixels(
+        corners=fragments.corners[chosen],
+        weights=fragments.weights[chosen],
+        tensor=torch.einsum("xcp,ycp,p->pxy", slope, slope, share),
+        pull=torch.einsum("xcp,cp,p->px", slope, error.flatten(1)[:, strong], share),
+    )
+
+
+def _nearest_surface(
+    source: Int[Tensor, "height width"], depth: Float[Tensor, "height width"], step: float
+) -> Int[Tensor, "height width"]:
+    """Which fragment each pixel speaks of: pixels beside an outline speak of the surface that has it."""
+    # each round a pixel takes over the fragment of a neighbour that is nearer by more than a surface slopes; a pixel
+    # of the background has depth inf, and so takes any
+    for _ in range(REACH):
+        for axis, by in ((0, 1), (0, -1), (1, 1), (1, -1)):
+            beside, theirs = depth.roll(by, axis), source.roll(by, axis)
+            nearer = beside * (1 + step) < depth
+            depth, source = torch.where(nearer, beside, depth), torch.where(nearer, theirs, source)
+    return source
+
+
+def _normal(
+    pixels: _Pixels,
+    points: Float[Tensor, "vertex 3"],
+    corners: Int[Tensor, "pixel 3"],
+    carried: Float[Tensor, "vertex free"],
+    pose: Pose,
+    frame: int,
+    camera: Cameras,
+) -> tuple[Float[Tensor, "parameter parameter"], Float[Tensor, "parameter"]]:
+    """Gauss-Newton matrix and gradient of one frame: a point that moves by u takes the drawn picture with it, so
+    that the difference at a pixel changes by minus its slope times u."""
+    mix = pixels.weights[..., None]
+    # world point under each pixel, and the share with which each joint carries it, mixed from the triangle's corners
+    where = (points[corners] * mix).sum(1)
+    shares = (carried[corners] * mix).sum(1)
+    rows = camera_rows(where[None], camera)[0, :, :2]
+    # d(x, y) [pixels] / d(world point), times d(world point) / d(unknown): the motion of the picture per unknown
+    jacobian = point_rows(pose, frame, where, shares, rows)
+    weighted = torch.einsum("nxy,nyp->nxp", pixels.tensor, jacobian)
+    # J^T W J and -J^T W r, where W r holds slopes, errors and trust summed over channels
+    hessian = jacobian.flatten(0, 1).T @ weighted.flatten(0, 1)
+    return hessian.double(), -torch.einsum("nxp,nx->p", jacobian, pixels.pull).double()

@@ -1,0 +1,256 @@
+"""The video and the characters at one picture height: what is drawn and what it is compared with.
+
+A fit goes from coarse pictures to fine ones: what is many pixels off in a fine picture is within reach of the slopes of
+a coarse one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import conv2d, interpolate, pad
+
+from engine.mimic.joint_term import subtrees
+from engine.mimic.kinematics import Pose
+from engine.mimic.parameters import Unknowns
+from engine.rendering.actors import blended_points
+from engine.rendering.camera import Cameras
+from engine.rendering.mesh.skin import SkinnedRig, build_rig
+from engine.rendering.mesh.surface import Appearance, Surface
+from engine.rendering.torch_renderer.renderer import Backdrop, render
+
+FRAMES_AT_ONCE = 8
+BLUR_PX = 1.0
+"""Standard deviation of the blur of both pictures: slopes reach further than edges do."""
+CONTRAST = 0.15
+"""Difference from the background at which a pixel is taken for the character's, softly."""
+GEMAN = 3.0
+"""Residuals beyond this many standard deviations, and beyond the width of a phase, count ever less (Geman and McClure
+1987)."""
+
+
+@dataclass(frozen=True, eq=False)
+class FitScene:
+    """All characters of a video, and from where they are seen."""
+
+    unknowns: tuple[Unknowns, ...]
+    rigs: tuple[SkinnedRig, ...]
+    """Kinematics in float64."""
+    skins: tuple[SkinnedRig, ...]
+    """The same in float32, to draw with."""
+    bound: tuple[Float[Tensor, "frame _ 3"] | None, ...]
+    """Points with blend shapes."""
+    carried: tuple[Float[Tensor, "all_vertex _"], ...]
+    """Share with which each joint with unknowns carries each vertex of the surface."""
+    surface: Surface
+    cameras: Cameras
+    """Of the video."""
+    backdrop: Backdrop | None
+    appearance: Appearance
+
+
+def make_fit_scene(
+    unknowns: Sequence[Unknowns],
+    surface: Surface,
+    cameras: Cameras,
+    backdrop: Backdrop | None,
+    appearance: Appearance,
+) -> FitScene:
+    """Gather what drawing needs; the surface is of the same characters in the same order."""
+    single, double = torch.zeros(()), torch.zeros((), dtype=torch.float64)
+    total = sum(len(mesh.points) for u in unknowns for mesh in u.character.meshes)
+    carried, first = [], 0
+    for u in unknowns:
+        weights = np.zeros((total, len(u.character.joints)), np.float32)
+        for mesh in u.character.meshes:
+            rows = first + np.arange(len(mesh.points))[:, None]
+            np.add.at(weights, (rows, mesh.joint_indices), mesh.joint_weights)
+            first += len(mesh.points)
+        # a joint carries what hangs on it and on all joints below it
+        free = torch.cat([u.turning, u.moving])
+        carried.append(torch.from_numpy(weights @ subtrees(u.character).T.astype(np.float32))[:, free])
+    return FitScene(
+        unknowns=tuple(unknowns),
+        rigs=tuple(build_rig(u.character, double) for u in unknowns),
+        skins=tuple(build_rig(u.character, single) for u in unknowns),
+        bound=bound_points(unknowns),
+        carried=tuple(carried),
+        surface=surface.to(single),
+        cameras=cameras,
+        backdrop=backdrop,
+        appearance=appearance,
+    )
+
+
+def bound_points(unknowns: Sequence[Unknowns]) -> tuple[Float[Tensor, "frame _ 3"] | None, ...]:
+    """Points with the blend shapes of each frame, float32; None where a character has none."""
+    return tuple(blended_points(u.character, u.base, torch.zeros(())) for u in unknowns)
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """The video at one picture height."""
+
+    frames: Float[Tensor, "frame height width 3"]
+    """Resampled, later in our colours."""
+    cameras: Cameras
+    backdrop: Backdrop
+    behind: Float[Tensor, "image 3 height width"]
+    """The backdrop's colours, blurred: one picture or one per frame."""
+    silhouette: float
+    """Weight of the outline."""
+    weight: float
+    used: Int[np.ndarray, " used"]
+    """Frames that are looked at."""
+    noise: float = 0.01
+    """Standard deviation of colour differences."""
+    width: float = GEMAN
+    """Of the robust function [standard deviations]."""
+    softness: float = 0.0
+    """Blur that the video has and what is drawn has not [pixels]: a soft outline would be taken for a nearer one."""
+    fine: tuple[Cameras, Backdrop] | None = None
+    """To draw with, of twice the height; None draws at the level's own."""
+    aim: Float[Tensor, "frame 4 height width"] | None = None
+    """The :func:`channels` of the video, its colours made ours."""
+
+
+def make_level(
+    scene: FitScene,
+    frames: Float[Tensor, "frame 3 height width"],
+    height: int,
+    silhouette: float,
+    weight: float,
+    used: Int[np.ndarray, " used"] | None = None,
+) -> Level:
+    """Resample video, camera and backdrop to a height; larger than the video's own is not. All frames are looked at, or
+    those ``used``."""
+    height = min(height, scene.cameras.height)
+    cameras, backdrop = _resized(scene, height)
+    small = resample(frames, cameras.height, cameras.width).permute(0, 2, 3, 1).contiguous()
+    # pixel by pixel a coarse picture would skip thin limbs, which the video's, being averages, do not
+    fine = _resized(scene, 2 * height) if height < scene.cameras.height else None
+    behind = blur(backdrop.rgb.permute(0, 3, 1, 2), BLUR_PX)
+    used = np.arange(len(frames)) if used is None else used
+    return Level(small, cameras, backdrop, behind, silhouette, weight, used, fine=fine)
+
+
+def _resized(scene: FitScene, height: int) -> tuple[Cameras, Backdrop]:
+    """Camera and backdrop at another height."""
+    full = scene.cameras
+    width = max(round(full.width * height / full.height), 1)
+    # focal length and centre are in pixels and shrink with the picture; the width is rounded: each axis by its own part
+    scale = np.array([width / full.width, height / full.height])
+    cameras = replace(full, focal=full.focal * scale, centre=full.centre * scale, height=height, width=width)
+    if scene.backdrop is None:
+        return cameras, Backdrop(torch.ones(1, height, width, 3), torch.full((1, height, width), torch.inf))
+    rgb = resample(scene.backdrop.rgb.permute(0, 3, 1, 2), height, width).permute(0, 2, 3, 1)
+    depth = interpolate(scene.backdrop.depth[:, None], (height, width), mode="nearest")[:, 0]
+    return cameras, Backdrop(rgb, depth)
+
+
+def resample(
+    images: Float[Tensor, "image 3 _ _"], height: int, width: int
+) -> Float[Tensor, "image 3 height width"]:
+    """Area-weighted where it shrinks; the same where the size is the same."""
+    if images.shape[2:] == (height, width):
+        return images.float()
+    return interpolate(
+        images.float(), (height, width), mode="bilinear", antialias=True, align_corners=False
+    ).clamp(0, 1)
+
+
+Frames = Int[np.ndarray, " frame"]
+
+
+def parts(level: Level) -> list[Frames]:
+    """Batches of the frames that are looked at."""
+    return [level.used[i : i + FRAMES_AT_ONCE] for i in range(0, len(level.used), FRAMES_AT_ONCE)]
+
+
+def vertices(scene: FitScene, poses: Sequence[Pose], frames: Frames) -> Float[Tensor, "frame vertex 3"]:
+    """World points of all meshes in some frames."""
+    return torch.cat(
+        [
+            skin.vertices(
+                pose.T_skel_joint[frames].float(),
+                torch.from_numpy(u.base.T_world_skel[frames]).float(),
+                None if bound is None else bound[frames],
+            )
+            for u, skin, pose, bound in zip(scene.unknowns, scene.skins, poses, scene.bound, strict=True)
+            if u.character.meshes
+        ],
+        dim=1,
+    )
+
+
+def draw_frames(
+    scene: FitScene, level: Level, points: Float[Tensor, "frame vertex 3"], frames: Frames
+) -> tuple[Float[Tensor, "frame height width 3"], Int[Tensor, "frame height width"]]:
+    """The pictures and the triangles in them."""
+    cameras, backdrop = _some(*(level.fine or (level.cameras, level.backdrop)), frames)
+    images = render(
+        points,
+        cameras,
+        scene.surface,
+        appearance=scene.appearance,
+        backdrop=backdrop,
+        antialiased=True,
+    )
+    assert images.face_id is not None
+    rgb, ids = images.rgb, images.face_id
+    if level.fine is not None:
+        rgb = resample(rgb.permute(0, 3, 1, 2), level.cameras.height, level.cameras.width).permute(0, 2, 3, 1)
+        ids = interpolate(ids[:, None].double(), rgb.shape[1:3], mode="nearest")[:, 0].to(ids.dtype)
+    if level.softness > 0:
+        rgb = blur(rgb.permute(0, 3, 1, 2), level.softness).permute(0, 2, 3, 1)
+    return rgb, ids
+
+
+def at_frames(level: Level, frames: Frames) -> tuple[Cameras, Backdrop]:
+    """Camera and backdrop of some frames."""
+    return _some(level.cameras, level.backdrop, frames)
+
+
+def _some(cameras: Cameras, backdrop: Backdrop, frames: Frames) -> tuple[Cameras, Backdrop]:
+    if len(cameras) > 1:
+        cameras = cameras.at(frames)
+    if len(backdrop.rgb) > 1:
+        backdrop = Backdrop(backdrop.rgb[frames], backdrop.depth[frames])
+    return cameras, backdrop
+
+
+def channels(
+    level: Level, rgb: Float[Tensor, "frame height width 3"], frames: Frames
+) -> Float[Tensor, "frame 4 height width"]:
+    """Blurred colours, and how surely each pixel is not the background's."""
+    soft = blur(
+        rgb.permute(0, 3, 1, 2), BLUR_PX
+    )  # first, or noise would look like something before the background
+    behind = level.behind[frames] if len(level.behind) > 1 else level.behind
+    # 0 where a pixel is the background's colour, towards 1 where it is far from it: a soft silhouette
+    outline = 1 - torch.exp(-((soft - behind) ** 2).sum(1, keepdim=True) / (2 * CONTRAST**2))
+    return torch.cat([soft, level.silhouette**0.5 * outline], 1)
+
+
+def blur(images: Float[Tensor, "image channel height width"], sigma: float) -> Tensor:
+    """Gaussian blur, edges held."""
+    radius = max(1, round(3 * sigma))
+    x = torch.arange(-radius, radius + 1, dtype=images.dtype)
+    kernel = torch.exp(-(x**2) / (2 * sigma**2))
+    kernel = (kernel / kernel.sum()).reshape(1, 1, 1, -1)
+    # a Gaussian of two dimensions is the product of two of one: rows first, then columns
+    flat = images.flatten(0, 1)[:, None]
+    flat = conv2d(pad(flat, (radius, radius, 0, 0), mode="replicate"), kernel)
+    flat = conv2d(pad(flat, (0, 0, radius, radius), mode="replicate"), kernel.transpose(2, 3))
+    return flat.reshape(images.shape)
+
+
+def slopes(images: Float[Tensor, "channel height width"]) -> Float[Tensor, "2 channel height width"]:
+    """Central differences along x and y [per pixel]."""
+    padded = pad(images[None], (1, 1, 1, 1), mode="replicate")[0]
+    across = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
+    down = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
+    return torch.stack([across, down])
