@@ -22,9 +22,9 @@ from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.fill import PRIORS, complete
 from engine.priors.learned import predict
-from engine.priors.learned.network import Network, Shape
-from engine.priors.learned.poses import make_rig
 from engine.training.learned_prior.data import FRAME_RATE, Clip, make_clip
+from engine.training.learned_prior.network import Network, Shape
+from engine.training.learned_prior.poses import make_rig
 from engine.training.learned_prior.train import Sampler, Settings, Training
 from usd_io.model import Character, Motion
 from usd_io.read.stage import read_shot

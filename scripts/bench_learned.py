@@ -19,9 +19,9 @@ import numpy as np
 def measure(joints: int) -> dict[str, float]:
     """In this process: importing torch, loading the network, one gap and ten."""
     from engine.planning.plan import make_plan
-    from engine.priors.learned.poses import make_rig
     from engine.training.learned_prior.cases import as_shot
     from engine.training.learned_prior.data import make_clip
+    from engine.training.learned_prior.poses import make_rig
 
     began = time.process_time()
     import torch

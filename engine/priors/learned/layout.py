@@ -65,3 +65,16 @@ def anchors(
     before, after = np.where(given, clipped, before), np.where(given, clipped, after)
     span = after - before
     return before, after, np.where(span > 0, (clipped - before) / np.where(span > 0, span, 1), 0.0)
+
+
+def places_in_tree(
+    parents: Int[np.ndarray, " joint"],
+) -> tuple[Int[np.ndarray, " joint"], Int[np.ndarray, " joint"]]:
+    """Depth of each joint, and how many joints lie below it, itself included. Parents come first."""
+    depth, subtree = np.zeros(len(parents), int), np.ones(len(parents), int)
+    for joint, parent in enumerate(parents):
+        depth[joint] = depth[parent] + 1 if parent >= 0 else 0
+    for joint in range(len(parents) - 1, -1, -1):
+        if parents[joint] >= 0:
+            subtree[parents[joint]] += subtree[joint]
+    return depth, subtree

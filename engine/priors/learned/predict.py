@@ -1,26 +1,24 @@
 """From poses around gaps to residuals at any time: the network averaged over headings and mirror images."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
+from threadpoolctl import threadpool_limits
 
-from engine.priors.learned import weights as checkpoint
-from engine.priors.learned.features import Features, make_features, to_local
-from engine.priors.learned.network import Answer, Network, relations, sines, spread_at
-from engine.priors.learned.poses import Poses, make_rig
+from engine.priors.learned import forward
+from engine.priors.learned.forward import Answer
+from engine.priors.learned.gap_features import Features, make_features, to_local
+from engine.priors.learned.weights import Network, load_network
 
 WEIGHTS = Path(__file__).parent / "shipped" / "learned.safetensors"
 VIEWS = 8
 """Four headings, each as it is and mirrored, are averaged: the answer then does not depend on which axis of the root
 was taken for its heading, and errors that are not the motion's own cancel."""
-GAPS_AT_ONCE = 8
-"""Bounds the memory of a shot with hundreds of gaps."""
+TOKENS_AT_ONCE = 4096
+"""Joints of all gaps in one pass of the network: bounds the memory of a shot with hundreds of gaps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +42,7 @@ class Prediction:
 @cache
 def shipped_network() -> Network:
     """The network with the weights of the package."""
-    return checkpoint.load_weights(WEIGHTS)[0]
+    return load_network(WEIGHTS)
 
 
 def predict(
@@ -70,93 +68,68 @@ def predict(
         parts: Where in each gap the residual is wanted, 0 to 1.
     """
     results: list[Prediction] = []
-    with _one_thread():
-        for first in range(0, len(seconds), GAPS_AT_ONCE):
-            some = slice(first, first + GAPS_AT_ONCE)
-            poses = _poses(parents, rotations[some], translations[some], states[some], seconds[some])
-            results += _predict(network, poses, torch.from_numpy(frames[some]).float(), parts[some])
+    together = max(1, TOKENS_AT_ONCE // len(parents))
+    # one thread: sums in one order give a resumed run the same bits, and threads that wait for so little work cost more
+    with threadpool_limits(1, "blas"):
+        for first in range(0, len(seconds), together):
+            some = slice(first, first + together)
+            features = make_features(
+                parents, rotations[some], translations[some], states[some], seconds[some], frames[some]
+            )
+            answer = _mean_answer(network, features, parents)
+            results += [
+                _at(answer, features, frames[first + i], i, part) for i, part in enumerate(parts[some])
+            ]
     return results
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums in one order: a resumed run gives the same bits as an undisturbed one, whatever else set the threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _poses(
-    parents: Int[np.ndarray, " joint"],
-    rotations: Float[np.ndarray, "gap time joint 4"],
-    translations: Float[np.ndarray, "gap time joint 3"],
-    states: Int[np.ndarray, "gap outside"],
-    seconds: Float[np.ndarray, " gap"],
-) -> Poses:
-    rig = make_rig(parents)
-    gaps, joints = len(seconds), len(parents)
-
-    def each(values: Int[np.ndarray, " joint"]) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values, np.int64)).expand(gaps, -1)
-
-    return Poses(
-        rotations=torch.from_numpy(rotations).float(),
-        translations=torch.from_numpy(translations).float(),
-        parents=each(rig.parents),
-        present=torch.ones(gaps, joints, dtype=torch.bool),
-        depth=each(rig.depth),
-        subtree=each(rig.subtree),
-        states=torch.from_numpy(states),
-        seconds=torch.from_numpy(seconds).float(),
-    )
-
-
-@torch.inference_mode()
-def _predict(
-    network: Network, poses: Poses, frame: torch.Tensor, parts: list[np.ndarray]
-) -> list[Prediction]:
-    depth = int(poses.depth.max())
-    relation = relations(poses.parents, poses.depth, depth)
-    answers, features = [], None
+def _mean_answer(network: Network, features: Features, parents: Int[np.ndarray, " joint"]) -> Answer:
+    """The answers from all views, each turned back, as one."""
+    answers = []
     for view in _views():
-        features = make_features(poses, view @ frame, depth)
-        answer = network(features, poses.parents, poses.present, relation)
-        axial = view * torch.linalg.det(view)
+        answer = forward.answer(network.weights, network.heads, features.seen_from(view), parents)
+        axial = view * np.linalg.det(view)  # rotation vectors change sign in a mirror
         answers.append(
-            answer._replace(rotations=answer.rotations @ axial, translations=answer.translations @ view)
+            Answer(
+                answer.rotations @ axial,
+                answer.translations @ view,
+                answer.spread,
+                answer.gain,
+                answer.idea_rotations @ axial,
+                answer.idea_translations @ view,
+                answer.odds,
+            )
         )
-    assert features is not None
-    mean = Answer(*(torch.stack(values).mean(0) for values in zip(*answers, strict=True)))
-    return [_at(mean, features, frame, i, part) for i, part in enumerate(parts)]
+    names = [*vars(answers[0])]
+    return Answer(**{name: np.mean([getattr(answer, name) for answer in answers], axis=0) for name in names})
 
 
-def _views() -> list[torch.Tensor]:
-    quarter = torch.tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
-    mirror = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
-    turns = [torch.linalg.matrix_power(quarter, n) for n in range(VIEWS // 2)]
-    return [turn @ side for turn in turns for side in (torch.eye(3), mirror)]
+def _views() -> list[Float[np.ndarray, "3 3"]]:
+    """Quarter turns about the up axis, each also mirrored."""
+    quarter = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+    mirror = np.diag([-1.0, 1.0, 1.0])
+    turns = [np.linalg.matrix_power(quarter, n) for n in range(VIEWS // 2)]
+    return [turn @ side for turn in turns for side in (np.eye(3), mirror)]
 
 
 def _at(
-    answer: Answer, features: Features, frame: torch.Tensor, gap: int, part: Float[np.ndarray, " wanted"]
+    answer: Answer,
+    features: Features,
+    frame: Float[np.ndarray, "3 3"],
+    gap: int,
+    part: Float[np.ndarray, " wanted"],
 ) -> Prediction:
-    """Evaluate the answer of one gap of the batch."""
-    one = slice(gap, gap + 1)
-    time = torch.from_numpy(part).float()
-    basis = sines(time)
-    chosen = Features(**{name: value[one] for name, value in vars(features).items()})
-    turn = torch.einsum("tk,bkjc->btjc", basis, answer.rotations[one])
-    move = torch.einsum("tk,bkjc->btjc", basis, answer.translations[one])
-    r, t = to_local(turn, move, chosen, frame[one])
-    spread = spread_at(answer.spread[one], time)[0]
+    """Evaluate the answer of one of the gaps."""
+    basis = forward.sines(part)
+    turn = np.einsum("tk,kjc->tjc", basis, answer.rotations[gap])
+    move = np.einsum("tk,kjc->tjc", basis, answer.translations[gap])
+    rotations, translations = to_local(turn, move, features, gap, frame)
+    spread = forward.spread_at(answer.spread[gap], part)
     return Prediction(
-        rotations=r[0].double().numpy(),
-        translations=t[0].double().numpy(),
-        rotation_error=(spread[0] * chosen.unit_rotation).double().numpy(),
-        position_error=(spread[1] * chosen.unit_position / chosen.size).double().numpy(),
-        gain=float(answer.gain[gap, 0].exp()),
-        gain_bound=float(answer.gain[gap, 1].exp()),
+        rotations=rotations,
+        translations=translations,
+        rotation_error=spread[0] * features.unit_rotation[gap],
+        position_error=spread[1] * features.unit_position[gap] / features.size[gap],
+        gain=float(np.exp(answer.gain[gap, 0])),
+        gain_bound=float(np.exp(answer.gain[gap, 1])),
     )

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from engine.geometry import rotations, skeleton
-from engine.priors.learned.poses import make_rig
 from engine.training.learned_prior.data import Clip, make_clip
+from engine.training.learned_prior.poses import make_rig
 
 LIMB, BONE = 0.25, 0.08
 """Spread of the logarithm of lengths: of whole limbs, and of bones in them."""

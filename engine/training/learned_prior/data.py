@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from engine.priors.learned.poses import Rig, make_rig
+from engine.training.learned_prior.poses import Rig, make_rig
 
 FRAME_RATE = 30.0
 """Frames per second of every clip in memory."""

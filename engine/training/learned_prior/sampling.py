@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from engine.priors.learned import kinematics, layout
-from engine.priors.learned.poses import Poses
+from engine.priors.learned import layout
+from engine.training.learned_prior import kinematics
 from engine.training.learned_prior.data import FRAME_RATE, Clip, take_joints
+from engine.training.learned_prior.poses import Poses
 
 MOST_JOINTS = 40
 """Larger rigs lose leaf joints (fingers first, as they are many) in training; inference knows no limit."""

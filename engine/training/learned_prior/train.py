@@ -23,14 +23,13 @@ import torch
 from torch import Tensor
 
 from engine.files.training_state import optimiser_tensors, restore_optimiser
-from engine.priors.learned import weights as checkpoint
-from engine.priors.learned.features import make_features
-from engine.priors.learned.network import Answer, Network, Shape, relations
-from engine.priors.learned.poses import Poses
-from engine.training.learned_prior import data
+from engine.training.learned_prior import checkpoint, data
 from engine.training.learned_prior.augment import retargeted
 from engine.training.learned_prior.data import Clip
+from engine.training.learned_prior.features import make_features
 from engine.training.learned_prior.losses import Measures, measure, see_filled
+from engine.training.learned_prior.network import Answer, Network, Shape, relations
+from engine.training.learned_prior.poses import Poses
 from engine.training.learned_prior.procedural import procedural_clips
 from engine.training.learned_prior.sampling import ALONE, MOST_JOINTS, Batch, Pool, Truth, fitted, make_batch
 from engine.training.learned_prior.warm_start import put_weights

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.priors.learned import weights as checkpoint
-from engine.priors.learned.network import Shape
+from engine.training.learned_prior import checkpoint
+from engine.training.learned_prior.network import Shape
 from engine.training.learned_prior.procedural import procedural_clips
 from engine.training.learned_prior.train import (
     LOG,

@@ -4,7 +4,11 @@ import pytest
 import torch
 
 from engine.priors.learned import predict
-from engine.priors.learned.network import Network, Shape
+from engine.priors.learned.weights import Network
+from engine.training.learned_prior.network import Network as TrainedNetwork
+from engine.training.learned_prior.network import Shape
+
+HEADS = 2
 
 
 @pytest.fixture(autouse=True)
@@ -13,12 +17,23 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture
-def lively_network(monkeypatch: pytest.MonkeyPatch) -> Network:
+def small_network() -> TrainedNetwork:
     torch.manual_seed(3)
-    network = Network(Shape(width=24, blocks=2, heads=2)).eval()
+    network = TrainedNetwork(Shape(width=24, blocks=2, heads=HEADS)).eval()
     with torch.no_grad():
         for layer in (network.weights, network.free, network.spread):
             layer.weight.mul_(30)
+    return network
+
+
+def as_run(network: TrainedNetwork) -> Network:
+    """A network in training as a run has it."""
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    return Network(weights, network.blocks[0].heads, {})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def lively_network(monkeypatch: pytest.MonkeyPatch) -> Network:
+    network = as_run(small_network())
     monkeypatch.setattr(predict, "shipped_network", lambda: network)
     return network

@@ -7,8 +7,8 @@ import pytest
 
 from engine.geometry import rotations, skeleton
 from engine.planning.plan import Plan, make_plan
-from engine.priors.learned.network import Network
 from engine.priors.learned.prior import fill, learned, vary
+from engine.priors.learned.weights import Network
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Character, Motion
 

@@ -18,11 +18,14 @@ from engine.evaluation.evaluate import plans_of, read_suite
 from engine.geometry import skeleton
 from engine.planning.plan import make_plan
 from engine.priors.learned import layout
-from engine.priors.learned import weights as checkpoint
 from engine.priors.learned.predict import WEIGHTS
 from engine.priors.learned.prior import fill, learned
+from engine.priors.learned.weights import load_network
 from engine.priors.slerp import slerp
+from engine.training.learned_prior import checkpoint
 from engine.training.learned_prior.cases import Case, errors
+from engine.training.learned_prior.network import Network as TrainedNetwork
+from engine.training.learned_prior.network import Shape
 from tests.conftest import ASSETS
 from tests.engine.conftest import make_character, make_motion
 from usd_io.read.stage import read_shot
@@ -33,11 +36,15 @@ REAL = ("fair_dab_1", "trex_idle")
 
 
 def test_weights_load_strictly_and_are_small() -> None:
-    network, meta = checkpoint.load_weights(WEIGHTS)
+    network = load_network(WEIGHTS)
     assert WEIGHTS.stat().st_size < MOST_BYTES
-    assert meta["step"] > 0
+    assert network.meta["step"] > 0
     with safe_open(WEIGHTS, framework="pt") as file:
-        assert set(file.keys()) == set(network.state_dict())
+        assert (
+            set(file.keys())
+            == set(network.weights)
+            == set(TrainedNetwork(Shape(**network.meta["shape"])).state_dict())
+        )
         assert {str(file.get_slice(key).get_dtype()) for key in file.keys()} == {"F16"}
 
 
@@ -59,21 +66,21 @@ def of_another_shape(path: Path) -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing": (Path.unlink, "is not there"),
+    "missing": (Path.unlink, "No such file"),
     "empty": (lambda path: path.write_bytes(b""), "no safetensors file"),
     "cut in the header": (
         lambda path: path.write_bytes(path.read_bytes()[:500]),
-        "cannot be read as weights",
+        "[Hh]eader",
     ),
     "cut in the middle": (
         lambda path: path.write_bytes(path.read_bytes()[:1_000_000]),
-        "should have",
+        "[Hh]eader|buffer|incomplete|[Oo]ffset",
     ),
-    "a pickle": (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "is a pickle"),
+    "a pickle": (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "no safetensors file"),
     "no record": (lambda path: save_file({"a": torch.zeros(1)}, path), "shape"),
     "a tensor less": (without_a_tensor, r"free\.bias"),
     "not finite": (with_nan, "not finite"),
-    "another network": (of_another_shape, "wings"),
+    "another network": (of_another_shape, "blocks"),
 }
 
 
@@ -85,9 +92,10 @@ def test_damaged_weights_are_called_so(name: str, tmp_path: Path) -> None:
     damage(path)
     with pytest.raises(
         DataError,
-        match=f"weights of the learned prior cannot be used: .*learned.safetensors.*{said}.*; install.*--prior",
+        match=f"weights of the learned prior cannot be used: .*{said}.*; install.*--prior",
     ) as caught:
-        checkpoint.load_weights(path)
+        load_network(path)
+    assert "learned.safetensors" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -154,19 +162,16 @@ def test_errors_of_real_clips_stay_below_the_bounds_about_as_often_as_said() -> 
 
 def test_a_second_of_60_joints_takes_less_than_one_and_loading_less_than_half() -> None:
     began = time.process_time()
-    checkpoint.load_weights(WEIGHTS)
+    load_network(WEIGHTS)
     assert time.process_time() - began < 0.5
     character = make_character((-1, *((joint - 1) // 2 for joint in range(1, 60))))
     motion = make_motion(character, range(91), rate=30.0)
     plan = make_plan(character, motion, contexts=[(0, 60)], keys=[60, 90], fill_at_samples=True)
     known = motion.at(plan.known(motion.times))
     learned(character, known, plan)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     began = time.process_time()
     learned(character, known, plan)
     took = time.process_time() - began
-    torch.set_num_threads(threads)
     assert took < 1
 
 
@@ -176,6 +181,6 @@ def test_layout_reaches_back_over_three_gaps() -> None:
     assert (layout.STEPS != 0).all()
 
 
-def test_importing_the_prior_imports_no_torch() -> None:
-    code = "import sys, engine.priors.learned.prior; sys.exit('torch' in sys.modules)"
+def test_the_prior_runs_without_torch() -> None:
+    code = "import sys, engine.priors.learned.predict as p; p.shipped_network(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -13,23 +13,23 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from engine.priors.learned import kinematics, layout
-from engine.priors.learned.poses import Poses
+from engine.priors.learned import layout
+from engine.priors.learned.gap_features import (
+    IN_GAP,
+    NEAR_FLOOR,
+    SHOT_SHARE,
+    SLOW,
+    SMALL,
+    STILL,
+    VELOCITY_UNIT,
+)
+from engine.training.learned_prior import kinematics
+from engine.training.learned_prior.poses import Poses
 
-SHOT_SHARE = 0.15
-"""A joint's unit of movement is at least this part of the mean over the joints."""
-SMALL = 1e-4
-"""Added to movements before their logarithm."""
-STILL = 1e-5
-"""Movement [rad, sizes] below this is none: the joint stays as it is."""
-_IN_GAP = [len(layout.OUTSIDE) + i for i in (3, 7, 11)]
-"""Positions are also seen at a quarter, half and three quarters of the straight motion."""
-VELOCITY_UNIT = 4.0
-"""Velocities are counted in this many units of movement per gap, which brings them to the size of the movement."""
 TRACK = len(layout.OUTSIDE) + len(layout.STEPS)
 """Vectors of a track: values outside the gap, then velocities between them. The velocities say nothing new, but what
 matters for the motion to come is the slope at the keys, and a network is slow to learn small differences."""
-VECTORS = 3 * TRACK + len(_IN_GAP) + 4
+VECTORS = 3 * TRACK + len(IN_GAP) + 4
 """Vectors per joint: tracks of rotation, translation and position, positions in the gap, two offsets from the middle,
 two bones."""
 SCALARS = 8
@@ -38,10 +38,6 @@ HEIGHTS = TRACK + len(layout.STEPS)
 """Numbers per joint: height above the floor, and at each step the vertical velocity and the speed."""
 SHOT = 3 * TRACK + 5 + 3 * len(layout.OUTSIDE)
 """Numbers per gap: the track of the joints' middle, how much moves, joints, seconds, states."""
-NEAR_FLOOR = 10.0
-"""Heights are told apart best below one over this [sizes]."""
-SLOW = 5.0
-"""Speeds are told apart best below one over this [sizes/s]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +118,7 @@ def make_features(poses: Poses, frame: Float[Tensor, "batch 3 3"], depth: int) -
     return Features(
         rotations=_track(rotations, axial) / turn.clamp_min(STILL)[..., None, None],
         translations=_track(translations, frame) / (size[:, None] * move.clamp_min(STILL))[..., None, None],
-        positions=torch.cat([_track(positions[:, outside], frame), _turned(positions[:, _IN_GAP], frame)], 2)
+        positions=torch.cat([_track(positions[:, outside], frame), _turned(positions[:, IN_GAP], frame)], 2)
         / shot_position.clamp_min(STILL)[:, None, None, None],
         offsets=torch.einsum("bij,bnkj->bnki", frame, offsets),
         scalars=_scalars(poses, turn, shot_turn, move),

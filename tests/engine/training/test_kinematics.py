@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from engine.geometry import rotations, skeleton
-from engine.priors.learned import kinematics
+from engine.training.learned_prior import kinematics
 from tests.engine.conftest import make_character, make_motion
 
 PARENTS = (-1, 0, 1, 2, 3, 4, 5, 2, 0, 8)

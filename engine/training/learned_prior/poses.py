@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from engine.priors.learned import layout
+
 
 @dataclass(frozen=True, eq=False)
 class Rig:
@@ -42,10 +44,4 @@ class Poses:
 def make_rig(parents: Sequence[int] | Int[np.ndarray, " joint"]) -> Rig:
     """Depths and subtree sizes of a skeleton whose parents come first."""
     parent = np.asarray(parents, int)
-    depth, subtree = np.zeros(len(parent), int), np.ones(len(parent), int)
-    for joint in range(len(parent)):
-        depth[joint] = depth[parent[joint]] + 1 if parent[joint] >= 0 else 0
-    for joint in range(len(parent) - 1, -1, -1):
-        if parent[joint] >= 0:
-            subtree[parent[joint]] += subtree[joint]
-    return Rig(parent, depth, subtree)
+    return Rig(parent, *layout.places_in_tree(parent))

@@ -17,20 +17,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from engine.priors.learned.features import HEIGHTS, SCALARS, SHOT, TRACK, VECTORS, Features
+from engine.priors.learned.forward import BASES, IDEAS, RELATIONS, SINES, SPREAD_TERMS
+from engine.training.learned_prior.features import HEIGHTS, SCALARS, SHOT, TRACK, VECTORS, Features
 
-RELATIONS = 33
-"""Tree distance up to 7 in four directions (side, up, down, self), and another tree."""
-SINES = 9
-"""Frequencies of the residual: half a period up to 4.5 periods in the gap."""
-BASES = 16
-"""Weighted sums of input vectors that an answer is made of."""
 HIDDEN = -1e4
 """Added to the attention's scores of joints that are not there."""
-SPREAD_TERMS = 4
-"""Cosines that describe the expected error over the gap."""
-IDEAS = 5
-"""Ways in which the motion may go, beside its best estimate."""
 
 
 class Answer(NamedTuple):

@@ -1,0 +1,187 @@
+"""The network of the learned prior, as a run computes it: numpy alone, single precision.
+
+One token per joint holds all that a joint does around the gap; joints mix by attention whose bias depends on how two
+joints are related in the tree, and by a direct line from the parent. The answer is a sum of sines over the gap, zero
+at both keys (:mod:`engine.training.learned_prior.network` says why, and is what is trained; a test holds this forward
+pass to that one within 1e-5).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from engine.priors.learned.gap_features import Features
+
+RELATIONS = 33
+"""Tree distance up to 7 in four directions (side, up, down, self), and another tree."""
+SINES = 9
+"""Frequencies of the residual: half a period up to 4.5 periods in the gap."""
+SPREAD_TERMS = 4
+"""Cosines that describe the expected error over the gap."""
+IDEAS = 5
+"""Ways in which the motion may go, beside its best estimate."""
+BASES = 16
+"""Weighted sums of input vectors that an answer is made of."""
+Weights = Mapping[str, Float[np.ndarray, "..."]]
+Tokens = Float[np.ndarray, "gap joint width"]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Residual to the straight motion, in the units of :class:`Features`."""
+
+    rotations: Float[np.ndarray, "gap sine joint 3"]
+    """Coefficients of the sines."""
+    translations: Float[np.ndarray, "gap sine joint 3"]
+    spread: Float[np.ndarray, "gap joint 2 term"]
+    """Cosine coefficients of the logarithm of the expected error: of rotations [units of rotation] and of positions
+    [``unit_position``]."""
+    gain: Float[np.ndarray, "gap 2"]
+    """Logarithm of the ratio of this answer's position error to the straight motion's: expected, and a bound kept in
+    four of five cases."""
+    idea_rotations: Float[np.ndarray, "gap idea sine joint 3"]
+    """What each idea adds to the best estimate."""
+    idea_translations: Float[np.ndarray, "gap idea sine joint 3"]
+    odds: Float[np.ndarray, "gap idea"]
+    """Logarithm of how likely each idea is the nearest to the truth, up to a constant."""
+
+
+def relations(parents: Int[np.ndarray, " joint"]) -> Int[np.ndarray, "joint joint"]:
+    """How joints are related in the tree, as an index below :data:`RELATIONS`."""
+    joints = len(parents)
+    above = np.eye(joints, dtype=bool)
+    for joint, parent in enumerate(parents):  # parents come first
+        if parent >= 0:
+            above[joint] |= above[parent]
+    shared = above.astype(np.float32) @ above.astype(np.float32).T
+    depth = above.sum(1) - 1
+    distance = depth[:, None] + depth[None] - 2 * (shared.astype(int) - 1)
+    direction = above.astype(int) + 2 * above.T.astype(int)
+    return np.where(shared > 0, np.clip(distance, 0, 7) + 8 * direction, RELATIONS - 1)
+
+
+def answer(weights: Weights, heads: int, features: Features, parents: Int[np.ndarray, " joint"]) -> Answer:
+    """Residual, expected error and gain of several gaps of one skeleton.
+
+    Args:
+        weights: By the names of the trained network's parameters.
+        heads: Of the attention.
+        features: Of the gaps.
+        parents: Parents come first, -1 for roots.
+    """
+    x = _embed(weights, features)
+    x = x + _linear(weights, "enter.1", gelu(x))
+    bias = relations(parents)
+    count = 0
+    while f"blocks.{count}.out.weight" in weights:
+        x = _block(weights, f"blocks.{count}", heads, x, bias, parents)
+        count += 1
+    x = _norm(weights, "norm", x)
+    gaps, joints, _ = x.shape
+    shares = _linear(weights, "weights", x).reshape(gaps, joints, 2, SINES, -1)
+    free = _linear(weights, "free", x).reshape(gaps, joints, 2, SINES, 3)
+    axial, polar = _bases(weights, features, parents)
+    rotations, translations = (
+        (shares[:, :, i] @ bases + free[:, :, i]).transpose(0, 2, 1, 3)
+        for i, bases in enumerate((axial, polar))
+    )
+    pooled = x.mean(1)
+    gain = _linear(weights, "gain.2", gelu(_linear(weights, "gain.0", pooled)))
+    ideas = _linear(weights, "ideas", x).reshape(gaps, joints, IDEAS, 2, SINES, 3).transpose(3, 0, 2, 4, 1, 5)
+    spread = _linear(weights, "spread", x).reshape(gaps, joints, 2, SPREAD_TERMS)
+    return Answer(rotations, translations, spread, gain, ideas[0], ideas[1], _linear(weights, "odds", pooled))
+
+
+def _embed(weights: Weights, features: Features) -> Tokens:
+    """The first layer: everything that a joint does around the gap, and what is the same for all joints of a gap."""
+    gaps, joints = features.rotations.shape[:2]
+    vectors = np.concatenate(
+        [features.rotations, features.translations, features.positions, features.offsets], 2
+    ).reshape(gaps, joints, -1)
+    # log-like squashing keeps the rare huge input (a joint that hardly moved in the context) from ruling the layer
+    own = np.concatenate([np.arcsinh(vectors), features.scalars], -1).astype(np.float32)
+    shot = np.concatenate([np.arcsinh(features.travel).reshape(gaps, -1), features.shot], 1).astype(
+        np.float32
+    )
+    return _linear(weights, "embed", own) + (shot @ weights["embed_shot.weight"].T)[:, None]
+
+
+def _bases(
+    weights: Weights, features: Features, parents: Int[np.ndarray, " joint"]
+) -> tuple[Float[np.ndarray, "gap joint base 3"], Float[np.ndarray, "gap joint base 3"]]:
+    """Mixed input vectors: axial ones for rotations (own and the parent's), polar ones for translations."""
+    own = features.rotations.astype(np.float32)
+    above = np.where((parents >= 0)[:, None, None], own[:, parents], np.float32(0))
+    track = own.shape[2]
+    axial = np.concatenate([own, above], 2)
+    polar = np.concatenate([features.translations, features.positions[:, :, :track]], 2).astype(np.float32)
+    return weights["rotation_bases.weight"] @ axial, weights["translation_bases.weight"] @ polar
+
+
+def _block(
+    weights: Weights,
+    name: str,
+    heads: int,
+    x: Tokens,
+    relation: Int[np.ndarray, "joint joint"],
+    parents: Int[np.ndarray, " joint"],
+) -> Tokens:
+    """Attention over joints, then a layer that sees the joint and its parent."""
+    gaps, joints, width = x.shape
+    size = width // heads
+    qkv = _linear(weights, f"{name}.qkv", _norm(weights, f"{name}.norm_attention", x))
+    q, k, v = qkv.reshape(gaps, joints, 3, heads, size).transpose(2, 0, 3, 1, 4)
+    scores = q @ k.transpose(0, 1, 3, 2)
+    scores *= np.float32(size**-0.5)
+    scores += weights[f"{name}.bias.weight"][relation].transpose(2, 0, 1)
+    scores -= scores.max(-1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(-1, keepdims=True)
+    mixed = (scores @ v).transpose(0, 2, 1, 3).reshape(gaps, joints, width)
+    x = x + _linear(weights, f"{name}.project", mixed)
+    y = _norm(weights, f"{name}.norm_mix", x)
+    from_parent = (y @ weights[f"{name}.parent.weight"].T)[:, parents]
+    from_parent[:, parents < 0] = 0
+    return x + _linear(weights, f"{name}.out", gelu(_linear(weights, f"{name}.own", y) + from_parent))
+
+
+def _linear(weights: Weights, name: str, x: Float[np.ndarray, "... channel"]) -> Float[np.ndarray, "... out"]:
+    return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+
+def _norm(weights: Weights, name: str, x: Tokens) -> Tokens:
+    """Layer normalisation."""
+    centred = x - x.mean(-1, keepdims=True)
+    spread = np.sqrt((centred**2).mean(-1, keepdims=True) + np.float32(1e-5))
+    return centred / spread * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+
+def gelu(x: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """x times the normal distribution's share below x.
+
+    The error function is Abramowitz and Stegun's 7.1.26, off by 1.5e-7 at most.
+    """
+    z = np.abs(x) * np.float32(np.sqrt(0.5))
+    t = 1 / (1 + np.float32(0.3275911) * z)
+    poly = t * np.float32(1.061405429) - np.float32(1.453152027)
+    for coefficient in (1.421413741, -0.284496736, 0.254829592):
+        poly = poly * t + np.float32(coefficient)
+    tail = np.float32(0.5) * poly * t * np.exp(-z * z)  # share beyond |x|
+    return x * np.where(x < 0, tail, 1 - tail)
+
+
+def sines(part: Float[np.ndarray, " time"]) -> Float[np.ndarray, "time sine"]:
+    """Values of the sines at parts of the gap; higher ones are damped, as motion has less of them."""
+    k = np.arange(1, SINES + 1)
+    return np.sin(np.pi * part[:, None] * k) / np.sqrt(k)
+
+
+def spread_at(
+    spread: Float[np.ndarray, "joint 2 term"], part: Float[np.ndarray, " time"]
+) -> Float[np.ndarray, "2 time joint"]:
+    """Expected error over the gap, zero at the keys."""
+    cosines = np.cos(np.pi * part[:, None] * np.arange(SPREAD_TERMS))
+    hump = 2 * np.sqrt(np.maximum(part * (1 - part), 0))
+    return hump[:, None] * np.exp(np.clip(np.einsum("tm,jcm->ctj", cosines, spread), -12, 6))

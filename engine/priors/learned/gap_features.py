@@ -1,0 +1,283 @@
+"""Poses around gaps as numbers that do not depend on heading, place, unit, joint frames or frame rate.
+
+All vectors are taken to world axes (turned by the joint's or its parent's orientation at the start of the gap), so
+that the same swing looks the same whatever frames the rigger chose; then turned to an up axis of +Y and a chosen
+heading by one matrix per gap. Rotations are axial vectors and so change sign with a mirrored frame. Lengths are
+counted in the largest side of the box around the joints, and every joint's movement in its own amount of movement:
+a calm shot looks like a lively one, and how calm it is, is an input of its own.
+
+This is what a run computes, in numpy and for one skeleton. Training does the same for batches of skeletons, with
+gradients (:mod:`engine.training.learned_prior.features`); a test holds the two to each other.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from engine.geometry import rotations as quaternions
+from engine.geometry import skeleton
+from engine.priors.learned import layout
+
+SHOT_SHARE = 0.15
+"""A joint's unit of movement is at least this part of the mean over the joints."""
+SMALL = 1e-4
+"""Added to movements before their logarithm."""
+STILL = 1e-5
+"""Movement [rad, sizes] below this is none: the joint stays as it is."""
+IN_GAP = [len(layout.OUTSIDE) + i for i in (3, 7, 11)]
+"""Positions are also seen at a quarter, half and three quarters of the straight motion."""
+VELOCITY_UNIT = 4.0
+"""Velocities are counted in this many units of movement per gap, which brings them to the size of the movement."""
+NEAR_FLOOR = 10.0
+"""Heights are told apart best below one over this [sizes]."""
+SLOW = 5.0
+"""Speeds are told apart best below one over this [sizes/s]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What the network reads, and the units in which it answers."""
+
+    rotations: Float[np.ndarray, "gap joint track 3"]
+    """Rotation vectors since the start of the gap, in ``unit_rotation``, and their velocities."""
+    translations: Float[np.ndarray, "gap joint track 3"]
+    """Local translations since the start, in ``unit_translation``, and their velocities."""
+    positions: Float[np.ndarray, "gap joint position 3"]
+    """Movement relative to the middle of the joints since the start, in the shot's mean."""
+    offsets: Float[np.ndarray, "gap joint 4 3"]
+    """From the middle and from the parent, at start and end [sizes]."""
+    travel: Float[np.ndarray, "gap track 3"]
+    """Movement of the middle since the start, and its velocities, in the shot's mean."""
+    scalars: Float[np.ndarray, "gap joint scalar"]
+    """How much each joint moves, and its place in the tree; heights above the floor, climb and speed, squashed."""
+    shot: Float[np.ndarray, "gap channel"]
+    """What is the same for all joints of a gap, without ``travel``."""
+    unit_rotation: Float[np.ndarray, "gap joint"]
+    """[rad]; zero where a joint does not turn."""
+    unit_translation: Float[np.ndarray, "gap joint"]
+    """[units of the poses]; zero where a joint does not move in its parent."""
+    unit_position: Float[np.ndarray, " gap"]
+    """Mean movement of the joints relative to their middle [units of the poses]."""
+    size: Float[np.ndarray, " gap"]
+    """Largest side of the box around the joints at the start of the gap [units of the poses]."""
+    to_world: Float[np.ndarray, "gap joint 4"]
+    """Orientation of each joint at the start."""
+    parent_to_world: Float[np.ndarray, "gap joint 4"]
+
+    def seen_from(self, view: Float[np.ndarray, "3 3"]) -> "Features":
+        """The same features turned, or mirrored, about the up axis: lengths and heights do not change by that."""
+        axial = view * np.linalg.det(view)
+        return replace(
+            self,
+            rotations=self.rotations @ axial.T,
+            translations=self.translations @ view.T,
+            positions=self.positions @ view.T,
+            offsets=self.offsets @ view.T,
+            travel=self.travel @ view.T,
+        )
+
+
+def make_features(
+    parents: Int[np.ndarray, " joint"],
+    rotations: Float[np.ndarray, "gap time joint 4"],
+    translations: Float[np.ndarray, "gap time joint 3"],
+    states: Int[np.ndarray, "gap outside"],
+    seconds: Float[np.ndarray, " gap"],
+    frames: Float[np.ndarray, "gap 3 3"],
+) -> Features:
+    """Features of several gaps of one skeleton.
+
+    Args:
+        parents: Parents come first, -1 for roots.
+        rotations: Local, w x y z, at :data:`layout.TIMES` of each gap.
+        translations: Local, of the same poses.
+        states: Of :data:`layout.OUTSIDE`.
+        seconds: Lengths of the gaps [s].
+        frames: Orthogonal, take vectors of skeleton space to Y up and the chosen heading; may mirror.
+    """
+    outside = slice(0, len(layout.OUTSIDE))
+    world_q, world_p = _forward(parents, rotations, translations)
+    to_world = world_q[:, layout.START]
+    roots = parents < 0
+    parent_to_world = np.where(roots[:, None], [1.0, 0.0, 0.0, 0.0], to_world[:, parents])
+    # in the network's axes: a box along the axes of the world would change with the heading
+    at_start = np.einsum("gij,gnj->gni", frames, world_p[:, layout.START])
+    side = np.ptp(at_start, axis=1).max(-1)
+    size = np.where(side > 0, side, 1.0)
+    per_size = size[:, None, None, None]
+
+    # tracks: since the start of the gap, in world axes
+    back = quaternions.conjugate(rotations[:, None, layout.START])
+    since = quaternions.log(
+        quaternions.multiply(np.broadcast_to(back, rotations[:, outside].shape), rotations[:, outside])
+    )
+    turned = _rotate(to_world[:, None], since)
+    moved = _rotate(parent_to_world[:, None], translations[:, outside] - translations[:, None, layout.START])
+    middle = world_p.mean(2, keepdims=True)
+    local = (world_p - middle) / per_size
+    positions = local - local[:, None, layout.START]
+    travel = ((middle - middle[:, None, layout.START])[:, outside] / per_size)[:, :, 0]
+
+    turn, shot_turn = _units(turned)
+    move, shot_move = _units(moved / per_size)
+    shot_position = _units(positions[:, outside])[1]
+    per_position = np.maximum(shot_position, STILL)[:, None, None, None]
+    axial = frames * np.linalg.det(frames)[:, None, None]
+    in_gap = np.einsum("gij,gtnj->gnti", frames, positions[:, IN_GAP])
+    ends = np.stack([local[:, layout.START], local[:, layout.END]], 2)
+    of_parents = np.where(roots[:, None, None], ends, ends[:, parents])
+    bones = np.concatenate([ends, ends - of_parents], 2)
+    levels = _levels(states, frames, world_p, size)
+    return Features(
+        rotations=_track(turned, axial) / np.maximum(turn, STILL)[..., None, None],
+        translations=_track(moved, frames) / (size[:, None] * np.maximum(move, STILL))[..., None, None],
+        positions=np.concatenate([_track(positions[:, outside], frames), in_gap], 2) / per_position,
+        offsets=np.einsum("gij,gnkj->gnki", frames, bones),
+        travel=_track(travel[:, :, None], frames)[:, 0] / per_position[:, 0],
+        scalars=np.concatenate(
+            [_scalars(parents, turn, shot_turn, move), _heights(levels, world_p[:, outside], size, seconds)],
+            -1,
+        ),
+        shot=_shot(states, seconds, len(parents), shot_turn, shot_move, shot_position),
+        unit_rotation=turn,
+        unit_translation=move * size[:, None],
+        unit_position=np.maximum(shot_position, STILL) * size,
+        size=size,
+        to_world=to_world,
+        parent_to_world=parent_to_world,
+    )
+
+
+def to_local(
+    rotations: Float[np.ndarray, "wanted joint 3"],
+    translations: Float[np.ndarray, "wanted joint 3"],
+    features: Features,
+    gap: int,
+    frame: Float[np.ndarray, "3 3"],
+) -> tuple[Float[np.ndarray, "wanted joint 3"], Float[np.ndarray, "wanted joint 3"]]:
+    """The network's answer in one gap as rotation vectors in joint frames [rad] and translations in parents' frames."""
+    axial = frame * np.linalg.det(frame)
+    # row vectors: v @ frame turns back from the network's axes
+    r = (rotations @ axial) * features.unit_rotation[gap][:, None]
+    t = (translations @ frame) * features.unit_translation[gap][:, None]
+    back = quaternions.conjugate(features.to_world[gap])
+    parent_back = quaternions.conjugate(features.parent_to_world[gap])
+    return _rotate(back[None], r), _rotate(parent_back[None], t)
+
+
+def _forward(
+    parents: Int[np.ndarray, " joint"],
+    rotations: Float[np.ndarray, "gap time joint 4"],
+    translations: Float[np.ndarray, "gap time joint 3"],
+) -> tuple[Float[np.ndarray, "gap time joint 4"], Float[np.ndarray, "gap time joint 3"]]:
+    """Rotations and positions of joints in skeleton space, level by level of the tree."""
+    q, p = rotations.copy(), translations.copy()
+    for level in skeleton.levels(parents):
+        above = parents[level]
+        if above[0] >= 0:
+            p[..., level, :] = p[..., above, :] + _rotate(q[..., above, :], translations[..., level, :])
+            q[..., level, :] = quaternions.multiply(q[..., above, :], rotations[..., level, :])
+    return q, p
+
+
+def _track(
+    values: Float[np.ndarray, "gap outside joint 3"], frames: Float[np.ndarray, "gap 3 3"]
+) -> Float[np.ndarray, "gap joint track 3"]:
+    """Values outside the gap, then their velocities away from it, in the network's axes."""
+    steps = (VELOCITY_UNIT * layout.STEPS)[:, None, None]
+    velocities = (values[:, layout.STEP_TO] - values[:, layout.STEP_FROM]) / steps
+    result: Float[np.ndarray, "gap joint track 3"] = np.einsum(
+        "gij,gtnj->gnti", frames, np.concatenate([values, velocities], 1)
+    )
+    return result
+
+
+def _units(
+    moved: Float[np.ndarray, "gap time joint 3"],
+) -> tuple[Float[np.ndarray, "gap joint"], Float[np.ndarray, " gap"]]:
+    """How much each joint moves (root mean square over time), no less than a share of the mean over joints."""
+    squares = (moved**2).sum(-1).mean(1)
+    moving = np.sqrt(squares + 1e-20) > STILL
+    shot = np.sqrt((squares * moving).sum(1) / np.maximum(moving.sum(1), 1))
+    floored = np.sqrt(squares + (SHOT_SHARE * shot[:, None]) ** 2 + 1e-20)
+    return np.where(moving, floored, 0.0), shot
+
+
+def _scalars(
+    parents: Int[np.ndarray, " joint"],
+    turn: Float[np.ndarray, "gap joint"],
+    shot_turn: Float[np.ndarray, " gap"],
+    move: Float[np.ndarray, "gap joint"],
+) -> Float[np.ndarray, "gap joint 8"]:
+    """How much each joint moves, and its place in the tree."""
+    depth, subtree = layout.places_in_tree(parents)
+    place = np.stack([depth / 8, subtree / len(parents), subtree == 1, parents < 0], -1).astype(float)
+    amounts = np.stack(
+        [
+            np.log(turn + SMALL) - np.log(shot_turn + SMALL)[:, None],
+            np.log(move + SMALL) / 3 + 2,
+            turn > 0,
+            move > 0,
+        ],
+        -1,
+    )
+    return np.concatenate([amounts, np.broadcast_to(place, (*turn.shape, 4))], -1)
+
+
+def _shot(
+    states: Int[np.ndarray, "gap outside"],
+    seconds: Float[np.ndarray, " gap"],
+    joints: int,
+    shot_turn: Float[np.ndarray, " gap"],
+    shot_move: Float[np.ndarray, " gap"],
+    shot_position: Float[np.ndarray, " gap"],
+) -> Float[np.ndarray, "gap channel"]:
+    """How much moves, joints, seconds, and the states of the times outside."""
+    numbers = np.stack(
+        [
+            np.log(shot_turn + SMALL) / 3 + 1,
+            np.log(shot_move + SMALL) / 3 + 2,
+            np.log(shot_position + SMALL) / 3 + 1,
+            np.full(len(seconds), np.log(joints) / 3),
+            np.log(seconds),
+        ],
+        -1,
+    )
+    flags = [states == state for state in (layout.GIVEN, layout.BEYOND, layout.FILLED)]
+    return np.concatenate([numbers, *flags], 1)
+
+
+def _levels(
+    states: Int[np.ndarray, "gap outside"],
+    frames: Float[np.ndarray, "gap 3 3"],
+    positions: Float[np.ndarray, "gap time joint 3"],
+    size: Float[np.ndarray, " gap"],
+) -> Float[np.ndarray, "gap outside joint"]:
+    """Heights above the lowest joint of the given poses [sizes]."""
+    up = np.einsum("gi,gtni->gtn", frames[:, 1], positions[:, : len(layout.OUTSIDE)]) / size[:, None, None]
+    floor = np.where((states == layout.GIVEN)[..., None], up, np.inf).min((1, 2))
+    result: Float[np.ndarray, "gap outside joint"] = up - floor[:, None, None]
+    return result
+
+
+def _heights(
+    levels: Float[np.ndarray, "gap outside joint"],
+    positions: Float[np.ndarray, "gap outside joint 3"],
+    size: Float[np.ndarray, " gap"],
+    seconds: Float[np.ndarray, " gap"],
+) -> Float[np.ndarray, "gap joint height"]:
+    """Heights, vertical velocities and speeds, squashed so that what rests on the floor is told from what does not."""
+    steps = layout.STEPS[:, None] * seconds[:, None, None]
+    climb = (levels[:, layout.STEP_TO] - levels[:, layout.STEP_FROM]) / steps
+    moved = np.linalg.norm(positions[:, layout.STEP_TO] - positions[:, layout.STEP_FROM], axis=-1)
+    speed = moved / (np.abs(steps) * size[:, None, None])
+    squashed = np.concatenate(
+        [np.arcsinh(levels * NEAR_FLOOR), np.arcsinh(climb * SLOW), np.arcsinh(speed * SLOW)], 1
+    )
+    return squashed.transpose(0, 2, 1) / 2
+
+
+def _rotate(q: Float[np.ndarray, "... 4"], v: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
+    """Turn vectors by unit quaternions that are the same along some axes."""
+    return quaternions.rotate(np.broadcast_to(q, (*v.shape[:-1], 4)), v)

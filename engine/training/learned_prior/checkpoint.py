@@ -1,0 +1,56 @@
+"""Checkpoints and shipped weights: one safetensors file each, with JSON in its metadata. No pickle."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from engine.errors import DataError, ResourceMissing
+from engine.files.tensors import load_meta, load_tensors, save_tensors
+from engine.training.learned_prior.network import Network, Shape
+from usd_io.errors import shown
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+    """Write tensors and JSON, replacing what was there in one step."""
+    save_tensors(path, tensors, meta)
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and JSON of a file written by :func:`save`."""
+    return load_tensors(path), load_meta(path)
+
+
+def save_weights(path: Path, network: Network, shape: Shape, meta: Mapping[str, Any]) -> None:
+    """Weights for shipping, in half precision."""
+    half = {name: value.half() for name, value in network.state_dict().items()}
+    save(path, half, {**meta, "shape": asdict(shape)})
+
+
+def load_weights(path: Path) -> tuple[Network, dict[str, Any]]:
+    """The network of shipped weights, in single precision, ready to run.
+
+    Raises:
+        DataError: The file is missing, damaged, or of another network.
+    """
+    try:
+        tensors, meta = load(path)
+        network = Network(Shape(**meta["shape"]))
+        network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=True)
+    except (OSError, DataError, ResourceMissing, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[-1].strip().rstrip(".")
+        raise DataError(_unusable(path, reason)) from error
+    if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
+        raise DataError(_unusable(path, "they hold values that are not finite"))
+    return network.eval(), meta
+
+
+def _unusable(path: Path, reason: str) -> str:
+    """The reason may name the file already."""
+    where = "" if str(path) in reason else f"{shown(path)}: "
+    return (
+        f"the weights of the learned prior cannot be used: {where}{shown(reason)}; install anymole again, or choose "
+        "another prior with --prior (context or spline)."
+    )
