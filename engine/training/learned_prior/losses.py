@@ -8,9 +8,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from engine.priors.learned import layout
+from engine.priors.learned.forward import IDEAS, SINES
 from engine.training.learned_prior import kinematics
 from engine.training.learned_prior.features import Features, from_local, to_local
-from engine.training.learned_prior.network import IDEAS, SINES, Answer, sines, spread_at
+from engine.training.learned_prior.network import Answer, sines, spread_at
 from engine.training.learned_prior.poses import Poses
 from engine.training.learned_prior.sampling import Truth
 
