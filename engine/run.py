@@ -41,7 +41,7 @@ def run(
         planned: What :func:`plan` gave for this config, to not read the stage twice.
 
     Raises:
-        EngineError, UsdIoError: What a user can mend, worded for the user; the source is untouched and no
+        EngineError, UsdIoError: What a user can fix, worded for the user; the source is untouched and no
             half-written result is left.
     """
     if planned is None or planned.source is None:

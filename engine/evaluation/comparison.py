@@ -50,7 +50,7 @@ def read_comparison(folder: Path) -> Comparison:
         result = from_plain(RunResult, result_of(folder, REPORT))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
-            f"the report of {shown(folder)} cannot be read; go on with the run to make it anew."
+            f"the report of {shown(folder)} cannot be read; continue the run to recompute it."
         ) from error
     result = _in_folder(result, folder.absolute())
     takes = choose_take(result.result)

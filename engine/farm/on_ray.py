@@ -12,7 +12,7 @@ from usd_io.errors import shown
 
 
 class ShotFailed(RuntimeError):
-    """A shot ended in a way that another try may mend; Ray tries again."""
+    """A shot ended in a way that another try may fix; Ray tries again."""
 
 
 def run_on_ray(batch: Submission, *, address: str, on_shot: OnShot, stop: Callable[[], bool]) -> None:

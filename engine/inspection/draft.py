@@ -1,5 +1,5 @@
 """A run that is being planned: the stage is read once, plans are made as often as the settings change, and the
-self-test foretells the error. Like :mod:`engine.run` this module calls :mod:`usd_io` inside its functions."""
+self-test predicts the error. Like :mod:`engine.run` this module calls :mod:`usd_io` inside its functions."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -197,7 +197,7 @@ def load_estimator(path: Path) -> Estimator:
     """
     meta, tensors = load_meta(path), load_tensors(path)
     if meta.get("format") != FORMAT:
-        raise DataError(f"{path} holds no joint estimator of this version; train it anew.")
+        raise DataError(f"{path} holds no joint estimator of this version; train it again.")
     try:
         settings = EstimatorSettings(**meta["provenance"]["settings"])
         seen = tuple(tensors[f"seen.{i}"].numpy() for i in range(sum(n.startswith("seen.") for n in tensors)))

@@ -33,7 +33,7 @@ STRETCH, LONGEST_STRETCH = 1.5, 4.0
 FIRST_DAMPING = 1e-3
 MOST_DAMPING = 1e4
 ROUNDS = 4
-"""Joints alone are gone through so often, scales being told anew from the data after each time."""
+"""Joints alone are gone through so often, scales being estimated again from the data after each time."""
 INWARDS = 4
 """Most steps each time that pictures of one more frame on either side of each gap are looked at."""
 ENOUGH = 5e-3
@@ -151,7 +151,7 @@ class Fit:
         self.phases = phases_of(settings, scene.cameras.height, deepest, any(j is not None for j in joints))
 
     def under(self, scales: Sequence[Scales]) -> "Fit":
-        """The same problem with other sizes of offsets and errors than were foretold."""
+        """The same problem with other sizes of offsets and errors than were expected."""
         result = copy(self)
         unknowns = tuple(u.scaled(s.prior) for u, s in zip(self.scene.unknowns, scales, strict=True))
         result.scene = replace(self.scene, unknowns=unknowns)

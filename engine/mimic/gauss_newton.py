@@ -39,6 +39,8 @@ class Quadratic(NamedTuple):
 def quadratic(unknowns: Unknowns, term: Term, z: Float[Tensor, "mode parameter"]) -> Quadratic:
     """The cost of a term and of the prior around ``z``."""
     mixing, basis = unknowns.mixing, unknowns.basis
+    # parameters are `basis @ z @ mixing^T`; the prior of z is standard normal, so that it adds z to the gradient and
+    # the identity to the matrix
     hessian = mixing.T @ term.hessian @ mixing
     gradient = z + basis.T @ (term.gradient @ mixing)
     diagonal = 1 + (basis**2).T @ hessian.diagonal(dim1=1, dim2=2)
@@ -61,12 +63,14 @@ def solve(
     form: Quadratic, right: Float[Tensor, "*batch mode parameter"], damping: float, accuracy: float
 ) -> Float[Tensor, "*batch mode parameter"]:
     """Conjugate gradients (Hestenes and Stiefel 1952) on the Gauss-Newton matrix, its diagonal as preconditioner."""
+    # solves (H + damping diag(H)) x = right, started at 0; `ahead` is the preconditioned residual
     scale = (1 + damping) * form.diagonal
     x = torch.zeros_like(right)
     residual = right
     ahead = residual / scale
     direction = ahead
     dot = _dot(residual, ahead)
+    # the squared norm of the residual under the preconditioner falls with the square of the accuracy
     goal = accuracy**2 * dot
     for _ in range(ITERATIONS):
         if (dot <= goal).all():
@@ -75,6 +79,7 @@ def solve(
         step = dot / _dot(direction, product).clamp_min(1e-300)
         x = x + step * direction
         residual = residual - step * product
+        # directions are conjugate: each step leaves what earlier ones have solved
         ahead = residual / scale
         following = _dot(residual, ahead)
         direction = ahead + following / dot.clamp_min(1e-300) * direction
@@ -94,10 +99,12 @@ def draw(
     Perturb and solve (Papandreou and Yuille 2010, "Gaussian sampling by local perturbations"): no inverse is formed.
     """
     generator = torch.Generator().manual_seed(seed)
+    # a square root of each frame's matrix: noise through it has the matrix as its covariance
     values, vectors = torch.linalg.eigh(form.hessian)
     root = vectors * values.clamp_min(0).sqrt()[:, None]
     frames, parameters = form.hessian.shape[:2]
     told = torch.randn(count, frames, parameters, generator=generator, dtype=z.dtype)
     prior = torch.randn(count, *z.shape, generator=generator, dtype=z.dtype)
+    # the right side has covariance A = I + B^T H B, the whole matrix; A^-1 of it then has that of the Gaussian, A^-1
     right = prior + form.basis.T @ torch.einsum("fpq,sfq->sfp", root, told)
     return z + solve(form, right, 0.0, ACCURATELY)

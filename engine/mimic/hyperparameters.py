@@ -20,7 +20,7 @@ SAMPLES = 16
 OWN = 6.0
 """So many numbers of a joint weigh as much as what all joints tell of the sizes of offsets."""
 OVERALL = 4.0
-"""So many numbers of all joints weigh as much as the sizes that were foretold."""
+"""So many numbers of all joints weigh as much as the sizes that were expected."""
 LEAST, MOST = 0.02, 50.0
 """Bounds of the factors on the prior."""
 EVIDENCE = 10.0
@@ -35,7 +35,7 @@ UNDETERMINED = 0.2
 
 @dataclass(frozen=True, eq=False)
 class Scales:
-    """Factors on what was foretold, of one character."""
+    """Factors on what was expected, of one character."""
 
     prior: Float[Tensor, " free"]
     """On the standard deviations of the offsets of each turning, then each moving joint."""

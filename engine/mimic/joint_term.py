@@ -72,6 +72,7 @@ def make_joint_term(unknowns: Unknowns, evidence: JointEvidence, weight: float) 
     sigma = np.stack([evidence.xy_sigma, evidence.xy_sigma, evidence.depth_sigma], -1).astype(float)
     free = torch.cat([unknowns.turning, unknowns.moving])
     times = unknowns.base.times / unknowns.start.time_codes_per_second
+    # frames nearer than the correlation time [s] share their errors: each counts by the part of it that it spans
     apart = float(np.median(np.diff(times))) if len(times) > 1 else CORRELATION_S
     return JointTerm(
         target=torch.from_numpy(target),
@@ -108,6 +109,7 @@ def residuals(term: JointTerm, pose: Pose, cameras: Cameras) -> Float[Tensor, "f
     points = camera_points(cameras, pose.T_world_joint[..., :3, 3])
     pixels = homogeneous_pixels(cameras, points)
     depth = pixels[..., 2:].clamp_min(cameras.near)
+    # x and y [pixels] by division through depth, kept in front of the camera; depth [stage units] as it is
     got = torch.cat([pixels[..., :2] / depth, pixels[..., 2:]], -1)
     return torch.where(term.used[:, None], (got - term.target) / term.sigma, 0.0)
 
@@ -123,14 +125,18 @@ def joint_form(term: JointTerm, pose: Pose, cameras: Cameras) -> JointForm:
     for axes, robust in ((slice(0, 2), plane), (slice(2, 3), along)):
         hessians, gradients = [], []
         for frame in range(len(residual)):
+            # d(x, y, depth) / d(world point), in standard deviations; then per unknown, by how that moves the point
             rows = camera[frame][used] / (term.sigma[frame][used] * term.scale)[..., None]
             points = pose.T_world_joint[frame, used, :3, 3]
             jacobian = point_rows(pose, frame, points, term.carried[used], rows[:, axes])
+            # what a frame shares is eliminated (a Schur complement): J^T W J / (1 - s), less the part along the common
+            # error, with s the shared part of the variance and W the robust weights
             weighted = weights[frame][:, axes, None] / (1 - shared[axes, None]) * jacobian
             together = shared[axes, None].sqrt() * weighted.sum(0)
             least = 1 + (shared / (1 - shared) * weights[frame].sum(0))[axes]
             flat = jacobian.flatten(0, 1)
             hessians.append(flat.T @ weighted.flatten(0, 1) - together.T @ (together / least[:, None]))
+            # the gradient at the best common error c: J^T W (r - sqrt(s) c) / (1 - s)
             off = residual[frame] - shared.sqrt() * common[frame]
             gradients.append(weighted.flatten(0, 1).T @ off[:, axes].flatten())
         cost = term.weight * float(robust + 0.5 * (common[:, axes] ** 2).sum())
@@ -146,9 +152,11 @@ def _split(
     ways to share, by iteratively reweighted least squares."""
     weights, common = torch.ones_like(residual), residual[:, 0] * 0
     for _ in range(REWEIGHTINGS):
+        # the minimum over c of c^2 / 2 + sum w (r - sqrt(s) c)^2 / (2 (1 - s)), a line in closed form
         ratio = shared.sqrt() / (1 - shared)
         common = ratio * (weights * residual).sum(1) / (1 + shared.sqrt() * ratio * weights.sum(1))
         own = (residual - shared.sqrt() * common[:, None]) / (1 - shared).sqrt()
+        # Huber's weights: x and y together by their distance, depth by itself
         plane, along = (torch.where(size > HUBER, HUBER / size, 1.0) for size in _sizes(own))
         weights = torch.stack([plane, plane, along], -1)
     return own, common, weights
@@ -161,6 +169,7 @@ def camera_rows(points: Float[Tensor, "frame point 3"], cameras: Cameras) -> Flo
     focal = torch.as_tensor(cameras.focal).to(points)
     zero, one = torch.zeros_like(depth), torch.ones_like(depth)
     fx, fy = (f[:, None] / depth for f in focal.unbind(1))
+    # x = f X / Z + c, so dx = f / Z dX - f X / Z^2 dZ; y alike; depth is Z. In camera space, then turned to world space
     rows = torch.stack(
         [fx, zero, -fx * seen[..., 0] / depth, zero, fy, -fy * seen[..., 1] / depth, zero, zero, one], -1
     ).reshape(*points.shape, 3)

@@ -33,6 +33,7 @@ def pose_at(unknowns: Unknowns, rig: SkinnedRig, z: Float[Tensor, "mode paramete
         torch.from_numpy(a.astype(float))
         for a in (base.translations, base.rotations, base.scales, base.T_world_skel)
     )
+    # offsets of the unknowns: rotation vectors in the joints' own frames, translations in their parents'
     turned, moved = unknowns.offsets(z, unknowns.basis)
     turning, moving = unknowns.turning, unknowns.moving
     rotations = rotations.index_copy(1, turning, multiply(rotations[:, turning], exp(turned)))
@@ -41,6 +42,7 @@ def pose_at(unknowns: Unknowns, rig: SkinnedRig, z: Float[Tensor, "mode paramete
     T_world_joint = T_world_skel[:, None] @ T_skel_joint
     free = torch.cat([turning, moving])
     parents = torch.from_numpy(unknowns.character.parents)[free]
+    # a root hangs on the skeleton, whose matrix is put last, where index -1 finds it
     above = torch.cat([T_world_joint, T_world_skel[:, None]], 1)[..., :3, :3]  # index -1: the skeleton
     linear = above[:, parents]
     local = quaternion_to_matrix(torch.nn.functional.normalize(rotations[:, turning], dim=-1))
@@ -70,12 +72,16 @@ def point_rows(
         weights: Share with which each joint with unknowns carries a point.
         rows: Derivatives of the measures by the world points.
     """
+    # rows in the frame of the parent of each joint with unknowns, times the share with which it carries the point
     linear, inverse, turn = (a[frame].to(points) for a in (pose.linear, pose.inverse, pose.turn))
     rows = torch.einsum("nka,jab,nj->njkb", rows, linear, weights)
     count = len(turn)
+    # the lever of a turning joint, from its origin to the point in its parent's frame: a turn w moves the point by
+    # w x lever, and row . (w x lever) = w . (lever x row)
     lever = torch.einsum(
         "jab,njb->nja", inverse[:count], points[:, None] - pose.origin[frame, :count].to(points)
     )
     turned = torch.linalg.cross(lever[:, :, None].expand_as(rows[:, :count]), rows[:, :count])
+    # from turns to changes of the rotation vector, by the right Jacobian of the exponential
     turned = torch.einsum("njkb,jbc->nkjc", turned, turn)
     return torch.cat([turned, rows[:, count:].transpose(1, 2)], dim=2).flatten(2)

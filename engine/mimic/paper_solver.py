@@ -32,11 +32,11 @@ STATE = "mimic-paper.npz"
 ITERATIONS = 100
 JOINTS, PICTURES, ROOT, TURN = 1.0, 50.0, 7000.0, 30000.0
 """Weights of the losses; places in pixels and depths in half picture heights per character height, roots in heights."""
-LEAST_RATE, MOST_RATE, RISE = 1e-5, 2e-3, 20
+BASE_LR, MAX_LR, STEP_SIZE_UP = 1e-5, 2e-3, 20
 """Of the cyclic learning rate ("triangular2": each peak is half the one before), and steps up."""
 PICTURE_SCALE = (0.229, 0.224, 0.225)
 """Colours are compared in these units, the standard deviations of ImageNet."""
-CLIP = 1.0
+MAX_GRAD_NORM = 1.0
 STALL = 40
 """After so many steps without a better loss, or when the loss doubles, the best is taken up again."""
 MIDDLE = 0.3
@@ -177,7 +177,7 @@ def _fit_round(
     begin = work.rotations[:, turning], work.translations[:, moving]
     values = [value.clone().requires_grad_() for value in begin]
     best, least, since, rise = [value.detach().clone() for value in values], float("inf"), 0, 0
-    optimiser = torch.optim.Adam(values, lr=LEAST_RATE)
+    optimiser = torch.optim.Adam(values, lr=BASE_LR)
     for _ in range(ITERATIONS):
         progress.check()
         for group in optimiser.param_groups:
@@ -198,11 +198,11 @@ def _fit_round(
             with torch.no_grad():
                 for value, kept in zip(values, best, strict=True):
                     value.copy_(kept)
-            optimiser, since, rise = torch.optim.Adam(values, lr=LEAST_RATE), 0, 0
+            optimiser, since, rise = torch.optim.Adam(values, lr=BASE_LR), 0, 0
             continue
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(values, CLIP)
+        torch.nn.utils.clip_grad_norm_(values, MAX_GRAD_NORM)
         optimiser.step()
         rise += 1
     track.rotations[work.frames] = work.rotations.index_copy(1, turning, normalize(best[0], dim=-1))
@@ -211,8 +211,8 @@ def _fit_round(
 
 
 def _rate(step: int) -> float:
-    cycle, along = divmod(step, 2 * RISE)
-    return LEAST_RATE + (MOST_RATE - LEAST_RATE) * max(0.0, 1 - abs(along / RISE - 1)) / 2**cycle
+    cycle, along = divmod(step, 2 * STEP_SIZE_UP)
+    return BASE_LR + (MAX_LR - BASE_LR) * max(0.0, 1 - abs(along / STEP_SIZE_UP - 1)) / 2**cycle
 
 
 def _distance(

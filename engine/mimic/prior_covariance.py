@@ -19,8 +19,8 @@ from usd_io.model import Character, Motion
 INFLATION = 1.2
 """Errors have heavier tails than a Gaussian of their mean size; evidence shall not be fought on them."""
 USUAL_SHARE, LEAST_SHARE = 0.7, 0.5
-"""A joint's rotations are taken to be off by the geometric mean of what the learned prior foretells and this share of
-how far it turns in :data:`LAG`, and by the second share of that at least: what is foretold is right on the whole and
+"""A joint's rotations are taken to be off by the geometric mean of what the learned prior expects and this share of
+how far it turns in :data:`LAG`, and by the second share of that at least: what is expected is right on the whole and
 can be far too small for single joints of rigs made by hand."""
 LEAST_TURN = 0.005
 """Least standard deviation of a rotation [rad]."""
@@ -64,13 +64,13 @@ def spread_of(
     known = start.at(plan.known(start.times))
     expected = fill(character, known, plan)
     size = height(character, start, plan.keys[0])
-    foretold = np.sqrt((expected.rotation_error**2).mean(0) / 3)[turning]
+    expected_turn = np.sqrt((expected.rotation_error**2).mean(0) / 3)[turning]
     move = size * np.sqrt((expected.position_error**2).mean(0) / 3)[moving]
     roots = np.asarray(character.parents)[moving] < 0
     ways = _ways(known, plan, turning, moving)
     seen = ways.std(0).reshape(-1, 3)
     usual = np.sqrt((seen[: len(turning)] ** 2).mean(-1))
-    turn = np.maximum(np.sqrt(foretold * USUAL_SHARE * usual), LEAST_SHARE * usual)
+    turn = np.maximum(np.sqrt(expected_turn * USUAL_SHARE * usual), LEAST_SHARE * usual)
     if len(moving):
         limit = np.sqrt((seen[len(turning) :] ** 2).mean(-1))
         move = np.where(roots, move, np.minimum(move, limit))

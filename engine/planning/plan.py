@@ -151,7 +151,7 @@ def make_plan(
         character: Gives the joints that ``lock`` names.
         motion: The authored samples.
         contexts: Ranges of finished motion; empty: the dense ranges, of which only what lies before the first and
-            behind the last of the given keys is kept: between keys that are named, motion is made anew.
+            behind the last of the given keys is kept: between keys that are named, motion is recomputed.
         keys: Key times; empty: the sparse samples.
         lock: Joint names, paths or shell patterns to leave as authored.
         fill_at_samples: Fill the authored samples inside gaps (to compare with them) and not whole frames.

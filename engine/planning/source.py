@@ -16,7 +16,7 @@ from engine.files.hashing import content_hash
 from usd_io.errors import shown
 
 TRIES = 5
-"""Files that are saved again while they are hashed are hashed anew so often."""
+"""Files that are saved again while they are hashed are hashed again so often."""
 TICK_S = 0.02
 """Two saves within this may carry the same time: file systems count it in steps of up to 10 ms."""
 
@@ -152,5 +152,5 @@ def _hash(file: Path) -> str:
         return content_hash(file)
     except OSError as error:
         raise SourceChanged(
-            f"{shown(file)} cannot be read ({error.strerror}); mend it and resume the run."
+            f"{shown(file)} cannot be read ({error.strerror}); fix it and resume the run."
         ) from error

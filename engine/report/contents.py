@@ -183,7 +183,7 @@ def _plans(result: Mapping[str, Any]) -> tuple[Plan, ...]:
     try:
         return tuple(from_plain(Plan, plan) for plan in result["plan"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ConfigError(f"the {REPORT} of this run is damaged; 'anymole resume' makes it anew.") from error
+        raise ConfigError(f"the {REPORT} of this run is damaged; 'anymole resume' recomputes it.") from error
 
 
 def _as_filled(parts: Parts, scores: Mapping[str, Any]) -> Filled:

@@ -136,7 +136,7 @@ def _summary(contents: Contents, actor: Actor) -> Iterable[str]:
     if expected is not None:
         yield f"Expected without knowing the truth: a joint {_about(contents, actor, _per_joint(actor, expected))}."
     elif not truth:
-        yield "The shot has no finished motion to test on, so no error can be foretold."
+        yield "The shot has no finished motion to test on, so the expected error is unknown."
     takes = len(scores["takes"])
     if takes > 1:
         yield f"{takes} takes; take 1 is the best estimate."

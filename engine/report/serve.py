@@ -18,7 +18,7 @@ class ReportServer:
         """Take a port.
 
         Args:
-            page: Gives the page, at every request anew.
+            page: Gives the page, again at every request.
             port: 0 takes a free one.
 
         Raises:

@@ -2,7 +2,7 @@
 
 ``artefacts.json`` names every artefact with its key (the hash of its inputs and settings) and its files (with their
 own hashes). An artefact counts only when its key is the one asked for and every file is as it was written: whatever
-a crash, a full disk or a hand left behind is made anew.
+a crash, a full disk or a hand left behind is recomputed.
 """
 
 from collections.abc import Mapping

@@ -17,7 +17,10 @@ def note_inputs(source: Source, workspace: Workspace, progress: Progress) -> Non
     before = read_inputs(workspace.folder)
     for file, digest in now.items():
         if before.get(file, digest) != digest:
-            progress.note(f"{shown(file)} changed since this run began; it is made anew.", level="warning")
+            progress.note(
+                f"{shown(file)} changed since this run began; what depends on it is recomputed.",
+                level="warning",
+            )
     workspace.write_json(INPUTS, {"layers": now})
 
 

@@ -226,9 +226,9 @@ class Tail:
         with (
             suppress(OSError),
             self._path.open("rb") as log,
-        ):  # opened anew: a network file system shows new bytes then
+        ):  # opened again: a network file system shows new bytes then
             if os.fstat(log.fileno()).st_size < self._at:
-                self._at, self._rest = 0, b""  # the folder was made anew
+                self._at, self._rest = 0, b""  # the folder was made again
             log.seek(self._at)
             content = log.read()
             self._at += len(content)

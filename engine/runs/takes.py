@@ -18,7 +18,7 @@ LARGEST_REPORT = 256 << 20
 def choose_take(result: str, number: int | None = None) -> "ResultTakes":
     """Show one of the takes of a result from now on, or say which is shown.
 
-    A resumed run makes a result anew that is not as it was written, and that shows take 1 again.
+    A resumed run recomputes a result that is not as it was written, and that shows take 1 again.
 
     Args:
         result: The root stage of a result, the folder of a run, or a run's id.

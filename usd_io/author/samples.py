@@ -83,7 +83,7 @@ class Filling:
         self.gaps: Mapping[Channel, tuple[tuple[float, float], ...]] = {
             channel: () if self._stays(channel, own) else own for channel, own in gaps.items()
         }
-        """By channel, what is written anew."""
+        """By channel, what is written again."""
 
     @property
     def kept_channels(self) -> tuple[Channel, ...]:

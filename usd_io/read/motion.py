@@ -246,6 +246,6 @@ def _world(skeleton: BoundSkeleton, times: Times) -> Float[np.ndarray, "frame 4 
         result[frame] = convert.matrix(cache.GetLocalToWorldTransform(skeleton.prim))
     if not np.isfinite(result).all():
         raise StageReadError(
-            f"<{skeleton.path}>: its transform to world space is not finite; mend its xformOps."
+            f"<{skeleton.path}>: its transform to world space is not finite; fix its xformOps."
         )
     return result if len(result) == len(times) else np.repeat(result, len(times), 0)

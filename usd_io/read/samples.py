@@ -74,7 +74,7 @@ class Samples:
         numbers = ", ".join(f"{v:.4g}" for v in self.values[frame, item])
         return (
             f"{place(self.attribute)}: {self.attribute.GetName()} of {shown(self.items[item])} at time code "
-            f"{self.times[frame]:g} is {problem} ({numbers}); mend or remove that sample."
+            f"{self.times[frame]:g} is {problem} ({numbers}); fix or remove that sample."
         )
 
 

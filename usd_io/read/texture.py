@@ -16,5 +16,5 @@ def read_texture_bytes(path: str) -> bytes:
     """
     asset = Ar.GetResolver().OpenAsset(Ar.ResolvedPath(path)) if path else None
     if asset is None:
-        raise StageNotFoundError(f"The texture {shown(path)} cannot be opened; mend its path in the stage.")
+        raise StageNotFoundError(f"The texture {shown(path)} cannot be opened; fix its path in the stage.")
     return bytes(asset.GetBuffer())

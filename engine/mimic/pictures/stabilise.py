@@ -33,6 +33,7 @@ def shifts(frames: Float[Tensor, "frame 3 height width"], backdrop: Backdrop) ->
     """
     height = frames.shape[2]
     size = min(HEIGHT, height), max(1, round(frames.shape[3] * min(HEIGHT, height) / height))
+    # shifts are found in pictures of one small size, first in soft ones, where far ones are within reach
     small, behind = (resample(each, *size) for each in (frames, backdrop.rgb.permute(0, 3, 1, 2)))
     found = torch.zeros(len(frames), 2)
     for softness in SOFTNESS_PX:
@@ -40,6 +41,7 @@ def shifts(frames: Float[Tensor, "frame 3 height width"], backdrop: Backdrop) ->
         for index in range(len(frames)):
             found[index] = _shift(soft[index], still[index], found[index])
     found *= height / size[0]
+    # back to pixels of the frames, and what is too small to tell or too large to be shaking is none
     far = found.norm(dim=1) * 320 / height
     return torch.where(((far >= LEAST) & (far <= LARGEST))[:, None], found, 0.0)
 
@@ -51,7 +53,10 @@ def _shift(
         moved = steadied(frame[None], shift[None])[0]
         error = moved - still
         slope = slopes((moved + still) / 2)
+        # weights after Geman and McClure: where a character stands the backdrop is not to be expected
         trust = 1 / (1 + (error**2).sum(0) / UNLIKE**2) ** 2
+        # normal equations of the shift: slopes of the mean of both pictures, weighted; without texture along some
+        # direction they have no solution there
         matrix = torch.einsum("xchw,ychw,hw->xy", slope, slope, trust)
         if float(torch.linalg.eigvalsh(matrix)[0]) < LEAST_TEXTURE:
             return shift
@@ -68,6 +73,7 @@ def steadied(
     """The frames moved back by their shifts, their edges held."""
     height, width = frames.shape[2:]
     theta = torch.eye(2, 3).repeat(len(frames), 1, 1)
+    # the grid of torch runs from -1 to 1 over a picture, so a pixel is 2 / size
     theta[:, :, 2] = 2 * shift / torch.tensor([width, height])
     grid = affine_grid(theta, list(frames.shape), align_corners=False)
     return grid_sample(frames, grid, padding_mode="border", align_corners=False)

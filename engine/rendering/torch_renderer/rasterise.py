@@ -42,12 +42,14 @@ def triangle_ids(
     """
     images, height, width = len(pixels), cameras.height, cameras.width
     nearest = torch.full((images * height * width,), _FAR, dtype=torch.int64, device=pixels.device)
+    # one box of pixels per image and triangle; those without any pixel go first
     corners = pixels.index_select(1, faces.flatten()).reshape(-1, 3, 3)
     left, right, top, bottom = _boxes(corners, cameras)
     seen = torch.nonzero((right > left) & (bottom > top))[:, 0]
     if len(seen):
         corners, left, right, top = (v.index_select(0, seen) for v in (corners, left, right, top))
         rows = bottom.index_select(0, seen) - top
+        # image and triangle share one index, the triangle's the faster one; `first` counts rows over all images
         face, first = seen % len(faces), torch.div(seen, len(faces), rounding_mode="floor") * height + top
         edges = _edge_functions(corners, left, top)
         for part in _parts(rows, ROWS_AT_ONCE):
@@ -66,6 +68,8 @@ def triangle_ids(
 
 def _boxes(corners: Float[Tensor, "box 3 3"], cameras: Cameras) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Half-open ranges of the pixels whose centres lie in the box of each triangle's visible part."""
+    # a triangle in front of the near plane is as large as its corners tell; the corners of one that crosses it would be
+    # mirrored behind the camera, so that its box comes from where its edges cross the plane
     z = corners[..., 2]
     xy = corners[..., :2] / z.clamp_min(cameras.near)[..., None]
     low, high = xy.amin(1), xy.amax(1)
@@ -74,6 +78,7 @@ def _boxes(corners: Float[Tensor, "box 3 3"], cameras: Cameras) -> tuple[Tensor,
     if len(crossing):
         low[crossing], high[crossing] = _clipped_box(corners[crossing], cameras.near)
     size = torch.tensor([cameras.width, cameras.height], dtype=low.dtype, device=low.device)
+    # pixel i has its centre at i + 0.5 and belongs to the box when that lies inside
     first = torch.ceil(low - 0.5).clamp_min(0).minimum(size)
     end = (torch.floor(high - 0.5) + 1).minimum(size)
     end = torch.where(front.any(1)[:, None] & torch.isfinite(end), end, 0).long()
@@ -85,6 +90,7 @@ def _clipped_box(corners: Float[Tensor, "box 3 3"], near: float) -> tuple[Tensor
     """Box of the corners in front of the near plane and of the points where edges cross it."""
     following = corners[:, [1, 2, 0]]
     z0, z1 = corners[..., 2], following[..., 2]
+    # homogeneous pixels are linear along an edge: the crossing is where z reaches the near plane
     share = ((near - z0) / torch.where(z1 == z0, 1, z1 - z0)).clamp(0, 1)
     cut = torch.lerp(corners[..., :2], following[..., :2], share[..., None]) / near
     crosses = ((z0 >= near) != (z1 >= near))[..., None]
@@ -107,11 +113,13 @@ def _edge_functions(
     z = corners[..., 2]
     x, y = (corners[..., :2] - origin[:, None] * z[..., None]).unbind(-1)
     (z0, z1, z2), (x0, x1, x2), (y0, y1, y2) = z.unbind(1), x.unbind(1), y.unbind(1)
+    # e_i = cross(q_j, q_k), with q = P.xy - p z: constant, then the factors of the pixel's column and row
     e0 = torch.stack([x1 * y2 - y1 * x2, y1 * z2 - z1 * y2, z1 * x2 - x1 * z2], dim=-1)
     e1 = torch.stack([x2 * y0 - y2 * x0, y2 * z0 - z2 * y0, z2 * x0 - x2 * z0], dim=-1)
     e2 = torch.stack([x0 * y1 - y0 * x1, y0 * z1 - z0 * y1, z0 * x1 - x0 * z1], dim=-1)
     terms = torch.stack([e0[:, 0] * z0, e1[:, 0] * z1, e2[:, 0] * z2])
     determinant = terms.sum(0)
+    # the determinant is twice the signed area times depths; below its own rounding error there is no area to see
     noise = 4 * torch.finfo(corners.dtype).eps * terms.abs().amax(0)
     scale = 1 / torch.where(
         determinant.abs() > noise, determinant, torch.nan
@@ -157,8 +165,11 @@ def _spans(
     box = torch.repeat_interleave(rows)
     row = torch.arange(len(box), device=box.device) - (rows.cumsum(0) - rows).index_select(0, box)
     inverse = edges.sum(1, keepdim=True)
+    # the fourth condition: 1 / depth may not exceed that of the near plane
     near = inverse.new_tensor([[[limit, 0, 0]]]) - inverse
     conditions = torch.cat([edges, near], dim=1).index_select(0, box)
+    # each condition is `value + growth * column >= 0` in a row; it bounds the columns from below where it grows, from
+    # above where it falls, and all or none of them where it does neither
     value = conditions[..., 0] + conditions[..., 2] * row[:, None]
     growth = conditions[..., 1]
     crossing = -value / growth
@@ -166,6 +177,7 @@ def _spans(
     low = torch.where(growth > 0, crossing, torch.where(open_left, -torch.inf, torch.inf))
     high = torch.where(growth < 0, crossing, torch.inf)
     last = (wide - 1).index_select(0, box)
+    # the span lies between the largest lower and the least upper bound, widened against holes between neighbours
     start = torch.ceil(low.amax(1) - OVERLAP_PX).clamp_min(0)
     end = torch.floor(high.amin(1) + OVERLAP_PX).minimum(last.to(edges.dtype))
     kept = torch.nonzero(end >= start)[:, 0]
@@ -184,6 +196,7 @@ def _draw(
     step = torch.arange(len(span), device=span.device)
     step -= (spans.length.cumsum(0) - spans.length).index_select(0, span)
     inverse = spans.inverse_depth.index_select(0, span) + spans.slope.index_select(0, span) * step
+    # positive floats sort like their bits: depth above, face index below, so that one minimum finds the nearest face
     depth_bits = (1.0 / inverse.clamp_min(_TINY)).float().view(torch.int32).long()
     keys = (depth_bits << 32) | face.index_select(0, span)
     nearest.scatter_reduce_(0, place.index_select(0, span) + step, keys, "amin")

@@ -68,12 +68,15 @@ def _find(pixels: Float[Tensor, "image vertex 3"], surface: Surface, cameras: Ca
     """Edges between a face seen from one side and a face seen from the other, or none."""
     with torch.no_grad():
         corners = pixels.index_select(1, surface.faces.flatten()).reshape(len(pixels), -1, 3, 3)
+        # an edge is an outline where one of its faces is seen from the front and the other from the back, or where it
+        # has one face only; both ends have to lie in front of the camera
         facing = _determinant(corners) > 0
         first, second = surface.edge_faces.unbind(1)
         behind = (pixels[..., 2] <= cameras.near).index_select(1, surface.edges.flatten())
         across = facing.index_select(1, first) != facing.index_select(1, second.clamp_min(0))
         outline = (across | (second < 0)) & ~behind.reshape(len(pixels), -1, 2).any(-1)
         image, edge = torch.nonzero(outline, as_tuple=True)
+        # the middle of a face of the edge tells on which side of it the surface lies
         triangle = corners[image, first[edge]]
         inner = (triangle[..., :2] / triangle[..., 2:].clamp_min(cameras.near)).mean(1)
     vertices = surface.edges.index_select(0, edge) + (image * pixels.shape[1])[:, None]
@@ -90,6 +93,7 @@ def _find(pixels: Float[Tensor, "image vertex 3"], surface: Surface, cameras: Ca
 
 def _determinant(corners: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:
     """Positive on one side of a triangle; relative to a corner, so that small triangles keep their sign."""
+    # homogeneous pixels relative to the first corner: the depths of the corners cancel out of small differences
     a, b, c = corners.unbind(-2)
     q, r = (p[..., :2] * a[..., 2:] - a[..., :2] * p[..., 2:] for p in (b, c))
     return (q[..., 0] * r[..., 1] - q[..., 1] * r[..., 0]) * a[..., 2]
@@ -103,9 +107,12 @@ def _blend_along_rows(
     """What the outlines steeper than 45 degrees change: they cross rows of pixel centres."""
     flat = canvas.reshape(-1, canvas.shape[-1])
     near, far, row, crossed = _crossings(depth, outlines)
+    # how far the outline lies from the centre of the inner pixel towards the outer one [pixels], 0 to 1
     position, _ = _meet(crossed.ends, row)
     centre = (near % depth.shape[2]).to(position.dtype) + 0.5
     extent = (position - centre) * (far - near)
+    # beyond the border between the two (0.5) the surface covers part of the outer pixel; short of it the background
+    # covers part of the inner one
     onto_far = (extent - 0.5).clamp_min(0)[:, None]
     onto_near = (0.5 - extent).clamp_min(0)[:, None]
     difference = flat.index_select(0, near) - flat.index_select(0, far)
@@ -122,20 +129,24 @@ def _crossings(
     The outline's ends keep their gradient: indexing by constants is all that happens to them.
     """
     height, width = depth.shape[1:]
+    # edges steeper than 45 degrees cross rows of pixel centres; the others are looked at with x and y exchanged
     run = (outlines.ends[:, 1] - outlines.ends[:, 0]).abs()
     steep = torch.nonzero(run[:, 1] > run[:, 0])[:, 0]
     y = outlines.ends[steep, :, 1]
     first = torch.ceil(y.amin(1) - 0.5).clamp(0, height).long()
     end = (torch.floor(y.amax(1) - 0.5) + 1).clamp(0, height).long()
     counts = (end - first).clamp_min(0)
+    # one candidate for every row that an edge crosses, numbered within its edge
     box = torch.repeat_interleave(counts)
     which = steep[box]
     row = first[box] + torch.arange(len(box), device=box.device) - (counts.cumsum(0) - counts)[box]
     found = outlines.select(which)
     position, share = _meet(found.ends, row + 0.5)
+    # the outline passes between the centres of columns `left` and `left + 1`
     left = torch.floor(position - 0.5)
     inside = (left >= 0) & (left < width - 1)
     base = (found.image * height + row) * width + left.clamp(0, width - 2).long()
+    # the inner pixel is the one on the side of the outline's own surface
     boundary, _ = _meet(found.ends, found.inner[:, 1])
     inner_left = found.inner[:, 0] < boundary
     near, far = torch.where(inner_left, base, base + 1), torch.where(inner_left, base + 1, base)
@@ -164,6 +175,7 @@ def _visible(
     share: Float[Tensor, " crossing"],
 ) -> Bool[Tensor, " crossing"]:
     """The inner pixel shows the outline's own surface and the outer one something behind it."""
+    # 1 / depth is linear in the picture along an edge
     edge = 1 / torch.lerp(outlines.inverse_depth[:, 0], outlines.inverse_depth[:, 1], share)
     own = (near - edge).abs() <= TOLERANCE_PX * outlines.footprint * edge
     return own & (far > edge) & (far > near)
@@ -174,6 +186,7 @@ def _outermost(
 ) -> Int[Tensor, " chosen"]:
     """Of all crossings between the same two pixels the one that reaches furthest out."""
     index = torch.arange(len(pair), device=pair.device)
+    # positive floats sort like their bits: one maximum per pair finds the crossing that reaches furthest
     keys = (extent.clamp_min(0).float().view(torch.int32).long() << 32) | index
     best = torch.full((pairs,), -1, dtype=torch.int64, device=pair.device)
     best.scatter_reduce_(0, pair, keys, "amax")

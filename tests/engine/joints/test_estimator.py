@@ -138,7 +138,7 @@ def test_damaged_and_foreign_files_are_refused(scene: ArmScene, tmp_path: Path) 
     with pytest.raises(DataError, match="copy or download"):
         load_estimator(path)
     save_tensors(path, {"weight": torch.ones(2)}, {"format": 7})
-    with pytest.raises(DataError, match="train it anew"):
+    with pytest.raises(DataError, match="train it again"):
         load_estimator(path)
     save_tensors(path, {"weight": torch.ones(2)}, {"format": FORMAT})
     with pytest.raises(DataError, match="can be used"):
