@@ -27,12 +27,11 @@ if TYPE_CHECKING:
     from engine.inspection.report import StageReport, check, inspect
     from engine.pipeline import RunResult
     from engine.planning.plan import Gap, Plan, make_plan
-    from engine.planning.shot_plan import plan
     from engine.priors.fill import Filled, fill_motion
     from engine.progress import Progress
     from engine.render_command.config import RenderConfig
     from engine.render_command.run import RenderResult, render_stage
-    from engine.run import prepare, resume
+    from engine.run import plan, prepare, resume
     from engine.runs.takes import choose_take
 
 _HOMES = {
@@ -64,7 +63,7 @@ _HOMES = {
     "fill_motion": "engine.priors.fill",
     "inspect": "engine.inspection.report",
     "make_plan": "engine.planning.plan",
-    "plan": "engine.planning.shot_plan",
+    "plan": "engine.run",
     "prepare": "engine.run",
     "read_config": "engine.config",
     "render_stage": "engine.render_command.run",

@@ -14,7 +14,9 @@ from engine.errors import SHOWN_ERRORS, STOPPED, ConfigError, RunCancelled, exit
 from engine.events import Event, OnEvent, RunFailed, RunFinished, RunStarted, ignore
 from engine.inspection.report import check, inspect
 from engine.pipeline import RunResult, resolve_engine, run_stages, stage_weights
-from engine.planning.shot_plan import Planned, plan
+from engine.planning.foresee import foresee
+from engine.planning.shot_plan import Planned
+from engine.planning.shot_plan import plan as plan_fill
 from engine.progress import Overall, Progress, StageReached, never
 from engine.runs.heartbeat import Pulse, where
 from engine.runs.process import StopSignals
@@ -23,6 +25,19 @@ from engine.runs.workspace import CANCEL, REPORT, SETTINGS, Workspace, read_stat
 from usd_io.errors import shown
 
 __all__ = ["advance", "check", "inspect", "plan", "prepare", "prepare_resume", "resume", "run"]
+
+
+def plan(config: RunConfig) -> Planned:
+    """Read the stage, find or check what is to be filled, and whether a result can be written; writes nothing.
+
+    Raises:
+        UsdIoError: The stage cannot be read.
+        ConfigError: Times, joints or skeletons that do not exist; nothing to fill; nothing can be written.
+        SourceChanged: A file of the stage was saved meanwhile.
+    """
+    planned = plan_fill(config)
+    assert planned.source is not None
+    return foresee(planned, planned.source.stage, config)
 
 
 def run(

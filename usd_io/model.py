@@ -67,7 +67,7 @@ class Mesh:
     joint_indices: Int[np.ndarray, "vertex influence"]
     """Indices into ``Character.joints`` (a mesh's own ``skel:joints`` order is resolved)."""
     joint_weights: Float[np.ndarray, "vertex influence"]
-    """Rows sum to 1 where the vertex has any weight."""
+    """As authored, as UsdSkel takes them: rows that do not sum to 1 pull the vertex towards the skeleton's origin."""
     T_skel_mesh: Float[np.ndarray, "4 4"]
     """geomBindTransform: mesh space to skeleton space at bind time."""
     skinning_method: SkinningMethod = "classicLinear"
@@ -82,6 +82,9 @@ class Mesh:
     left_handed: bool = False
     """Faces wind clockwise seen from outside."""
     double_sided: bool = False
+    still_weights: Float[np.ndarray, " vertex"] | None = None
+    """Weight of each vertex on joints of the mesh that the skeleton lacks, which stay where they were bound; None where
+    there are none."""
 
 
 @dataclass(frozen=True, eq=False)

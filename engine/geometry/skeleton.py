@@ -112,9 +112,12 @@ def skin_points(
     """
     used, local = np.unique(mesh.joint_indices, return_inverse=True)
     local = local.reshape(mesh.joint_indices.shape)
-    weights = np.zeros((len(mesh.points), len(used)))
+    weights = np.zeros((len(mesh.points), len(used) + 1))
     np.add.at(weights, (np.arange(len(local))[:, None], local), mesh.joint_weights)
-    T_skin = T_skel_joint[:, used] @ np.linalg.inv(T_skel_joint_bind[used])
+    if mesh.still_weights is not None:
+        weights[:, -1] = mesh.still_weights
+    still = np.tile(np.eye(4), (len(T_skel_joint), 1, 1, 1))
+    T_skin = np.concatenate([T_skel_joint[:, used] @ np.linalg.inv(T_skel_joint_bind[used]), still], axis=1)
     source = mesh.points[None].astype(float) if points is None else points
     bound = source @ mesh.T_skel_mesh[:3, :3].T + mesh.T_skel_mesh[:3, 3]
     skin = _skin_dual_quaternions if mesh.skinning_method == "dualQuaternion" else _skin_linear

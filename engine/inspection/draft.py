@@ -6,6 +6,7 @@ from functools import partial
 
 from engine.config import RunConfig
 from engine.errors import RunCancelled
+from engine.planning.foresee import foresee
 from engine.planning.plan import Plan
 from engine.planning.shot_plan import Planned, plan_shot
 from engine.priors.auto import CANDIDATES
@@ -28,13 +29,16 @@ class Draft:
 
         Raises:
             UsdIoError: The stage cannot be read.
-            ConfigError: Times, joints or skeletons that do not exist; nothing to fill.
+            ConfigError: Times, joints or skeletons that do not exist; nothing to fill; nothing can be written.
         """
         from usd_io.read.stage import read_shot
 
         if config.skeletons not in self._shots:
             self._shots[config.skeletons] = read_shot(self.stage, config.skeletons, meshes=False, once=True)
-        return plan_shot(self._shots[config.skeletons], config)
+        from usd_io.read.stage import open_stage
+
+        planned = plan_shot(self._shots[config.skeletons], config)
+        return foresee(planned, open_stage(self.stage), config)
 
     def expect(
         self, config: RunConfig, planned: Planned, cancel: Callable[[], bool] = never

@@ -30,6 +30,8 @@ from usd_io.errors import shown
 FORMAT = 1
 """Version of the run folder; readers refuse newer ones."""
 SUFFIX = "_inbetween"
+LONGEST_STEM = 224
+"""Bytes of a stage's name that a result's begins with: with what is added its names stay below 255."""
 MOST_FOLDERS = 9999
 SETTINGS, STATE, EVENTS, REPORT, LOG = "run.toml", "state.json", "events.jsonl", "report.json", "log.txt"
 CANCEL = "cancel"
@@ -175,7 +177,10 @@ class Workspace:
         """
         if not confirmed:
             self.before_keep()
-        hashes = {path.relative_to(self.folder).as_posix(): content_hash(path) for path in files}
+        hashes = {
+            path.absolute().relative_to(self.folder.absolute()).as_posix(): content_hash(path)
+            for path in files
+        }
         with self._guard:
             self._index[name] = Artefact(key, hashes)
             entries = {entry: asdict(artefact) for entry, artefact in sorted(self._index.items())}
@@ -280,8 +285,9 @@ def run_id(folder: Path) -> str:
 
 
 def result_stem(config: RunConfig) -> str:
-    """Name of the result, without folder and extension."""
-    return Path(config.stage).stem + SUFFIX
+    """Name of the result, without folder and extension; a long one is cut where file systems end a name."""
+    stem = Path(config.stage).stem.encode()[:LONGEST_STEM].decode(errors="ignore")
+    return stem + SUFFIX
 
 
 def run_folder(config: RunConfig) -> Path:

@@ -32,10 +32,16 @@ def result_files(folder: Path, stem: str) -> Files:
     Raises:
         AuthorError: The stem is no plain file name.
     """
-    plain = stem.isprintable() and not set(stem) & set('/\\:*?"<>|') and not stem.startswith(".")
-    if not stem or not plain:
-        raise AuthorError(f"{shown(stem)!r} is no plain file name. Name the result without folders or dots.")
+    if stem in ("", ".", "..") or set(stem) & set("/\\") or has_control_characters(stem):
+        raise AuthorError(
+            f"{shown(stem)!r} is no plain file name. Name the result without folders and control characters."
+        )
     return Files(folder / f"{stem}.usda", folder / f"{stem}_anim.usdc")
+
+
+def has_control_characters(path: str) -> bool:
+    """Whether USD refuses a path as an asset path: no layer can name it."""
+    return any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in path)
 
 
 def refuse_clobbering(files: Files, sources: Sequence[Path], overwrite: bool) -> None:
@@ -62,7 +68,9 @@ def draft_of(files: Files) -> Iterator[Files]:
     """
     files.root.parent.mkdir(parents=True, exist_ok=True)
     tag = uuid.uuid4().hex[:12]
-    draft = Files(*(path.with_name(f".{path.stem}.{tag}{path.suffix}") for path in (files.root, files.data)))
+    # names of their own: a long one has no room for what is added
+    named = (f".draft.{tag}{files.root.suffix}", f".draft_anim.{tag}{files.data.suffix}")
+    draft = Files(*(files.root.with_name(name) for name in named))
     try:
         yield draft
     finally:

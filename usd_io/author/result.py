@@ -97,12 +97,9 @@ def author_result(
     stage = open_stage(source)
     counts = {path: len(take.motions) for path, take in takes.items()}
     found = place_takes(stage, counts, mode, name, sharing)
-    if unwritable := next((path for path in takes if path in found.refused), None):
-        raise AuthorError(found.refused[unwritable])
-    placed = [
-        (p, {path: take for path, take in takes.items() if path in p.skeleton_paths})
-        for p in found.placements
-    ]
+    placed = [(p, {path: takes[path] for path in p.made_of}) for p in found.placements]
+    if lost := [path for path in takes if not any(path in own for _, own in placed)]:
+        raise AuthorError(found.refused[lost[0]])
     for placement, own in placed:
         for path, take in own.items():
             check_take(stage, placement, path, take)

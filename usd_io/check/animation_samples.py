@@ -82,8 +82,12 @@ def _channel(attribute: Usd.Attribute) -> Channel | None:
     times: list[float | None] = list(attribute.GetTimeSamples()) or [None]
     convert = quaternions if attribute.GetTypeName().scalarType == "quatf" else floats
     read = [attribute.Get(Usd.TimeCode.Default() if time is None else time) for time in times]
+    # a block is meant: it says that there is no value
+    times = [time for time, value in zip(times, read, strict=True) if value is not None]
     values = [
-        np.zeros((0, 1), np.float32) if value is None or len(value) == 0 else convert(value) for value in read
+        np.zeros((0, 1), np.float32) if len(value) == 0 else convert(value)
+        for value in read
+        if value is not None
     ]
     layer = attribute.GetPropertyStack(Usd.TimeCode.EarliestTime())[0].layer
     return Channel(attribute.GetName(), shown(layer.GetDisplayName()), tuple(times), tuple(values))

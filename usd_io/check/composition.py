@@ -43,7 +43,7 @@ def _shadowing(attribute: Usd.Attribute) -> Finding | None:
         (spec.layer, _sample_count(spec)) for spec in attribute.GetPropertyStack(Usd.TimeCode.EarliestTime())
     ]
     specs = [(layer, count) for layer, count in specs if count]
-    if len(specs) < 2:
+    if len(specs) < 2 or _merges(specs[0][0], attribute):
         return None
     (strong, shown_count), (weak, hidden) = specs[0], max(specs[1:], key=lambda spec: spec[1])
     message = (
@@ -52,6 +52,15 @@ def _shadowing(attribute: Usd.Attribute) -> Finding | None:
     )
     layer, prim = shown(strong.GetDisplayName()), shown(attribute.GetPrimPath())
     return Finding("SA006", "warning" if shown_count < hidden else "info", message, layer, prim)
+
+
+def _merges(layer: Sdf.Layer, attribute: Usd.Attribute) -> bool:
+    """Whether samples of a layer are edits of arrays, which merge with the weaker ones."""
+    path = attribute.GetPath()
+    stack = attribute.GetPropertyStack(Usd.TimeCode.EarliestTime())
+    path = next((spec.path for spec in stack if spec.layer == layer), path)
+    times = layer.ListTimeSamplesForPath(path)
+    return any("ArrayEdit" in type(layer.QueryTimeSample(path, time)).__name__ for time in times[:1])
 
 
 def _sample_count(spec: Sdf.PropertySpec) -> int:

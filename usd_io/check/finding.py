@@ -11,7 +11,7 @@ class Finding:
     """One thing that a rule found. All text is fit for a terminal: names from files are shown escaped."""
 
     rule: str
-    """``SA001`` to ``SA011`` (docs/check.md), or the name of a rule of USD's own validators."""
+    """``SA001`` to ``SA016`` (docs/check.md), or the name of a rule of USD's own validators."""
     severity: Severity
     message: str
     """What was found and what to do."""

@@ -14,6 +14,7 @@ from usd_io.check.composition import (
     unknown_joints,
 )
 from usd_io.check.finding import Finding, Severity
+from usd_io.check.ignored import bad_binds, ignored_subsets, ignored_types, invalid_joints, missing_api
 from usd_io.check.result import changed_keys
 from usd_io.check.samples import bad_values, changing_bones, missing_channels, sign_flips, wrong_lengths
 from usd_io.check.usd import usd_findings
@@ -30,6 +31,11 @@ STAGE_RULES = (
     changed_keys,
     instanced_skeletons,
     idle_blend_shapes,
+    ignored_types,
+    missing_api,
+    invalid_joints,
+    bad_binds,
+    ignored_subsets,
 )
 
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from pxr import Tf, Usd, UsdGeom, UsdSkel, Vt
 
 from usd_io import convert
+from usd_io.errors import shown
 from usd_io.model import BlendShape, Interpolation, Mesh, Primvar
 from usd_io.read.blend_shapes import read_blend_shapes
 from usd_io.read.material import read_materials
@@ -15,13 +16,13 @@ from usd_io.read.skeleton import BoundSkeleton
 
 _EARLIEST = Usd.TimeCode.EarliestTime()
 _ROUNDING = 1e-6
-"""Error of a weight sum [1] that float32 explains: such weights are kept bit for bit."""
+"""Sum of weights [1] that counts as none."""
 _NOTICEABLE = 1e-2
 """Error of a weight sum [1] worth a warning: USD draws such points pulled towards the skeleton's origin."""
 
 Warn = Callable[[str], None]
 Weights = Float[np.ndarray, "vertex influence"]
-Influences = tuple[Int[np.ndarray, "vertex influence"], Weights]
+Influences = tuple[Int[np.ndarray, "vertex influence"], Weights, Float[np.ndarray, " vertex"] | None]
 
 
 def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn) -> Mesh | None:
@@ -43,7 +44,7 @@ def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn)
         "vertex": len(points),
         "faceVarying": len(corners),
     }
-    indices, weights = _influences(query, skeleton, len(points), warn)
+    indices, weights, still = _influences(query, skeleton, len(points), warn)
     materials, face_material = read_materials(mesh, len(counts), warn)
     return Mesh(
         path=path,
@@ -63,6 +64,7 @@ def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn)
         face_material=face_material,
         left_handed=mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded,
         double_sided=bool(mesh.GetDoubleSidedAttr().Get()),
+        still_weights=still,
     )
 
 
@@ -80,7 +82,7 @@ def _topology_problem(points: Any, counts: Any, corners: Any) -> str:
 
 def _influences(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, count: int, warn: Warn) -> Influences:
     """Skin weights per point, on the skeleton's joints; no influence where the mesh has none."""
-    none = np.zeros((count, 0), np.int64), np.zeros((count, 0), np.float32)
+    none = np.zeros((count, 0), np.int64), np.zeros((count, 0), np.float32), None
     path = query.GetPrim().GetPath()
     if not query.HasJointInfluences():
         return none
@@ -101,36 +103,49 @@ def _influences(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, count: in
         np.where(known, places[np.where(known, local, 0)], -1) if len(places) else np.full_like(local, -1)
     )
     usable = (joints >= 0) & np.isfinite(values)
-    dropped = np.count_nonzero(~usable & (values != 0))
+    lacking = known & (joints < 0) & np.isfinite(values)
+    dropped = np.count_nonzero(~usable & ~lacking & (values != 0))
     if dropped:
         warn(
-            f"<{path}>: {dropped} joint influences name no joint of <{skeleton.path}> or are not finite; dropped."
+            f"<{path}>: {dropped} joint influences name no joint or are not finite; dropped, where USD would not skin "
+            "the mesh at all."
         )
-    return np.where(usable, joints, 0), _normalised(np.where(usable, values, 0), str(path), warn)
+    still = np.where(lacking, values, 0).sum(1, dtype=np.float32)
+    strays = [] if query.GetJointMapper() is None else sorted({*query.GetJointOrder()} - {*skeleton.joints})
+    if strays:
+        warn(
+            f"<{path}>: {len(strays)} of its joints, such as {shown(strays[0])}, name no joint of <{skeleton.path}>; they "
+            "move as UsdSkel moves them: as the joint of the same number, or not at all. Name joints of the skeleton."
+        )
+    weights = np.where(usable, values, 0)
+    _warn_of_sums(weights.sum(1, dtype=np.float64) + still, str(path), warn)
+    return np.where(usable, joints, 0), weights, still if still.any() else None
 
 
 def _skeleton_places(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton) -> Int[np.ndarray, " mesh_joint"]:
-    """Skeleton joint of each joint in the mesh's own ``skel:joints`` order, -1 for unknown ones."""
+    """Skeleton joint whose transform each joint in the mesh's own ``skel:joints`` order gets, -1 for the identity.
+
+    ``ComputeSkinnedPoints`` of UsdSkel remaps the skeleton's transforms in place: a joint that the skeleton lacks keeps
+    the one at its own number, and gets the identity where the skeleton has none of that number.
+    """
     places = Vt.IntArray(range(len(skeleton.joints)))
     mapper = query.GetJointMapper()
-    return convert.integers(mapper.Remap(places, Vt.IntArray(), 1, -1) if mapper else places)
+    return convert.integers(mapper.Remap(places, Vt.IntArray(places), 1, -1) if mapper else places)
 
 
-def _normalised(weights: Weights, path: str, warn: Warn) -> Weights:
-    sums = weights.sum(axis=1, dtype=np.float64)
-    off = np.abs(sums - 1) > _ROUNDING
-    usable = off & (sums > _ROUNDING)
-    result = weights.copy()
-    result[off & ~usable] = 0
-    result[usable] = weights[usable] / sums[usable, None]
-    noticeable = np.count_nonzero(usable & (np.abs(sums - 1) > _NOTICEABLE))
+def _warn_of_sums(sums: Float[np.ndarray, " vertex"], path: str, warn: Warn) -> None:
+    weighted = np.abs(sums) > _ROUNDING
+    noticeable = np.count_nonzero(weighted & (np.abs(sums - 1) > _NOTICEABLE))
     if noticeable:
-        warn(f"<{path}>: the weights of {noticeable} points do not add up to 1; they are normalised.")
-    if (off & ~usable).any():
         warn(
-            f"<{path}>: {np.count_nonzero(off & ~usable)} points have no skin weight; they stay at the bind pose."
+            f"<{path}>: the weights of {noticeable} points do not add up to 1: as in USD, they are pulled towards the "
+            "skeleton's origin. Normalise them."
         )
-    return result
+    if not weighted.all():
+        warn(
+            f"<{path}>: {np.count_nonzero(~weighted)} points have no skin weight; they stay at the bind pose here, and "
+            "USD puts them into the skeleton's origin."
+        )
 
 
 def _bind_transform(

@@ -8,7 +8,7 @@ are named here, before anything is computed.
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pxr import Sdf, Tf, Usd, UsdSkel
@@ -68,6 +68,8 @@ class Placement:
     """All skeletons that the animation drives and that can be written to."""
     variants: Variants | None = None
     """The variants that hold the samples; None where the prims themselves do."""
+    made_of: tuple[str, ...] = ()
+    """Paths of the skeletons whose takes give the motion."""
 
     @property
     def animation_path(self) -> str:
@@ -153,7 +155,8 @@ def place_takes(
         except AuthorError as error:
             refused |= {str(prim.GetPath()): str(error) for prim in group}
         else:
-            placements.append(placed)
+            made_of = tuple(str(each.GetPath()) for each in group if str(each.GetPath()) in skeletons)
+            placements.append(replace(placed, made_of=made_of))
     if not placements:
         raise AuthorError(next(iter(refused.values())))
     return Placed(tuple(placements), refused)

@@ -121,7 +121,9 @@ def _build_skin(character: Character, meshes: Sequence[Mesh], like: Tensor) -> S
         for k in range(mesh.joint_indices.shape[1]):  # a vertex may name a joint more than once
             weighted = np.flatnonzero(mesh.joint_weights[:, k])
             dense[rows[weighted], columns[weighted, k]] += mesh.joint_weights[weighted, k]
-        dense[rows[~(mesh.joint_weights != 0).any(axis=1)], len(used)] = 1
+        still = np.zeros(len(rows), np.float32) if mesh.still_weights is None else mesh.still_weights
+        unweighted = ~(mesh.joint_weights != 0).any(axis=1) & (still == 0)
+        dense[rows, len(used)] = np.where(unweighted, 1, still)
     points = np.concatenate([bound_points(mesh, mesh.points.astype(float)) for mesh in meshes])
 
     def tensor(array: Float[np.ndarray, "..."]) -> Tensor:

@@ -123,6 +123,18 @@ def test_rebind_defines_a_new_animation_beside_the_old_one(tmp_path: Path) -> No
     assert types == {"translations": "float3[]", "rotations": "quatf[]", "scales": "half3[]"}
 
 
+def test_result_opens_by_every_name_of_its_folder(tmp_path: Path) -> None:
+    source = copy_fox(tmp_path / "in")
+    (tmp_path / "far/away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far/away")
+    takes = all_takes(source)
+    result = author_result(source, tmp_path / "link", "fox", takes)
+    for folder in ("link", "far/away"):
+        stage = Usd.Stage.Open(str(tmp_path / folder / result.root.name))
+        assert not stage.GetCompositionErrors()
+        assert stage.GetPrimAtPath(FOX).IsA(UsdSkel.Skeleton)
+
+
 def test_root_names_its_layers_by_relative_paths(tmp_path: Path) -> None:
     source = copy_fox(tmp_path / "in")
     result = author_result(source, tmp_path / "out", "fox", all_takes(source))
@@ -394,10 +406,17 @@ def test_bad_take_is_refused_and_nothing_written(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("stem", ["../fox", "a/b", "", ".fox", "fox\x1b[0m", "..", "C:fox"])
+@pytest.mark.parametrize("stem", ["../fox", "a/b", "", ".", "..", "fox\x1b[0m", "fox\t", "a\\b"])
 def test_stem_cannot_lead_out_of_the_folder(stem: str, tmp_path: Path) -> None:
     with pytest.raises(AuthorError, match="no plain file name"):
         author_result(FOX_SURVEY, tmp_path, stem, all_takes(FOX_SURVEY))
+
+
+@pytest.mark.parametrize("stem", [".fox", "a:b", "f" * 239, "füchse ?", "a@b", "x[1]", "#fox", "~fox"])
+def test_any_file_name_of_a_stage_can_be_a_result(stem: str, tmp_path: Path) -> None:
+    source = copy_fox(tmp_path / "in").rename(tmp_path / "in" / f"{stem}.usdc")
+    takes = all_takes(source)
+    assert_holds(author_result(source, tmp_path / "out", stem, takes), takes)
 
 
 def test_unknown_skeleton_and_bad_names_are_refused(tmp_path: Path) -> None:

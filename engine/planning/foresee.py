@@ -1,0 +1,64 @@
+"""What stands in the way of a result, told when planning: what stage, author options and folder decide."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from engine.config import RunConfig
+from engine.errors import ConfigError
+from engine.planning.shot_plan import Planned
+from usd_io.errors import AuthorError, shown
+
+
+def foresee(planned: Planned, stage: Any, config: RunConfig) -> Planned:
+    """The plans for which a result can be written; the others are named in the notes.
+
+    Args:
+        planned: The work.
+        stage: The source, open.
+        config: Gives the author options and the folder.
+
+    Raises:
+        ConfigError: Nothing can be written, not for a skeleton that was asked for, or not to the folder.
+    """
+    _check_folder(config)
+    from usd_io.author.foresee import foresee_placement
+
+    groups = planned.shot.sharing or tuple((c.skeleton_path,) for c in planned.shot.characters)
+    counts = {made.skeleton_path: config.takes for made in planned.plans}
+    sharing = [path for group in groups for path in group]
+    try:
+        placed = foresee_placement(stage, counts, config.author, sharing=sharing)
+    except AuthorError as error:
+        raise ConfigError(str(error)) from None
+    asked_for = next((path for path in config.skeletons if path in placed.refused), None)
+    if asked_for is not None:
+        raise ConfigError(placed.refused[asked_for])
+    written = {path for placement in placed.placements for path in placement.made_of}
+    kept = [number for number, made in enumerate(planned.plans) if made.skeleton_path in written]
+    notes = [f"{shown(path)} is left out: {why}" for path, why in placed.refused.items()]
+    shot = replace(
+        planned.shot,
+        characters=tuple(planned.shot.characters[n] for n in kept),
+        motions=tuple(planned.shot.motions[n] for n in kept),
+        sharing=tuple(tuple(p for p in groups[n] if p not in placed.refused) for n in kept),
+    )
+    return replace(
+        planned, shot=shot, plans=tuple(planned.plans[n] for n in kept), notes=(*planned.notes, *notes)
+    )
+
+
+def _check_folder(config: RunConfig) -> None:
+    """Refuse a folder that cannot be made or written to."""
+    stage = Path(config.stage)
+    folder = Path(config.out) if config.out else (stage.parent if stage.exists() else Path())
+    there = folder.absolute()
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise ConfigError(
+            f"{shown(folder)} cannot be made, {shown(there)} is no folder; choose another with --out."
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"{shown(there)} cannot be written to; choose another folder with --out.")
