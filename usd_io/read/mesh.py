@@ -114,7 +114,7 @@ def _influences(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, count: in
     strays = [] if query.GetJointMapper() is None else sorted({*query.GetJointOrder()} - {*skeleton.joints})
     if strays:
         warn(
-            f"<{path}>: {len(strays)} of its joints, such as {shown(strays[0])}, name no joint of <{skeleton.path}>. As "
+            f"<{path}>: {len(strays)} of its joints, such as {shown(strays[0])}, are none of <{skeleton.path}>. As "
             "in UsdSkel they move as its joint of the same number, or not at all. Name joints of the skeleton."
         )
     weights = np.where(usable, values, 0)

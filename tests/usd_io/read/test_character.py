@@ -87,7 +87,7 @@ def test_influences_that_do_not_fit_leave_the_mesh_unskinned(arm_stage: Usd.Stag
 def test_a_mesh_joint_the_skeleton_lacks_is_a_warning(arm_stage: Usd.Stage) -> None:
     UsdSkel.BindingAPI(skin(arm_stage)).GetJointsAttr().Set(["Tail", "Shoulder"])
     arm = read(arm_stage)
-    assert "such as Tail, name no joint of </Arm/Skel>" in arm.warnings[0]
+    assert "such as Tail, are none of </Arm/Skel>" in arm.warnings[0]
     np.testing.assert_array_equal(arm.weighted, [True, False])
 
 
