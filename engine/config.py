@@ -1,136 +1,343 @@
-"""Settings of a run: frozen dataclasses, read from TOML or flags, saved with every result."""
+"""Settings of a run, each declared once: see :mod:`engine.settings.setting`. Read from TOML or flags, saved with every
+result."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, ClassVar
 
 from engine.errors import ConfigError
 from engine.files.toml import read_toml
-
-EngineName = Literal["auto", "motion", "video"]
-PriorName = Literal["auto", "learned", "context", "spline", "slerp", "hold"]
-AuthorMode = Literal["rebind", "over", "variant"]
-FeatureName = Literal["scratch", "dinov2+fit3d"]
-SolverName = Literal["map", "paper"]
-ModelName = Literal["dynamicrafter", "wan-vace", "ltx", "tiny"]
-AdaptMode = Literal["auto", "full", "lora", "off"]
-"""``auto``: what suits the model; ``full``: all that the paper trains; ``lora``: low-rank pairs; ``off``: nothing."""
-Memory = Literal["auto", "low", "high"]
-"""``low``: least memory of the device, more time; ``high``: single precision and all activations kept."""
-CHOICES = {
-    "engine": EngineName,
-    "prior": PriorName,
-    "author": AuthorMode,
-    "model": ModelName,
-    "adapt": AdaptMode,
-    "memory": Memory,
-    "features": FeatureName,
-    "solver": SolverName,
-}
+from engine.settings.choices import (
+    AdaptMode,
+    AuthorMode,
+    EngineName,
+    FeatureName,
+    Memory,
+    ModelName,
+    PriorName,
+    SolverName,
+)
+from engine.settings.setting import Setting, checked, fields_of
 
 MOST_STEPS = 1000
 """Timesteps of the models' training: more cannot be sampled."""
 MOST_TAKES = 100
+MOST_GUIDANCE = 100.0
+MOST_RATE = 1000.0
+"""Frames per second of a video."""
+
+SHOT = "What is filled"
+MOTION = "How motion is made"
+RESULT = "The result"
+MODEL = "A video that a model makes"
+GIVEN = "A video of your own"
+FIT = "The fit to a video"
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All that decides a result. Times are time codes of the stage."""
+    """All that decides a result. Times are time codes of the stage.
 
-    stage: str
-    """The USD stage to read; never written to."""
-    skeletons: tuple[str, ...] = ()
-    """Prim paths of the skeletons to fill; empty: all with something to fill."""
-    context: tuple[tuple[float, float], ...] = ()
-    """Ranges of finished motion; empty: found from the authored samples."""
-    keys: tuple[float, ...] = ()
-    """Times whose pose is kept exactly; empty: found from the authored samples."""
-    lock: tuple[str, ...] = ()
-    """Joints (name, path or shell pattern) that keep what is authored, also between the keys."""
-    engine: EngineName = "auto"
-    """How motion is made; ``auto`` takes the best engine this machine has what it needs for."""
-    prior: PriorName = "auto"
-    """The motion prior; ``auto`` chooses per gap by its fit and the self-test. A fit to a video starts from it."""
-    contacts: bool = True
-    """Let joints that rest in the filled motion, as feet do, stay where they are; of slerp and hold they never do."""
-    takes: int = 1
-    """How many motions are made: the best estimate, and others that are as plausible."""
-    seed: int = 0
-    """Seed of everything random."""
-    out: str = ""
-    """Run folder; empty: ``STEM_inbetween`` beside the stage, numbered where that exists."""
-    author: AuthorMode = "rebind"
-    """How the result is authored: a new animation bound instead, an override, or a variant."""
-    truth: str = ""
-    """A stage with the true motion of the same skeletons, to score against; empty: the stage's own hidden samples."""
-    force: bool = False
-    """Replace a result that is already in the run folder."""
-    preview: bool = True
-    """Draw the result beside slerp and the keys: a video, a contact sheet and a plot in the run folder."""
-    report: bool = True
-    """Write ``report.html`` into the run folder: one file with a 3D player, plots, scores and settings."""
-    model: ModelName = "dynamicrafter"
-    """The video model; ``tiny`` ships with the package and is a tour of the method, no more."""
-    prompt: str = ""
-    """What is to be seen, for the video model."""
-    caption: str = ""
-    """Folder of an image-text model that writes the prompt from the pictures of the context."""
-    steps: int = 0
-    """Sampling steps of the video model; 0: its own number."""
-    guidance: float = 0.0
-    """How strongly the video model keeps to the prompt; 0: its own strength."""
-    adapt: AdaptMode = "auto"
-    """How the video model learns the character from the context (ICAdapt)."""
-    memory: Memory = "auto"
-    """How device memory is traded for time."""
-    video: str = ""
-    """A video of the character to fit, a folder of pictures or a video file, instead of a generated one."""
-    video_fps: float = 0.0
-    """Frame rate of that video [frames/s]; 0: what its file says, 15 for a folder of pictures."""
-    video_offset: float = 0.0
-    """Its first frame, after the start of the first gap [s]; negative where it begins in the context."""
-    camera: str = ""
-    """Prim path of the camera that sees what the video shows, the ``render.json`` of its pictures, or a view: front,
-    left, right, back or an azimuth in degrees; empty: of a given video the front, else where most is to be told."""
-    features: FeatureName = "scratch"
-    """What the joint estimator looks at: a network trained on this shot's pictures, or frozen ones with weights."""
-    solver: SolverName = "map"
-    """How motion is fitted to video: all frames at once (``map``), or frame by frame as in the paper."""
-    self_test: bool = False
-    """Fill a hidden piece of the context with video too, compare, and let engine ``auto`` choose by it; costs about as
-    much again. The motion engine always tests itself."""
+    Raises:
+        ConfigError: Values of another type, beyond their limits or at odds with each other, all in one message.
+    """
+
+    stage: Annotated[
+        str,
+        Setting("The USD stage to read; it is never written to.", SHOT, argument=True, of_shot=True),
+    ]
+    skeletons: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Prim path of a skeleton to fill.",
+            SHOT,
+            flag="skeleton",
+            each=True,
+            metavar="PRIM",
+            empty="all with something to fill",
+            of_shot=True,
+            counts_from="fill",
+        ),
+    ] = ()
+    context: Annotated[
+        tuple[tuple[float, float], ...],
+        Setting(
+            "A range of finished motion [time codes].",
+            SHOT,
+            each=True,
+            empty="the dense ranges of the authored samples; where keys are given, what lies outside of them",
+            of_shot=True,
+            counts_from="fill",
+        ),
+    ] = ()
+    keys: Annotated[
+        tuple[float, ...],
+        Setting(
+            "Times of the poses that the result equals exactly [time codes].",
+            SHOT,
+            empty="the lone samples between dense ranges",
+            of_shot=True,
+            counts_from="fill",
+        ),
+    ] = ()
+    lock: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Joints (name, path or shell pattern) that keep what is authored, also between the keys.",
+            SHOT,
+            metavar="JOINT,JOINT,...",
+            of_shot=True,
+            counts_from="fill",
+        ),
+    ] = ()
+    engine: Annotated[
+        EngineName,
+        Setting(
+            "How motion is made: by a motion prior, in seconds on any machine, or fitted to a video that a model makes;"
+            " auto takes video where the weights of the model and a GPU are there.",
+            MOTION,
+            counts_from="fill",
+        ),
+    ] = "auto"
+    prior: Annotated[
+        PriorName,
+        Setting(
+            "The motion prior; auto blends them per gap, by what did well on many clips and in the self-test. A fit to "
+            "a video starts from it.",
+            MOTION,
+            counts_from="fill",
+        ),
+    ] = "auto"
+    contacts: Annotated[
+        bool,
+        Setting(
+            "Hold joints that rest, as feet do, in their place; with the priors slerp and hold they always slide.",
+            MOTION,
+            counts_from="fill",
+        ),
+    ] = True
+    takes: Annotated[
+        int,
+        Setting(
+            "How many motions are made: the best estimate, and others that are as plausible.",
+            MOTION,
+            least=1,
+            most=MOST_TAKES,
+            counts_from="fill",
+        ),
+    ] = 1
+    seed: Annotated[
+        int,
+        Setting(
+            "Seed of everything random; the same seed gives the same takes.",
+            MOTION,
+            least=0,
+            most=2**63 - 1,
+            counts_from="fill",
+        ),
+    ] = 0
+    out: Annotated[
+        str,
+        Setting(
+            "Run folder.",
+            RESULT,
+            metavar="FOLDER",
+            empty="STEM_inbetween beside the stage, numbered where that exists",
+            of_shot=True,
+        ),
+    ] = ""
+    author: Annotated[
+        AuthorMode,
+        Setting(
+            "How the result is authored: a new animation bound instead of the old one, an override of the old one, or "
+            "a variant.",
+            RESULT,
+            counts_from="author",
+        ),
+    ] = "rebind"
+    truth: Annotated[
+        str,
+        Setting(
+            "A stage with the true motion of the same skeletons, to score the result against.",
+            RESULT,
+            metavar="STAGE",
+            empty="the stage's own samples inside the gaps, where it has them",
+            of_shot=True,
+        ),
+    ] = ""
+    force: Annotated[bool, Setting("Replace an earlier result in the run folder.", RESULT, of_shot=True)] = (
+        False
+    )
+    preview: Annotated[
+        bool,
+        Setting("Draw the result beside slerp and the keys: a video, a contact sheet and a plot.", RESULT),
+    ] = True
+    report: Annotated[
+        bool,
+        Setting(
+            "Write report.html into the run folder: one file with a 3D player, plots, scores and settings.",
+            RESULT,
+        ),
+    ] = True
+    model: Annotated[
+        ModelName,
+        Setting(
+            "The video model; tiny ships with the package and is a tour of the method, no more.",
+            MODEL,
+            counts_from="render",
+        ),
+    ] = "dynamicrafter"
+    prompt: Annotated[
+        str,
+        Setting(
+            "What the video shows, in words.", MODEL, metavar="TEXT", of_shot=True, counts_from="generate"
+        ),
+    ] = ""
+    caption: Annotated[
+        str,
+        Setting(
+            "Folder of an image-text model that writes the prompt from pictures of the context.",
+            MODEL,
+            metavar="FOLDER",
+            counts_from="generate",
+        ),
+    ] = ""
+    steps: Annotated[
+        int,
+        Setting(
+            "Sampling steps of the video model.",
+            MODEL,
+            least=0,
+            most=MOST_STEPS,
+            empty="the model's own number",
+            counts_from="generate",
+        ),
+    ] = 0
+    guidance: Annotated[
+        float,
+        Setting(
+            "How strongly the video keeps to the prompt, usually 1 to 15.",
+            MODEL,
+            least=0,
+            most=MOST_GUIDANCE,
+            empty="the model's own strength",
+            counts_from="generate",
+        ),
+    ] = 0.0
+    adapt: Annotated[
+        AdaptMode,
+        Setting(
+            "How the video model learns the character from the context (ICAdapt).", MODEL, counts_from="adapt"
+        ),
+    ] = "auto"
+    memory: Annotated[
+        Memory,
+        Setting(
+            "How device memory is traded for time: low takes least memory, high is quickest.",
+            MODEL,
+            counts_from="adapt",
+        ),
+    ] = "auto"
+    video: Annotated[
+        str,
+        Setting(
+            "A video of the character to fit instead of a generated one: a folder of pictures in the order of their "
+            "names, or an mp4, mov, mkv or webm file.",
+            GIVEN,
+            metavar="FOLDER|FILE",
+            of_shot=True,
+            counts_from="estimate_joints",
+        ),
+    ] = ""
+    video_fps: Annotated[
+        float,
+        Setting(
+            "Frame rate of the video [frames/s].",
+            GIVEN,
+            least=0,
+            most=MOST_RATE,
+            empty="what its file says, 15 for a folder",
+            of_shot=True,
+            counts_from="estimate_joints",
+        ),
+    ] = 0.0
+    video_offset: Annotated[
+        float,
+        Setting(
+            "Time of the video's first frame after the start of the first gap [s]; negative where the video begins in "
+            "the context.",
+            GIVEN,
+            of_shot=True,
+            counts_from="estimate_joints",
+        ),
+    ] = 0.0
+    camera: Annotated[
+        str,
+        Setting(
+            "The camera that sees the video: a prim path, the render.json that 'anymole render' wrote, or a view: "
+            "front, left, right, back or an azimuth in degrees.",
+            FIT,
+            metavar="PRIM|FILE|VIEW",
+            empty="of a given video the front, of a generated one the view that tells most of the motion",
+            of_shot=True,
+            counts_from="render",
+        ),
+    ] = ""
+    features: Annotated[
+        FeatureName,
+        Setting(
+            "What the joint estimator looks at: a network trained on pictures of this shot, or the paper's frozen "
+            "ones, which need their weights.",
+            FIT,
+            counts_from="estimate_joints",
+        ),
+    ] = "scratch"
+    solver: Annotated[
+        SolverName,
+        Setting(
+            "How motion is fitted to the video: map, all frames at once; paper, frame by frame as in the paper.",
+            FIT,
+            counts_from="mimic",
+        ),
+    ] = "map"
+    self_test: Annotated[
+        bool,
+        Setting(
+            "Try the video engine on a hidden piece of the context first, compare it with the motion engine, and let "
+            "engine auto take the better one; costs about as much as a run with one gap. The motion engine always "
+            "tests itself.",
+            MOTION,
+            counts_from="self_test",
+        ),
+    ] = False
+
+    __no_type_check__: ClassVar[bool] = True
+    """Values are checked below, in words for people, where the tests' checker of types would come first."""
 
     def __post_init__(self) -> None:
-        problems = _unknown_choices(vars(self))
-        if not self.stage:
-            problems.append("no stage is named; give the path of a .usd, .usda, .usdc or .usdz file")
-        if not all(math.isfinite(t) for t in (*self.keys, *(t for pair in self.context for t in pair))):
-            problems.append("--keys and --context take finite time codes")
-        if not 0 <= self.seed < 2**63:
-            problems.append(f"--seed {self.seed} is out of range; choose 0 to 2^63 - 1")
-        if not 1 <= self.takes <= MOST_TAKES:
-            problems.append(f"--takes {self.takes} is out of range; choose 1 to {MOST_TAKES}")
+        problems = checked(self)
+        if self.stage == "":
+            problems["stage"] = "no stage is named; give the path of a .usd, .usda, .usdc or .usdz file"
+        if not problems:
+            problems = self._contradictions()
+        if problems:
+            raise ConfigError("; ".join(problems.values()) + ".", settings=problems)
+
+    def _contradictions(self) -> dict[str, str]:
+        """Settings that cannot be used together; the key is the one to change."""
+        problems = {}
         if self.takes > 1 and self.author == "over":
-            problems.append("--author over has room for one take; choose rebind or variant for several")
-        if not 0 <= self.steps <= MOST_STEPS:
-            problems.append(f"--steps {self.steps} is out of range; choose 1 to {MOST_STEPS}")
-        for name, value in (("guidance", self.guidance), ("fps", self.video_fps)):
-            if not 0 <= value <= 1000:
-                problems.append(f"--{name} {value:g} is out of range; choose 0 to 1000")
-        if not math.isfinite(self.video_offset):
-            problems.append("--offset takes a finite number of seconds")
+            problems["author"] = "author over has room for one take; choose rebind or variant for several"
         if self.video and self.takes > 1:
-            problems.append(f"--takes {self.takes} of one video cannot be fitted; give --takes 1")
+            problems["takes"] = f"a given video allows one take, not {self.takes}"
         if self.video and self.self_test:
-            problems.append(
-                "--self-test needs a model that makes video; a given --video shows no hidden piece"
+            problems["self_test"] = (
+                "a given video shows no hidden piece of the context for a self-test; leave one of them out"
             )
         if self.video and self.engine == "motion":
-            problems.append("--engine motion makes no use of --video; leave one of them out")
-        if problems:
-            raise ConfigError("; ".join(problems) + ".")
+            problems["video"] = "engine motion makes no use of a video; leave one of them out"
+        return problems
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for TOML and JSON."""
@@ -149,36 +356,7 @@ def config_from_mapping(values: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(
             f"unknown settings {', '.join(map(repr, unknown))}; known are {', '.join(sorted(known))}."
         )
-    problems = _unknown_choices(values)
-    if problems:
-        raise ConfigError("; ".join(problems) + ".")
-    try:
-        lists: dict[str, Any] = {
-            "skeletons": tuple(map(_text, values.get("skeletons", ()))),
-            "lock": tuple(map(_text, values.get("lock", ()))),
-            "keys": tuple(map(_number, values.get("keys", ()))),
-            "context": tuple((_number(start), _number(end)) for start, end in values.get("context", ())),
-        }
-        config = RunConfig(stage=_text(values.get("stage", "")))
-        single = {
-            name: _as_default(value, getattr(config, name))
-            for name, value in values.items()
-            if name not in lists
-        }
-        for name, value in single.items():
-            if type(value) is not type(getattr(config, name)):
-                raise TypeError(f"{name} = {value!r} is no {type(getattr(config, name)).__name__}")
-        return replace(config, **lists, **single)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"settings of the wrong type: {error}.") from error
-
-
-def _unknown_choices(values: Mapping[str, Any]) -> list[str]:
-    return [
-        f"--{name} {values[name]!r} is unknown; choose {', '.join(get_args(choices))}"
-        for name, choices in CHOICES.items()
-        if name in values and values[name] not in get_args(choices)
-    ]
+    return RunConfig(**{"stage": "", **values})
 
 
 def read_config(path: Path) -> RunConfig:
@@ -186,18 +364,19 @@ def read_config(path: Path) -> RunConfig:
     return config_from_mapping(read_toml(path, "the settings file"))
 
 
-def _as_default(value: Any, default: Any) -> Any:
-    """TOML and JSON write a whole number where a float is meant."""
-    return _number(value) if isinstance(default, float) and not isinstance(value, bool) else value
+def of_a_shot() -> frozenset[str]:
+    """Settings that name a path, a time or a prim of one shot: no preset keeps them."""
+    return frozenset(field.name for field in fields_of(RunConfig) if field.setting.of_shot)
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
+def counting_from(config: RunConfig, *stages: str) -> dict[str, Any]:
+    """The settings that the named stages are the first to depend on, by name.
 
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{value!r} is no number")
-    return float(value)
+    Those that count from no stage decide nothing (``out``, ``force``, ``preview``), or by the content of the files
+    they name (``stage``, ``truth``).
+    """
+    return {
+        field.name: getattr(config, field.name)
+        for field in fields_of(RunConfig)
+        if field.setting.counts_from in stages
+    }

@@ -13,13 +13,27 @@ EngineError            anything a user can cause in a run; the message is shown 
     └── RunTerminated  the system did (SIGTERM, SIGUSR1, SIGHUP)
 """
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 from usd_io.errors import AuthorError, StageNotFoundError, StageReadError, UsdIoError, shown
 
 
 class EngineError(Exception):
-    """Base of the engine's errors: one clear sentence, printed verbatim."""
+    """Base of the engine's errors: one clear sentence, printed verbatim.
+
+    The sentence names settings by their field names; how a setting is given (a flag, a row of a form) is the word of
+    the face, which learns from ``settings`` what it is about.
+    """
+
+    def __init__(self, message: str = "", *, settings: Iterable[str] = ()) -> None:
+        """
+        Args:
+            message: What, where, and what to do.
+            settings: Names of the settings to change, as in :class:`engine.config.RunConfig` and its kin.
+        """
+        super().__init__(message)
+        self.settings = tuple(settings)
 
 
 class ConfigError(EngineError):

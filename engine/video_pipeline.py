@@ -102,7 +102,8 @@ def generated_footage(stage: Any, subjects: Sequence[Subject], context: RunConte
     )
     if len(scene.cameras) > 1:
         raise ConfigError(
-            f"--camera {shown(config.camera)} moves; videos are generated in front of still cameras only."
+            f"the camera {shown(config.camera)} moves; videos are generated in front of still cameras only.",
+            settings=("camera",),
         )
     with cache.stage("render"):
         if not config.camera:

@@ -26,11 +26,11 @@ from engine.priors.fill import complete, split
 from engine.priors.slerp import slerp
 from engine.progress import Progress
 from engine.rendering.actors import Actors
-from engine.rendering.framing import VIEWS
 from engine.rendering.mesh.surface import build_surface
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.threads import limited_threads
 from engine.rendering.views import View, joint_tracks, orbit_views, render_view
+from engine.settings.choices import VIEWS
 from engine.stages.estimate_joints import train_estimator
 from usd_io.read.stage import read_shot
 from usd_io.read.texture import read_texture_bytes

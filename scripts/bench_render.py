@@ -17,13 +17,14 @@ from engine.errors import EngineError
 from engine.files.images import write_png
 from engine.rendering.actors import Actors
 from engine.rendering.camera import Cameras
-from engine.rendering.framing import VIEWS, frame_views
+from engine.rendering.framing import frame_views
 from engine.rendering.mesh.surface import Surface, build_surface
 from engine.rendering.pyrender_renderer import PyrenderRenderer
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.threads import limited_threads
 from engine.rendering.torch_renderer.renderer import render
 from engine.rendering.views import orbit_views, render_view
+from engine.settings.choices import VIEWS
 from usd_io.model import Shot
 from usd_io.read.stage import read_shot
 from usd_io.read.texture import read_texture_bytes

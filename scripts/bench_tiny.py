@@ -27,10 +27,10 @@ from engine.planning.plan import Plan, make_plan
 from engine.priors.fill import PRIORS, complete, split
 from engine.progress import Progress
 from engine.rendering.actors import Actors
-from engine.rendering.framing import VIEWS
 from engine.rendering.mesh.surface import build_surface
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.views import View, orbit_views
+from engine.settings.choices import VIEWS
 from engine.video.adaptation.adapt import adapt
 from engine.video.backends.context import strides_for
 from engine.video.generate import GenerateSettings, generate

@@ -5,8 +5,9 @@ Nothing heavy is imported here: each command imports what it runs, so that ``--h
 
 import sys
 import traceback
+from functools import cache
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
@@ -26,7 +27,7 @@ from anymole_tui.cli.commands import (
     usd,
     video,
 )
-from anymole_tui.option_sources import bind_environment, default_map, flag
+from anymole_tui.cli.option_sources import bind_environment, default_map, flag, flags_by_setting
 from engine.errors import ExitCode
 
 app = typer.Typer(
@@ -59,13 +60,20 @@ for _module in (tui, look, run, video, manage, report, usd, submit, compare, ren
     _module.add_to(app)
 
 
+@cache
+def command_group() -> Any:
+    """All commands, every option with its environment variable."""
+    group = get_command(app)
+    bind_environment(group)
+    return group
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented code (docs/cli.md)."""
     argv = sys.argv[1:] if arguments is None else arguments
     if not argv and sys.stdin.isatty() and sys.stdout.isatty():
         argv = ["tui"]
-    group = get_command(app)
-    bind_environment(group)
+    group = command_group()
     as_json = flag(argv, "json", group)
     try:
         group.main(
@@ -80,4 +88,4 @@ def main(arguments: list[str] | None = None) -> None:
     except (Exception, KeyboardInterrupt) as error:
         if flag(argv, "debug", group):
             traceback.print_exception(error)
-        sys.exit(int(out.fail(error, as_json=as_json)))
+        sys.exit(int(out.fail(error, as_json=as_json, flags=flags_by_setting(argv, group))))

@@ -2,13 +2,13 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
 from anymole_tui.wording import describe_plan, one_line
-from engine.errors import SHOWN_ERRORS, ExitCode, exit_code, is_damage, message_of
+from engine.errors import SHOWN_ERRORS, EngineError, ExitCode, exit_code, is_damage, message_of
 from engine.events import Event, Note, PlanReady, RunFailed, StageFinished, StageProgress, StageReused
 
 
@@ -28,22 +28,38 @@ def answer(text: str = "") -> None:
     say(text, sys.stdout)
 
 
-def fail(error: BaseException, *, as_json: bool) -> ExitCode:
-    """Say an error in one sentence and return the exit code."""
+def fail(error: BaseException, *, as_json: bool, flags: Mapping[str, str] | None = None) -> ExitCode:
+    """Say an error in one sentence and return the exit code.
+
+    Args:
+        error: What went wrong.
+        as_json: Whether the answer is one JSON object.
+        flags: Options of the command by the name of the setting: those that the error is about are named.
+    """
     code = exit_code(error)
     if isinstance(error, SHOWN_ERRORS) or is_damage(error):
         message = message_of(error)
     elif isinstance(error, KeyboardInterrupt):
         message = "stopped by the user."
     elif isinstance(error, MemoryError):
-        message = "memory ran out; fill fewer gaps at once (--keys) or fewer skeletons (--skeleton)."
+        message = "memory ran out; fill fewer gaps at once or fewer skeletons."
     else:
         message = f"{message_of(error)}; run again with --debug and report it, please."
+    names = error.settings if isinstance(error, EngineError) else ()
+    message = with_flags(message, [flag for name in names if (flag := (flags or {}).get(name))])
     with suppress(OSError):  # the terminal may be gone: the exit code still tells
         say(one_line(f"anymole: {message}"))
     if as_json:
-        print_json({"error": message, "exit_code": int(code)})
+        about = {"settings": list(names)} if names else {}
+        print_json({"error": message, "exit_code": int(code), **about})
     return code
+
+
+def with_flags(message: str, flags: Sequence[str]) -> str:
+    """A message of the engine, which names settings, with the options of the command line for them."""
+    if not flags:
+        return message
+    return f"{message.removesuffix('.')} ({', '.join(flags)})."
 
 
 def narrate(event: Event) -> None:

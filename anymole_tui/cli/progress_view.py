@@ -45,7 +45,10 @@ def progress_kind(name: str) -> ProgressKind:
         ConfigError: No dialect has this name.
     """
     if name not in get_args(ProgressKind):
-        raise ConfigError(f"--progress {name!r} is unknown; choose {', '.join(get_args(ProgressKind))}.")
+        raise ConfigError(
+            f"{name!r} is no way to show progress; choose {', '.join(get_args(ProgressKind))}.",
+            settings=("progress",),
+        )
     if name != "auto":
         return name  # type: ignore[return-value]  # checked above
     if os.environ.get(OPENJD_ENV):

@@ -9,17 +9,15 @@ from typing import Any
 
 import tomli_w
 
-from anymole_tui.fields import run_fields
-from engine.config import RunConfig, config_from_mapping
+from engine.config import RunConfig, config_from_mapping, of_a_shot
 from engine.errors import ConfigError
 from engine.files.atomic import write_text
 from engine.files.toml import read_toml
+from engine.settings.setting import fields_of
 from usd_io.errors import shown
 
 PRESET_DIR = "ANYMOLE_PRESETS"
 """Environment variable: the folder of the presets."""
-OF_A_SHOT = {"stage", "skeletons", "context", "keys", "lock", "out", "truth", "force"}
-"""Settings that mean something on one stage alone."""
 LONGEST_NAME = 60
 
 
@@ -47,8 +45,8 @@ def save_preset(name: str, config: RunConfig) -> Path:
     path = _path(name)
     values = {
         f.name: getattr(config, f.name)
-        for f in run_fields()
-        if f.name not in OF_A_SHOT and getattr(config, f.name) not in (f.default, None)
+        for f in fields_of(RunConfig)
+        if f.name not in of_a_shot() and getattr(config, f.name) not in (f.default, None)
     }
     write_text(path, tomli_w.dumps(values), f"name another folder with {PRESET_DIR}")
     return path
@@ -62,11 +60,11 @@ def load_preset(name: str, config: RunConfig) -> RunConfig:
     """
     path = _path(name)
     values: Mapping[str, Any] = read_toml(path, "the preset")
-    of_a_shot = sorted(OF_A_SHOT & set(values))
-    if of_a_shot:
-        raise ConfigError(f"{shown(path)} sets {of_a_shot[0]!r}, which belongs to one shot; take it out.")
+    wrong = sorted(of_a_shot() & set(values))
+    if wrong:
+        raise ConfigError(f"{shown(path)} sets {wrong[0]!r}, which belongs to one shot; take it out.")
     loaded = config_from_mapping({**values, "stage": config.stage})
-    return replace(loaded, **{name: getattr(config, name) for name in OF_A_SHOT})
+    return replace(loaded, **{name: getattr(config, name) for name in of_a_shot()})
 
 
 def _path(name: str) -> Path:

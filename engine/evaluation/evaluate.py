@@ -241,7 +241,7 @@ def save_benchmark(result: Benchmark, path: Path) -> Path:
     Raises:
         EngineError: The file cannot be written.
     """
-    write_text(path, json.dumps(asdict(result), indent=1) + "\n", "name another with --out")
+    write_text(path, json.dumps(asdict(result), indent=1) + "\n", "name another file")
     return path
 
 

@@ -28,12 +28,12 @@ from engine.priors.fill import Parts, complete, fill_plainly
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.bones import drawable
-from engine.rendering.framing import VIEWS
 from engine.rendering.mesh.surface import Surface, build_surface
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.views import View, joint_tracks, orbit_views, render_view
 from engine.scene.scene import make_schedule
 from engine.scene.view_choice import AZIMUTHS, choose_view
+from engine.settings.choices import VIEWS
 from engine.stages.estimate_joints import train_estimator
 from engine.stages.mimic import Mimicked, mimic
 from usd_io.model import Character, Motion, Shot

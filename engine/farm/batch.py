@@ -1,11 +1,12 @@
 """The one task description behind all targets: a command per shot, and what it needs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.config import read_config
 from engine.errors import ConfigError, ExitCode
+from engine.farm.needs import Needs
 from engine.farm.shots import ShotTask
 from engine.files.hashing import content_hash
 from engine.runs.artefacts import is_intact, read_index
@@ -19,34 +20,12 @@ NOT_RETRIED = {int(ExitCode.OK), int(ExitCode.USAGE), int(ExitCode.VALIDATION), 
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What one shot takes."""
-
-    gpus: int = 0
-    memory_gb: float = 4.0
-    cpus: int = 2
-    timeout_min: float = 240.0
-    retries: int = 1
-    """Further tries after a failure that may pass."""
-
-    def __post_init__(self) -> None:
-        if (
-            min(self.gpus, self.retries) < 0
-            or self.cpus < 1
-            or not (0 < self.memory_gb < 1e5 and 0 < self.timeout_min < 1e6)
-        ):
-            raise ConfigError(
-                "--gpus and --retries are 0 or more, --cpus, --memory and --timeout more than 0."
-            )
-
-
-@dataclass(frozen=True)
 class Submission:
     """A submission: its shots in their order, its folder and what each shot takes."""
 
     shots: tuple[ShotTask, ...]
     out: Path
-    needs: Needs = Needs()
+    needs: Needs = field(default_factory=Needs)
     command: Callable[[int], list[str]] | None = None
     """Command of a shot by its number; None: our own. Another one stands in for it in tests of scale."""
 

@@ -114,5 +114,5 @@ def write_template(batch: Submission) -> tuple[Path, bool]:
     checked = validate(values)
     write_shots(batch.shots, batch.out)
     path = batch.out / "template.json"
-    write_text(path, json.dumps(values, indent=2) + "\n", "name another folder with --out")
+    write_text(path, json.dumps(values, indent=2) + "\n")
     return path, checked

@@ -72,7 +72,8 @@ class _Places:
         need = batch.needs.gpus
         if need > gpus:
             raise ConfigError(
-                f"a shot needs {need} GPUs and {gpus} are here; lower --gpus or use another machine."
+                f"a shot needs {need} GPUs and {gpus} are here; ask for fewer or use another machine.",
+                settings=("gpus",),
             )
         groups = [tuple(range(i, i + need)) for i in range(0, gpus - need + 1, need)] if need else []
         self.count, self._free, self._lock = len(groups), groups, threading.Lock()

@@ -111,7 +111,7 @@ def write_shots(shots: Sequence[ShotTask], out: Path) -> Path:
         | {k: v for k, v in shot.config.to_dict().items() if k not in _OWN and v is not None}
         for shot in shots
     ]
-    write_text(path, tomli_w.dumps({"shot": tables}), "name another folder with --out")
+    write_text(path, tomli_w.dumps({"shot": tables}))
     return path
 
 

@@ -28,7 +28,7 @@ def whole_file(path: Path, remedy: str = REMEDY) -> Iterator[Path]:
             yield temporary
     except OSError as error:
         raise EngineError(
-            f"{shown(path)} cannot be written ({error.strerror or error}); {remedy}."
+            f"{shown(path)} cannot be written ({error.strerror or error}); {remedy}.", settings=("out",)
         ) from error
 
 

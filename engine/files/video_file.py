@@ -48,14 +48,14 @@ def read_video(path: str | Path, fps: float | None = None) -> Video:
     """
     path = Path(path)
     if fps is not None:
-        _check_rate(fps, "--fps")
+        _check_rate(fps)
     try:
         if path.is_dir():
             rate, pictures = fps or DEFAULT_FPS, list(_checked(_read_folder(path), path))
         elif path.is_file():
             rate, pictures = _read_film(path, fps)
         else:
-            raise ConfigError(f"{shown(path)} is no folder and no file; name a video.")
+            raise ConfigError(f"{shown(path)} is no folder and no file; name a video.", settings=("video",))
     except OSError as error:
         raise DataError(
             f"{shown(path)} cannot be read as a video: {shown(error.strerror or error)}."
@@ -72,9 +72,11 @@ def natural(name: str) -> list[tuple[bool, int, str]]:
     ]
 
 
-def _check_rate(fps: float, where: str) -> None:
+def _check_rate(fps: float) -> None:
     if not 0 < fps <= HIGHEST_FPS:
-        raise ConfigError(f"{where} {fps:g} is no frame rate; choose one up to {HIGHEST_FPS:g}.")
+        raise ConfigError(
+            f"{fps:g} is no frame rate of a video; choose one up to {HIGHEST_FPS:g}.", settings=("video_fps",)
+        )
 
 
 def _check_size(height: int, width: int, where: Path) -> None:
@@ -144,7 +146,9 @@ def _read_film(path: Path, fps: float | None) -> tuple[float, list[Picture]]:
                 raise DataError(f"{shown(path)} is coded in a way that cannot be read; make it H.264.")
             rate = fps or float(stream.average_rate or 0)
             if not 0 < rate <= HIGHEST_FPS:
-                raise DataError(f"{shown(path)} does not tell its frame rate; give it with --fps.")
+                raise DataError(
+                    f"{shown(path)} does not tell its frame rate; name it.", settings=("video_fps",)
+                )
             stream.codec_context.options = {"max_pixels": str(LARGEST_SIDE**2)}
             stream.codec_context.thread_count = 1
             promised = stream.frames

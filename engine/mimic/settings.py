@@ -1,12 +1,9 @@
 """Settings of the fit."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from engine.errors import ConfigError
-from engine.rendering.mesh.surface import Appearance
-
-SolverName = Literal["map", "paper"]
+from engine.settings.choices import Appearance, SolverName
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,8 @@ def make_plan(
     if not gaps:
         raise NothingToFill(
             f"{where}: nothing to fill between {first:g} and {last:g}: every frame is authored already or only one "
-            "key is set; name the context and the keys to re-make motion between them (--context A:B --keys T,T,...)."
+            "key is set; name the context and the keys to re-make motion between them.",
+            settings=("context", "keys"),
         )
     ends = {t for gap in gaps for t in (gap.start, gap.end)}
     made = Plan(
@@ -325,7 +326,8 @@ def _between(pairs: Sequence[tuple[float, float]], motion: Motion, fill_at_sampl
     if sum(end - start for start, end in pairs) / step > MOST_FILL_FRAMES:
         raise ConfigError(
             f"{shown(motion.animation_path)}: {sum(e - s for s, e in pairs) / step:.3g} frames to fill are more than "
-            f"{MOST_FILL_FRAMES}; a key time is probably wrong, name the keys with --keys."
+            f"{MOST_FILL_FRAMES}; a key time is probably wrong, name the keys.",
+            settings=("keys",),
         )
     gaps = []
     for start, end in pairs:

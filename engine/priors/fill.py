@@ -266,7 +266,8 @@ def _check_finite(made: Motion, character: Character, prior: str) -> None:
         if not np.isfinite(getattr(made, name)).all():
             raise DataError(
                 f"{shown(character.skeleton_path)}: the prior {prior} gave {name} that are not finite; "
-                "choose another with --prior."
+                "choose another prior.",
+                settings=("prior",),
             )
 
 

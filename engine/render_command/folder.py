@@ -33,7 +33,7 @@ class RenderFolder:
         self._info = info
         self._rows: dict[str, list[Picture]] = {}
         if self.folder.exists() and not self.folder.is_dir():
-            raise ConfigError(f"--out {shown(config.out)} is a file; name a folder.")
+            raise ConfigError(f"the folder {shown(config.out)} is a file; name another.", settings=("out",))
 
     def frame_rate(self) -> float:
         """Of the pictures [1/s]: the stage's own where they are one frame apart."""
@@ -103,8 +103,8 @@ class RenderFolder:
                 for i, c in enumerate(characters)
             ],
         }
-        path, remedy = self.folder / "render.json", "name another --out"
-        with whole_file(self.folder / "tracks.npz", remedy) as temporary, temporary.open("wb") as stream:
+        path = self.folder / "render.json"
+        with whole_file(self.folder / "tracks.npz") as temporary, temporary.open("wb") as stream:
             np.savez(stream, **tracks)  # type: ignore[arg-type]  # its stub lacks keywords
-        write_text(path, json.dumps(facts, indent=1, allow_nan=False) + "\n", remedy)
+        write_text(path, json.dumps(facts, indent=1, allow_nan=False) + "\n")
         return path

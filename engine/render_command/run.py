@@ -17,6 +17,7 @@ from engine.render_command.config import RenderConfig
 from engine.render_command.folder import RenderFolder
 from engine.rendering.actors import Actors
 from engine.rendering.bones import drawable, visible_characters
+from engine.rendering.framing import azimuths
 from engine.rendering.mesh.surface import build_surface
 from engine.rendering.renderers import choose_renderer
 from engine.rendering.threads import limited_threads
@@ -139,14 +140,15 @@ def _read_motions(
     from usd_io.read.motion import read_motion
 
     if (np.diff(times) <= 0).any():
-        raise ConfigError("--times must increase from one to the next.")
+        raise ConfigError("times must increase from one to the next.", settings=("times",))
     return tuple(read_motion(opened, character.skeleton_path, times) for character in characters)
 
 
 def _check_count(frames: int, views: int) -> None:
     if frames * views > MOST_IMAGES:
         raise ConfigError(
-            f"{frames} frames of {views} views are more than {MOST_IMAGES} images; choose fewer with --times."
+            f"{frames} frames of {views} views are more than {MOST_IMAGES} images; choose fewer times.",
+            settings=("times",),
         )
 
 
@@ -156,7 +158,7 @@ def _views(config: RenderConfig, actors: Actors, times: Float[np.ndarray, " fram
         return (View("camera", cameras),)
     return orbit_views(
         actors,
-        dict(config.views),
+        azimuths(config.views),
         height=config.height,
         width=config.width,
         elevation_deg=config.elevation_deg,

@@ -5,11 +5,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from engine.errors import ConfigError
 from engine.rendering.camera import FIELD_OF_VIEW_DEG, Cameras, focal_length, join_cameras, orbit_rotation
+from engine.settings.choices import VIEWS, view_azimuth
 
-VIEWS = {"front": 0.0, "left": 90.0, "right": 270.0, "back": 180.0}
-"""Azimuths [degrees] of the named views, see :func:`engine.rendering.camera.orbit_rotation`."""
 ELEVATION_DEG = 10.0
 MARGIN = 0.06
 """Part of the image left free at each side."""
@@ -17,32 +15,15 @@ NEAR_SHARE = 0.02
 """The near plane, as part of the least depth of the framed points."""
 
 
-def view_azimuth(text: str) -> float | None:
-    """``front``, ``left`` or ``30`` as an azimuth [degrees]; None where it is neither a known name nor a number."""
-    try:
-        azimuth = VIEWS[text] if text in VIEWS else float(text)
-    except ValueError:
-        return None
-    return azimuth if np.isfinite(azimuth) else None
-
-
-def parse_views(text: str) -> dict[str, float]:
-    """``front,left,30`` as azimuths [degrees] by name.
-
-    Raises:
-        ConfigError: A view that is neither a known name nor a number.
-    """
-    views = {}
-    for part in filter(None, (p.strip() for p in text.split(","))):
-        azimuth = view_azimuth(part)
-        if azimuth is None:
-            raise ConfigError(
-                f"--views {part!r} is no view; choose {', '.join(VIEWS)} or an azimuth in degrees."
-            )
-        views[part if part in VIEWS else f"azimuth{azimuth:g}"] = azimuth
-    if not views:
-        raise ConfigError(f"--views names no view; choose {', '.join(VIEWS)} or azimuths in degrees.")
-    return views
+def azimuths(views: Sequence[str]) -> dict[str, float]:
+    """Azimuths [degrees] of views that :func:`engine.settings.choices.view_azimuth` knows, by their name: ``front``,
+    ``azimuth30``."""
+    found = {}
+    for view in views:
+        azimuth = view_azimuth(view)
+        assert azimuth is not None, view
+        found[view if view in VIEWS else f"azimuth{azimuth:g}"] = azimuth
+    return found
 
 
 def frame_views(

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from engine.errors import ResourceMissing
 from engine.rendering.camera import Cameras, camera_points
-from engine.rendering.mesh.surface import Appearance, Surface
+from engine.rendering.mesh.surface import Surface
 from engine.rendering.torch_renderer.renderer import Backdrop, Images
 from engine.rendering.torch_renderer.shade import Lighting, vertex_normals
+from engine.settings.choices import Appearance
 
 PACKAGES = "libegl1 libgl1 libgl1-mesa-dri"
 """What Debian and Ubuntu call the libraries of EGL with a software driver."""
@@ -166,20 +167,20 @@ def _context() -> tuple[Any, Any]:
     try:
         import pyrender
     except (ImportError, AttributeError, OSError) as error:
-        raise RendererMissing(_missing(platform, error)) from error
+        raise RendererMissing(_missing(platform, error), settings=("renderer",)) from error
     try:
         return pyrender, pyrender.OffscreenRenderer(64, 64)
     except (
         Exception
     ) as error:  # whatever the driver raises: EGLError, GLError, ValueError, AttributeError ...
-        raise RendererMissing(_missing(platform, error)) from error
+        raise RendererMissing(_missing(platform, error), settings=("renderer",)) from error
 
 
 def _missing(platform: str, error: BaseException) -> str:
     reason = str(error).strip().split("\n")[0] or type(error).__name__
     return (
         f"pyrender finds no OpenGL through {platform} ({reason}); install {PACKAGES} or the GPU's driver, or use "
-        "--renderer torch."
+        "the renderer torch."
     )
 
 

@@ -2,18 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from engine.rendering.camera import Cameras
-from engine.rendering.mesh.surface import Appearance, Surface
+from engine.rendering.mesh.surface import Surface
 from engine.rendering.torch_renderer.renderer import Backdrop, Images, render
 from engine.rendering.torch_renderer.shade import Lighting
-
-RendererName = Literal["auto", "torch", "pyrender"]
+from engine.settings.choices import Appearance, RendererName
 
 
 @runtime_checkable

@@ -4,9 +4,8 @@ import base64
 import hashlib
 import json
 import platform
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from html import escape
 from importlib.metadata import version
@@ -21,6 +20,7 @@ from engine.report.contents import RESULT, SLERP, Actor, Contents
 from engine.report.curves import charts, choices
 from engine.report.player import pack
 from engine.report.words import about, in_full, joint_error
+from engine.runs.command_line import run_command
 from usd_io.errors import shown
 
 VIDEO, SHEET = "preview.mp4", "preview.png"
@@ -311,23 +311,5 @@ def _value(value: Any) -> str:
 
 
 def command(config: RunConfig) -> str:
-    """``anymole run`` with every setting that is not its default, quoted for a POSIX shell."""
-    words = ["anymole", "run", shown(config.stage)]
-    default = asdict(RunConfig(stage=config.stage))
-    for name, value in asdict(config).items():
-        if value != default[name] and name not in ("force",):
-            words += _option(name, value)
-    return shlex.join(words)
-
-
-def _option(name: str, value: Any) -> list[str]:
-    option = f"--{name.replace('_', '-')}"
-    if isinstance(value, bool):
-        return [option if value else f"--no-{option[2:]}"]
-    if name == "skeletons":
-        return [word for path in value for word in ("--skeleton", shown(path))]
-    if name == "context":
-        return [word for start, end in value for word in (option, f"{start:g}:{end:g}")]
-    if isinstance(value, (list, tuple)):
-        return [option, ",".join(f"{each:g}" if isinstance(each, float) else shown(each) for each in value)]
-    return [option, f"{value:g}" if isinstance(value, float) else shown(value)]
+    """The command that does the run again, safe to be shown."""
+    return "".join(c if c.isprintable() else shown(c) for c in run_command(replace(config, force=False)))

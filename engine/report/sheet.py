@@ -89,7 +89,7 @@ def write_sheet(folder: Path, out: Path | None = None) -> Path:
         EngineError: It cannot be written.
     """
     path = out or folder / SHEET_PAGE
-    write_text(path, sheet_page(rows_below(folder), folder, path.parent), "name another file with --out")
+    write_text(path, sheet_page(rows_below(folder), folder, path.parent), "name another file")
     return path
 
 

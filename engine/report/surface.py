@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from engine.rendering.mesh.surface import Appearance, LoadTexture, Surface, build_surface
+from engine.rendering.mesh.surface import LoadTexture, Surface, build_surface
+from engine.settings.choices import Appearance
 from usd_io.model import Character
 
 INFLUENCES = 4

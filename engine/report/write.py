@@ -48,5 +48,5 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
         As :func:`page_of`; EngineError: It cannot be written.
     """
     path = out or folder / REPORT_PAGE
-    write_text(path, page_of(folder), "name another file with --out")
+    write_text(path, page_of(folder), "name another file")
     return path

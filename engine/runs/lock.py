@@ -52,7 +52,8 @@ class RunLock:
             ) from None
         except OSError as error:
             raise EngineError(
-                f"the run folder {shown(folder)} cannot be written to ({error.strerror}); name another with --out."
+                f"the run folder {shown(folder)} cannot be written to ({error.strerror}); name another.",
+                settings=("out",),
             ) from error
 
     def release(self) -> None:

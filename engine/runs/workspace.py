@@ -38,9 +38,7 @@ CANCEL = "cancel"
 """A file of this name asks the run to stop, from any host."""
 ARTEFACTS, CHECKPOINTS = "artefacts", "checkpoints"
 LARGEST_STATE = 1 << 20
-REMEDY = (
-    "make room or name another folder with --out. What was done is kept: 'anymole resume' goes on from there"
-)
+REMEDY = "make room or name another folder. What was done is kept: 'anymole resume' goes on from there"
 """What to do where the folder cannot be written."""
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -254,7 +252,9 @@ def _open_log(path: Path) -> int:
 
 
 def _unwritable(path: Path, error: OSError) -> EngineError:
-    return EngineError(f"{shown(path)} cannot be written ({error.strerror or error}); {REMEDY}.")
+    return EngineError(
+        f"{shown(path)} cannot be written ({error.strerror or error}); {REMEDY}.", settings=("out",)
+    )
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -291,19 +291,19 @@ def result_stem(config: RunConfig) -> str:
 
 
 def run_folder(config: RunConfig) -> Path:
-    """Where a run writes: ``--out``, or the next free ``STEM_inbetween`` beside the stage.
+    """Where a run writes: ``out``, or the next free ``STEM_inbetween`` beside the stage.
 
     Raises:
-        ConfigError: ``--out`` holds a result already and ``force`` is not set, or is a file.
+        ConfigError: ``out`` holds a result already and ``force`` is not set, or is a file.
     """
     if config.out:
         folder = Path(config.out)
         if folder.exists() and not folder.is_dir():
-            raise ConfigError(f"--out {shown(folder)} is a file; name a folder.")
+            raise ConfigError(f"the run folder {shown(folder)} is a file; name a folder.", settings=("out",))
         if (folder / f"{result_stem(config)}.usda").exists() and not config.force:
             raise ConfigError(
-                f"{shown(folder)} holds the result of an earlier run; name another folder with --out or replace it "
-                "with --force."
+                f"{shown(folder)} holds the result of an earlier run; name another folder or have it replaced.",
+                settings=("out", "force"),
             )
         return folder
     stage = Path(config.stage)

@@ -88,7 +88,8 @@ def _check_reach(name: str, times: Sequence[float], first: float, last: float, r
     if times[0] > first + spare or times[-1] < last - spare:
         raise ConfigError(
             f"the video {shown(name)} shows {times[0] * rate:g} to {times[-1] * rate:g}, but motion is wanted from "
-            f"{first * rate:g} to {last * rate:g}; name its frame rate with --fps or its beginning with --offset."
+            f"{first * rate:g} to {last * rate:g}; name its frame rate or its beginning.",
+            settings=("video_fps", "video_offset"),
         )
 
 

@@ -16,14 +16,14 @@ from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.bones import drawable
 from engine.rendering.camera import Cameras
-from engine.rendering.framing import VIEWS, view_azimuth
-from engine.rendering.mesh.surface import Appearance, Surface, build_surface
+from engine.rendering.mesh.surface import Surface, build_surface
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.threads import limited_threads
 from engine.rendering.views import View, make_view, orbit_views
 from engine.scene.stage_camera import read_cameras
 from engine.scene.subject import Subject
 from engine.scene.view_choice import AZIMUTHS, choose_view
+from engine.settings.choices import VIEWS, Appearance, view_azimuth
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
 
@@ -233,7 +233,7 @@ def best_azimuth(scene: Scene, *, ground: bool, progress: Progress) -> float:
     if best != front:
         progress.note(
             f"The video looks from azimuth {best:g}, where it can tell joints to {expected[best]:.2%} of the height; "
-            f"from the front it could to {expected[front]:.2%}. --camera front takes the front."
+            f'from the front it could to {expected[front]:.2%}. The camera "front" takes the front.'
         )
     return best
 

@@ -70,18 +70,25 @@ def _drawn_with(path: Path, pictures: int, height: int, width: int) -> Cameras:
         if not all(np.isfinite(v).all() for v in values) or not (cameras.focal > 0).all():
             raise ValueError("its numbers are none")
     except OSError as error:
-        raise ConfigError(f"--camera {shown(path)} cannot be read ({error.strerror}).") from error
+        raise ConfigError(
+            f"the camera file {shown(path)} cannot be read ({error.strerror}).", settings=("camera",)
+        ) from error
     except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         raise DataError(
-            f"--camera {shown(path)} is no render.json of 'anymole render' ({type(error).__name__})."
+            f"the camera file {shown(path)} is no render.json of 'anymole render' ({type(error).__name__}).",
+            settings=("camera",),
         ) from error
     if len(cameras) not in (1, pictures):
         raise ConfigError(
-            f"--camera {shown(path)} has {len(cameras)} cameras for {pictures} pictures; name one that stands still."
+            f"the camera file {shown(path)} has {len(cameras)} cameras for {pictures} pictures; name one that stands "
+            "still.",
+            settings=("camera",),
         )
     if abs(cameras.width * height - cameras.height * width) > max(height, width):
         raise DataError(
-            f"--camera {shown(path)} saw {cameras.width} x {cameras.height} pixels; the video has {width} x {height}."
+            f"the camera file {shown(path)} is of {cameras.width} x {cameras.height} pixels; the video has "
+            f"{width} x {height}.",
+            settings=("camera",),
         )
     scale = np.array([width / cameras.width, height / cameras.height])
     return replace(

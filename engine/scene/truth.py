@@ -36,7 +36,8 @@ def true_motion(subject: Subject, truth_stage: Any | None) -> Motion | None:
     joints = read_character(truth_stage, character.skeleton_path, meshes=False).joints
     if joints != character.joints:
         raise ConfigError(
-            f"--truth {shown(truth_stage.GetRootLayer().identifier)}: the skeleton {shown(character.skeleton_path)} "
-            "has other joints there; name a stage with the same rig."
+            f"the true motion {shown(truth_stage.GetRootLayer().identifier)}: the skeleton "
+            f"{shown(character.skeleton_path)} has other joints there; name a stage with the same rig.",
+            settings=("truth",),
         )
     return read_motion(truth_stage, character.skeleton_path, np.union1d(plan.fill_times, plan.keys))

@@ -30,9 +30,9 @@ from engine.mimic.pictures.pyramid import (
     vertices,
 )
 from engine.planning.plan import Plan
-from engine.rendering.framing import VIEWS
-from engine.rendering.mesh.surface import Appearance, Surface
+from engine.rendering.mesh.surface import Surface
 from engine.rendering.views import View
+from engine.settings.choices import VIEWS, Appearance
 from usd_io.model import Character, Motion
 
 AZIMUTHS = (0.0, 45.0, 315.0)

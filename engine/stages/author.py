@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.config import AuthorMode
 from engine.runs.stage_cache import FileStage, RunContext, StageWork
 from engine.scene.subject import Subject
+from engine.settings.choices import AuthorMode
 
 
 @dataclass(frozen=True, eq=False)

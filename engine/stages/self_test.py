@@ -159,7 +159,7 @@ def _tell_verdict(subjects: Sequence[Subject], tests: Mapping[str, VideoTest], c
     video, motion, slerp = (_mean_l2p(fitted, name) for name in (VIDEO, prior, "slerp"))
     test = next(iter(tests.values()))
     better = video < motion
-    advice = "" if config.engine == "auto" or video <= motion else "; --engine motion takes the better one"
+    advice = "" if config.engine == "auto" or video <= motion else "; the engine motion takes the better one"
     progress.note(
         f"self-test: on the hidden frames {test.start:g} to {test.end:g} of the context the video engine is off by "
         f"{video:.4f} of the height, the motion engine by {motion:.4f}, slerp by {slerp:.4f}{advice}.",

@@ -57,7 +57,9 @@ def caption(
     """
     kind = _check(folder)
     chosen = frames[torch.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().long()]
-    with explain_memory("describing the context", "a smaller model or --prompt instead of --caption"):
+    with explain_memory(
+        "describing the context", "a smaller model or a prompt of your own", "caption", "prompt"
+    ):
         try:
             model = AutoModelForImageTextToText.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
@@ -76,7 +78,8 @@ def _check(folder: Path) -> str:
     config = folder / "config.json"
     if not config.is_file():
         raise ResourceMissing(
-            f"{folder} holds no model (config.json is not there); name its folder after --caption."
+            f"{folder} holds no model (config.json is not there); name the folder of a model for captions.",
+            settings=("caption",),
         )
     try:
         kind = str(json.loads(config.read_text(encoding="utf-8"))["model_type"])

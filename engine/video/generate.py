@@ -81,7 +81,9 @@ def generate(
     mark = fingerprint(model, windows, true, prompt, settings)
     groups = batches(windows, settings.batch)
     total = sum(map(len, groups)) * settings.sampler.steps
-    with explain_memory("generating the video", "--memory low, a larger GPU or --model tiny"):
+    with explain_memory(
+        "generating the video", "memory low, a larger GPU or the model tiny", "memory", "model"
+    ):
         known = _KnownLatents(
             model, true, [s.source for w in windows for s in w.slots if s.role == Role.TRUE]
         )

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from engine.config import AdaptMode
 from engine.errors import ConfigError
+from engine.settings.choices import AdaptMode
 
 
 @dataclass(frozen=True)
@@ -30,5 +30,6 @@ class GenerateOptions:
         if self.steps < 0 or not 0 <= self.guidance < 1000:
             raise ConfigError(
                 f"{self.steps} steps with a guidance of {self.guidance:g} cannot be sampled; "
-                "choose --steps 1 or more and --guidance from 1 to 15 (0: the model's own)."
+                "choose 1 step or more and a guidance from 1 to 15 (0: the model's own).",
+                settings=("steps", "guidance"),
             )

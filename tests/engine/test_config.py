@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config import RunConfig, config_from_mapping, read_config
+from engine.config import RunConfig, config_from_mapping, counting_from, of_a_shot, read_config
 from engine.errors import ConfigError
+from engine.pipeline import STAGE_WEIGHTS
+from engine.settings.setting import fields_of
+from engine.video_pipeline import SELF_TEST, VIDEO_WEIGHTS
 
 times = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
@@ -37,11 +41,17 @@ def test_settings_survive_toml(
 def test_all_problems_come_in_one_message() -> None:
     with pytest.raises(ConfigError) as caught:
         RunConfig(stage="", seed=-1, keys=(float("nan"),))
-    for words in ("no stage", "--seed -1", "finite"):
+    for words in ("no stage", "seed is -1; choose 0 or more", "keys is (nan,); give a list of finite"):
         assert words in str(caught.value)
+    assert set(caught.value.settings) == {"stage", "seed", "keys"}
     with pytest.raises(ConfigError) as caught:
         config_from_mapping({"stage": "a.usd", "engine": "magic", "prior": "best", "author": ["over"]})
-    for words in ("--engine 'magic'", "--prior 'best'", "--author ['over']", "choose rebind, over, variant"):
+    for words in (
+        "engine is 'magic'",
+        "prior is 'best'",
+        "author is ['over']",
+        "choose rebind, over or variant",
+    ):
         assert words in str(caught.value)
 
 
@@ -49,17 +59,69 @@ def test_all_problems_come_in_one_message() -> None:
     ("values", "words"),
     [
         ({"stage": "a.usd", "speed": 3}, "unknown settings 'speed'"),
-        ({"stage": 3}, "is no text"),
-        ({"stage": "a.usd", "keys": ["x"]}, "is no number"),
-        ({"stage": "a.usd", "keys": [True]}, "is no number"),
-        ({"stage": "a.usd", "context": [[1, 2, 3]]}, "wrong type"),
-        ({"stage": "a.usd", "context": 5}, "wrong type"),
-        ({"stage": "a.usd", "seed": "1"}, "seed = '1' is no int"),
+        ({"stage": 3}, "stage is 3; give text"),
+        ({"stage": "a\0b"}, "give text"),
+        ({"stage": "a.usd", "keys": ["x"]}, "keys is .*; give a list of finite numbers"),
+        ({"stage": "a.usd", "keys": [True]}, "keys is .*; give a list of finite numbers"),
+        ({"stage": "a.usd", "keys": "1,2"}, "keys is '1,2'; give a list of finite numbers"),
+        ({"stage": "a.usd", "keys": 5}, "keys is 5; give a list"),
+        ({"stage": "a.usd", "lock": "Head"}, "lock is 'Head'; give a list of texts"),
+        ({"stage": "a.usd", "lock": [""]}, "lock is .*; give a list of texts"),
+        ({"stage": "a.usd", "context": [[1, 2, 3]]}, "context is .*; give a list of pairs"),
+        ({"stage": "a.usd", "context": 5}, "context is 5; give a list of pairs"),
+        ({"stage": "a.usd", "seed": "1"}, "seed is '1'; give a whole number"),
+        ({"stage": "a.usd", "seed": True}, "seed is True; give a whole number"),
+        ({"stage": "a.usd", "force": "no"}, "force is 'no'; give true or false"),
+        ({"stage": "a.usd", "guidance": 1000.0}, "guidance is 1000; choose 0 to 100"),
+        ({"stage": "a.usd", "guidance": float("nan")}, "guidance is nan; choose 0 to 100"),
+        ({"stage": "a.usd", "takes": 0}, "takes is 0; choose 1 to 100"),
+        ({"stage": "a.usd", "steps": 5000}, "steps is 5000; choose 0 to 1000"),
+        ({"stage": "a.usd", "video_offset": float("inf")}, "video_offset is inf; give a finite number"),
+        ({"stage": "a.usd", "author": "over", "takes": 2}, "room for one take"),
+        ({"stage": "a.usd", "video": "v", "takes": 2}, "one take, not 2"),
+        ({"stage": "a.usd", "video": "v", "engine": "motion"}, "no use of a video"),
     ],
 )
 def test_wrong_settings_are_named(values: dict[str, object], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(ConfigError, match=words) as caught:
         config_from_mapping(values)
+    assert "--" not in str(caught.value)
+    if "speed" not in values:
+        with pytest.raises(ConfigError, match=words):
+            RunConfig(**values)  # type: ignore[arg-type]
+
+
+def test_values_are_put_into_their_declared_types() -> None:
+    config = RunConfig(
+        stage=Path("a.usda"),  # type: ignore[arg-type]
+        keys=[1, np.float32(2.5)],  # type: ignore[arg-type]
+        context=np.array([[1, 2]]),  # type: ignore[arg-type]
+        seed=np.int64(3),
+        guidance=7,
+    )
+    assert config == RunConfig("a.usda", keys=(1.0, 2.5), context=((1.0, 2.0),), seed=3, guidance=7.0)
+    assert [type(config.stage), type(config.seed), type(config.guidance)] == [str, int, float]
+    assert tomli_w.dumps(config.to_dict())
+
+
+def test_every_setting_says_what_it_is() -> None:
+    for field in fields_of(RunConfig):
+        assert field.setting.help.endswith("."), field.name
+        assert field.setting.group, field.name
+
+
+def test_settings_of_one_shot_are_its_paths_times_and_prims() -> None:
+    stage, video = {"stage", "skeletons", "context", "keys", "lock"}, {"video", "video_fps", "video_offset"}
+    assert of_a_shot() == stage | video | {"camera", "prompt", "out", "truth", "force"}
+
+
+def test_every_setting_counts_from_a_stage_that_there_is_or_from_none() -> None:
+    known = {*STAGE_WEIGHTS, *VIDEO_WEIGHTS, SELF_TEST}
+    assert {field.setting.counts_from for field in fields_of(RunConfig)} <= {*known, ""}
+    config = RunConfig("a.usda", prior="slerp", author="over")
+    assert counting_from(config, "author") == {"author": "over"}
+    assert counting_from(config, "fill")["prior"] == "slerp"
+    assert not {"stage", "out", "force", "author", "solver"} & set(counting_from(config, "fill"))
 
 
 def test_unreadable_and_broken_files_are_config_errors(tmp_path: Path) -> None:

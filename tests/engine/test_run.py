@@ -142,7 +142,7 @@ def test_existing_result_is_kept_unless_forced(two_bone_arm: Path, tmp_path: Pat
     config = QuickConfig(stage=str(two_bone_arm), out=str(tmp_path / "run"))
     engine_run.run(config)
     before = hashes(tmp_path / "run")
-    with pytest.raises(ConfigError, match="--force"):
+    with pytest.raises(ConfigError, match="have it replaced"):
         engine_run.run(config)
     assert hashes(tmp_path / "run") == before
     engine_run.run(QuickConfig(stage=str(two_bone_arm), out=str(tmp_path / "run"), force=True))

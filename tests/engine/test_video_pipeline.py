@@ -39,7 +39,7 @@ def drawn(fox: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("drawn")
     times = tuple(np.arange(FIRST, LAST + 1, 24 / RATE).tolist())
-    render_stage(RenderConfig(fox, str(folder), times=times, views={"front": 0.0}, height=48, width=80))
+    render_stage(RenderConfig(fox, str(folder), times=times, views=("front",), size=(48, 80)))
     return folder
 
 
@@ -131,7 +131,7 @@ def test_a_run_can_stop_after_a_stage_and_go_on(config: RunConfig) -> None:
 
 
 def test_a_video_that_ends_early_is_refused(config: RunConfig) -> None:
-    with pytest.raises(ConfigError, match=r"shows 52 to .* wanted from 40 to 60.*--offset"):
+    with pytest.raises(ConfigError, match=r"shows 52 to .* wanted from 40 to 60.* its beginning"):
         engine_run.run(replace(config, video_offset=0.5))
 
 
@@ -174,7 +174,7 @@ def test_exhausted_memory_ends_in_code_5_and_what_was_done_is_kept(
         raise OutOfMemory("Memory of the device ran out; try --memory low.")
 
     monkeypatch.setattr(model, "generate", exhausted)
-    with pytest.raises(OutOfMemory, match="--memory low"):
+    with pytest.raises(OutOfMemory, match="memory low"):
         engine_run.run(config)
     state = json.loads((Path(config.out) / "state.json").read_text())
     assert (state["state"], state["exit_code"]) == ("failed", 5)
@@ -185,7 +185,7 @@ def test_exhausted_memory_ends_in_code_5_and_what_was_done_is_kept(
 
 
 def test_one_video_is_one_take(config: RunConfig) -> None:
-    with pytest.raises(ConfigError, match="--takes 2"):
+    with pytest.raises(ConfigError, match="one take, not 2"):
         replace(config, takes=2)
 
 

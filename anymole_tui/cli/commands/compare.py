@@ -1,32 +1,42 @@
 """``evaluate`` and ``benchmark``: priors against the truth."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands.options import AsJson, Contexts, Debug, HoldContacts, Keys, Skeletons, Stage
-from anymole_tui.typed_values import parse_contexts, parse_keys, split
+from anymole_tui.cli.options import (
+    AsJson,
+    Debug,
+    GroupedCommand,
+    takes_settings,
+)
+from engine.config import RunConfig
 from engine.errors import ConfigError
+from engine.settings.setting import Field, fields_of
+from engine.settings.typed import split
 
+EXAMPLES = """anymole evaluate walk.usda --context 1:49 --keys 49,73,97
+anymole evaluate walk.usda --context 1:49 --keys 49:97:12 --prior learned,spline --json"""
 _ENGINES = "auto, motion or all: the motion priors; oracle: also the fit to a video of the truth."
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(evaluate)
-    app.command()(benchmark)
+    app.command(cls=GroupedCommand, epilog=EXAMPLES)(evaluate)
+    app.command(cls=GroupedCommand)(benchmark)
 
 
+def _settings(*names: str) -> tuple[Field, ...]:
+    return tuple(field for field in fields_of(RunConfig) if field.name in names)
+
+
+@takes_settings(_settings("stage", "context", "keys", "skeletons", "contacts"), dict)
 def evaluate(
-    stage: Stage,
-    context: Contexts = None,
-    keys: Keys = None,
-    skeleton: Skeletons = None,
+    settings: dict[str, Any],
     engine: Annotated[str, typer.Option(help=_ENGINES)] = "all",
     prior: Annotated[str, typer.Option(help="Priors to compare, P,P,... or all.")] = "all",
-    contacts: HoldContacts = True,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -36,13 +46,13 @@ def evaluate(
 
     _check_engine(engine)
     evaluations = evaluate_stage(
-        stage,
-        contexts=parse_contexts(context or []),
-        keys=parse_keys(keys),
+        settings["stage"],
+        contexts=settings["context"],
+        keys=settings["keys"],
         priors=split(prior),
-        skeletons=skeleton or [],
+        skeletons=settings["skeletons"],
         engine=engine,
-        contacts=contacts,
+        contacts=settings["contacts"],
     )
     if as_json:
         out.print_json({"evaluations": evaluations})
@@ -50,11 +60,12 @@ def evaluate(
         out.answer("\n\n".join(map(evaluation_table, evaluations)))
 
 
+@takes_settings(_settings("contacts"), dict)
 def benchmark(
+    settings: dict[str, Any],
     suite: Annotated[Path, typer.Argument(help="A TOML file with [[case]] tables.", show_default=False)],
     engine: Annotated[str, typer.Option(help=_ENGINES)] = "all",
     prior: Annotated[str, typer.Option(help="Priors to compare, P,P,... or all.")] = "all",
-    contacts: HoldContacts = True,
     save: Annotated[
         Path | None,
         typer.Option("--out", help="Where to save the table as JSON.", show_default="SUITE.results.json"),
@@ -70,7 +81,9 @@ def benchmark(
 
     _check_engine(engine)
     progress = Progress(out.narrate_progress)
-    result = run_benchmark(suite, priors=split(prior), engine=engine, contacts=contacts, progress=progress)
+    result = run_benchmark(
+        suite, priors=split(prior), engine=engine, contacts=settings["contacts"], progress=progress
+    )
     saved = save_benchmark(result, save or Path(f"{suite.stem}.results.json"))
     if as_json:
         out.print_json({"saved": str(saved), "benchmark": result})
@@ -81,4 +94,4 @@ def benchmark(
 
 def _check_engine(engine: str) -> None:
     if engine not in ("auto", "motion", "all", "oracle"):
-        raise ConfigError(f"--engine {engine!r} is unknown; choose auto, motion, all or oracle.")
+        raise ConfigError(f"engine is {engine!r}; choose auto, motion, all or oracle.", settings=("engine",))

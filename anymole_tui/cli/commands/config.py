@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands.options import AsJson, Debug
+from anymole_tui.cli.options import AsJson, Debug
 from anymole_tui.wording import table
 
 
@@ -27,7 +27,7 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show the options that are set, and by what: environment, project file or user file."""
-    from anymole_tui.option_sources import settings
+    from anymole_tui.cli.option_sources import settings
 
     found = [s for s in settings(context.find_root().command, every=every) if command in ("", s.command)]
     if as_json:
@@ -41,7 +41,7 @@ def show(
 
 def where(as_json: AsJson = False, debug: Debug = False) -> None:
     """Name the settings files that count, weakest first."""
-    from anymole_tui.option_sources import files
+    from anymole_tui.settings_files import files
 
     found = [{"source": source, "path": str(path)} for source, path in files()]
     if as_json:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands.options import AsJson, Debug, Stage
+from anymole_tui.cli.options import AsJson, Debug, Stage
 from engine.errors import ExitCode
 from usd_io.errors import shown
 

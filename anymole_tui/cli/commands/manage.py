@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands.options import AsJson, Debug, Detach, Here, ProgressOption
 from anymole_tui.cli.commands.run import in_own_process
+from anymole_tui.cli.options import AsJson, Debug, Detach, Here, ProgressOption
 from anymole_tui.wording import count, one_line, table
 from engine.errors import ConfigError
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands.options import AsJson, Debug
+from anymole_tui.cli.options import AsJson, Debug
 from anymole_tui.wording import table
 from engine.errors import ConfigError, ResourceMissing
 

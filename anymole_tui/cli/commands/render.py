@@ -2,22 +2,23 @@
 
 import time
 from collections.abc import Callable
-from typing import Annotated
 
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands.options import AsJson, Debug, Skeletons, Stage
-from anymole_tui.typed_values import parse_times
+from anymole_tui.cli.options import AsJson, Debug, GroupedCommand, takes_settings
 from engine.events import Event, StageProgress
+from engine.render_command.config import RenderConfig
+from engine.settings.setting import fields_of
+
+EXAMPLES = """anymole render walk.usda --out frames --video --sheet
+anymole render walk.usda --out frames --views front,45 --times 1:49:4 --size 640x1024"""
+TALK_INTERVAL_S = 2.0
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(render)
-
-
-TALK_INTERVAL_S = 2.0
+    app.command(cls=GroupedCommand, epilog=EXAMPLES)(render)
 
 
 def _narrator() -> Callable[[Event], None]:
@@ -36,60 +37,12 @@ def _narrator() -> Callable[[Event], None]:
     return narrate
 
 
-def render(
-    stage: Stage,
-    folder: Annotated[str, typer.Option("--out", help="Folder for the pictures.", show_default=False)],
-    skeleton: Skeletons = None,
-    times: Annotated[
-        str | None,
-        typer.Option(help="Time codes, T,T,... or A:B:STEP.", show_default="every frame"),
-    ] = None,
-    views: Annotated[
-        str, typer.Option(help="front, left, right, back or azimuths in degrees, V,V,...")
-    ] = "front,left,right,back",
-    elevation: Annotated[float, typer.Option(help="Of the views, in degrees above the horizon.")] = 10.0,
-    camera: Annotated[
-        str,
-        typer.Option(help="Prim path of a camera of the stage, instead of the views.", show_default=False),
-    ] = "",
-    size: Annotated[str, typer.Option(help="HEIGHTxWIDTH in pixels.")] = "320x512",
-    appearance: Annotated[
-        str, typer.Option(help="textured, shaded or canonical (colours of bind-pose positions, no light).")
-    ] = "textured",
-    renderer: Annotated[str, typer.Option(help="auto, torch or pyrender.")] = "auto",
-    ground: Annotated[bool, typer.Option("--ground/--no-ground", help="Draw a checkered ground.")] = True,
-    video: Annotated[bool, typer.Option("--video", help="Write an mp4 per view, too.")] = False,
-    sheet: Annotated[bool, typer.Option("--sheet", help="Write a contact sheet, too.")] = False,
-    threads: Annotated[int, typer.Option(help="Threads to draw with; 0: as many as there are.", min=0)] = 1,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+@takes_settings(fields_of(RenderConfig), lambda values: RenderConfig(**values))
+def render(config: RenderConfig, as_json: AsJson = False, debug: Debug = False) -> None:
     """Draw a stage: images, joint tracks in pixels and cameras as data; on request videos and a contact sheet."""
     from engine.progress import Progress
-    from engine.render_command.config import RenderConfig, chosen, with_size
     from engine.render_command.run import render_stage
-    from engine.rendering.framing import parse_views
-    from engine.rendering.mesh.surface import Appearance
-    from engine.rendering.renderers import RendererName
 
-    config = with_size(
-        RenderConfig(
-            stage=stage,
-            out=folder,
-            skeletons=tuple(skeleton or ()),
-            times=tuple(parse_times(times, "--times")),
-            views=parse_views(views),
-            elevation_deg=elevation,
-            camera=camera,
-            appearance=chosen("--appearance", appearance, Appearance),
-            renderer=chosen("--renderer", renderer, RendererName),
-            ground=ground,
-            video=video,
-            sheet=sheet,
-            threads=threads,
-        ),
-        size,
-    )
     result = render_stage(config, Progress(_narrator()))
     if as_json:
         out.print_json(result)

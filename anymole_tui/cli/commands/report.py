@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands.options import AsJson, Debug
+from anymole_tui.cli.options import AsJson, Debug
 from engine.errors import ConfigError
 
 RunOrResult = Annotated[
@@ -74,7 +74,7 @@ def view(
         server = ReportServer(lambda: page, port)
     except (OSError, OverflowError) as error:
         raise ConfigError(
-            f"--port {port} cannot be used ({error}); choose another, or 0 for a free one."
+            f"port {port} cannot be used ({error}); choose another, or 0 for a free one.", settings=("port",)
         ) from error
     out.answer(server.url)
     out.say("From another machine, first:  " + tunnel(server.port))

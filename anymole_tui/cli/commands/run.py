@@ -2,90 +2,47 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands.options import (
+from anymole_tui.cli.options import (
+    COMMAND,
     AsJson,
-    Author,
-    Camera,
-    Contexts,
     Debug,
     Detach,
     DryRun,
-    Features,
-    Force,
+    GroupedCommand,
     Here,
-    HoldContacts,
-    Keys,
-    Locked,
-    OutFolder,
-    Preview,
-    PriorOption,
     ProgressOption,
-    Report,
-    Seed,
-    Skeletons,
-    Solver,
-    Stage,
-    Truth,
+    takes_settings,
 )
-from anymole_tui.typed_values import parse_contexts, parse_keys, split
 from anymole_tui.wording import describe_plan
+from engine.config import RunConfig
+from engine.runs.command_line import run_commands
 
-if TYPE_CHECKING:
-    from engine.config import RunConfig
+EXAMPLES = """anymole run shot.usda
+anymole run walk.usda --context 1:49 --keys 49,73,97 --lock 'Head,*Hand*'"""
+_RUN = run_commands()["run"]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(run)
+    app.command(cls=GroupedCommand, epilog=EXAMPLES)(run)
 
 
+@takes_settings(_RUN.fields, _RUN.config)
 def run(
-    stage: Stage,
-    skeleton: Skeletons = None,
-    context: Contexts = None,
-    keys: Keys = None,
-    lock: Locked = None,
-    engine: Annotated[str, typer.Option(help="How motion is made: auto, motion or video.")] = "auto",
-    prior: PriorOption = "auto",
-    contacts: HoldContacts = True,
-    takes: Annotated[
-        int, typer.Option(help="How many motions: the best estimate, and others as plausible.")
-    ] = 1,
-    seed: Seed = 0,
-    out_folder: OutFolder = "",
-    author: Author = "rebind",
-    truth: Truth = "",
-    force: Force = False,
-    preview: Preview = True,
-    report: Report = True,
-    model: Annotated[
-        str, typer.Option(help="Video model: dynamicrafter, wan-vace, ltx or tiny.")
-    ] = "dynamicrafter",
-    prompt: Annotated[str, typer.Option(help="What is to be seen, for the video model.")] = "",
-    caption: Annotated[
-        str, typer.Option(help="Folder of an image-text model that writes the prompt.", show_default=False)
-    ] = "",
-    steps: Annotated[int, typer.Option(help="Sampling steps; 0: the video model's own number.")] = 0,
-    guidance: Annotated[
-        float, typer.Option(help="How strongly video keeps to the prompt; 0: the model's own strength.")
-    ] = 0.0,
-    adapt: Annotated[
-        str, typer.Option(help="How the video model learns the character: auto, full, lora or off.")
-    ] = "auto",
-    memory: Annotated[str, typer.Option(help="Device memory traded for time: auto, low or high.")] = "auto",
-    camera: Camera = "",
-    features: Features = "scratch",
-    solver: Solver = "map",
-    self_test: Annotated[
-        bool, typer.Option("--self-test", help="Try the video engine on a hidden piece of the context first.")
-    ] = False,
+    config: RunConfig,
     until: Annotated[
-        str, typer.Option(help="Stop after this stage; 'resume' goes on.", show_default=False)
+        str,
+        typer.Option(
+            help="Stop after this stage; 'resume' goes on.",
+            metavar="STAGE",
+            show_default=False,
+            rich_help_panel=COMMAND,
+        ),
     ] = "",
     dry_run: DryRun = False,
     detach: Detach = False,
@@ -95,39 +52,6 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Fill the motion between the keys and author it as a new layer; the source is never touched."""
-    from engine.config import config_from_mapping
-
-    config = config_from_mapping(
-        {
-            "stage": stage,
-            "skeletons": skeleton or [],
-            "context": parse_contexts(context or []),
-            "keys": parse_keys(keys),
-            "lock": split(lock),
-            "engine": engine,
-            "prior": prior,
-            "contacts": contacts,
-            "takes": takes,
-            "seed": seed,
-            "out": out_folder,
-            "author": author,
-            "truth": truth,
-            "force": force,
-            "preview": preview,
-            "report": report,
-            "model": model,
-            "prompt": prompt,
-            "caption": caption,
-            "steps": steps,
-            "guidance": guidance,
-            "adapt": adapt,
-            "memory": memory,
-            "camera": camera,
-            "features": features,
-            "solver": solver,
-            "self_test": self_test,
-        }
-    )
     if until and not dry_run:
         from engine.run import prepare
 
@@ -136,7 +60,7 @@ def run(
 
 
 def start(
-    config: "RunConfig", *, dry_run: bool, detach: bool, here: bool, progress: str, as_json: bool
+    config: RunConfig, *, dry_run: bool, detach: bool, here: bool, progress: str, as_json: bool
 ) -> None:
     """Do a run, or have it done: the second half of all commands that start one."""
     from dataclasses import asdict

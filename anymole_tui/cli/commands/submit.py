@@ -7,25 +7,31 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands.options import AsJson, Debug, ProgressOption
+from anymole_tui.cli.options import AsJson, Debug, GroupedCommand, ProgressOption, takes_settings
 from anymole_tui.wording import count
 from engine.errors import ConfigError
+from engine.farm.needs import Needs
+from engine.settings.setting import fields_of
 from usd_io.errors import shown
 
 if TYPE_CHECKING:
     from engine.farm.batch import Submission, SubmissionSummary
     from engine.farm.shots import ShotTask
 
+EXAMPLES = """anymole submit shots.toml --to openjd --out filled
+anymole submit a.usda b.usda --jobs 4 --gpus 1"""
 TARGETS = ("openjd", "slurm", "ray", "local")
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(submit)
+    app.command(cls=GroupedCommand, epilog=EXAMPLES)(submit)
     app.command()(shot)
 
 
+@takes_settings(fields_of(Needs), lambda values: Needs(**values))
 def submit(
+    needs: Needs,
     stages: Annotated[
         list[str] | None,
         typer.Argument(
@@ -43,29 +49,24 @@ def submit(
         bool, typer.Option("--dry-run", help="Show what would be submitted and stop.")
     ] = False,
     jobs: Annotated[int, typer.Option(help="Shots at a time.", min=1)] = 2,
-    gpus: Annotated[int, typer.Option(help="GPUs per shot.")] = 0,
-    cpus: Annotated[int, typer.Option(help="CPU cores per shot.")] = 2,
-    memory: Annotated[float, typer.Option(help="Memory per shot [GB].")] = 4.0,
-    timeout: Annotated[float, typer.Option(help="Time limit per shot [min].")] = 240.0,
-    retries: Annotated[int, typer.Option(help="Further tries after a failure that may pass.")] = 1,
     partition: Annotated[str, typer.Option(help="Slurm partition.", show_default=False)] = "",
     address: Annotated[str, typer.Option(help="Ray cluster; 'local' starts one.")] = "auto",
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Send shots to a farm, a cluster or this machine; one task is one shot, and may be repeated at any time."""
-    from engine.farm.batch import Needs, Submission, summarise
+    from engine.farm.batch import Submission, summarise
     from engine.farm.shots import SHOT_LIST, read_shots, write_shots
 
     if to not in TARGETS:
-        raise ConfigError(f"--to {to!r} is unknown; choose {', '.join(TARGETS)}.")
+        raise ConfigError(f"{to!r} is no farm that is known; choose {', '.join(TARGETS)}.", settings=("to",))
     folder = target.absolute()
     if status:
         if not (folder / SHOT_LIST).is_file():
-            raise ConfigError(f"{shown(folder)} holds no submission; name its folder with --out.")
+            raise ConfigError(f"{shown(folder)} holds no submission; name its folder.", settings=("out",))
         _answer(summarise(read_shots(folder / SHOT_LIST), folder), as_json=as_json)
         return
-    batch = Submission(_shots(stages or []), folder, Needs(gpus, memory, cpus, timeout, retries))
+    batch = Submission(_shots(stages or []), folder, needs)
     if dry_run:
         _show(batch, to, jobs=jobs, as_json=as_json)
         return
@@ -192,7 +193,9 @@ def shot(
 
     kind, shots = progress_kind(progress), read_shots(shot_list)
     if number > len(shots):
-        raise ConfigError(f"--number {number} is beyond the {len(shots)} shots of {shot_list}.")
+        raise ConfigError(
+            f"there is no shot {number} among the {len(shots)} of {shown(shot_list)}.", settings=("number",)
+        )
     chosen = shots[number - 1]
     rules = read_path_mapping(path_mapping) if path_mapping else ()
     config = mapped(chosen.config, rules)

@@ -2,13 +2,12 @@
 
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from anymole_tui.cli.commands.options import Debug
+from anymole_tui.cli.options import Debug
 from anymole_tui.starting import wait_for_starts
 from anymole_tui.tui.preload import start_cold
 from engine.errors import ConfigError, ExitCode
@@ -23,7 +22,6 @@ def add_to(app: typer.Typer) -> None:
 
 
 def tui(
-    context: typer.Context,
     target: Annotated[
         str,
         typer.Argument(help="A stage, a run folder, or a folder to browse.", show_default="current folder"),
@@ -48,7 +46,7 @@ def tui(
     if path is not None and not path.exists():
         raise ConfigError(f"{shown(target)} does not exist; name a stage, a run folder or a folder.")
     start_cold()
-    from anymole_tui.option_sources import run_defaults, user_table
+    from anymole_tui.settings_files import run_defaults, user_table
     from anymole_tui.terminal.graphics import choose_kind
     from anymole_tui.terminal.patches import tolerate_broken_input
     from anymole_tui.tui.app import AnymoleApp
@@ -63,7 +61,7 @@ def tui(
         pictures=kind,
         keys={name: str(keys) for name, keys in user_table("keys").items()},
         themes=user_table("themes"),
-        run_defaults=partial(run_defaults, context.find_root().command),
+        run_defaults=run_defaults,
     )
     app = AnymoleApp(path, look, warm=True)
     app.run(mouse=look.mouse)

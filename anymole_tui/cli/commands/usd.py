@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands.options import AsJson, Debug
+from anymole_tui.cli.options import AsJson, Debug
 from anymole_tui.wording import count
 from engine.errors import ConfigError
 

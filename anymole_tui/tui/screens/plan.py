@@ -16,8 +16,6 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Input
 
-from anymole_tui.command_line import run_command
-from anymole_tui.fields import run_fields, values_of
 from anymole_tui.launching import start_run, write_farm_job
 from anymole_tui.safe_text import plain
 from anymole_tui.tui import presets
@@ -36,6 +34,14 @@ from engine.errors import ConfigError, EngineError
 from engine.inspection.draft import Draft
 from engine.inspection.report import SkeletonReport, StageReport, inspect
 from engine.planning.shot_plan import Planned
+from engine.runs.command_line import run_command
+from engine.settings.setting import Field, fields_of
+
+
+def run_fields() -> tuple[Field, ...]:
+    """The rows of the form."""
+    return tuple(field for field in fields_of(RunConfig) if not field.setting.argument)
+
 
 PAUSE_S = 0.25
 """A plan is made when nothing was changed for so long."""
@@ -94,6 +100,8 @@ class PlanPlace(Place):
         self._no_test = ""
         """Why no error can be expected."""
         self._skeleton = 0
+        self._elsewhere: frozenset[str] = frozenset()
+        """Settings that files or the environment set."""
         self._timer: Timer | None = None
 
     def compose_place(self) -> ComposeResult:
@@ -102,9 +110,7 @@ class PlanPlace(Place):
                 yield PlanTimeline(id="motion", classes="panel")
                 yield GapTable(id="plan", classes="panel")
             with Vertical(id="right"):
-                yield SettingsForm(
-                    tuple(f for f in run_fields() if f.name != "stage"), id="settings", classes="panel"
-                )
+                yield SettingsForm(run_fields(), id="settings", classes="panel")
                 with Vertical(id="joints", classes="panel"):
                     yield Filter("JointList", "part of a joint's name")
                     yield JointList()
@@ -114,10 +120,12 @@ class PlanPlace(Place):
             self.query_one(f"#{name}").border_title = name.capitalize()
         self.set_focus(self.query_one(PlanTimeline))
         try:
-            self.config = replace(self.config, **self.anymole.look.run_defaults())
+            defaults = self.anymole.look.run_defaults()
+            self.config = replace(self.config, **defaults)
+            self._elsewhere = frozenset(defaults)
         except (ConfigError, TypeError) as error:
             self.say_error(str(error))
-        self.query_one(SettingsForm).show(values_of(self.config))
+        self.query_one(SettingsForm).show(vars(self.config))
         self.in_background(
             lambda _: inspect(str(self.stage)), self._know, group="read", failed=self._unreadable
         )
@@ -151,7 +159,7 @@ class PlanPlace(Place):
     def _changed(self) -> None:
         self._planned = self._tests = None
         self._no_test = ""
-        self.query_one(SettingsForm).show(values_of(self.config))
+        self.query_one(SettingsForm).show(vars(self.config))
         self._show_motion()
         self.workers.cancel_group(self, "expect")
         if self._timer is not None:
@@ -325,7 +333,7 @@ class PlanPlace(Place):
         self._show_and_copy("Farm job", f"openjd run {path} --step InBetween", f"Written: {path}{note}\n")
 
     def action_copy(self) -> None:
-        self._show_and_copy("The same on the command line", run_command(self._typed()))
+        self._show_and_copy("The same on the command line", run_command(self._typed(), self._elsewhere))
 
     def _show_and_copy(self, title: str, text: str, above: str = "") -> None:
         """No terminal says whether it took the text, so it is shown too."""

@@ -1,4 +1,4 @@
-"""A form made of :func:`anymole_tui.fields.run_fields`: one line per setting, and the help of the one in focus."""
+"""A form made of declared settings: one line per setting, and the help of the one in focus."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input
 
-from anymole_tui.fields import Field, from_text, to_text
 from anymole_tui.safe_text import Words, plain
 from engine.errors import ConfigError
+from engine.settings.setting import Field
+from engine.settings.typed import from_text, to_text
 
 NAME_CELLS = 12
 
@@ -191,7 +192,7 @@ class SettingsForm(Vertical):
             words.update(plain(wrong, 300))
         elif field is not None:
             choices = f" [{' '.join(field.choices)}]" if field.choices else ""
-            words.update(f"{field.help}{choices}")
+            words.update(f"{field.setting.help}{choices}")
         else:
             words.update("")
 

@@ -19,8 +19,9 @@ from engine.mimic.parameters import Unknowns
 from engine.rendering.actors import blended_points
 from engine.rendering.camera import Cameras
 from engine.rendering.mesh.skin import SkinnedRig, build_rig
-from engine.rendering.mesh.surface import Appearance, Surface
+from engine.rendering.mesh.surface import Surface
 from engine.rendering.torch_renderer.renderer import Backdrop, render
+from engine.settings.choices import Appearance
 
 FRAMES_AT_ONCE = 8
 BLUR_PX = 1.0

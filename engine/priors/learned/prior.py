@@ -95,7 +95,8 @@ def fill(character: Character, known: Motion, plan: Plan) -> LearnedFill:
     if not fits(character):
         raise ConfigError(
             f"{shown(character.skeleton_path)}: {len(character.joints)} joints are more than the {MOST_JOINTS} that "
-            "the learned prior can take; choose another with --prior (auto leaves it out) and one take."
+            "the learned prior can take; choose another prior (auto leaves it out) and one take.",
+            settings=("prior", "takes"),
         )
     base = offsets.straight(known, plan)
     joints, count = len(character.joints), len(base.times)

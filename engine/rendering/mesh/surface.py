@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,12 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from engine.rendering.mesh.topology import Triangles, face_neighbours, triangulate
+from engine.settings.choices import Appearance
 from usd_io.errors import UsdIoError, shown
 from usd_io.model import Character, Mesh, Primvar
 
-Appearance = Literal["textured", "shaded", "canonical"]
-"""``textured``: colours of the file under light; ``shaded``: clay under light; ``canonical``: each point in the
-colour of its bind-pose position in the unit box, without light, one colour domain for all characters."""
 LoadTexture = Callable[[str], bytes]
 
 CLAY = (0.72, 0.70, 0.68)

@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from engine.rendering.mesh.surface import Appearance, Surface
+from engine.rendering.mesh.surface import Surface
 from engine.rendering.torch_renderer.fragments import Fragments
+from engine.settings.choices import Appearance
 
 
 def base_colors(surface: Surface, fragments: Fragments, appearance: Appearance) -> Float[Tensor, "pixel 3"]:

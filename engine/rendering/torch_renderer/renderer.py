@@ -7,12 +7,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.rendering.camera import Cameras, camera_points, homogeneous_pixels
-from engine.rendering.mesh.surface import Appearance, Surface
+from engine.rendering.mesh.surface import Surface
 from engine.rendering.torch_renderer.appearance import base_colors
 from engine.rendering.torch_renderer.fragments import Fragments, make_fragments
 from engine.rendering.torch_renderer.rasterise import triangle_ids
 from engine.rendering.torch_renderer.shade import CAMERA_LIGHT, Lighting, phong, vertex_normals
 from engine.rendering.torch_renderer.silhouette import antialias
+from engine.settings.choices import Appearance
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,5 +52,5 @@ def _unusable(path: Path, reason: str) -> str:
     where = "" if str(path) in reason else f"{shown(path)}: "
     return (
         f"the weights of the learned prior cannot be used: {where}{shown(reason)}; install anymole again, or choose "
-        "another prior with --prior (context or spline)."
+        "another prior (context or spline)."
     )

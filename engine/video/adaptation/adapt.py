@@ -71,7 +71,9 @@ def adapt(
     clips, held_out = split_clips(all_clips(views, count, settings.strides), settings.held_out)
     work = {"model": model.source, "frames": content_hash(frames), "frame_rate": frame_rate}
     work |= {"prompt": prompt, "settings": asdict(settings)}
-    with explain_memory("adapting the video model", "--memory low, --adapt lora or a larger GPU"):
+    with explain_memory(
+        "adapting the video model", "memory low, adapt lora or a larger GPU", "memory", "adapt"
+    ):
         cache = encode_context(model, frames, frame_rate, prompt, (*clips, *held_out), progress=progress)
         for encoder in model.encoders:
             encoder.cpu()

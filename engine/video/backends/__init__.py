@@ -10,8 +10,8 @@ that was stopped after *adapt* goes on with the same ones. True frames come back
 
 from typing import get_args
 
-from engine.config import Memory, ModelName
 from engine.errors import ConfigError
+from engine.settings.choices import Memory, ModelName
 from engine.video.backends.protocol import Backend, Gap
 
 __all__ = ["Backend", "Gap", "backend"]

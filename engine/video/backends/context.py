@@ -27,7 +27,7 @@ def longest_stretch(views: Mapping[str, Video]) -> tuple[Float[Tensor, "view fra
         raise DataError("adaptation needs one view or more, all drawn at the same times.")
     times = torch.tensor(videos[0].times, dtype=torch.float64)
     if len(times) < 2:
-        raise DataError("the context has fewer than two frames; give a longer --context.")
+        raise DataError("the context has fewer than two frames; give a longer one.", settings=("context",))
     steps = times.diff()
     usual = float(steps.median())
     starts = [0, *(i + 1 for i, step in enumerate(steps) if abs(step - usual) > UNEVEN * usual), len(times)]

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from engine.config import Memory
 from engine.errors import ConfigError, ResourceMissing
+from engine.settings.choices import Memory
 from engine.video.catalogue.fetch import known_hash
 from engine.video.catalogue.models import ModelCard, card, pipeline_files, require_pipeline
 
-INSTEAD = "Without it, '--engine motion' or '--model tiny' runs on any machine."
+INSTEAD = "Without it, the engine motion or the model tiny runs on any machine."
 
 
 def pick_device(card: ModelCard, device: str) -> torch.device:

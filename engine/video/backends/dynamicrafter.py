@@ -7,11 +7,10 @@ from typing import Any, Literal
 
 import torch
 
-from engine.config import Memory
 from engine.errors import ResourceMissing
 from engine.files.video import Video
 from engine.progress import Progress
-from engine.rendering.mesh.surface import Appearance
+from engine.settings.choices import Appearance, Memory
 from engine.video.adaptation.adapt import adapt
 from engine.video.adaptation.adapter import apply_adapter, load_adapter, save_adapter
 from engine.video.adaptation.settings import AdaptSettings
@@ -141,7 +140,9 @@ class Native:
             self._loaded = adapter, model
         model = self._loaded[1]
         spare = self.memory == "low" or (self.memory == "auto" and device_gb(self.device) < GENERATE_GB)
-        with explain_memory("loading the video model", "--memory low, a larger GPU or --model tiny"):
+        with explain_memory(
+            "loading the video model", "memory low, a larger GPU or the model tiny", "memory", "model"
+        ):
             return place_model(model, self.device, precision(self.device, self.memory), encoders=not spare)
 
 

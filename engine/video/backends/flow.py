@@ -15,13 +15,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from engine.config import Memory
 from engine.errors import ConfigError, DataError
 from engine.files.hashing import content_hash
 from engine.files.tensors import check_safetensors, load_meta
 from engine.files.video import Video
 from engine.progress import Progress
-from engine.rendering.mesh.surface import Appearance
+from engine.settings.choices import Appearance, Memory
 from engine.video.adaptation.adapter import load_adapter, save_adapter
 from engine.video.adaptation.lora import merge_lora
 from engine.video.backends import finished
@@ -36,7 +35,7 @@ from engine.video.network.sample import combine_seeds
 from engine.video.options import AdaptOptions, GenerateOptions
 from usd_io.errors import shown
 
-REMEDY = "--memory low, a larger GPU or --model tiny"
+REMEDY = ("memory low, a larger GPU or the model tiny", "memory", "model")
 TRAIN_STEPS = 300
 CLIP = 17
 """Frames of a training clip: whole groups for autoencoders that pack 4 or 8."""
@@ -118,7 +117,8 @@ class FlowBackend(ABC):
             return None
         if options.mode == "full":
             raise ConfigError(
-                f"{self.name} has no layers of its own for motion to freeze; choose --adapt lora."
+                f"{self.name} has no layers of its own for motion to freeze; choose adapt lora.",
+                settings=("adapt",),
             )
         frames, frame_rate = longest_stretch(views)
         settings = FlowSettings(
@@ -128,7 +128,7 @@ class FlowBackend(ABC):
             seed=options.seed,
             recompute=self.memory != "high",
         )
-        with explain_memory("adapting the video model", REMEDY):
+        with explain_memory("adapting the video model", *REMEDY):
             pipe = self._pipe(None)
             self._loaded = None  # it will not be the untouched one any more
             embeds = self._encode(pipe, prompt, guided=False)
@@ -166,7 +166,7 @@ class FlowBackend(ABC):
         made, done = finished.restore(checkpoint_dir, mark)
         images = dict(zip(true.times, true.frames, strict=True))
         images |= {time: frame.float() / 255 for time, frame in made.items()}
-        with explain_memory("generating the video", REMEDY):
+        with explain_memory("generating the video", *REMEDY):
             if done < len(calls):
                 pipe = self._pipe(adapter)
                 embeds = self._encode(pipe, prompt, guided=guidance > 1)

@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from engine.files.video import Video
 from engine.progress import Progress
-from engine.rendering.mesh.surface import Appearance
+from engine.settings.choices import Appearance
 from engine.video.options import AdaptOptions, GenerateOptions
 
 Gap = tuple[float, float]

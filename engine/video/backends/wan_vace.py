@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from engine.config import Memory
+from engine.settings.choices import Memory
 from engine.video.backends.calls import Call, Rules
 from engine.video.backends.devices import ready_pipeline
 from engine.video.backends.flow import Embeds, FlowBackend, noised

@@ -241,7 +241,7 @@ def _pull_from_hub(model: ModelCard) -> None:
         missing = any(find_file(model, file) is None for file in model.files)
     if missing and offline():
         raise ResourceMissing(
-            f"files of {model.name} are missing and HF_HUB_OFFLINE forbids to fetch them; pull --from a folder."
+            f"files of {model.name} are missing and HF_HUB_OFFLINE forbids fetching them; pull them from a folder."
         )
     if not missing:
         return

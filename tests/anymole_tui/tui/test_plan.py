@@ -18,12 +18,9 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
-from typer.main import get_command
 
 from anymole_tui import launching
-from anymole_tui.cli.app import app as commands
-from anymole_tui.fields import Field, values_of
-from anymole_tui.option_sources import run_defaults
+from anymole_tui.settings_files import run_defaults
 from anymole_tui.starting import wait_for_starts
 from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.host import Look
@@ -41,6 +38,7 @@ from engine.config import RunConfig, read_config
 from engine.errors import ConfigError, EngineError
 from engine.inspection.draft import Draft
 from engine.priors.self_test import GapChoice, SelfTest
+from engine.settings.setting import Field, Setting
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, sees, until
 from tests.patience import PATIENCE_S
 
@@ -94,13 +92,15 @@ async def give_keys(app: AnymoleApp, pilot: Pilot[None], *times: float) -> None:
 
 
 RECORDED = (
-    Field("context", "ranges", (), "Ranges of finished motion; empty: found from the authored samples."),
-    Field("keys", "times", (), "Times whose pose is kept exactly."),
-    Field("lock", "names", (), "Joints that keep what is authored, also between the keys."),
-    Field("prior", "choice", "auto", "The motion prior.", ("auto", "learned", "spline", "slerp")),
-    Field("seed", "integer", 0, "Seed of everything random."),
-    Field("out", "text", "", "Run folder."),
-    Field("preview", "flag", True, "Draw the result beside slerp and the keys."),
+    Field(
+        "context", "ranges", (), Setting("Ranges of finished motion; empty: found from the authored samples.")
+    ),
+    Field("keys", "times", (), Setting("Times whose pose is kept exactly.")),
+    Field("lock", "names", (), Setting("Joints that keep what is authored, also between the keys.")),
+    Field("prior", "choice", "auto", Setting("The motion prior."), ("auto", "learned", "spline", "slerp")),
+    Field("seed", "integer", 0, Setting("Seed of everything random.")),
+    Field("out", "text", "", Setting("Run folder.")),
+    Field("preview", "flag", True, Setting("Draw the result beside slerp and the keys.")),
 )
 """Settings of the stored pictures: a new setting must not need new pictures."""
 
@@ -289,7 +289,7 @@ def test_settings_of_the_project_are_where_the_form_begins(walk: Path) -> None:
         place = await planning(app, pilot, walk, "frames in 1 gaps")
         assert (place.config.prior, place.config.keys, place.config.preview) == ("slerp", (10.0, 20.0), False)
 
-    drive(journey, look=Look(run_defaults=lambda: run_defaults(get_command(commands))))
+    drive(journey, look=Look(run_defaults=run_defaults))
 
 
 def test_farm_job_is_written(walk: Path, home: Path) -> None:
@@ -541,7 +541,7 @@ def test_a_value_that_is_being_typed_is_not_taken_back(walk: Path) -> None:
         await pilot.pause()
         with entry.prevent(Input.Changed):
             entry.value = "12"
-        form.show(values_of(place.config))
+        form.show(vars(place.config))
         assert entry.value == "12"
 
     drive(journey, (120, 40))

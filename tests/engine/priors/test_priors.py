@@ -229,5 +229,5 @@ def test_large_skeletons_are_filled_without_the_learned_prior() -> None:
     made, test = auto_prior.fill(character, known(motion, plan), plan, auto_prior.CANDIDATES)
     assert [name for name, _ in test.choices[0].weights] == ["spline", "context"]
     assert len(made.times) == 2
-    with pytest.raises(ConfigError, match=r"1031 joints .* --prior"):
+    with pytest.raises(ConfigError, match=r"1031 joints .* another prior"):
         learned.learned(character, known(motion, plan), plan)

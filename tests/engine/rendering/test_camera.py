@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float
 from pxr import Gf, Usd, UsdGeom, UsdSkel
 
-from engine.errors import ConfigError
 from engine.geometry.skeleton import joint_positions
 from engine.rendering.camera import (
     Cameras,
@@ -17,8 +16,9 @@ from engine.rendering.camera import (
     project,
     repeat_cameras,
 )
-from engine.rendering.framing import MARGIN, frame_views, parse_views
+from engine.rendering.framing import MARGIN, frame_views
 from engine.rendering.views import joint_tracks
+from engine.settings.choices import VIEWS
 from tests.engine.rendering.shapes import camera_at
 from usd_io.read.character import read_character
 from usd_io.read.motion import read_motion
@@ -74,9 +74,7 @@ def test_views_look_from_where_they_are_named(up_axis: str) -> None:
     if up_axis == "Z":
         nose, crown = np.array([0.0, -1, 0]), np.array([0.0, 0, 1])
     points = np.stack([nose, arm, crown, -nose, -arm, -crown])
-    cameras = frame_views(
-        [points], list(parse_views("front,left,right,back").values()), up_axis=up_axis, height=64, width=64
-    )
+    cameras = frame_views([points], list(VIEWS.values()), up_axis=up_axis, height=64, width=64)
     pixels = project(cameras, torch.from_numpy(points)[None].expand(4, -1, -1)).numpy()
     front, left, right, back = pixels
     assert front[0, 2] < front[3, 2]
@@ -134,9 +132,3 @@ def test_cameras_survive_json_and_joining() -> None:
     again = cameras_from_dict(both.to_dict())
     np.testing.assert_array_equal(again.T_camera_world, both.T_camera_world)
     assert (again.height, again.width, len(repeat_cameras(again, 3))) == (48, 64, 6)
-
-
-@pytest.mark.parametrize("text", ["", "top", "front,nan", "inf"])
-def test_unknown_views_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="--views"):
-        parse_views(text)

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from engine.rendering.camera import repeat_cameras
 from engine.rendering.mesh.skin import build_rig
-from engine.rendering.mesh.surface import Appearance, Surface, build_surface
+from engine.rendering.mesh.surface import Surface, build_surface
 from engine.rendering.torch_renderer.renderer import Images, render
 from engine.rendering.torch_renderer.shade import Lighting
+from engine.settings.choices import Appearance
 from tests.engine.rendering.shapes import camera_at, limb, make_surface, no_texture, sphere
 
 DOUBLE = torch.zeros((), dtype=torch.float64)

@@ -106,6 +106,6 @@ except RendererMissing as missing:
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=root, check=True
     )
     assert "pyrender finds no OpenGL through egl" in done.stdout
-    assert "--renderer torch" in done.stdout
+    assert "the renderer torch" in done.stdout
     assert len(done.stdout.strip().split("\n")) == 1
     assert exit_code(RendererMissing("x")) == ExitCode.RETRYABLE

@@ -12,10 +12,10 @@ from engine.geometry.skeleton import joint_positions
 from engine.planning.plan import Gap, Plan
 from engine.priors.fill import fill, split
 from engine.rendering.camera import project
-from engine.rendering.framing import VIEWS
 from engine.run import plan
 from engine.scene.scene import make_scene, make_schedule
 from engine.scene.subject import Subject
+from engine.settings.choices import VIEWS
 from usd_io.model import Motion
 
 

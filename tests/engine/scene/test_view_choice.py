@@ -9,11 +9,11 @@ import pytest
 from engine.geometry import rotations
 from engine.planning.plan import make_plan
 from engine.rendering.actors import Actors
-from engine.rendering.framing import view_azimuth
 from engine.rendering.mesh.surface import build_surface
 from engine.rendering.threads import limited_threads
 from engine.rendering.views import orbit_views
 from engine.scene.view_choice import AZIMUTHS, choose_view
+from engine.settings.choices import view_azimuth
 from tests.engine.mimic.scenes import bent
 from usd_io.model import Shot
 from usd_io.read.stage import read_shot

@@ -191,5 +191,5 @@ def test_without_context_the_tiny_model_is_not_taken_untested(
 
 
 def test_a_given_video_cannot_be_tested(config: RunConfig) -> None:
-    with pytest.raises(ConfigError, match="--self-test needs a model"):
+    with pytest.raises(ConfigError, match="no hidden piece of the context"):
         replace(config, video="clip.mp4")

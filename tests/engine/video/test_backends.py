@@ -106,8 +106,8 @@ def test_missing_weights_are_named_with_the_way_to_them(no_gpu: Path) -> None:
     assert exit_code(caught.value) == ExitCode.RETRYABLE
     message = str(caught.value)
     assert str(no_gpu) in message
-    assert "--engine motion" in message
-    assert "--model tiny" in message
+    assert "engine motion" in message
+    assert "model tiny" in message
     (no_gpu / "dynamicrafter").mkdir(parents=True)
     (no_gpu / "dynamicrafter" / "model.ckpt").touch()
     with pytest.raises(ResourceMissing, match="models convert dynamicrafter"):
@@ -185,7 +185,7 @@ def test_memory_that_runs_out_while_loading_says_what_to_change(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr("engine.video.backends.dynamicrafter.place_model", exhausted)
-    with pytest.raises(OutOfMemory, match="--memory low") as caught:
+    with pytest.raises(OutOfMemory, match="memory low") as caught:
         native.generate(true, GAPS, "", STEPS, progress=Progress())
     assert exit_code(caught.value) == ExitCode.OUT_OF_MEMORY
 

@@ -138,7 +138,7 @@ def test_eight_frames_are_spread_over_the_context(
 
 
 def test_missing_unsafe_and_damaged_models_are_refused(frames: Tensor, tmp_path: Path) -> None:
-    with pytest.raises(ResourceMissing, match="--caption"):
+    with pytest.raises(ResourceMissing, match="captions"):
         caption(frames, tmp_path)
     save_blip2(tmp_path)
     weights = tmp_path / "model.safetensors"

@@ -277,7 +277,7 @@ def test_loss_falls_on_frames_that_were_not_trained_on(
 def test_full_adaptation_is_for_models_with_layers_of_motion(
     load: Callable[[str], FlowBackend], views: dict[str, Video], tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match="--adapt lora"):
+    with pytest.raises(ConfigError, match="adapt lora"):
         load("ltx").adapt(
             views, "", AdaptOptions("full"), out=tmp_path / "a.safetensors", progress=Progress()
         )
@@ -340,6 +340,6 @@ def test_memory_that_runs_out_says_what_to_change(
             views, "", AdaptOptions("lora"), out=tmp_path / "a", progress=Progress()
         ),
     }
-    with pytest.raises(OutOfMemory, match="--memory low") as caught:
+    with pytest.raises(OutOfMemory, match="memory low") as caught:
         work[what]()
     assert exit_code(caught.value) == ExitCode.OUT_OF_MEMORY

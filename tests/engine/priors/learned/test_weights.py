@@ -92,7 +92,7 @@ def test_damaged_weights_are_called_so(name: str, tmp_path: Path) -> None:
     damage(path)
     with pytest.raises(
         DataError,
-        match=f"weights of the learned prior cannot be used: .*{said}.*; install.*--prior",
+        match=f"weights of the learned prior cannot be used: .*{said}.*; install.*another prior",
     ) as caught:
         load_network(path)
     assert "learned.safetensors" in str(caught.value)

@@ -11,20 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anymole_tui.settings_files import TUI_TABLES, dashed, files, variable
 from engine.errors import ConfigError
 from engine.files.toml import read_toml
 from usd_io.errors import shown
 
-PROJECT_FILE = "anymole.toml"
-USER_FILE = "ANYMOLE_CONFIG"
-"""Environment variable that names the user file; empty: none is read."""
-TUI_TABLES = ("keys", "themes")
-"""Tables of the files that hold no options but what the terminal UI takes: keys and colours by name."""
 _TRUE = {"1", "true", "t", "yes", "y", "on"}
 
 
 @dataclass(frozen=True)
-class Setting:
+class SetOption:
     """One option and where its value comes from."""
 
     command: str
@@ -34,13 +30,6 @@ class Setting:
     """``default``, ``user``, ``project`` or ``environment``."""
     where: str
     """The file or the variable."""
-
-
-@dataclass(frozen=True)
-class _Source:
-    name: str
-    path: Path
-    values: Mapping[str, Any]
 
 
 def commands_of(group: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -63,16 +52,12 @@ def options_of(command: Any) -> dict[str, Any]:
     return found
 
 
-def variable(words: tuple[str, ...], option: str) -> str:
-    """Name of the environment variable of an option."""
-    return "_".join(("ANYMOLE", *words, option)).upper().replace("-", "_")
-
-
 def bind_environment(group: Any) -> None:
     """Give every option its environment variable."""
     for words, command in commands_of(group):
         for name, parameter in options_of(command).items():
             parameter.envvar = parameter.envvar or variable(words, name)
+            parameter.show_envvar = False  # all are named alike: said once, in docs and 'config show'
 
 
 def default_map(group: Any) -> dict[str, Any]:
@@ -90,7 +75,7 @@ def default_map(group: Any) -> dict[str, Any]:
     return merged
 
 
-def settings(group: Any, *, every: bool) -> list[Setting]:
+def settings(group: Any, *, every: bool) -> list[SetOption]:
     """Every option with its value and source; only those that are set somewhere unless ``every``."""
     from_files = {(s.command, s.option): s for s, _ in _from_files(group)}
     found = []
@@ -98,21 +83,33 @@ def settings(group: Any, *, every: bool) -> list[Setting]:
         for name, parameter in options_of(command).items():
             place = (" ".join(words), name)
             env = variable(words, name)
-            default = Setting(*place, parameter.default, "default", "")
+            default = SetOption(*place, parameter.default, "default", "")
             setting = from_files.get(place, default)
             if os.environ.get(env):
-                setting = Setting(*place, os.environ[env], "environment", env)
+                setting = SetOption(*place, os.environ[env], "environment", env)
             if every or setting.source != "default":
                 found.append(setting)
     return found
+
+
+def flags_by_setting(words: list[str], group: Any) -> dict[str, str]:
+    """Options of the command that is called (``--skeleton``) by the settings that they give (``skeletons``)."""
+    command = next((command for name, command in commands_of(group) if name == _called(words, group)), None)
+    options = options_of(command) if command is not None else {}
+    by_option = {option.replace("-", "_"): f"--{option}" for option in options}
+    return by_option | {parameter.name: f"--{option}" for option, parameter in options.items()}
+
+
+def _called(words: list[str], group: Any) -> tuple[str, ...]:
+    named = [w for w in words if not w.startswith("-")]
+    return next((c for c, _ in commands_of(group) if list(c) == named[: len(c)]), ())
 
 
 def flag(words: list[str], name: str, group: Any) -> bool:
     """Whether a flag is set for a call, before the call is understood: errors are told by it."""
     if f"--{name}" in words:
         return True
-    named = [w for w in words if not w.startswith("-")]
-    called = next((c for c, _ in commands_of(group) if list(c) == named[: len(c)]), ())
+    called = _called(words, group)
     if called and os.environ.get(variable(called, name), "").lower() in _TRUE:
         return True
     try:
@@ -125,47 +122,16 @@ def flag(words: list[str], name: str, group: Any) -> bool:
         return False
 
 
-def files() -> list[tuple[str, Path]]:
-    """The files that count, weakest first."""
-    found = [("user", path) for path in (_user_file(),) if path is not None and path.is_file()]
-    here = Path.cwd()
-    project = next((p for p in (f / PROJECT_FILE for f in (here, *here.parents)) if p.is_file()), None)
-    return found + ([("project", project)] if project else [])
-
-
-def user_table(name: str) -> dict[str, Any]:
-    """A table of ``TUI_TABLES``; what the project file says wins over the user file.
-
-    Raises:
-        ConfigError: A file cannot be read, or the entry is no table.
-    """
-    merged: dict[str, Any] = {}
-    for _, path in files():
-        table = read_toml(path, "the settings file").get(name, {})
-        if not isinstance(table, Mapping):
-            raise ConfigError(f"{shown(path)}: {name} is no table; write [{name}] above its entries.")
-        merged |= table
-    return merged
-
-
-def _user_file() -> Path | None:
-    if USER_FILE in os.environ:
-        return Path(os.environ[USER_FILE]) if os.environ[USER_FILE] else None
-    from platformdirs import user_config_path
-
-    return user_config_path("anymole") / "config.toml"
-
-
-def _from_files(group: Any) -> list[tuple[Setting, Any]]:
+def _from_files(group: Any) -> list[tuple[SetOption, Any]]:
     """Settings of the files with their parameters; a later one wins over an earlier one."""
     known = {" ".join(words): options_of(command) for words, command in commands_of(group)}
-    won: dict[tuple[str, str], tuple[Setting, Any]] = {}
+    won: dict[tuple[str, str], tuple[SetOption, Any]] = {}
     for name, path in files():
         values = read_toml(path, "the settings file")
         options = {key: value for key, value in values.items() if key not in TUI_TABLES}
         for command, option, value in _entries(options, known, path):
             parameter = known[command][option]
-            setting = Setting(command, option, _as_option(value, parameter, option, path), name, str(path))
+            setting = SetOption(command, option, _as_option(value, parameter, option, path), name, str(path))
             won[command, option] = (setting, parameter)
     return list(won.values())
 
@@ -175,10 +141,10 @@ def _entries(
 ) -> Iterator[tuple[str, str, Any]]:
     for name, value in values.items():
         if not isinstance(value, Mapping):
-            having = [command for command, options in known.items() if _dashed(name) in options]
+            having = [command for command, options in known.items() if dashed(name) in options]
             if not having:
                 raise ConfigError(f"{shown(path)}: no command has an option {shown(name)}.")
-            yield from ((command, _dashed(name), value) for command in having)
+            yield from ((command, dashed(name), value) for command in having)
     yield from _tables(values, known, path, "")
 
 
@@ -195,13 +161,9 @@ def _tables(
             yield from _tables(table, known, path, command)
             continue
         for option, value in table.items():
-            if _dashed(option) not in known[command]:
+            if dashed(option) not in known[command]:
                 raise ConfigError(f"{shown(path)}: 'anymole {command}' has no option {shown(option)}.")
-            yield command, _dashed(option), value
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
+            yield command, dashed(option), value
 
 
 def _as_option(value: Any, parameter: Any, option: str, path: Path) -> Any:
@@ -216,29 +178,3 @@ def _as_option(value: Any, parameter: Any, option: str, path: Path) -> Any:
             f"{shown(path)}: {shown(option)} takes {'true or false' if parameter.is_flag else 'a value'}."
         )
     return [str(value)] if parameter.multiple else value
-
-
-def run_defaults(group: Any) -> dict[str, Any]:
-    """Settings of a run that the files and the environment set, by their name in :class:`engine.config.RunConfig`.
-
-    Args:
-        group: All commands.
-
-    Raises:
-        ConfigError: A file or a value cannot be used.
-    """
-    from anymole_tui.fields import from_text, run_fields
-
-    found = {s.option: s.value for s in settings(group, every=False) if s.command == "run"}
-    renamed = {"skeletons": "skeleton"}
-    return {
-        field.name: from_text(field, _as_text(found[option]))
-        for field in run_fields()
-        if (option := renamed.get(field.name, field.name)) in found
-    }
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -1,0 +1,193 @@
+"""Options of commands: those made from declared settings, and those of the command itself that several take."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from engine.settings.setting import Field, limits_text
+from engine.settings.typed import from_text, to_text
+
+COMMAND = "The command itself"
+"""Title of the options that decide nothing of the result."""
+_METAVARS = {
+    "flag": "",
+    "integer": "N",
+    "number": "NUMBER",
+    "text": "TEXT",
+    "names": "NAME,NAME,...",
+    "times": "T,T,...|A:B:STEP",
+    "ranges": "A:B",
+    "size": "HEIGHTxWIDTH",
+}
+
+
+def completer(choices: Sequence[str]) -> Callable[[str], list[str]]:
+    """What the shell offers where one of a few words is typed."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [choice for choice in choices if choice.startswith(incomplete)]
+
+    return complete
+
+
+Stage = Annotated[
+    str, typer.Argument(metavar="STAGE", help="A .usd, .usda, .usdc or .usdz file.", show_default=False)
+]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object on stdout and nothing else.", rich_help_panel=COMMAND),
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=COMMAND)
+]
+ProgressOption = Annotated[
+    str,
+    typer.Option(
+        "--progress",
+        help="How progress is shown.",
+        metavar="auto|rich|plain|json|openjd|none",
+        autocompletion=completer(("auto", "rich", "plain", "json", "openjd", "none")),
+        rich_help_panel=COMMAND,
+    ),
+]
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach", help="Start it, say where it is, and leave it to itself.", rich_help_panel=COMMAND
+    ),
+]
+Here = Annotated[
+    bool,
+    typer.Option(
+        "--here",
+        help="Work in this process, even where a person watches in a terminal.",
+        rich_help_panel=COMMAND,
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.", rich_help_panel=COMMAND)]
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help lists options under titles, in their order."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                title = getattr(parameter, "rich_help_panel", None) or "Options"
+                sections.setdefault(title, []).append(record)
+        last = [(title, sections.pop(title)) for title in (COMMAND, "Options") if title in sections]
+        for title, records in [*sections.items(), *last]:
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        if self.epilog:
+            with formatter.section("Examples"):
+                for line in self.epilog.splitlines():
+                    formatter.write(f"  {line}\n")
+
+
+def takes_settings(
+    fields: Sequence[Field],
+    build: Callable[[Mapping[str, Any]], Any],
+    required: Sequence[str] = (),
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a command of a function whose first parameter is built from declared settings; the others stay its own.
+
+    Args:
+        fields: The settings that the command line gets.
+        build: Makes the first argument of their values by name.
+        required: Names of settings that must be given here, though they have a default elsewhere.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command).parameters.values())[1:]
+
+        @wraps(command)
+        def call(**given: Any) -> None:
+            values = {field.name: typed_value(field, given.pop(field.name)) for field in fields}
+            command(build(values), **given)
+
+        made = [parameter_of(field, required=field.name in required) for field in fields]
+        # those without a default come first, as Python wants it
+        parameters = sorted([*made, *own], key=lambda p: p.default is not inspect.Parameter.empty)
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {p.name: p.annotation for p in parameters}
+        del call.__wrapped__  # else its annotations would be read
+        return call
+
+    return decorate
+
+
+def parameter_of(field: Field, *, required: bool = False) -> inspect.Parameter:
+    """A declared setting as a parameter of a command, as typer reads it."""
+    setting, kind = field.setting, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    if setting.argument:
+        argument = typer.Argument(
+            help=help_of(field), metavar=field.name.upper(), show_default=False, rich_help_panel=setting.group
+        )
+        return inspect.Parameter(field.name, kind, annotation=Annotated[str, argument])
+    default: Any = inspect.Parameter.empty
+    if not required and field.default is not None:
+        default = to_text(field, field.default)
+    if field.kind == "flag":
+        option = typer.Option(f"--{field.option}/--no-{field.option}", help=help_of(field), **_shown(field))
+        return inspect.Parameter(field.name, kind, default=field.default, annotation=Annotated[bool, option])
+    option = typer.Option(
+        f"--{field.option}",
+        help=help_of(field, required=required),
+        metavar=metavar_of(field),
+        autocompletion=completer(field.choices) if field.choices else None,
+        **_shown(field),
+    )
+    if setting.each:
+        annotation: Any = Annotated[list[str] | None, option]
+        return inspect.Parameter(field.name, kind, default=None, annotation=annotation)
+    return inspect.Parameter(field.name, kind, default=default, annotation=Annotated[str, option])
+
+
+def _shown(field: Field) -> dict[str, Any]:
+    return {"show_default": False, "show_envvar": False, "rich_help_panel": field.setting.group}
+
+
+def metavar_of(field: Field) -> str:
+    """What stands for the value of a setting in help."""
+    return field.setting.metavar or "|".join(field.choices) or _METAVARS[field.kind]
+
+
+def help_of(field: Field, *, required: bool = False) -> str:
+    """The help of a setting with its limits and its default."""
+    setting = field.setting
+    notes = [
+        "may be repeated" if setting.each else "",
+        limits_text(setting) if field.kind != "size" else "",
+        "" if required else default_of(field),
+    ]
+    said = "; ".join(filter(None, notes))
+    return f"{setting.help} [{said}]" if said else setting.help
+
+
+def default_of(field: Field) -> str:
+    """``default: ...`` in words; empty where it is nothing."""
+    if field.setting.empty:
+        return f"default: {field.setting.empty}"
+    text = to_text(field, field.default) if field.default is not None else ""
+    return f"default: {text}" if text else ""
+
+
+def typed_value(field: Field, given: Any) -> Any:
+    """The value of what was typed for a setting."""
+    if field.setting.each:
+        texts = [text for text in given or () if text]
+        if field.kind == "names":  # one per option, whatever is in it
+            return tuple(texts)
+        return from_text(field, ",".join(texts))
+    if field.kind in ("flag", "text") or field.setting.argument:
+        return given
+    return from_text(field, given)

@@ -1,0 +1,93 @@
+"""The files and environment variables that set options: for every command the option ``--seed`` of ``run`` is ``seed``
+in the table ``[run]`` of two TOML files, and ``ANYMOLE_RUN_SEED``."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.config import RunConfig
+from engine.errors import ConfigError
+from engine.files.toml import read_toml
+from engine.settings.setting import fields_of
+from engine.settings.typed import from_text
+from usd_io.errors import shown
+
+PROJECT_FILE = "anymole.toml"
+USER_FILE = "ANYMOLE_CONFIG"
+"""Environment variable that names the user file; empty: none is read."""
+TUI_TABLES = ("keys", "themes")
+"""Tables of the files that hold no options but what the terminal UI takes: keys and colours by name."""
+
+
+def variable(words: tuple[str, ...], option: str) -> str:
+    """Name of the environment variable of an option of a command."""
+    return "_".join(("ANYMOLE", *words, option)).upper().replace("-", "_")
+
+
+def dashed(name: str) -> str:
+    """The name of an option as the command line writes it."""
+    return name.replace("_", "-")
+
+
+def files() -> list[tuple[str, Path]]:
+    """The files that count, weakest first."""
+    found = [("user", path) for path in (_user_file(),) if path is not None and path.is_file()]
+    here = Path.cwd()
+    project = next((p for p in (f / PROJECT_FILE for f in (here, *here.parents)) if p.is_file()), None)
+    return found + ([("project", project)] if project else [])
+
+
+def user_table(name: str) -> dict[str, Any]:
+    """A table of ``TUI_TABLES``; what the project file says wins over the user file.
+
+    Raises:
+        ConfigError: A file cannot be read, or the entry is no table.
+    """
+    merged: dict[str, Any] = {}
+    for _, path in files():
+        table = read_toml(path, "the settings file").get(name, {})
+        if not isinstance(table, Mapping):
+            raise ConfigError(f"{shown(path)}: {name} is no table; write [{name}] above its entries.")
+        merged |= table
+    return merged
+
+
+def _user_file() -> Path | None:
+    if USER_FILE in os.environ:
+        return Path(os.environ[USER_FILE]) if os.environ[USER_FILE] else None
+    from platformdirs import user_config_path
+
+    return user_config_path("anymole") / "config.toml"
+
+
+def run_defaults() -> dict[str, Any]:
+    """Settings of a run that the files and the environment set, by their name in :class:`engine.config.RunConfig`.
+
+    Raises:
+        ConfigError: A file or a value cannot be used.
+    """
+    fields = {field.option: field for field in fields_of(RunConfig) if not field.setting.argument}
+    given = {option: value for option, value in _run_entries() if option in fields}
+    for option in fields:
+        if os.environ.get(variable(("run",), option)):
+            given[option] = os.environ[variable(("run",), option)]
+    return {
+        fields[option].name: from_text(fields[option], _as_text(value)) for option, value in given.items()
+    }
+
+
+def _run_entries() -> Iterator[tuple[str, Any]]:
+    """What the files say for every command and for ``run``, the strongest last."""
+    for _, path in files():
+        values = read_toml(path, "the settings file")
+        yield from ((dashed(name), value) for name, value in values.items() if not isinstance(value, Mapping))
+        table = values.get("run", {})
+        if isinstance(table, Mapping):
+            yield from ((dashed(name), value) for name, value in table.items())
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -1,0 +1,31 @@
+"""Words that settings may take. Importing this takes no time, so that commands can name them."""
+
+import math
+from typing import Literal
+
+EngineName = Literal["auto", "motion", "video"]
+PriorName = Literal["auto", "learned", "context", "spline", "slerp", "hold"]
+AuthorMode = Literal["rebind", "over", "variant"]
+FeatureName = Literal["scratch", "dinov2+fit3d"]
+SolverName = Literal["map", "paper"]
+ModelName = Literal["dynamicrafter", "wan-vace", "ltx", "tiny"]
+AdaptMode = Literal["auto", "full", "lora", "off"]
+"""``auto``: what suits the model; ``full``: all that the paper trains; ``lora``: low-rank pairs; ``off``: nothing."""
+Memory = Literal["auto", "low", "high"]
+"""``low``: least memory of the device, more time; ``high``: single precision and all activations kept."""
+Appearance = Literal["textured", "shaded", "canonical"]
+"""``textured``: colours of the file under light; ``shaded``: clay under light; ``canonical``: each point in the
+colour of its bind-pose position in the unit box, without light, one colour domain for all characters."""
+RendererName = Literal["auto", "torch", "pyrender"]
+
+VIEWS = {"front": 0.0, "left": 90.0, "right": 270.0, "back": 180.0}
+"""Azimuths [degrees] of the named views, see :func:`engine.rendering.camera.orbit_rotation`."""
+
+
+def view_azimuth(text: str) -> float | None:
+    """``front``, ``left`` or ``30`` as an azimuth [degrees]; None where it is neither a known name nor a number."""
+    try:
+        azimuth = VIEWS[text] if text in VIEWS else float(text)
+    except ValueError:
+        return None
+    return azimuth if math.isfinite(azimuth) else None
