@@ -22,8 +22,10 @@ from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.fill import PRIORS, complete
 from engine.priors.learned import predict
+from engine.priors.learned.weights import Network
+from engine.training.learned_prior.checkpoint import as_run
 from engine.training.learned_prior.data import FRAME_RATE, Clip, make_clip
-from engine.training.learned_prior.network import Network, Shape
+from engine.training.learned_prior.network import Shape
 from engine.training.learned_prior.poses import make_rig
 from engine.training.learned_prior.train import Sampler, Settings, Training
 from usd_io.model import Character, Motion
@@ -46,7 +48,7 @@ def train(clip: Clip, settings: Settings) -> Network:
     run, sampler = Training(settings, SHAPE), Sampler([clip], settings)
     while run.step < settings.steps:
         run.advance(run.draw(sampler, run.step))
-    return run.averaged.eval()
+    return as_run(run.averaged)
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """A run that is done, with all that can be held against its result."""
 
     result: RunResult
@@ -38,7 +38,7 @@ class Comparison:
     time_codes_per_second: float
 
 
-def read_comparison(folder: Path) -> Comparison:
+def read_comparison(folder: Path) -> RunComparison:
     """What there is to compare in the folder of a run.
 
     Raises:
@@ -59,7 +59,7 @@ def read_comparison(folder: Path) -> Comparison:
         made = [Side("result", result.result)]
     original = Side("original", read_config(folder / SETTINGS).stage)
     rate = inspect(result.result).time_codes_per_second
-    return Comparison(result, (original, Side("slerp", ""), *made), takes.active, rate)
+    return RunComparison(result, (original, Side("slerp", ""), *made), takes.active, rate)
 
 
 def _in_folder(result: RunResult, folder: Path) -> RunResult:

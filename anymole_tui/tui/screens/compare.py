@@ -21,7 +21,7 @@ from anymole_tui.tui.screens.base_screen import Place
 from anymole_tui.tui.screens.dialogs import Read
 from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline, Track, track_names
-from engine.evaluation.comparison import Comparison, Side, make_slerp, read_comparison
+from engine.evaluation.comparison import RunComparison, Side, make_slerp, read_comparison
 from engine.runs.takes import choose_take
 
 VIEWS = ("three-quarter", "front", "side", "top")
@@ -67,7 +67,7 @@ class Compare(Place):
         super().__init__()
         self.folder = folder.absolute()
         self.subject = self.folder.name
-        self.comparison: Comparison | None = None
+        self.comparison: RunComparison | None = None
         self.sides: list[Side] = []
         self.chosen = 0
         self.alone = False
@@ -98,7 +98,7 @@ class Compare(Place):
     def _unreadable(self, why: str) -> None:
         self.query_one(Words).update(plain(why, 600, ascii_only=self.anymole.ascii))
 
-    def _know(self, comparison: Comparison) -> None:
+    def _know(self, comparison: RunComparison) -> None:
         self.comparison, self.sides = comparison, list(comparison.sides)
         self.chosen = min(1 + max(comparison.active, 1), len(self.sides) - 1)
         paths, scores = run_report(comparison.result).split("\n\n", 1)
@@ -115,7 +115,7 @@ class Compare(Place):
             failed=self._no_slerp,
         )
 
-    def _show_plan(self, comparison: Comparison) -> None:
+    def _show_plan(self, comparison: RunComparison) -> None:
         plans = comparison.result.plan
         tracks = []
         paths = [str(plan["skeleton_path"]) for plan in plans]

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from engine.errors import DataError, ResourceMissing
 from engine.files.tensors import load_meta, load_tensors, save_tensors
-from engine.training.learned_prior.network import Network, Shape
+from engine.priors.learned.weights import Network
+from engine.training.learned_prior.network import Shape, TorchNetwork
 from usd_io.errors import shown
 
 
@@ -23,13 +24,13 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return load_tensors(path), load_meta(path)
 
 
-def save_weights(path: Path, network: Network, shape: Shape, meta: Mapping[str, Any]) -> None:
+def save_weights(path: Path, network: TorchNetwork, shape: Shape, meta: Mapping[str, Any]) -> None:
     """Weights for shipping, in half precision."""
     half = {name: value.half() for name, value in network.state_dict().items()}
     save(path, half, {**meta, "shape": asdict(shape)})
 
 
-def load_weights(path: Path) -> tuple[Network, dict[str, Any]]:
+def load_weights(path: Path) -> tuple[TorchNetwork, dict[str, Any]]:
     """The network of shipped weights, in single precision, ready to run.
 
     Raises:
@@ -37,7 +38,7 @@ def load_weights(path: Path) -> tuple[Network, dict[str, Any]]:
     """
     try:
         tensors, meta = load(path)
-        network = Network(Shape(**meta["shape"]))
+        network = TorchNetwork(Shape(**meta["shape"]))
         network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=True)
     except (OSError, DataError, ResourceMissing, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[-1].strip().rstrip(".")
@@ -54,3 +55,9 @@ def _unusable(path: Path, reason: str) -> str:
         f"the weights of the learned prior cannot be used: {where}{shown(reason)}; install anymole again, or choose "
         "another prior (context or spline)."
     )
+
+
+def as_run(network: TorchNetwork, meta: Mapping[str, Any] | None = None) -> Network:
+    """A network in training as a run has it, in numpy."""
+    weights = {name: value.detach().numpy() for name, value in network.state_dict().items()}
+    return Network(weights, network.shape.heads, dict(meta or {}))

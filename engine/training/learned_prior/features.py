@@ -41,7 +41,7 @@ SHOT = 3 * TRACK + 5 + 3 * len(layout.OUTSIDE)
 
 
 @dataclass(frozen=True, eq=False)
-class Features:
+class FeatureTensors:
     """What the network reads, and the units in which it answers."""
 
     rotations: Float[Tensor, "batch joint track 3"]
@@ -79,8 +79,8 @@ class Features:
         return self.positions_at[:, len(layout.OUTSIDE) :]
 
 
-def make_features(poses: Poses, frame: Float[Tensor, "batch 3 3"], depth: int) -> Features:
-    """Features of a batch.
+def make_features(poses: Poses, frame: Float[Tensor, "batch 3 3"], depth: int) -> FeatureTensors:
+    """FeatureTensors of a batch.
 
     Args:
         poses: At the times of :mod:`engine.priors.learned.layout`.
@@ -115,7 +115,7 @@ def make_features(poses: Poses, frame: Float[Tensor, "batch 3 3"], depth: int) -
     above = _of_parents(local[:, layout.START], poses), _of_parents(local[:, layout.END], poses)
     offsets = torch.cat([ends, ends - torch.stack(above, 2)], 2)
     axial = frame * torch.linalg.det(frame)[:, None, None]
-    return Features(
+    return FeatureTensors(
         rotations=_track(rotations, axial) / turn.clamp_min(STILL)[..., None, None],
         translations=_track(translations, frame) / (size[:, None] * move.clamp_min(STILL))[..., None, None],
         positions=torch.cat([_track(positions[:, outside], frame), _turned(positions[:, IN_GAP], frame)], 2)
@@ -146,7 +146,7 @@ def make_features(poses: Poses, frame: Float[Tensor, "batch 3 3"], depth: int) -
 def to_local(
     rotations: Float[Tensor, "batch time joint 3"],
     translations: Float[Tensor, "batch time joint 3"],
-    features: Features,
+    features: FeatureTensors,
     frame: Float[Tensor, "batch 3 3"],
 ) -> tuple[Float[Tensor, "batch time joint 3"], Float[Tensor, "batch time joint 3"]]:
     """The network's answers as rotation vectors in joint frames [rad] and translations in parents' frames."""
@@ -161,7 +161,9 @@ def to_local(
 
 
 def from_local(
-    rotations: Float[Tensor, "batch time joint 3"], features: Features, frame: Float[Tensor, "batch 3 3"]
+    rotations: Float[Tensor, "batch time joint 3"],
+    features: FeatureTensors,
+    frame: Float[Tensor, "batch 3 3"],
 ) -> Float[Tensor, "batch time joint 3"]:
     """Rotation vectors in joint frames [rad] in the network's axes [rad]."""
     axial = frame * torch.linalg.det(frame)[:, None, None]

@@ -10,8 +10,8 @@ from torch import Tensor
 from engine.priors.learned import layout
 from engine.priors.learned.forward import IDEAS, SINES
 from engine.training.learned_prior import kinematics
-from engine.training.learned_prior.features import Features, from_local, to_local
-from engine.training.learned_prior.network import Answer, sines, spread_at
+from engine.training.learned_prior.features import FeatureTensors, from_local, to_local
+from engine.training.learned_prior.network import AnswerTensors, sines, spread_at
 from engine.training.learned_prior.poses import Poses
 from engine.training.learned_prior.sampling import Truth
 
@@ -69,8 +69,8 @@ class Measures:
 
 
 def measure(
-    answer: Answer,
-    features: Features,
+    answer: AnswerTensors,
+    features: FeatureTensors,
     frame: Float[Tensor, "batch 3 3"],
     poses: Poses,
     truth: Truth,
@@ -135,7 +135,7 @@ def _l2p(errors: Float[Tensor, "batch time joint"]) -> Float[Tensor, " batch"]:
 def _speeds(
     got: Float[Tensor, "batch inside joint 3"],
     true: Float[Tensor, "batch inside joint 3"],
-    features: Features,
+    features: FeatureTensors,
     frame: Float[Tensor, "batch 3 3"],
     poses: Poses,
 ) -> dict[str, Float[Tensor, ""]]:
@@ -197,8 +197,8 @@ def _spectrum(
 
 
 def _ideas(
-    answer: Answer,
-    features: Features,
+    answer: AnswerTensors,
+    features: FeatureTensors,
     poses: Poses,
     truth: Truth,
     frame: Float[Tensor, "batch 3 3"],

@@ -18,14 +18,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from engine.priors.learned.forward import BASES, IDEAS, RELATIONS, SINES, SPREAD_TERMS
-from engine.training.learned_prior.features import HEIGHTS, SCALARS, SHOT, TRACK, VECTORS, Features
+from engine.training.learned_prior.features import HEIGHTS, SCALARS, SHOT, TRACK, VECTORS, FeatureTensors
 
 HIDDEN = -1e4
 """Added to the attention's scores of joints that are not there."""
 
 
-class Answer(NamedTuple):
-    """Residual to the straight motion, in the units of :class:`Features`."""
+class AnswerTensors(NamedTuple):
+    """Residual to the straight motion, in the units of :class:`FeatureTensors`."""
 
     rotations: Float[Tensor, "batch sine joint 3"]
     """Coefficients of the sines."""
@@ -130,11 +130,12 @@ class Block(nn.Module):
         return attended
 
 
-class Network(nn.Module):
-    """Features of a gap to a residual and its expected error."""
+class TorchNetwork(nn.Module):
+    """FeatureTensors of a gap to a residual and its expected error."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
+        self.shape = shape
         width = shape.width
         self.embed = nn.Linear(3 * VECTORS + SCALARS + HEIGHTS, width)
         self.embed_shot = nn.Linear(SHOT, width, bias=False)
@@ -161,11 +162,11 @@ class Network(nn.Module):
 
     def forward(
         self,
-        features: Features,
+        features: FeatureTensors,
         parents: Int[Tensor, "batch joint"],
         present: Bool[Tensor, "batch joint"],
         relation: Int[Tensor, "batch joint joint"],
-    ) -> Answer:
+    ) -> AnswerTensors:
         """Residual, expected error and gain of a batch of gaps."""
         x = self.embed(_flat(features)) + self.embed_shot(features.shot)[:, None]
         x = x + self.enter(x)
@@ -187,12 +188,12 @@ class Network(nn.Module):
         pooled = (x * here).sum(1) / here.sum(1).clamp_min(1)
         spread = self.spread(x).view(batch, joints, 2, SPREAD_TERMS)
         ideas = self.ideas(x).view(batch, joints, IDEAS, 2, SINES, 3).permute(3, 0, 2, 4, 1, 5)
-        return Answer(
+        return AnswerTensors(
             answers[0], answers[1], spread, self.gain(pooled), ideas[0], ideas[1], self.odds(pooled)
         )
 
     def _bases(
-        self, features: Features, parents: Int[Tensor, "batch joint"]
+        self, features: FeatureTensors, parents: Int[Tensor, "batch joint"]
     ) -> tuple[Float[Tensor, "batch joint base 3"], Float[Tensor, "batch joint base 3"]]:
         """Mixed input vectors: axial ones for rotations (own and the parent's), polar ones for translations."""
         index = parents.clamp_min(0)[..., None, None].expand_as(features.rotations)
@@ -205,7 +206,7 @@ class Network(nn.Module):
         )
 
 
-def _flat(features: Features) -> Float[Tensor, "batch joint channel"]:
+def _flat(features: FeatureTensors) -> Float[Tensor, "batch joint channel"]:
     vectors = torch.cat(
         [features.rotations, features.translations, features.positions, features.offsets], 2
     ).flatten(2)

@@ -28,7 +28,7 @@ from engine.training.learned_prior.augment import retargeted
 from engine.training.learned_prior.data import Clip
 from engine.training.learned_prior.features import make_features
 from engine.training.learned_prior.losses import Measures, measure, see_filled
-from engine.training.learned_prior.network import Answer, Network, Shape, relations
+from engine.training.learned_prior.network import AnswerTensors, Shape, TorchNetwork, relations
 from engine.training.learned_prior.poses import Poses
 from engine.training.learned_prior.procedural import procedural_clips
 from engine.training.learned_prior.sampling import ALONE, MOST_JOINTS, Batch, Pool, Truth, fitted, make_batch
@@ -120,7 +120,7 @@ class Sampler:
         return make_batch(pool, self.batch, rng, plain=plain, context=self.context)
 
 
-def run_network(network: Network, batch: Batch, *, backward: bool = False) -> tuple[Measures, Measures]:
+def run_network(network: TorchNetwork, batch: Batch, *, backward: bool = False) -> tuple[Measures, Measures]:
     """Answer a batch in two passes, of which the second sees the neighbours that the first filled, and measure both.
 
     The gaps that stand alone are left out of the second. With ``backward`` the gradients of both are added up.
@@ -140,13 +140,13 @@ def run_network(network: Network, batch: Batch, *, backward: bool = False) -> tu
 
 
 def run_pass(
-    network: Network, poses: Poses, truth: Truth, frame: Tensor, relation: Tensor, depth: int
+    network: TorchNetwork, poses: Poses, truth: Truth, frame: Tensor, relation: Tensor, depth: int
 ) -> Measures:
-    """Answer gaps and measure the answers."""
+    """AnswerTensors gaps and measure the answers."""
     features = make_features(poses, frame, depth)
     with torch.autocast(frame.device.type, torch.bfloat16):
         answer = network(features, poses.parents, poses.present, relation)
-    answer = Answer(*(value.float() for value in answer))
+    answer = AnswerTensors(*(value.float() for value in answer))
     return measure(answer, features, frame, poses, truth, depth)
 
 
@@ -156,7 +156,7 @@ class Training:
     def __init__(self, settings: Settings, shape: Shape, device: torch.device = CPU) -> None:
         torch.manual_seed(settings.seed)
         self.settings, self.shape, self.device = settings, shape, device
-        self.network, self.averaged = Network(shape).to(device), Network(shape).to(device)
+        self.network, self.averaged = TorchNetwork(shape).to(device), TorchNetwork(shape).to(device)
         self.averaged.load_state_dict(self.network.state_dict())
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),
@@ -244,7 +244,7 @@ class Training:
         return run
 
 
-def evaluate(network: Network, sampler: Sampler, batches: int = HELD_OUT_BATCHES) -> dict[str, float]:
+def evaluate(network: TorchNetwork, sampler: Sampler, batches: int = HELD_OUT_BATCHES) -> dict[str, float]:
     """Mean ratio to slerp, and other measures of the second pass, on held-out characters; always the same cases."""
     rng = np.random.default_rng(HELD_OUT_SEED)
     passes: list[tuple[Measures, Measures]] = []

@@ -5,8 +5,7 @@ import torch
 
 from engine.priors.learned import predict
 from engine.priors.learned.weights import Network
-from engine.training.learned_prior.network import Network as TrainedNetwork
-from engine.training.learned_prior.network import Shape
+from engine.training.learned_prior.network import Shape, TorchNetwork
 
 HEADS = 2
 
@@ -17,19 +16,13 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def small_network() -> TrainedNetwork:
+def small_network() -> TorchNetwork:
     torch.manual_seed(3)
-    network = TrainedNetwork(Shape(width=24, blocks=2, heads=HEADS)).eval()
+    network = TorchNetwork(Shape(width=24, blocks=2, heads=HEADS)).eval()
     with torch.no_grad():
         for layer in (network.weights, network.free, network.spread):
             layer.weight.mul_(30)
     return network
-
-
-def as_run(network: TrainedNetwork) -> Network:
-    """A network in training as a run has it."""
-    weights = {name: value.numpy() for name, value in network.state_dict().items()}
-    return Network(weights, network.blocks[0].heads, {})  # type: ignore[arg-type]
 
 
 @pytest.fixture

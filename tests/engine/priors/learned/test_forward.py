@@ -8,9 +8,9 @@ from engine.geometry import rotations
 from engine.priors.learned import forward, layout, predict
 from engine.priors.learned.gap_features import Features, make_features
 from engine.training.learned_prior import features as trained_features
-from engine.training.learned_prior.network import Network, Shape, relations
+from engine.training.learned_prior.checkpoint import as_run
+from engine.training.learned_prior.network import Shape, TorchNetwork, relations
 from engine.training.learned_prior.poses import Poses, make_rig
-from tests.engine.priors.learned.conftest import as_run
 
 GAPS = 3
 JOINTS = 14
@@ -33,7 +33,7 @@ def inputs() -> Inputs:
     return parents, turned, moved, states, np.array([1.0, 0.5, 2.0]), frames
 
 
-def trained(inputs: Inputs, frames: np.ndarray) -> tuple[trained_features.Features, Poses]:
+def trained(inputs: Inputs, frames: np.ndarray) -> tuple[trained_features.FeatureTensors, Poses]:
     """Features as training makes them, in double precision: float32 loses digits where a joint turns by nearly pi."""
     parents, turned, moved, states, seconds, _ = inputs
     rig = make_rig(parents)
@@ -54,7 +54,7 @@ def trained(inputs: Inputs, frames: np.ndarray) -> tuple[trained_features.Featur
     return trained_features.make_features(poses, torch.from_numpy(frames), int(rig.depth.max())), poses
 
 
-def assert_same(ours: Features, theirs: trained_features.Features) -> None:
+def assert_same(ours: Features, theirs: trained_features.FeatureTensors) -> None:
     for name in (
         "rotations",
         "translations",
@@ -81,7 +81,7 @@ def test_features_are_those_of_training_from_every_view(inputs: Inputs) -> None:
 @torch.inference_mode()
 def test_the_answer_is_that_of_the_trained_network(inputs: Inputs) -> None:
     torch.manual_seed(0)
-    network = Network(Shape()).eval()
+    network = TorchNetwork(Shape()).eval()
     for parameter in network.parameters():  # biases and norms that are not those of the beginning
         if parameter.dim() < 2:
             parameter.add_(0.1 * torch.randn_like(parameter))

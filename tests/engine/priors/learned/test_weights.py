@@ -24,8 +24,7 @@ from engine.priors.learned.weights import load_network
 from engine.priors.slerp import slerp
 from engine.training.learned_prior import checkpoint
 from engine.training.learned_prior.cases import Case, errors
-from engine.training.learned_prior.network import Network as TrainedNetwork
-from engine.training.learned_prior.network import Shape
+from engine.training.learned_prior.network import Shape, TorchNetwork
 from tests.conftest import ASSETS
 from tests.engine.conftest import make_character, make_motion
 from usd_io.read.stage import read_shot
@@ -43,7 +42,7 @@ def test_weights_load_strictly_and_are_small() -> None:
         assert (
             set(file.keys())
             == set(network.weights)
-            == set(TrainedNetwork(Shape(**network.meta["shape"])).state_dict())
+            == set(TorchNetwork(Shape(**network.meta["shape"])).state_dict())
         )
         assert {str(file.get_slice(key).get_dtype()) for key in file.keys()} == {"F16"}
 
