@@ -5,6 +5,7 @@ import torch
 
 from engine.priors.learned import predict
 from engine.priors.learned.weights import Network
+from engine.training.learned_prior.checkpoint import as_run
 from engine.training.learned_prior.network import Shape, TorchNetwork
 
 HEADS = 2
