@@ -6,9 +6,11 @@ from typing import Any
 
 from engine.errors import ConfigError
 from engine.farm.batch import Submission, task_arguments
+from engine.farm.deadline import ASSETS, PARAMETERS, asset_references, parameter_values
 from engine.farm.shots import SHOT_LIST, write_shots
 from engine.files.atomic import write_text
 
+TEMPLATE = "template.json"
 SPECIFICATION = "jobtemplate-2023-09"
 NOTIFY_S = 60
 """Time between the notice to stop and the end: enough to save."""
@@ -101,7 +103,8 @@ def validate(values: dict[str, Any]) -> bool:
 
 
 def write_template(batch: Submission) -> tuple[Path, bool]:
-    """Write the job bundle of a submission into its folder: the shot list and the template.
+    """Write the job bundle of a submission into its folder: the shot list, the template, and what Deadline Cloud takes
+    beside it (:mod:`engine.farm.deadline`).
 
     Returns:
         The template, and whether it was checked with the reference model.
@@ -113,6 +116,11 @@ def write_template(batch: Submission) -> tuple[Path, bool]:
     values = template(batch)
     checked = validate(values)
     write_shots(batch.shots, batch.out)
-    path = batch.out / "template.json"
-    write_text(path, json.dumps(values, indent=2) + "\n")
+    path = batch.out / TEMPLATE
+    for name, content in (
+        (TEMPLATE, values),
+        (PARAMETERS, parameter_values(batch)),
+        (ASSETS, asset_references(batch)),
+    ):
+        write_text(batch.out / name, json.dumps(content, indent=2) + "\n")
     return path, checked

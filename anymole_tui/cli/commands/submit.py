@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """anymole submit shots.toml --to openjd --out filled
 anymole submit a.usda b.usda --jobs 4 --gpus 1"""
-TARGETS = ("openjd", "slurm", "ray", "local")
+TARGETS = ("openjd", "slurm", "ray", "local", "commands", "kubernetes")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,7 +38,7 @@ def submit(
             metavar="SHOTS.toml|STAGE...", help="A shot list, or stages to fill.", show_default=False
         ),
     ] = None,
-    to: Annotated[str, typer.Option(help="openjd, slurm, ray or local.")] = "local",
+    to: Annotated[str, typer.Option(help="openjd, slurm, ray, local, commands or kubernetes.")] = "local",
     target: Annotated[
         Path, typer.Option("--out", help="Folder of the submission; every shot gets one inside it.")
     ] = Path("shots"),
@@ -51,6 +51,15 @@ def submit(
     jobs: Annotated[int, typer.Option(help="Shots at a time.", min=1)] = 2,
     partition: Annotated[str, typer.Option(help="Slurm partition.", show_default=False)] = "",
     address: Annotated[str, typer.Option(help="Ray cluster; 'local' starts one.")] = "auto",
+    image: Annotated[str, typer.Option(help="Kubernetes: image with anymole.", show_default=False)] = "",
+    claim: Annotated[
+        str, typer.Option(help="Kubernetes: volume claim with the shots.", show_default=False)
+    ] = "",
+    mount: Annotated[
+        str,
+        typer.Option(help="Kubernetes: where that is mounted.", show_default="the folder all paths share"),
+    ] = "",
+    queue: Annotated[str, typer.Option(help="Kubernetes: Kueue's local queue.", show_default=False)] = "",
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -67,9 +76,13 @@ def submit(
         _answer(summarise(read_shots(folder / SHOT_LIST), folder), as_json=as_json)
         return
     batch = Submission(_shots(stages or []), folder, needs)
+    if to == "kubernetes":
+        return _write_job(batch, (image, claim, mount, queue), jobs=jobs, dry_run=dry_run, as_json=as_json)
     if dry_run:
         _show(batch, to, jobs=jobs, as_json=as_json)
         return
+    if to == "commands":
+        return _write_commands(batch, as_json=as_json)
     if to == "openjd":
         _write_template(batch, as_json=as_json)
         return
@@ -133,6 +146,28 @@ def _write_template(batch: "Submission", *, as_json: bool) -> None:
         out.say("note: not checked, since openjd-model is not installed (pip install 'anymole[farm]').")
     told = f"{path}\nrun it here:  openjd run {path} --step InBetween"
     _submitted({"template": str(path), "checked": checked, "out": str(batch.out)}, told, as_json=as_json)
+
+
+def _write_commands(batch: "Submission", *, as_json: bool) -> None:
+    from engine.farm.commands import write_commands
+
+    path = write_commands(batch)
+    told = f"{path}\nrun it here:  parallel --jobs 2 < {path}      on OpenCue:  cuecmd {path}"
+    _submitted({"commands": str(path), "out": str(batch.out)}, told, as_json=as_json)
+
+
+def _write_job(
+    batch: "Submission", names: tuple[str, str, str, str], *, jobs: int, dry_run: bool, as_json: bool
+) -> None:
+    from engine.farm.kubernetes import Cluster, job, write_job
+
+    cluster = Cluster(*names)
+    if dry_run:
+        out.print_json(job(batch, cluster, jobs=jobs))
+        return
+    path = write_job(batch, cluster, jobs=jobs)
+    told = f"{path}\nsubmit it:  kubectl create -f {path}"
+    _submitted({"job": str(path), "out": str(batch.out)}, told, as_json=as_json)
 
 
 def _submitted(values: dict[str, object], told: str, *, as_json: bool) -> None:

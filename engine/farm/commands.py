@@ -1,0 +1,23 @@
+"""A submission as a plain file of command lines, as GNU parallel, OpenCue's cuecmd and Tractor take them."""
+
+import shlex
+from pathlib import Path
+
+from engine.farm.batch import Submission
+from engine.farm.shots import write_shots
+from engine.files.atomic import write_text
+
+COMMANDS = "commands.txt"
+
+
+def write_commands(batch: Submission) -> Path:
+    """Write the shot list and one command per shot, quoted for a POSIX shell, into the folder of the submission.
+
+    Raises:
+        EngineError: The folder cannot be written to.
+    """
+    write_shots(batch.shots, batch.out)
+    lines = [shlex.join(batch.task(number)) for number in range(1, len(batch.shots) + 1)]
+    path = batch.out / COMMANDS
+    write_text(path, "".join(f"{line}\n" for line in lines))
+    return path

@@ -1,0 +1,63 @@
+"""What AWS Deadline Cloud takes beside the template in a job bundle: values of parameters, files to bring along."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.farm.batch import Submission
+from engine.farm.shots import ShotTask
+from usd_io.errors import UsdIoError
+
+PARAMETERS, ASSETS = "parameter_values.json", "asset_references.json"
+PRIORITY = 50
+"""Deadline Cloud's own default, of 100."""
+
+
+def parameter_values(batch: Submission) -> dict[str, Any]:
+    """Priority, and how often a task is tried: shots that fail do not stop the others."""
+    values = {
+        "deadline:priority": PRIORITY,
+        "deadline:maxRetriesPerTask": batch.needs.retries,
+        "deadline:maxFailedTasksCount": len(batch.shots),
+    }
+    return {"parameterValues": [{"name": name, "value": value} for name, value in values.items()]}
+
+
+def asset_references(batch: Submission) -> dict[str, Any]:
+    """Every file that the shots read, and the folder that they write to, as absolute paths."""
+    return {
+        "assetReferences": {
+            "inputs": {
+                "filenames": [str(path) for path in _inputs(batch.shots)],
+                "directories": _folders(batch.shots),
+            },
+            "outputs": {"directories": [str(batch.out)]},
+            "referencedPaths": [],
+        }
+    }
+
+
+def _inputs(shots: Sequence[ShotTask]) -> list[Path]:
+    """Layers and textures of all stages, and videos. Of a stage that cannot be opened its file alone."""
+    from usd_io.provenance import layer_files, picture_files
+    from usd_io.read.stage import open_stage
+
+    found: dict[Path, None] = {}
+    for name in dict.fromkeys(
+        path for shot in shots for path in (shot.config.stage, shot.config.truth) if path
+    ):
+        try:
+            stage = open_stage(name)
+            found |= dict.fromkeys((*layer_files(stage), *picture_files(stage)))
+        except UsdIoError:
+            found[Path(name)] = None
+    for shot in shots:
+        if shot.config.video and Path(shot.config.video).is_file():
+            found[Path(shot.config.video)] = None
+    return sorted({path.absolute() for path in found})
+
+
+def _folders(shots: Sequence[ShotTask]) -> list[str]:
+    """Folders of pictures, and of models that caption them."""
+    names = (name for shot in shots for name in (shot.config.video, shot.config.caption) if name)
+    return sorted({str(Path(name).absolute()) for name in names if Path(name).is_dir()})
