@@ -15,13 +15,15 @@ from engine.geometry.metrics import height
 from engine.geometry.resample import resample
 from engine.geometry.skeleton import joint_positions
 from engine.planning.plan import Plan
-from engine.planning.time_grid import frame_times, nearest_frames
+from engine.planning.time_grid import nearest_frames
 from engine.preview.plots import Plot, draw_plots
+from engine.preview.times import preview_times
 from engine.priors.fill import PRIORS, Filled, complete
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.bones import visible_characters, with_bones
-from engine.rendering.mesh.surface import LoadTexture, build_surface
+from engine.rendering.mesh.looks import LoadTexture
+from engine.rendering.mesh.surface import build_surface
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.threads import limited_threads
 from engine.rendering.views import orbit_views, render_view
@@ -31,10 +33,6 @@ SIDE_PX = 224
 """Height and width of each panel."""
 AZIMUTH_DEG = 60.0
 """Three quarters from the front, where most of a walk shows."""
-MOST_FRAMES = 90
-"""Longer shots are shown at a lower frame rate."""
-LEAD_S = 0.5
-"""Context shown before the first and after the last gap [s]."""
 SHEET_COLUMNS = 9
 MOST_VERTICES = 60_000
 """More are not drawn: the plot alone is written, and a note says so."""
@@ -86,19 +84,6 @@ def write_preview(
     _write_video(video, panels, times, keys, shown[0].filled.motion)
     write_png(sheet, _sheet(panels, times, keys))
     return video, sheet, plot
-
-
-def preview_times(
-    plans: Sequence[Plan], motion: Motion, most: int = MOST_FRAMES
-) -> Float[np.ndarray, " frame"]:
-    """Evenly spaced times around all gaps [time codes], at most ``most`` of them."""
-    lead = LEAD_S * motion.time_codes_per_second
-    first = min(plan.gaps[0].start for plan in plans) - lead
-    last = max(plan.gaps[-1].end for plan in plans) + lead
-    first, last = max(first, float(motion.times[0])), min(last, float(motion.times[-1]))
-    stride = max(1, int(np.ceil((last - first) / motion.frame_step / (most - 1) - 1e-9)))
-    step = stride * motion.frame_step
-    return frame_times(first, last, step)
 
 
 def _takes(shown: Sequence[Shown]) -> dict[str, Callable[[Shown], Motion]]:

@@ -15,7 +15,7 @@ from engine.files.json_values import from_plain, read_json
 from engine.geometry.metrics import height
 from engine.geometry.resample import resample
 from engine.planning.plan import Plan
-from engine.preview.panels import preview_times
+from engine.preview.times import preview_times
 from engine.priors.fill import Filled, Parts, fill_plainly, merge, split
 from engine.priors.self_test import SelfTest
 from engine.rendering.bones import with_bones

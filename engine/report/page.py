@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import RunConfig
-from engine.rendering.mesh.surface import LoadTexture
+from engine.rendering.mesh.looks import LoadTexture
 from engine.report.charts import draw
 from engine.report.contents import RESULT, SLERP, Actor, Contents
 from engine.report.curves import charts, choices

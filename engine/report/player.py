@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt16
+from jaxtyping import Float, Int, UInt16
 from PIL import Image
 
-from engine.rendering.actors import Actors
-from engine.rendering.mesh.surface import LoadTexture
+from engine.geometry.skeleton import blend_points, joint_transforms, skin_points
+from engine.rendering.mesh.looks import LoadTexture
 from engine.report.contents import RESULT, Actor, Contents
 from engine.report.surface import skinned_surface
 from usd_io.model import Motion
@@ -185,7 +185,20 @@ def _box(contents: Contents) -> tuple[np.ndarray, np.ndarray]:
     drawn = [actor for actor in contents.actors if actor.character.meshes]
     if not drawn:
         return np.full(3, -1.0), np.ones(3)
-    moving = Actors([actor.character for actor in drawn], [actor.takes[RESULT] for actor in drawn])
-    points = moving.vertices(frames).numpy().reshape(-1, 3)
+    points = np.concatenate([_posed(actor, frames) for actor in drawn])
     points = points[np.isfinite(points).all(-1)]
     return points.min(0), points.max(0)
+
+
+def _posed(actor: Actor, frames: Int[np.ndarray, " frame"]) -> Float[np.ndarray, "point 3"]:
+    """World points of a character in some poses of the result [stage units]."""
+    motion = actor.takes[RESULT].at(frames)
+    T_skel_joint = joint_transforms(actor.character, motion)
+    turn, shift = motion.T_world_skel[:, :3, :3], motion.T_world_skel[:, None, :3, 3]
+    clouds = [
+        skin_points(mesh, actor.character.T_skel_joint_bind, T_skel_joint, blend_points(mesh, motion))
+        @ turn.swapaxes(-1, -2)
+        + shift
+        for mesh in actor.character.meshes
+    ]
+    return np.concatenate([cloud.reshape(-1, 3) for cloud in clouds])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from engine.rendering.mesh.surface import LoadTexture, Surface, build_surface
+from engine.rendering.mesh.looks import LoadTexture, Looks, find_looks
 from engine.settings.choices import Appearance
 from usd_io.model import Character
 
@@ -45,19 +45,19 @@ def skinned_surface(character: Character, load_texture: LoadTexture) -> SkinnedS
 
     Args:
         character: With its meshes.
-        load_texture: As for :func:`engine.rendering.mesh.surface.build_surface`.
+        load_texture: As for :func:`engine.rendering.mesh.looks.find_looks`.
     """
     meshes = character.meshes
     if not meshes:
         return _empty()
     textured: Appearance = "textured"
-    surface = build_surface([character], load_texture, textured)
+    surface = find_looks([character], load_texture, textured)
     points = np.concatenate(
         [m.points.astype(float) @ m.T_skel_mesh[:3, :3].T + m.T_skel_mesh[:3, 3] for m in meshes]
     )
     pairs = [_largest(m.joint_indices, m.joint_weights, len(character.joints)) for m in meshes]
     joints, weights = (np.concatenate(part) for part in zip(*pairs, strict=True))
-    faces, kept = _coarser(surface.faces.numpy(), points)
+    faces, kept = _coarser(surface.faces, points)
     return _split(surface, faces, kept, points, joints, weights)
 
 
@@ -111,7 +111,7 @@ def _coarser(
 
 
 def _split(
-    surface: Surface,
+    surface: Looks,
     faces: Int[np.ndarray, "left 3"],
     kept: Int[np.ndarray, " left"],
     points: Float[np.ndarray, "vertex 3"],
@@ -119,13 +119,13 @@ def _split(
     weights: Float[np.ndarray, "vertex 4"],
 ) -> SkinnedSurface:
     """One vertex for every corner that differs from the others in place, colour or texture coordinates."""
-    texture = surface.face_texture.numpy()[kept]
+    texture = surface.face_texture[kept]
     order = np.argsort(texture, kind="stable")
     faces, kept, texture = faces[order], kept[order], texture[order]
     corner = faces.reshape(-1)
-    colors = np.where((texture >= 0)[:, None, None], 1.0, surface.corner_colors.numpy()[kept])
+    colors = np.where((texture >= 0)[:, None, None], 1.0, surface.corner_colors[kept])
     colors = (colors.reshape(-1, 3) * 255 + 0.5).astype(np.uint8)
-    uvs = np.where((texture >= 0)[:, None, None], surface.corner_uvs.numpy()[kept], 0).reshape(-1, 2)
+    uvs = np.where((texture >= 0)[:, None, None], surface.corner_uvs[kept], 0).reshape(-1, 2)
     first, inverse = _distinct(corner, colors, uvs)
     normals = _normals(points, faces)
     of = corner[first]
@@ -140,7 +140,7 @@ def _split(
         weights=_to_bytes(weights[of]),
         faces=inverse.reshape(-1, 3),
         groups=tuple((int(a), int(b - a), int(texture[a])) for a, b in zip(starts, ends, strict=True)),
-        textures=tuple(t.numpy() for t in surface.textures),
+        textures=surface.textures,
         coarser=len(kept) < len(surface.faces),
     )
 

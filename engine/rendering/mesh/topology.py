@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 
 from usd_io.model import Mesh
@@ -52,8 +51,9 @@ def face_neighbours(
     owner = np.repeat(np.arange(len(faces)), 3)
     ends = np.sort(welded[sides], axis=1)
     # one number per edge, sorted stably: the faces of an edge stay in their order
-    numbers = torch.from_numpy(ends[:, 0] * len(points) + ends[:, 1])
-    keys, order = (found.numpy() for found in torch.sort(numbers, stable=True))
+    numbers = ends[:, 0] * len(points) + ends[:, 1]
+    order = np.argsort(numbers, kind="stable")
+    keys = numbers[order]
     sides, owner = sides[order], owner[order]
     starts = np.concatenate([[True], keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, bool)
     place = np.arange(len(keys)) - np.maximum.accumulate(np.where(starts, np.arange(len(keys)), 0))

@@ -9,7 +9,8 @@ from PIL import Image
 from engine.config import RunConfig
 from engine.events import Event, Note, PreviewWritten
 from engine.preview import panels
-from engine.preview.panels import preview_times, resample
+from engine.preview.panels import resample
+from engine.preview.times import preview_times
 from engine.progress import Progress
 from engine.run import run
 from engine.stages.preview import try_preview

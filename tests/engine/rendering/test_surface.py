@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from engine.rendering.bones import with_bones
-from engine.rendering.mesh.surface import CLAY, GREY, build_surface, encode_srgb
+from engine.rendering.mesh.looks import CLAY, GREY, encode_srgb
+from engine.rendering.mesh.surface import build_surface
 from engine.rendering.mesh.topology import face_neighbours, triangulate
 from engine.rendering.torch_renderer.appearance import sample_texture
 from engine.rendering.torch_renderer.renderer import render
