@@ -23,6 +23,7 @@ campaign: $(VENV)/installed-dev
 	$(BIN)/python scripts/fault_campaign.py
 	$(BIN)/python scripts/hostile_campaign.py
 	$(BIN)/python scripts/pool_campaign.py
+	$(BIN)/python -m scripts.usd_campaign --count 500
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

@@ -85,6 +85,16 @@ class Mesh:
     still_weights: Float[np.ndarray, " vertex"] | None = None
     """Weight of each vertex on joints of the mesh that the skeleton lacks, which stay where they were bound; None where
     there are none."""
+    visibility: tuple[tuple[float, bool], ...] = ()
+    """Times from which it is seen or not, increasing; the first counts for what is before too. Empty: always seen."""
+
+    def seen(self, times: Float[np.ndarray, " frame"]) -> Bool[np.ndarray, " frame"]:
+        """At which times it is seen."""
+        if not self.visibility:
+            return np.ones(len(times), bool)
+        since, flags = zip(*self.visibility, strict=True)
+        step = np.searchsorted(since, times, side="right") - 1
+        return np.array(flags)[np.maximum(step, 0)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,7 +54,24 @@ def _posed(
 ) -> Float[Tensor, "frame vertex 3"]:
     T_skel_joint = torch.from_numpy(joint_transforms(character, motion)).to(like)
     T_world_skel = torch.from_numpy(motion.T_world_skel).to(like)
-    return rig.vertices(T_skel_joint, T_world_skel, blended_points(character, motion, like))
+    vertices = rig.vertices(T_skel_joint, T_world_skel, blended_points(character, motion, like))
+    return _without_unseen(vertices, character, motion)
+
+
+def _without_unseen(
+    vertices: Float[Tensor, "frame vertex 3"], character: Character, motion: Motion
+) -> Float[Tensor, "frame vertex 3"]:
+    """Meshes that are not seen at a time shrink to one of their points: a face without area is not drawn, and what is
+    drawn keeps its vertices and faces over all frames."""
+    first = 0
+    for mesh in character.meshes:
+        end = first + len(mesh.points)
+        unseen = ~mesh.seen(motion.times)
+        if unseen.any():
+            frames = torch.from_numpy(np.flatnonzero(unseen)).to(vertices.device)
+            vertices[frames, first:end] = vertices[frames, first : first + 1]
+        first = end
+    return vertices
 
 
 def blended_points(

@@ -7,7 +7,7 @@ from pxr import Sdf, Usd, UsdGeom, UsdSkel
 from usd_io.diagnostics import captured
 from usd_io.errors import shown
 from usd_io.model import Character, Mesh
-from usd_io.read.mesh import read_mesh
+from usd_io.read.mesh import read_mesh, read_visibility
 from usd_io.read.skeleton import (
     INSTANCES_TOO,
     BoundSkeleton,
@@ -121,9 +121,12 @@ def _meshes(
 
 def _hidden(prim: Usd.Prim) -> bool:
     """True for what no final picture shows: one of several stand-ins would be drawn over the others."""
-    image = UsdGeom.Imageable(prim)
-    invisible = image.ComputeVisibility(Usd.TimeCode.EarliestTime()) == UsdGeom.Tokens.invisible
-    return invisible or image.ComputePurpose() in (UsdGeom.Tokens.proxy, UsdGeom.Tokens.guide)
+    visibility = read_visibility(prim)
+    invisible = bool(visibility) and not any(seen for _, seen in visibility)
+    return invisible or UsdGeom.Imageable(prim).ComputePurpose() in (
+        UsdGeom.Tokens.proxy,
+        UsdGeom.Tokens.guide,
+    )
 
 
 def _about(skinned: Skinned, skeleton: BoundSkeleton, targets: list[UsdSkel.SkinningQuery]) -> list[str]:

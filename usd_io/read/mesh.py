@@ -65,7 +65,24 @@ def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn)
         left_handed=mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded,
         double_sided=bool(mesh.GetDoubleSidedAttr().Get()),
         still_weights=still,
+        visibility=read_visibility(query.GetPrim()),
     )
+
+
+def read_visibility(prim: Usd.Prim) -> tuple[tuple[float, bool], ...]:
+    """From which times a prim is seen or not, as it and those above it say; empty for what is always seen."""
+    image = UsdGeom.Imageable(prim)
+    times: set[float] = set()
+    above = prim
+    while above and not above.IsPseudoRoot():
+        attribute = UsdGeom.Imageable(above).GetVisibilityAttr() if above.IsA(UsdGeom.Imageable) else None
+        times |= set(attribute.GetTimeSamples()) if attribute else set()
+        above = above.GetParent()
+    if not times:
+        seen = image.ComputeVisibility(_EARLIEST) != UsdGeom.Tokens.invisible
+        return () if seen else ((0.0, False),)
+    flags = [(time, image.ComputeVisibility(time) != UsdGeom.Tokens.invisible) for time in sorted(times)]
+    return () if all(seen for _, seen in flags) else tuple(flags)
 
 
 def _topology_problem(points: Any, counts: Any, corners: Any) -> str:

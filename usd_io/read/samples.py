@@ -71,7 +71,11 @@ class Samples:
         return convert.continuous(convert.unit(q))
 
     def _bad(self, frame: int, item: int, problem: str) -> str:
-        numbers = ", ".join(f"{v:.4g}" for v in self.values[frame, item])
+        value = self.values[frame, item]
+        value = (
+            convert.from_memory_order(value) if len(value) == 4 else value
+        )  # as the file has it, real part first
+        numbers = ", ".join(f"{v:.4g}" for v in value)
         return (
             f"{place(self.attribute)}: {self.attribute.GetName()} of {shown(self.items[item])} at time code "
             f"{self.times[frame]:g} is {problem} ({numbers}); fix or remove that sample."

@@ -345,3 +345,11 @@ def test_unusable_blend_shapes_are_left_out_with_a_warning(
     arm = read(arm_stage)
     assert arm.meshes[0].blend_shapes == ()
     assert any("bulge" in w and "left out" in w for w in arm.warnings)
+
+
+def test_visibility_is_read_at_each_time(arm_stage: Usd.Stage) -> None:
+    image = UsdGeom.Imageable(skin(arm_stage))
+    image.GetVisibilityAttr().Set(UsdGeom.Tokens.invisible, 1)
+    image.GetVisibilityAttr().Set(UsdGeom.Tokens.inherited, 5)
+    mesh = read(arm_stage).meshes[0]
+    np.testing.assert_array_equal(mesh.seen(np.array([0.0, 4.9, 5.0, 9.0])), [False, False, True, True])
