@@ -8,7 +8,7 @@ it is asked for, its self-test.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -147,7 +147,7 @@ def run_stages(
         with cache.stage("preview"):
             pictures = tuple(source.picture_hashes())
             previews = preview(PreviewInputs(layers, pictures, subjects, source.stage, source.truth), context)
-    return RunResult(
+    result = RunResult(
         result=str(root),
         layer=str(layer),
         run=str(workspace.folder),
@@ -155,6 +155,13 @@ def run_stages(
         scores=scores,
         previews=tuple(map(str, previews)),
     )
+    if not config.report:
+        return result
+    from engine.stages.report import try_report
+
+    with cache.stage("report"):
+        page = try_report(config, asdict(result), workspace.folder, source, progress)
+    return replace(result, report=page)
 
 
 def _fit_to_video(

@@ -186,12 +186,6 @@ def _run_in(
             progress = Progress(tell, lambda: _asked_to_stop(pulse, cancel), until)
             progress.check()
             result = run_stages(config, engine, planned or plan(config), workspace, progress)
-            if config.report:
-                from engine.stages.report import try_report
-
-                with progress.stage("report"):
-                    page = try_report(config, asdict(result), workspace.folder, progress)
-                result = replace(result, report=page)
         workspace.write_json(REPORT, asdict(result))
         write_sidecar(config, asdict(result), workspace)
         seconds = round(time.monotonic() - started, 3)

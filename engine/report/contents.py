@@ -104,13 +104,21 @@ def read_result(folder: Path) -> Mapping[str, Any]:
         ) from error
 
 
-def gather(config: RunConfig, result: Mapping[str, Any], folder: Path) -> Contents:
+def gather(
+    config: RunConfig,
+    result: Mapping[str, Any],
+    folder: Path,
+    stage: Any | None = None,
+    truth: Any | None = None,
+) -> Contents:
     """Gather a report of what a run made.
 
     Args:
         config: Settings of the run.
         result: What ``report.json`` holds; files are looked for in the run folder, wherever it is now.
         folder: The run folder.
+        stage: The source, where it is open already; None opens it.
+        truth: The stage with the true motion, likewise.
 
     Raises:
         ConfigError: The result is not of these settings.
@@ -123,7 +131,7 @@ def gather(config: RunConfig, result: Mapping[str, Any], folder: Path) -> Conten
 
     root = folder / Path(result["result"]).name
     plans = _plans(result)
-    source, made = open_stage(config.stage), open_stage(root)
+    source, made = open_stage(stage or config.stage), open_stage(root)
     characters = [read_bound_character(source, plan.skeleton_path, find_skinned(source)) for plan in plans]
     motions = [read_motion(source, plan.skeleton_path) for plan in plans]
     count = read_takes(root).count
@@ -144,7 +152,7 @@ def gather(config: RunConfig, result: Mapping[str, Any], folder: Path) -> Conten
         for i, plan in enumerate(plans):
             name = RESULT if number == 1 else f"take {number}"
             takes[i][name] = read_motion(made, plan.skeleton_path, times)
-    truths = _truths(config, characters, plans, fills)
+    truths = _truths(truth or config.truth, characters, plans, fills)
     notes = [] if count <= MOST_TAKES else [f"{MOST_TAKES} of {count} takes are shown."]
     if truths is not None:
         for i, truth in enumerate(truths):
@@ -192,23 +200,24 @@ def _as_filled(parts: Parts, scores: Mapping[str, Any]) -> Filled:
 
 
 def _truths(
-    config: RunConfig,
+    truth: Any,
     characters: list[Character],
     plans: tuple[Plan, ...],
     fills: list[Filled],
 ) -> list[Motion] | None:
-    """The true motions, where they are known of all skeletons and can still be read."""
+    """The true motions, where they are known of all skeletons and can still be read; ``truth`` is their stage, by its
+    path or open, or nothing."""
     from usd_io.read.stage import open_stage
 
     try:
-        truth = open_stage(config.truth) if config.truth else None
+        opened = open_stage(truth) if truth else None
         found = [
-            true_motion(Subject(character, plan, filled, filled), truth)
+            true_motion(Subject(character, plan, filled, filled), opened)
             for character, plan, filled in zip(characters, plans, fills, strict=True)
         ]
     except (ConfigError, UsdIoError):
         return None
-    known = [truth for truth in found if truth is not None]
+    known = [motion for motion in found if motion is not None]
     return known if len(known) == len(found) else None
 
 
