@@ -43,7 +43,7 @@ class Scores:
 
 def height(character: Character, motion: Motion, time: float) -> float:
     """Largest side of the box around the joints at a time [stage units]; 1 for a single point."""
-    frame = int(nearest_frames(motion.times, np.array([time]))[0])
+    frame = int(nearest_frames(motion.times, np.array([time], float))[0])
     positions = skeleton.joint_positions(character, motion.at(slice(frame, frame + 1)))[0]
     return float(np.ptp(positions, axis=0).max()) or 1.0
 
@@ -119,7 +119,7 @@ def key_error(character: Character, truth: Motion, result: Motion, plan: Plan) -
 
 def select(motion: Motion, times: tuple[float, ...]) -> Motion:
     """The frames at the given times, which the motion must hold."""
-    frames, missing = frames_at(motion.times, np.array(times), 1e-5 * motion.frame_step)
+    frames, missing = frames_at(motion.times, np.array(times, float), 1e-5 * motion.frame_step)
     assert not len(missing), "times that are not sampled"
     return motion.at(frames)
 

@@ -176,7 +176,7 @@ def _nearest(times: Float[np.ndarray, " frame"], keys: Sequence[float]) -> Bool[
     """The shown times that stand for a key."""
     marked = np.zeros(len(times), bool)
     inside = [key for key in keys if times[0] <= key <= times[-1]]
-    marked[nearest_frames(times, np.array(inside))] = True
+    marked[nearest_frames(times, np.array(inside, float))] = True
     return marked
 
 

@@ -139,7 +139,7 @@ def test_a_camera_of_another_aspect_is_refused(config: RunConfig, tmp_path: Path
     camera = json.loads(Path(config.camera).read_text())
     camera["views"][0]["cameras"]["width"] = 48
     (tmp_path / "render.json").write_text(json.dumps(camera))
-    with pytest.raises(DataError, match="saw 48 x 48 pixels; the video has 80 x 48"):
+    with pytest.raises(DataError, match="is of 48 x 48 pixels; the video has 80 x 48"):
         engine_run.run(replace(config, camera=str(tmp_path / "render.json")))
 
 
