@@ -21,7 +21,7 @@ from engine.progress import Overall, Progress, StageReached, never
 from engine.runs.heartbeat import Pulse, where
 from engine.runs.process import StopSignals
 from engine.runs.sidecar import write_sidecar
-from engine.runs.workspace import CANCEL, REPORT, SETTINGS, Workspace, read_state, run_folder
+from engine.runs.workspace import REPORT, SETTINGS, Workspace, check_out, read_state, run_folder
 from usd_io.errors import shown
 
 __all__ = ["advance", "check", "inspect", "plan", "prepare", "prepare_resume", "resume", "run"]
@@ -35,6 +35,7 @@ def plan(config: RunConfig) -> Planned:
         ConfigError: Times, joints or skeletons that do not exist; nothing to fill; nothing can be written.
         SourceChanged: A file of the stage was saved meanwhile.
     """
+    run_folder(config)  # refuses one that cannot or must not be written to
     planned = plan_fill(config)
     assert planned.source is not None
     return foresee(planned, planned.source.stage, config)
@@ -59,9 +60,10 @@ def run(
         EngineError, UsdIoError: What a user can fix, worded for the user; the source is untouched and no
             half-written result is left.
     """
+    folder = run_folder(config)
     if planned is None or planned.source is None:
         planned = plan(config)
-    workspace = Workspace(run_folder(config))
+    workspace = Workspace(folder)
     return _run_in(workspace, lambda: config, on_event, cancel, planned)
 
 
@@ -89,7 +91,7 @@ def prepare_resume(folder: Path) -> None:
         EngineError: It cannot be written to.
     """
     read_state(folder)  # refuses a newer format before anything is written
-    workspace = Workspace(folder)
+    workspace = Workspace(folder, by_hand=True)
     try:
         _await(workspace)
     finally:
@@ -98,7 +100,7 @@ def prepare_resume(folder: Path) -> None:
 
 def _await(workspace: Workspace) -> None:
     """From here on a wish to stop concerns the run to come."""
-    (workspace.folder / CANCEL).unlink(missing_ok=True)
+    workspace.forget_cancel()
     workspace.state("waiting")
 
 
@@ -128,10 +130,14 @@ def resume(
         raise ConfigError(f"{shown(folder)} is no run folder: it holds no {SETTINGS}.")
     read_state(folder)  # refuses a newer format before anything is written
 
+    if config is not None:
+        check_out(folder, config)
+
     def settings() -> RunConfig:
         return replace(config or read_config(folder / SETTINGS), out=str(folder), force=True)
 
-    return _run_in(Workspace(folder), settings, on_event, cancel, None, save=config is not None, until=until)
+    workspace = Workspace(folder, by_hand=config is None)
+    return _run_in(workspace, settings, on_event, cancel, None, save=config is not None, until=until)
 
 
 def advance(folder: Path, stage: str, on_event: OnEvent = ignore, cancel: Callable[[], bool] = never) -> None:
@@ -173,7 +179,7 @@ def _run_in(
 
     try:
         if read_state(workspace.folder).get("state") != "waiting":
-            (workspace.folder / CANCEL).unlink(missing_ok=True)  # it was meant for an earlier process
+            workspace.forget_cancel()  # it was meant for an earlier process
         workspace.state("running", stage="plan", percent=0.0, remaining_s=None, exit_code=None, message="")
         config = settings()
         if save:

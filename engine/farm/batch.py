@@ -28,6 +28,8 @@ class Submission:
     needs: Needs = field(default_factory=Needs)
     command: Callable[[int], list[str]] | None = None
     """Command of a shot by its number; None: our own. Another one stands in for it in tests of scale."""
+    given: Path | None = None
+    """The list that the shots were read from; it is never written to."""
 
     def task(self, number: int) -> list[str]:
         """The command of a shot, counted from 1. It may be repeated at any time: what is done is not done again."""

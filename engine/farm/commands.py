@@ -4,10 +4,8 @@ import shlex
 from pathlib import Path
 
 from engine.farm.batch import Submission
-from engine.farm.shots import write_shots
+from engine.farm.shots import COMMANDS, write_shots
 from engine.files.atomic import write_text
-
-COMMANDS = "commands.txt"
 
 
 def write_commands(batch: Submission) -> Path:
@@ -16,7 +14,7 @@ def write_commands(batch: Submission) -> Path:
     Raises:
         EngineError: The folder cannot be written to.
     """
-    write_shots(batch.shots, batch.out)
+    write_shots(batch.shots, batch.out, batch.given)
     lines = [shlex.join(batch.task(number)) for number in range(1, len(batch.shots) + 1)]
     path = batch.out / COMMANDS
     write_text(path, "".join(f"{line}\n" for line in lines))

@@ -8,7 +8,6 @@ from engine.farm.batch import Submission
 from engine.farm.shots import ShotTask
 from usd_io.errors import UsdIoError
 
-PARAMETERS, ASSETS = "parameter_values.json", "asset_references.json"
 PRIORITY = 50
 """Deadline Cloud's own default, of 100."""
 

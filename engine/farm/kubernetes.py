@@ -10,10 +10,9 @@ from typing import Any
 
 from engine.errors import ConfigError
 from engine.farm.batch import NOT_RETRIED, Submission, task_arguments
-from engine.farm.shots import SHOT_LIST, write_shots
+from engine.farm.shots import JOB, SHOT_LIST, write_shots
 from engine.files.atomic import write_text
 
-JOB = "job.json"
 SAVE_S = 60
 """Time between SIGTERM and the end of a pod: enough to save."""
 MOST_INDEXES = 100_000
@@ -132,7 +131,7 @@ def write_job(batch: Submission, cluster: Cluster, *, jobs: int) -> Path:
         EngineError: The folder cannot be written to.
     """
     values = job(batch, cluster, jobs=jobs)
-    write_shots(batch.shots, batch.out)
+    write_shots(batch.shots, batch.out, batch.given)
     path = batch.out / JOB
     write_text(path, json.dumps(values, indent=2) + "\n")
     return path

@@ -6,11 +6,10 @@ from typing import Any
 
 from engine.errors import ConfigError
 from engine.farm.batch import Submission, task_arguments
-from engine.farm.deadline import ASSETS, PARAMETERS, asset_references, parameter_values
-from engine.farm.shots import SHOT_LIST, write_shots
+from engine.farm.deadline import asset_references, parameter_values
+from engine.farm.shots import ASSETS, PARAMETERS, SHOT_LIST, TEMPLATE, write_shots
 from engine.files.atomic import write_text
 
-TEMPLATE = "template.json"
 SPECIFICATION = "jobtemplate-2023-09"
 NOTIFY_S = 60
 """Time between the notice to stop and the end: enough to save."""
@@ -115,7 +114,7 @@ def write_template(batch: Submission) -> tuple[Path, bool]:
     """
     values = template(batch)
     checked = validate(values)
-    write_shots(batch.shots, batch.out)
+    write_shots(batch.shots, batch.out, batch.given)
     path = batch.out / TEMPLATE
     for name, content in (
         (TEMPLATE, values),

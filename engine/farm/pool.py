@@ -10,10 +10,9 @@ from typing import Any
 
 from engine.errors import ConfigError, EngineError
 from engine.farm.batch import NOT_RETRIED, Submission, is_current
-from engine.farm.shots import ShotTask
+from engine.farm.shots import JOBS, ShotTask
 from engine.runs.process import python_environment, request_cancel
 
-JOBS = "jobs"
 POLL_S = 0.05
 
 OnShot = Callable[[ShotTask, str], None]

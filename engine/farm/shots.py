@@ -12,10 +12,15 @@ import tomli_w
 from engine.config import RunConfig, config_from_mapping
 from engine.errors import ConfigError
 from engine.files.atomic import write_text
+from engine.files.owned_folder import OwnedFolder
 from engine.files.toml import read_toml
 from usd_io.errors import shown
 
-SHOT_LIST = "shots.toml"
+SHOT_LIST, TEMPLATE, JOBS = "shots.toml", "template.json", "jobs"
+PARAMETERS, ASSETS = "parameter_values.json", "asset_references.json"
+JOB, COMMANDS = "job.json", "commands.txt"
+WRITTEN = (TEMPLATE, PARAMETERS, ASSETS, JOB, COMMANDS)
+"""Files beside the shot list, one or several for every target."""
 MOST_SHOTS = 100_000
 LONGEST_NAME = 80
 _OWN = {"out", "force"}
@@ -69,7 +74,7 @@ def _resolved(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _named(entries: Sequence[dict[str, Any]]) -> tuple[ShotTask, ...]:
-    shots, taken, same = [], {SHOT_LIST, "jobs", "template.json"}, Counter[str]()
+    shots, taken, same = [], {SHOT_LIST, JOBS, *WRITTEN}, Counter[str]()
     for number, entry in enumerate(entries, 1):
         refused = sorted(_OWN & set(entry))
         if refused:
@@ -99,20 +104,38 @@ def _plain_name(name: str, number: int) -> str:
     return plain or f"shot_{number:04d}"
 
 
-def write_shots(shots: Sequence[ShotTask], out: Path) -> Path:
-    """Write the resolved list into the folder of the submission.
+def write_shots(shots: Sequence[ShotTask], out: Path, given: Path | None = None) -> Path:
+    """Write the resolved list into the folder of the submission, unless it is the list that was given.
 
     Raises:
+        ConfigError: The folder holds files of others.
         EngineError: It cannot be written.
     """
     path = out / SHOT_LIST
+    text = _text(shots)
+    own = (SHOT_LIST, *WRITTEN, f"{JOBS}/")
+    older = {*own} if _is_written(path) else set[str]()
+    OwnedFolder(out, "submission", own, older, known=bool(older)).claim(*own)
+    if given is None or not path.exists() or not path.samefile(given):
+        write_text(path, text)
+    return path
+
+
+def _text(shots: Sequence[ShotTask]) -> str:
     tables = [
         {"name": shot.name}
         | {k: v for k, v in shot.config.to_dict().items() if k not in _OWN and v is not None}
         for shot in shots
     ]
-    write_text(path, tomli_w.dumps({"shot": tables}))
-    return path
+    return tomli_w.dumps({"shot": tables})
+
+
+def _is_written(path: Path) -> bool:
+    """Whether a list is one that we have written, and no person's."""
+    try:
+        return path.is_file() and path.read_text(encoding="utf-8") == _text(read_shots(path))
+    except (ConfigError, OSError, ValueError):
+        return False
 
 
 Rule = tuple[PurePosixPath | PureWindowsPath, str]

@@ -5,7 +5,8 @@ from typing import Any
 
 from engine.errors import EngineError
 from engine.farm.batch import Submission
-from engine.farm.pool import JOBS, need_submitit
+from engine.farm.pool import need_submitit
+from engine.farm.shots import JOBS
 from usd_io.errors import shown
 
 SIGNAL_S = 60

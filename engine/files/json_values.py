@@ -8,6 +8,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.files.regular import read_regular
+
 
 def read_json(path: Path, largest: int) -> Any:
     """The value in a JSON file.
@@ -16,10 +18,9 @@ def read_json(path: Path, largest: int) -> Any:
         OSError: It cannot be read.
         ValueError: It is no JSON, nested without end, or larger than so many bytes.
     """
-    if path.stat().st_size > largest:
-        raise ValueError(f"{path} is too large")
+    content = read_regular(path, largest)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(content.decode("utf-8"))
     except RecursionError as error:
         raise ValueError(f"{path} is nested too deeply") from error
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigError
+from engine.files.regular import read_regular
 from usd_io.errors import shown
 
 LARGEST = 4 << 20
@@ -22,15 +23,15 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         ConfigError: It cannot be read, is no TOML or far too large.
     """
     try:
-        if path.is_file() and path.stat().st_size > LARGEST:
-            raise ConfigError(
-                f"{what} {shown(path)} is larger than {LARGEST >> 20} MB; is it the right file?"
-            )
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, LARGEST).decode("utf-8")
     except OSError as error:
         raise ConfigError(f"{what} {shown(path)} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{what} {shown(path)} is no text: {shown(error)}.") from error
+    except ValueError as error:
+        raise ConfigError(
+            f"{what} {shown(path)} is larger than {LARGEST >> 20} MB; is it the right file?"
+        ) from error
     try:
         return tomllib.loads(text)
     except (

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from engine.errors import ConfigError
 from engine.files.atomic import whole_file, write_text
 from engine.files.images import Picture, VideoWriter, contact_sheet, write_png
+from engine.files.owned_folder import OwnedFolder
 from engine.render_command.config import RenderConfig
 from engine.rendering.views import View, joint_tracks
-from usd_io.errors import shown
 from usd_io.model import Character, Motion, StageInfo
 
 SHEET_COLUMNS = 8
 """Pictures of each view that a contact sheet shows, spread over the motion."""
+DATA, TRACKS, SHEET = "render.json", "tracks.npz", "contact_sheet.png"
 FORMAT = 1
 """Version of ``render.json``."""
 
@@ -32,8 +32,8 @@ class RenderFolder:
         self._times = times
         self._info = info
         self._rows: dict[str, list[Picture]] = {}
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ConfigError(f"the folder {shown(config.out)} is a file; name another.", settings=("out",))
+        self._own = OwnedFolder(self.folder, "render", (DATA, TRACKS, SHEET))
+        self._own.claim(DATA, TRACKS, SHEET)
 
     def frame_rate(self) -> float:
         """Of the pictures [1/s]: the stage's own where they are one frame apart."""
@@ -49,10 +49,12 @@ class RenderFolder:
             np.linspace(0, len(self._times) - 1, min(SHEET_COLUMNS, len(self._times))).round().astype(int)
         )
         row = self._rows.setdefault(name, [])
+        self._own.claim(f"{name}/")
         size = self._config.height, self._config.width
         with ExitStack() as stack:
             video = None
             if self._config.video:
+                self._own.claim(f"{name}.mp4")
                 path = self.folder / f"{name}.mp4"
                 video = stack.enter_context(VideoWriter(path, self.frame_rate(), *size))
                 self.videos.append(str(path))
@@ -67,7 +69,7 @@ class RenderFolder:
         """The contact sheet, one row per view; empty where none was asked for."""
         if not self._config.sheet:
             return ""
-        path = self.folder / "contact_sheet.png"
+        path = self.folder / SHEET
         write_png(path, contact_sheet(list(self._rows.values()), list(self._rows)))
         return str(path)
 
@@ -92,7 +94,7 @@ class RenderFolder:
                 {"name": v.name, "images": f"{v.name}/%05d.png", "cameras": v.cameras.to_dict()}
                 for v in views
             ],
-            "tracks": "tracks.npz",
+            "tracks": TRACKS,
             "skeletons": [
                 {
                     "path": c.skeleton_path,
@@ -103,8 +105,8 @@ class RenderFolder:
                 for i, c in enumerate(characters)
             ],
         }
-        path = self.folder / "render.json"
-        with whole_file(self.folder / "tracks.npz") as temporary, temporary.open("wb") as stream:
+        path = self.folder / DATA
+        with whole_file(self.folder / TRACKS) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **tracks)  # type: ignore[arg-type]  # its stub lacks keywords
         write_text(path, json.dumps(facts, indent=1, allow_nan=False) + "\n")
         return path

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import STOPPED, EngineError, RunCancelled, RunTerminated
+from engine.files.regular import open_regular
 from engine.runs.lock import runs_here
 from engine.runs.workspace import CANCEL, LOG, read_state
 from usd_io.errors import shown
@@ -183,7 +184,7 @@ def start_detached(folder: Path) -> "subprocess.Popen[bytes]":
     """
     command = python_command("anymole_tui", "resume", str(folder.absolute()), "--progress", "plain", "--here")
     try:
-        with (folder / LOG).open("ab") as log:
+        with os.fdopen(open_regular(folder / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as log:
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -5,7 +5,6 @@ Nothing here is part of a run: all of it works from any shell and any host that 
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -17,7 +16,16 @@ from engine.errors import ConfigError, RunBusy
 from engine.events import Event, from_json_line
 from engine.runs.lock import HEARTBEAT_S, lock_age, runs_here
 from engine.runs.process import process_of
-from engine.runs.workspace import ARTEFACTS, CHECKPOINTS, EVENTS, STATE, read_state, run_id
+from engine.runs.workspace import (
+    ARTEFACTS,
+    CHECKPOINTS,
+    EVENTS,
+    STATE,
+    own_run_folder,
+    read_state,
+    remove_owned,
+    run_id,
+)
 from usd_io.errors import shown
 from usd_io.files import replacing
 
@@ -253,19 +261,16 @@ def clean(folder: Path, *, dry_run: bool = False) -> int:
         Bytes freed, or to be freed.
 
     Raises:
+        ConfigError: The folder is no run folder.
         RunBusy: The run is at work.
     """
     record = read_run(folder)
     if record.live and record.state != "waiting":
         raise RunBusy(f"the run {shown(folder)} is at work; stop it with 'anymole cancel' first.")
-    freed = 0
-    for name in (ARTEFACTS, CHECKPOINTS):
-        place = folder / name
-        if place.is_dir() and not place.is_symlink():
-            freed += sum(file.lstat().st_size for file in place.rglob("*") if not file.is_dir())
-            if not dry_run:
-                shutil.rmtree(place, ignore_errors=True)
-    return freed
+    if not record.id:
+        raise ConfigError(f"{shown(folder)} holds no run that is known to be one; nothing in it is removed.")
+    own = own_run_folder(folder)
+    return sum(remove_owned(own, f"{name}/", dry_run=dry_run) for name in (ARTEFACTS, CHECKPOINTS))
 
 
 def forget_gone() -> int:

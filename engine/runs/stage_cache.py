@@ -35,6 +35,8 @@ class StageWork:
     """For files that only later stages read."""
     checkpoints: Callable[[], Path]
     """Makes a folder for the state of long work on these inputs; dropped once the outcome is kept."""
+    claim: Callable[[Path], None]
+    """Called with every file of the run folder before it is written; raises where it is of others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +123,7 @@ class StageCache:
             self._folder,
             self._workspace.folder / ARTEFACTS / self._below,
             lambda: self._workspace.checkpoint_dir(self._below + stage.name, key),
+            lambda path: self._workspace.claim(path.relative_to(self._workspace.folder).as_posix()),
         )
 
 

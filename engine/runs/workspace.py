@@ -8,23 +8,27 @@ import os
 import secrets
 import shutil
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import tomli_w
 
-from engine.config import RunConfig
+from engine.config import RunConfig, read_config
 from engine.errors import ConfigError, DataError, EngineError, RunLost
 from engine.events import Event, to_json_line
-from engine.files.atomic import whole_file
+from engine.files.atomic import is_inside, whole_file
 from engine.files.hashing import content_hash
+from engine.files.json_values import read_json
+from engine.files.owned_folder import OwnedFolder, refuse_foreign
+from engine.files.regular import open_regular
 from engine.runs.artefacts import INDEX, Artefact, is_intact, read_index
-from engine.runs.lock import RunLock, process_start
+from engine.runs.lock import LOCK, RunLock, process_start
 from usd_io.errors import shown
 
 FORMAT = 1
@@ -37,6 +41,9 @@ SETTINGS, STATE, EVENTS, REPORT, LOG = "run.toml", "state.json", "events.jsonl",
 CANCEL = "cancel"
 """A file of this name asks the run to stop, from any host."""
 ARTEFACTS, CHECKPOINTS = "artefacts", "checkpoints"
+CONTROL = (LOCK, SETTINGS, STATE, EVENTS, "inputs.json", INDEX, REPORT, "report.html", LOG, CANCEL)
+"""Files that every run may write, also by the hand of another process."""
+KIND = "run"
 LARGEST_STATE = 1 << 20
 REMEDY = "make room or name another folder. What was done is kept: 'anymole resume' goes on from there"
 """What to do where the folder cannot be written."""
@@ -48,8 +55,12 @@ T = TypeVar("T")
 class Workspace:
     """A run folder that exists, can be written to and is this process's own until :meth:`close`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, by_hand: bool = False) -> None:
         """Make the folder where it is missing and take it.
+
+        Args:
+            folder: The run folder.
+            by_hand: Whether settings that a person has put there make it one, whatever else is in it.
 
         Raises:
             RunBusy: Another process writes it.
@@ -60,9 +71,12 @@ class Workspace:
         """Called before anything is kept under its key; raises where it may not be what the key says."""
         self._lost = False
         self._guard = threading.RLock()
-        self._make(folder)
+        self._own = own_run_folder(folder, by_hand=by_hand)
+        self._claim_control_files()
         self._lock = RunLock(folder, self._lose)
         try:
+            self._own.reload()  # the process that had it until now may have written more
+            self._own.claim(*CONTROL)
             self._sweep()
             self.id = run_id(folder) or secrets.token_hex(4)
             self._facts: dict[str, Any] = {"started": round(time.time(), 3)}
@@ -72,11 +86,28 @@ class Workspace:
             self._lock.release()
             raise
 
-    def _make(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unwritable(folder, error) from error
+    def _claim_control_files(self) -> None:
+        """Our own names, before the lock: that is one of them."""
+        for name in CONTROL:
+            path = self.folder / name
+            if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+                raise EngineError(
+                    f"{shown(path)} is no plain file, and the run keeps one there; move it away."
+                )
+        for name in (ARTEFACTS, CHECKPOINTS):
+            path = self.folder / name
+            if os.path.lexists(path) and not path.is_dir():
+                raise EngineError(f"{shown(path)} is no folder, and the run keeps one there; move it away.")
+        self._own.claim(*CONTROL)
+
+    def claim(self, *names: str) -> None:
+        """Say which files of the folder are about to be written, by their names in it.
+
+        Raises:
+            EngineError: Something that no run wrote has such a name; it stays.
+        """
+        with self._guard:
+            self._own.claim(*names)
 
     def _lose(self) -> None:
         self._lost = True
@@ -113,6 +144,13 @@ class Workspace:
                     line = line[os.write(self._events, line) :]
         except OSError as error:
             raise _unwritable(self.folder / EVENTS, error) from error
+
+    def forget_cancel(self) -> None:
+        """From here on a wish to stop concerns what comes."""
+        try:
+            (self.folder / CANCEL).unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(self.folder / CANCEL, error) from error
 
     def settings(self, config: RunConfig) -> None:
         """Write the resolved settings, with paths that hold from any current folder."""
@@ -154,6 +192,7 @@ class Workspace:
     def _put(self, name: str, save: Callable[[Path], Any]) -> Path:
         """Have a file written under another name, flushed and given its own."""
         self.check_ours()
+        self.claim(name)
         path = self.folder / name
         with whole_file(path, REMEDY) as temporary:
             save(temporary)
@@ -216,21 +255,78 @@ class Workspace:
     def checkpoint_dir(self, stage: str, key: str) -> Path:
         """A folder for the checkpoints of a long stage. It is the stage's own to fill; the key in its name keeps
         checkpoints of other inputs or settings from being taken up."""
-        folder = self.folder / CHECKPOINTS / f"{stage}-{key[:16]}"
-        self._make(folder)
+        name = f"{CHECKPOINTS}/{stage}-{key[:16]}/"
+        self.claim(name)
+        folder = self.folder / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
         return folder
 
     def drop_checkpoints(self, stage: str) -> None:
         """Remove a stage's checkpoints once its outputs are kept."""
-        for folder in (self.folder / CHECKPOINTS).glob(f"{stage}-*"):
-            shutil.rmtree(folder, ignore_errors=True)
+        with self._guard:
+            remove_owned(self._own, f"{CHECKPOINTS}/{stage}-")
 
     def _sweep(self) -> None:
         """Remove what a killed process left half-written; the lock proves that nobody is at it."""
-        below = (self.folder / name for name in (ARTEFACTS, CHECKPOINTS))
-        found = [self.folder.glob(".*.tmp"), self.folder.glob(f".*{SUFFIX}*.usd*")]
-        for left in chain(*found, *(folder.rglob(".*.tmp") for folder in below)):
+        for left in self._own.drafts((ARTEFACTS, CHECKPOINTS)):
             left.unlink(missing_ok=True)
+
+
+def own_run_folder(folder: Path, *, by_hand: bool = False) -> OwnedFolder:
+    """The folder of a run with the list of what is its own; see :class:`engine.files.owned_folder.OwnedFolder`.
+
+    Args:
+        folder: The run folder; made and marked where it is not.
+        by_hand: As for :class:`Workspace`.
+
+    Raises:
+        ConfigError: It holds files of others.
+        EngineError: It cannot be written to.
+    """
+    return OwnedFolder(folder, KIND, CONTROL, *_older(folder, by_hand=by_hand))
+
+
+def _older(folder: Path, *, by_hand: bool = False) -> tuple[set[str], bool]:
+    """What is ours in a folder without a list, and whether a run is known to be there beside what else there is."""
+    links = {name for name in (ARTEFACTS, CHECKPOINTS) if (folder / name).is_symlink()}
+    if not (folder / SETTINGS).is_file() or not (by_hand or run_id(folder)):
+        return links, False
+    if not run_id(folder):
+        return links | {SETTINGS}, True
+    made = {file for artefact in read_index(folder).values() for file in artefact.files if is_inside(file)}
+    kept = {f"{CHECKPOINTS}/{path.name}/" for path in (folder / CHECKPOINTS).glob("*-" + "[0-9a-f]" * 16)}
+    return links | {*CONTROL} | made | kept, True
+
+
+def remove_owned(own: OwnedFolder, below: str, *, dry_run: bool = False) -> int:
+    """Remove the files and folders of ours whose names begin so, and folders that this leaves empty; returns bytes."""
+    freed = 0
+    names = own.owned(below)
+    for name in names:
+        path = own.folder / name
+        # a link among them is not ours: what it leads to stays, and so does the link
+        through_link = any(p.is_symlink() for p in (path, *path.parents) if own.folder in p.parents)
+        inside = path.rglob("*") if path.is_dir() else [path]
+        if path.is_symlink() or (through_link and not name.startswith(f"{CHECKPOINTS}/")):
+            continue
+        freed += sum(file.lstat().st_size for file in inside if not file.is_dir() and os.path.lexists(file))
+        if dry_run:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        for parent in path.parents:
+            if parent == own.folder or parent.is_symlink():
+                break
+            with suppress(OSError):
+                parent.rmdir()
+    if names and not dry_run:
+        own.release(names)
+    return freed
 
 
 def _nothing() -> None:
@@ -240,9 +336,7 @@ def _nothing() -> None:
 def _open_log(path: Path) -> int:
     """Open the event log for appending; a line that a crash tore off is closed, so that readers skip it alone."""
     try:
-        log = os.open(
-            path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o644
-        )
+        log = open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         size = os.fstat(log).st_size
         if size and os.pread(log, 1, size - 1) != b"\n":
             os.write(log, b"\n")
@@ -264,11 +358,8 @@ def read_state(folder: Path) -> dict[str, Any]:
         ConfigError: The folder was written by a newer version.
     """
     try:
-        path = folder / STATE
-        if path.stat().st_size > LARGEST_STATE:
-            return {}
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        state = read_json(folder / STATE, LARGEST_STATE)
+    except (OSError, ValueError):
         return {}
     if not isinstance(state, dict):
         return {}
@@ -291,15 +382,15 @@ def result_stem(config: RunConfig) -> str:
 
 
 def run_folder(config: RunConfig) -> Path:
-    """Where a run writes: ``out``, or the next free ``STEM_inbetween`` beside the stage.
+    """Where a run writes: ``out``, or the next free ``STEM_inbetween`` beside the stage. Writes nothing.
 
     Raises:
-        ConfigError: ``out`` holds a result already and ``force`` is not set, or is a file.
+        ConfigError: ``out`` holds a result already and ``force`` is not set, the run of another stage, or files of
+            others; is a file, cannot be written to, or has a name that no USD file can be in.
     """
     if config.out:
         folder = Path(config.out)
-        if folder.exists() and not folder.is_dir():
-            raise ConfigError(f"the run folder {shown(folder)} is a file; name a folder.", settings=("out",))
+        check_out(folder, config)
         if (folder / f"{result_stem(config)}.usda").exists() and not config.force:
             raise ConfigError(
                 f"{shown(folder)} holds the result of an earlier run; name another folder or have it replaced.",
@@ -309,4 +400,47 @@ def run_folder(config: RunConfig) -> Path:
     stage = Path(config.stage)
     base = (stage.parent if stage.exists() else Path()) / result_stem(config)
     candidates = (base, *(base.with_name(f"{base.name}_{n:03d}") for n in range(2, MOST_FOLDERS)))
-    return next(folder for folder in candidates if config.force or not folder.exists())
+    folder = next(folder for folder in candidates if config.force or not os.path.lexists(folder))
+    check_out(folder, config)
+    return folder
+
+
+def check_out(folder: Path, config: RunConfig) -> None:
+    """Refuse a folder that this run cannot or must not write to; writes nothing.
+
+    Raises:
+        ConfigError: As :func:`run_folder`.
+    """
+    name = os.path.abspath(folder)  # noqa: PTH100  # not resolved: links may lead elsewhere later
+    if not name.isprintable():  # broken UTF-8 too: it comes as surrogates
+        raise ConfigError(
+            f"USD opens no files in a folder of the name {shown(folder)}; name another.", settings=("out",)
+        )
+    refuse_foreign(folder, KIND, *_older(folder))
+    existing = next(path for path in (Path(name), *Path(name).parents) if os.path.lexists(path))
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"{shown(folder)} cannot be written to; name another folder.", settings=("out",))
+    earlier = _earlier_stage(folder)
+    if earlier is not None and not _same_stage(earlier, Path(config.stage)):
+        raise ConfigError(
+            f"{shown(folder)} holds the run of {shown(earlier)}; name another folder.",
+            settings=("out",),
+        )
+
+
+def _earlier_stage(folder: Path) -> Path | None:
+    """The stage of the run in a folder; None where that is not known."""
+    if not (folder / SETTINGS).is_file():
+        return None
+    try:
+        return Path(read_config(folder / SETTINGS).stage)
+    except ConfigError:
+        return None
+
+
+def _same_stage(earlier: Path, stage: Path) -> bool:
+    """Whether two paths mean one shot: the same file, or one that has been moved or is named otherwise on this host."""
+    try:
+        return earlier.samefile(stage)
+    except OSError:
+        return earlier.name == stage.name

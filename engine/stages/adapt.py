@@ -82,6 +82,7 @@ def _caption(inputs: CaptionInputs, work: StageWork) -> dict[str, str]:
 
 def _adapt(inputs: AdaptInputs, work: StageWork) -> tuple[Path, ...]:
     out = work.artefacts / ADAPTER
+    work.claim(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     made = inputs.model.adapt(
         inputs.views,

@@ -52,6 +52,8 @@ def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
         )
         for subject in inputs.subjects
     }
+    for end in (".usda", "_anim.usdc", ".json"):
+        work.claim(work.folder / f"{inputs.stem}{end}")
     authored = author_result(
         inputs.stage,
         Path(inputs.folder),

@@ -71,6 +71,7 @@ def _show(video: Video, inputs: GenerateInputs, work: StageWork) -> Video:
     """The video as its bytes have it, and as a file that people can play."""
     pictures = pictures_of(video)
     path = work.folder / f"generated-{inputs.take}.mp4"
+    work.claim(path)
     with VideoWriter(path, inputs.model.rate, *pictures.shape[1:3]) as writer:
         for picture in pictures:
             writer.write(picture)

@@ -11,6 +11,9 @@ from engine.runs.stage_cache import FileStage, RunContext, StageWork
 from engine.scene.subject import Subject
 from engine.scene.truth import true_motion
 
+PREVIEWS = ("preview.mp4", "preview.png", "preview_plot.png")
+"""What it writes."""
+
 
 @dataclass(frozen=True, eq=False)
 class PreviewInputs:
@@ -48,6 +51,8 @@ def _preview(inputs: PreviewInputs, work: StageWork) -> tuple[Path, ...]:
         )
         for subject in inputs.subjects
     ]
+    for name in PREVIEWS:
+        work.claim(work.folder / name)
     return write_preview(shown, work.folder, read_texture_bytes, work.progress)
 
 

@@ -75,7 +75,9 @@ def submit(
             raise ConfigError(f"{shown(folder)} holds no submission; name its folder.", settings=("out",))
         _answer(summarise(read_shots(folder / SHOT_LIST), folder), as_json=as_json)
         return
-    batch = Submission(_shots(stages or []), folder, needs)
+    names = stages or []
+    given = Path(names[0]) if len(names) == 1 and names[0].endswith(".toml") else None
+    batch = Submission(_shots(names), folder, needs, given=given)
     if to == "kubernetes":
         return _write_job(batch, (image, claim, mount, queue), jobs=jobs, dry_run=dry_run, as_json=as_json)
     if dry_run:
@@ -86,7 +88,7 @@ def submit(
     if to == "openjd":
         _write_template(batch, as_json=as_json)
         return
-    write_shots(batch.shots, folder)
+    write_shots(batch.shots, folder, batch.given)
     if to == "slurm":
         from engine.farm.slurm import submit as to_slurm
 

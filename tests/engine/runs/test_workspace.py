@@ -60,6 +60,7 @@ def test_the_id_stays_when_the_folder_is_opened_again(tmp_path: Path) -> None:
 
 
 def test_a_torn_line_costs_itself_alone(tmp_path: Path) -> None:
+    Workspace(tmp_path).close()
     (tmp_path / "events.jsonl").write_bytes(
         b'{"event": "Note", "time": 1, "level": "info", "text": "a"}\n{"event": "No'
     )
@@ -70,10 +71,14 @@ def test_a_torn_line_costs_itself_alone(tmp_path: Path) -> None:
 
 
 def test_left_drafts_are_swept_and_other_files_are_not(tmp_path: Path) -> None:
-    for name in (".state.json.9.tmp", ".a_inbetween.0123.usda", "notes.txt", ".hidden"):
+    Workspace(tmp_path).close()
+    ours = {p.name for p in tmp_path.iterdir()}
+    left = (".state.json.9-0123abcd.tmp", ".a_inbetween.0123456789ab.usda")
+    others = {".other.tmp", ".hero_inbetween.usda", "notes.txt", ".hidden"}
+    for name in (*left, *others):
         (tmp_path / name).write_text("")
     Workspace(tmp_path).close()
-    assert sorted(p.name for p in tmp_path.iterdir() if p.name != "events.jsonl") == [".hidden", "notes.txt"]
+    assert {p.name for p in tmp_path.iterdir()} == ours | others
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_whole_files(
@@ -135,7 +140,7 @@ def test_an_index_that_leads_out_of_the_folder_counts_for_nothing(tmp_path: Path
     for name in ("../secret", "/etc/passwd", "a/../../secret", ""):
         assert not is_inside(name)
     folder = tmp_path / "run"
-    folder.mkdir()
+    Workspace(folder).close()
     entry = {"key": "a", "files": {"../secret": "0"}}
     (folder / "artefacts.json").write_text(json.dumps({"artefacts": {"x.txt": entry}}))
     opened = Workspace(folder)
