@@ -19,7 +19,7 @@ def read_regular(path: Path, largest: int) -> bytes:
     opened = open_regular(path)
     with os.fdopen(opened, "rb") as stream:
         if os.fstat(opened).st_size > largest:
-            raise ValueError(f"{path} is larger than {largest} bytes")
+            raise ValueError(f"{path} is too large: more than {largest} bytes")
         return stream.read(largest)
 
 

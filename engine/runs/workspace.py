@@ -297,6 +297,7 @@ def _older(folder: Path, *, by_hand: bool = False) -> tuple[set[str], bool]:
     if not run_id(folder):
         return links | {SETTINGS}, True
     made = {file for artefact in read_index(folder).values() for file in artefact.files if is_inside(file)}
+    made |= {str(Path(file).with_suffix(".json")) for file in made if file.endswith(f"{SUFFIX}.usda")}
     kept = {f"{CHECKPOINTS}/{path.name}/" for path in (folder / CHECKPOINTS).glob("*-" + "[0-9a-f]" * 16)}
     return links | {*CONTROL} | made | kept, True
 

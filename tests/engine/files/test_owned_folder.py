@@ -174,7 +174,7 @@ def test_pictures_of_others_are_not_replaced(config: RunConfig, tmp_path: Path) 
     out = tmp_path / "frames"
     (out / "front").mkdir(parents=True)
     (out / "front" / "00000.png").write_text("mine")
-    settings = RenderConfig(stage=config.stage, out=str(out), times=(0.0,), width=16, height=16)
+    settings = RenderConfig(stage=config.stage, out=str(out), times=(0.0,), size=(16, 16))
     with pytest.raises(ConfigError, match="did not write"):
         render(settings)
     assert contents(out) == {"front/00000.png": b"mine"}
@@ -198,7 +198,7 @@ def test_reading_waits_for_no_pipe(tmp_path: Path) -> None:
     for name in ("pipe", "."):
         with pytest.raises(OSError, match=r"regular|symbolic"):
             read_regular(tmp_path / name, 10)
-    with pytest.raises(ValueError, match="larger"):
+    with pytest.raises(ValueError, match="too large"):
         read_regular(tmp_path / "file", 2)
     (tmp_path / "link").symlink_to("file")
     assert read_regular(tmp_path / "link", 10) == b"abc"
