@@ -60,7 +60,8 @@ class OwnedFolder:
                 self._create((here & adopted) | (self._control - here))
         except OSError as error:
             raise EngineError(
-                f"{shown(folder)} cannot be written ({error.strerror or error}); name another folder."
+                f"{shown(folder)} cannot be written ({error.strerror or error}); name another folder.",
+                settings=("out",),
             ) from error
         self.reload()
 
