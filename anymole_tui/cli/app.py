@@ -3,10 +3,14 @@
 Nothing heavy is imported here: each command imports what it runs, so that ``--help`` is quick.
 """
 
+import os
+import platform
 import sys
 import traceback
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -28,29 +32,28 @@ from anymole_tui.cli.commands import (
     video,
 )
 from anymole_tui.cli.option_sources import bind_environment, default_map, flag, flags_by_setting
-from engine.errors import ExitCode
+from engine.errors import ConfigError, ExitCode
+from usd_io.errors import shown
+
+COMPLETION = "_ANYMOLE_COMPLETE"
+"""Environment variable by which a shell asks what can follow."""
 
 app = typer.Typer(
     name="anymole",
     help="Fill in the motion between keys, for any character, on USD stages.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 
-def _say_version(wanted: bool) -> None:
-    if wanted:
-        out.answer(f"anymole {version('anymole')}")
-        raise typer.Exit
-
-
-@app.callback()
+@app.callback(invoke_without_command=False)
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and stop."),
+        typer.Option("--version", "-V", help="Say the version and stop; with --json, of all that counts."),
     ] = False,
 ) -> None:
     pass
@@ -71,16 +74,13 @@ def command_group() -> Any:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented code (docs/cli.md)."""
     argv = sys.argv[1:] if arguments is None else arguments
-    if not argv and sys.stdin.isatty() and sys.stdout.isatty():
-        argv = ["tui"]
     group = command_group()
     as_json = flag(argv, "json", group)
     try:
-        group.main(
-            argv,
-            prog_name="anymole",
-            default_map={} if {"--help", "--version"} & {*argv} else default_map(group),
-        )
+        if {"--version", "-V"} & {*argv[:2]} and {*argv} <= {"--version", "-V", "--json"}:
+            sys.exit(say_version(as_json=as_json))
+        argv = as_command(argv, group)
+        group.main(argv, prog_name="anymole", default_map={} if _needs_no_files(argv) else default_map(group))
     except SystemExit as stop:
         if as_json and stop.code == ExitCode.USAGE:  # typer has said on stderr what it did not understand
             out.print_json({"error": "the command line was not understood", "exit_code": int(ExitCode.USAGE)})
@@ -89,3 +89,48 @@ def main(arguments: list[str] | None = None) -> None:
         if flag(argv, "debug", group):
             traceback.print_exception(error)
         sys.exit(int(out.fail(error, as_json=as_json, flags=flags_by_setting(argv, group))))
+
+
+def _needs_no_files(argv: list[str]) -> bool:
+    """Help and what a shell asks for while one types must not fail over a settings file."""
+    return bool({"--help", "-h"} & {*argv}) or COMPLETION in os.environ
+
+
+def as_command(argv: list[str], group: Any) -> list[str]:
+    """The command that is meant: ``help run`` is ``run --help``; a file, a folder or nothing is opened in the UI.
+
+    Raises:
+        ConfigError: The first word is neither a command nor something that exists.
+    """
+    if COMPLETION in os.environ:
+        return argv
+    if not argv:
+        return ["tui"] if sys.stdin.isatty() and sys.stdout.isatty() else argv
+    word, rest = argv[0], argv[1:]
+    if word == "help":
+        return [*rest, "--help"]
+    if word.startswith("-") or word in group.commands:
+        return argv
+    if Path(word).exists():
+        return ["tui", *argv]
+    near = get_close_matches(word, group.commands, n=1)
+    hint = f"did you mean 'anymole {near[0]}'?" if near else "'anymole help' lists the commands."
+    raise ConfigError(f"{shown(word)} is no command, and no such file or folder exists; {hint}")
+
+
+def say_version(*, as_json: bool) -> int:
+    """Say the version, or for ``--json`` those of all that a fault may depend on; returns the exit code."""
+    if not as_json:
+        out.answer(f"anymole {version('anymole')}")
+        return ExitCode.OK
+    from engine.video.catalogue.models import CARDS, find_model
+
+    out.print_json(
+        {
+            **{name: version(name) for name in ("anymole", "usd-core", "torch", "textual", "numpy")},
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "models": {card.name: find_model(card).state for card in CARDS},
+        }
+    )
+    return ExitCode.OK

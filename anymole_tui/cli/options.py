@@ -79,6 +79,8 @@ class GroupedCommand(TyperCommand):
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None:
+                if parameter.param_type_name == "argument":  # its type says nothing that a person needs
+                    record = (record[0].split(" <")[0], record[1])
                 title = getattr(parameter, "rich_help_panel", None) or "Options"
                 sections.setdefault(title, []).append(record)
         last = [(title, sections.pop(title)) for title in (COMMAND, "Options") if title in sections]
