@@ -32,6 +32,7 @@ from anymole_tui.cli.commands import (
     video,
 )
 from anymole_tui.cli.option_sources import bind_environment, default_map, flag, flags_by_setting
+from anymole_tui.cli.options import HELP_OPTIONS
 from engine.errors import ConfigError, ExitCode
 from usd_io.errors import shown
 
@@ -43,7 +44,7 @@ app = typer.Typer(
     help="Fill in the motion between keys, for any character, on USD stages.",
     no_args_is_help=True,
     add_completion=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": HELP_OPTIONS},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

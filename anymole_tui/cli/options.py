@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 from engine.settings.setting import Field, limits_text
 from engine.settings.typed import from_text, to_text
 
+HELP_OPTIONS = ["-h", "--help"]
 COMMAND = "The command itself"
 """Title of the options that decide nothing of the result."""
 _METAVARS = {

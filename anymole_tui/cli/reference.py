@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from anymole_tui.cli.option_sources import commands_of
-from anymole_tui.cli.options import COMMAND
+from anymole_tui.cli.options import COMMAND, HELP_OPTIONS
 
 BEGIN, END = "<!-- options of {}: made from the commands, by scripts/document_commands.py -->", "<!-- end -->"
 
@@ -12,7 +12,8 @@ BEGIN, END = "<!-- options of {}: made from the commands, by scripts/document_co
 def sections_of(command: Any) -> dict[str, list[tuple[str, str]]]:
     """Options (``--seed N``) with their help, by the title of their group; those of the command itself last."""
     sections: dict[str, list[tuple[str, str]]] = {}
-    context = command.context_class(command)
+    # a command keeps the help option of the first context that asks for it
+    context = command.context_class(command, help_option_names=HELP_OPTIONS)
     for parameter in command.get_params(context):
         if getattr(parameter, "hidden", False) or parameter.name == "help":
             continue

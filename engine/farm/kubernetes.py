@@ -38,12 +38,15 @@ class Cluster:
 
     def __post_init__(self) -> None:
         if not self.image or not self.claim:
-            raise ConfigError("--to kubernetes needs --image with anymole in it and --claim with the shots.")
-        for option, value in (("--claim", self.claim), ("--queue", self.queue)):
+            raise ConfigError(
+                "a job of Kubernetes needs an image with anymole in it and a claim with the shots.",
+                settings=("image", "claim"),
+            )
+        for name, value in (("claim", self.claim), ("queue", self.queue)):
             if value and not re.fullmatch(_NAME, value):
-                raise ConfigError(f"{option} {value!r} is no name of Kubernetes.")
+                raise ConfigError(f"{name} {value!r} is no name of Kubernetes.", settings=(name,))
         if self.mount and not self.mount.startswith("/"):
-            raise ConfigError(f"--mount {self.mount!r} is no absolute path.")
+            raise ConfigError(f"mount {self.mount!r} is no absolute path.", settings=("mount",))
 
 
 def job(batch: Submission, cluster: Cluster, *, jobs: int) -> dict[str, Any]:
@@ -118,7 +121,8 @@ def _shared(batch: Submission) -> str:
     shared = os.path.commonpath([str(path) for path in paths])
     if shared == Path(shared).anchor:
         raise ConfigError(
-            "the shots and --out share no folder but the root of the disk; name one with --mount."
+            "the shots and the folder of the submission share no folder but the root of the disk; name one.",
+            settings=("mount",),
         )
     return shared
 

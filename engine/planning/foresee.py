@@ -58,7 +58,7 @@ def _check_folder(config: RunConfig) -> None:
         there = there.parent
     if not there.is_dir():
         raise ConfigError(
-            f"{shown(folder)} cannot be made, {shown(there)} is no folder; choose another with --out."
+            f"{shown(folder)} cannot be made, {shown(there)} is no folder; choose another.", settings=("out",)
         )
     if not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(f"{shown(there)} cannot be written to; choose another folder with --out.")
+        raise ConfigError(f"{shown(there)} cannot be written to; choose another folder.", settings=("out",))

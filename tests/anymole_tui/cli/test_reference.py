@@ -32,6 +32,7 @@ def test_the_engine_names_settings_and_no_flags() -> None:
     """How a setting is given is the word of the face: the command line adds its flags to what the engine says."""
     commands = {
         "farm/batch.py",
+        "farm/kubernetes.py",
         "farm/openjd.py",
         "runs/command_line.py",
         "runs/process.py",

@@ -207,7 +207,7 @@ def test_what_comes_while_the_place_closes_is_dropped(walk: Path, fails: bool) -
 
         class Last(Static):
             async def on_unmount(self) -> None:
-                while place.query(KeyLine) or place.query(GapTable):
+                while place.query(PlanTimeline) or place.query(GapTable):
                     await asyncio.sleep(0.001)
                 come.set()
                 while not worker.is_finished:
@@ -227,7 +227,7 @@ def test_wrong_entry_is_said_and_not_taken(walk: Path) -> None:
         place = await planning(app, pilot, walk, "no plan yet")
         place.query_one("#set-seed", Entry).focus()
         await pilot.press("end", *"x")
-        await until(pilot, lambda: "no number" in screen_text(app))
+        await until(pilot, lambda: "no whole number" in screen_text(app))
         assert place.config.seed == 0
         await pilot.press("backspace", "7")
         assert place.config.seed == 7
@@ -258,7 +258,7 @@ def test_command_is_shown_and_sent_to_the_clipboard(walk: Path, monkeypatch: pyt
         place.query_one(PlanTimeline).focus()
         await pilot.press("y")
         assert isinstance(app.screen, Read)
-        command = f"anymole run --keys 32,52 {walk}"
+        command = f"anymole run {walk} --keys 32,52"
         sent = "".join(written)
         assert base64.b64encode(command.encode()).decode() in sent
         assert "--keys 32,52" in screen_text(app)
@@ -361,6 +361,7 @@ from pathlib import Path
 from tests.anymole_tui.tui.shots import drive, screen_text, sees, until
 from anymole_tui.tui.screens.motion import Motion
 from anymole_tui.tui.widgets.image import Still
+from tests.patience import PATIENCE_S
 
 async def journey(app, pilot):
     await sees(pilot, "Skeleton")

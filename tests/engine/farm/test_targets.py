@@ -114,8 +114,8 @@ def test_a_pod_does_the_shot_of_its_index(batch: Submission, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (("", "c"), "needs --image"),
-        (("i", ""), "needs --image"),
+        (("", "c"), "needs an image"),
+        (("i", ""), "needs an image"),
         (("i", "Not A Name"), "no name of Kubernetes"),
         (("i", "c", "relative"), "no absolute path"),
         (("i", "c", "", "a/b"), "no name of Kubernetes"),
@@ -128,6 +128,6 @@ def test_wrong_names_are_refused(names: tuple[str, ...], words: str) -> None:
 
 def test_paths_without_a_shared_folder_need_a_mount(tmp_path: Path) -> None:
     batch = Submission(shots_of_stages(["/nowhere/a.usda"], {}), tmp_path)
-    with pytest.raises(ConfigError, match="--mount"):
+    with pytest.raises(ConfigError, match="share no folder"):
         job(batch, CLUSTER, jobs=1)
     assert job(batch, Cluster("i", "c", "/"), jobs=1)
