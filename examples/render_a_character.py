@@ -12,9 +12,8 @@ config = anymole.RenderConfig(
     stage=stage,
     out=folder,
     times=(1.0, 12.0),
-    views={"front": 0.0, "side": 90.0},
-    height=120,
-    width=160,
+    views=("front", "90"),
+    size=(120, 160),
     sheet=True,
 )
 result = anymole.render_stage(config)

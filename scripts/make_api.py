@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import anymole
+from engine.settings.setting import fields_of, limits_text
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "api.md"
 HEAD = """# Python API
@@ -82,6 +83,7 @@ def _class(name: str, value: Any) -> str:
         return text
     body = ast.parse(inspect.getsource(value)).body[0]
     assert isinstance(body, ast.ClassDef)
+    declared = _declared(value)
     rows = []
     for node, following in zip(body.body, [*body.body[1:], None], strict=True):
         if not isinstance(node, ast.AnnAssign):
@@ -92,12 +94,31 @@ def _class(name: str, value: Any) -> str:
             else None
         )
         says = " ".join(str(told.value.value).split()) if told else ""  # type: ignore[attr-defined]
-        kind = ast.unparse(node.annotation)
+        field_name = ast.unparse(node.target)
+        if field_name in declared:
+            kind, says = ast.unparse(node.annotation.slice.elts[0]), declared[field_name]  # type: ignore[attr-defined]
+        elif "ClassVar" in ast.unparse(node.annotation):
+            continue
+        else:
+            kind = ast.unparse(node.annotation)
         default = f" = {ast.unparse(node.value)}" if node.value is not None else ""
-        rows.append(
-            f"| `{ast.unparse(node.target)}` | `{kind}{default}` | {_plain(says)} |".replace("||", "|")
-        )
+        rows.append(f"| `{field_name}` | `{kind}{default}` | {_plain(says)} |".replace("||", "|"))
     return text + "\n| field | type | |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
+
+
+def _declared(value: Any) -> dict[str, str]:
+    """What a settings class declares of its fields: help, limits and what an empty value means."""
+    try:
+        fields = fields_of(value)
+    except TypeError:  # a class without settings
+        return {}
+    says = {}
+    for field in fields:
+        limits = limits_text(field.setting) if field.kind in ("integer", "number") else ""
+        empty = f"empty: {field.setting.empty}" if field.setting.empty else ""
+        more = "; ".join(filter(None, (limits, empty)))
+        says[field.name] = f"{field.setting.help} [{more}]" if more else field.setting.help
+    return says
 
 
 def _text(value: Any) -> str:

@@ -69,7 +69,7 @@ def test_render_and_mimic(tmp_path: Path) -> None:
     assert printed.startswith("4 images")
     code = (
         "import anymole; anymole.render_stage(anymole.RenderConfig(stage=r'{fox}', out=r'{out}', "
-        "views={{'front': 0.0}}, times=tuple(float(t) for t in range(0, 13, 2)), height=64, width=96))"
+        "views=('front',), times=range(0, 13, 2), size=(64, 96)))"
     ).format(fox=FOX, out=tmp_path / "video")
     run_python("-c", code)
     pictures = next(p.parent for p in (tmp_path / "video").rglob("*.png"))
