@@ -8,7 +8,7 @@ import pytest
 from engine.config import RunConfig
 from engine.run import run
 
-HOSTILE = "<img src=x onerror=alert(1)> \"&' \u202e"
+HOSTILE = "<img src=x onerror=alert(1)> \"&'"
 """Name of a folder, and part of a setting."""
 STEM = "Tom & 'Jerry'"
 
@@ -28,7 +28,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         keys=(0.0, 12.0, 24.0),
         truth=truth,
         takes=2,
-        prompt=f"</script>{HOSTILE}",
+        prompt=f"</script>{HOSTILE} \u202e",
         preview=False,
         out=str(place / "run"),
     )
