@@ -31,6 +31,7 @@ __all__ = [
     "colors_of",
     "is_enabled",
     "tolerate_broken_input",
+    "waiting_writes",
 ]
 T = TypeVar("T")
 
@@ -91,6 +92,12 @@ def bindings_of(node: DOMNode, app: App[Any]) -> list[Binding]:
 def is_enabled(action: str, node: DOMNode, app: App[Any]) -> bool:
     """Whether an action of a place or panel can be done now."""
     return app._check_action_state(action, node) is True
+
+
+def waiting_writes(app: App[Any]) -> int:
+    """How many writes to the terminal wait for it to take them; 0 where nothing is known of it."""
+    writer = getattr(app._driver, "_writer_thread", None)
+    return 0 if writer is None else int(writer._queue.qsize())
 
 
 def colors_of(console: Console) -> ColorSystem:

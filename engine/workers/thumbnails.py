@@ -7,11 +7,13 @@ engine.workers.thumbnails``::
 A time of null is one amid the motion.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from PIL import Image, ImageDraw
 
 from engine.errors import DataError
 from engine.files.images import Picture
@@ -19,7 +21,7 @@ from engine.rendering.actors import Actors
 from engine.rendering.bones import drawable
 from engine.rendering.mesh.surface import build_surface
 from engine.rendering.renderers import TorchRenderer
-from engine.rendering.views import orbit_views
+from engine.rendering.views import View, joint_tracks, orbit_views
 from engine.workers.protocol import main
 from usd_io.errors import StageReadError, shown
 from usd_io.model import Character, Motion
@@ -29,20 +31,25 @@ VIEWS = {"front": (0.0, 10.0), "side": (90.0, 10.0), "top": (0.0, 89.0), "three-
 FRAMED = 32
 """Frames of the clip by which the camera is set."""
 MOST_VERTICES = 200_000
-MOST_READY = 4
-"""Stages kept ready: the original, slerp and two takes side by side."""
+MOST_READY = 6
+"""Stages kept ready: the original, the truth, slerp, two takes and what is kept, side by side."""
+GHOST = 0.25
+"""Opacity of a pose that is seen behind."""
+TRAILS = ((255, 176, 0), (100, 200, 255), (255, 110, 180), (150, 230, 90))
+Canvas = Float[np.ndarray, "height width 3"]
 
 
 class Stills:
     """The characters of one stage, ready to be drawn at any time."""
 
-    def __init__(self, stage: str, muted: tuple[str, ...] = (), take: int = 0) -> None:
+    def __init__(self, stage: str, muted: tuple[str, ...] = (), take: int = 0, version: int = 0) -> None:
         """Read a stage.
 
         Args:
             stage: Its path.
             muted: Identifiers of layers to leave out.
-            take: Of a result with several takes the one to draw; 0: the one it shows.
+            take: Of a result the take to draw, whatever it shows; 0: what it shows.
+            version: Another one where its files have changed meanwhile.
 
         Raises:
             UsdIoError: It cannot be read.
@@ -53,6 +60,8 @@ class Stills:
         from usd_io.read.texture import read_texture_bytes
 
         self._opened = open_stage(stage)
+        if version:
+            self._opened.Reload()
         for layer in muted:
             self._opened.MuteLayer(layer)
         if take:
@@ -70,6 +79,9 @@ class Stills:
                 f"{shown(stage)}: more than {MOST_VERTICES} points are not drawn in the terminal."
             )
         self._renderer = TorchRenderer(build_surface(self._characters, read_texture_bytes))
+        self._cameras: dict[Hashable, View] = {}
+        self._under: tuple[object, Canvas] = (None, np.zeros((1, 1, 3), np.float32))
+        """The background with its ghosts that was drawn last, and what it is for."""
         self._framing = Actors(self._characters, self._motions(self._framed_times()))
 
     def _framed_times(self) -> np.ndarray:
@@ -113,6 +125,10 @@ class Stills:
         width: int,
         background: tuple[float, float, float],
         framing: Actors | None = None,
+        *,
+        ghosts: tuple[float, ...] = (),
+        trails: tuple[str, ...] = (),
+        trail_times: tuple[float, ...] = (),
     ) -> Picture:
         """A picture of all characters at a time.
 
@@ -123,21 +139,72 @@ class Stills:
             width: Of the picture [pixels].
             background: sRGB in [0, 1].
             framing: Another motion to set the camera by, so that several stages are seen by the same one.
+
+        Other args:
+            ghosts: Time codes of poses that are seen faintly behind.
+            trails: Joints of which the way over ``trail_times`` is drawn: by their path or last name.
+            trail_times: Time codes.
         """
-        azimuth, elevation = VIEWS[view]
-        (camera,) = orbit_views(
-            framing or self._framing,
-            {view: azimuth},
-            height=height,
-            width=width,
-            elevation_deg=elevation,
-            ground=False,
-        )
+        camera = self._camera(view, height, width, framing)
+        key = (view, height, width, background, framing, ghosts)
+        if key != self._under[0]:
+            canvas = np.broadcast_to(np.array(background, np.float32), (height, width, 3)).copy()
+            for ghost in ghosts:
+                canvas = self._over(canvas, ghost, camera, GHOST)
+            self._under = key, canvas
+        over = self._over(self._under[1], time, camera, 1.0)
+        picture = (over.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+        return self._with_trails(picture, time, camera, trails, trail_times) if trails else picture
+
+    def _camera(self, view: str, height: int, width: int, framing: Actors | None) -> View:
+        """The camera of a view, which is the same for every frame."""
+        key = (view, height, width, framing)
+        if key not in self._cameras:
+            azimuth, elevation = VIEWS[view]
+            (self._cameras[key],) = orbit_views(
+                framing or self._framing,
+                {view: azimuth},
+                height=height,
+                width=width,
+                elevation_deg=elevation,
+                ground=False,
+            )
+        while len(self._cameras) > MOST_READY:
+            del self._cameras[next(iter(self._cameras))]
+        return self._cameras[key]
+
+    def _over(self, canvas: Canvas, time: float, camera: View, opacity: float) -> Canvas:
+        """A pose over a picture.
+
+        The renderer draws over white: where ``m`` is the mask, its picture is ``m colour + (1 - m)``. What lies
+        behind is covered by ``opacity m`` of the colour.
+        """
         actors = Actors(self._characters, self._motions(np.array([time])))
         images = self._renderer.render(actors.vertices(slice(0, 1)), camera.cameras)
         rgb, mask = images.rgb[0].numpy(), images.mask[0].numpy()[..., None]
-        over = rgb + (1 - mask) * (np.array(background, np.float32) - 1)  # it was drawn over white
-        return (over.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+        return canvas + opacity * (rgb - (1 - mask) - mask * canvas)
+
+    def _with_trails(
+        self, picture: Picture, time: float, camera: View, joints: tuple[str, ...], times: tuple[float, ...]
+    ) -> Picture:
+        """A picture with the ways of some joints, a dot per frame: they lie apart where it is quick. What is yet to
+        come is fainter, and the joint itself is marked."""
+        image = Image.fromarray(picture)
+        pen = ImageDraw.Draw(image)
+        radius = max(picture.shape[0] // 150, 0)
+        moments = sorted({*times, time})
+        for motion, character in zip(self._motions(np.array(moments)), self._characters, strict=True):
+            ways = joint_tracks(character, motion, camera.cameras)
+            names = [(joint, joint.rsplit("/", 1)[-1]) for joint in character.joints]
+            for number in [i for i, found in enumerate(names) if set(found) & set(joints)]:
+                color = TRAILS[number % len(TRAILS)]
+                faint = tuple(c // 2 for c in color)
+                for at, (x, y, _) in zip(moments, ways[:, number], strict=True):
+                    if np.isfinite([x, y]).all():
+                        size = radius + 1 if at == time else radius
+                        box = (x - size, y - size, x + size, y + size)
+                        pen.ellipse(box, fill=color if at <= time else faint)
+        return np.asarray(image)
 
 
 _stills = lru_cache(maxsize=MOST_READY)(Stills)
@@ -147,7 +214,12 @@ def answer(request: Mapping[str, Any], stopped: Callable[[], bool]) -> tuple[Map
     """The picture that a request asks for; it takes so little time that it is never stopped."""
     del stopped
     red, green, blue = request["background"]
-    ready = _stills(request["stage"], tuple(request.get("muted", ())), int(request.get("take", 0)))
+    ready = _stills(
+        request["stage"],
+        tuple(request.get("muted", ())),
+        int(request.get("take", 0)),
+        int(request.get("version", 0)),
+    )
     picture = ready.draw(
         ready.middle if request["time"] is None else float(request["time"]),
         request["view"],
@@ -155,6 +227,9 @@ def answer(request: Mapping[str, Any], stopped: Callable[[], bool]) -> tuple[Map
         int(request["width"]),
         (red, green, blue),
         _stills(request["framing"], (), 0).framing if request.get("framing") else None,
+        ghosts=tuple(request.get("ghosts", ())),
+        trails=tuple(request.get("trails", ())),
+        trail_times=tuple(request.get("trail_times", ())),
     )
     return {"height": picture.shape[0], "width": picture.shape[1]}, picture.tobytes()
 

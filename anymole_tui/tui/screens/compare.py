@@ -17,8 +17,9 @@ from anymole_tui.launching import open_viewer, reveal
 from anymole_tui.report import run_report
 from anymole_tui.safe_text import Words, plain, spelt_out
 from anymole_tui.terminal.graphics import Pixels
-from anymole_tui.tui.screens.base_screen import Place
-from anymole_tui.tui.screens.dialogs import Read
+from anymole_tui.tui.overlays.dialogs import Read
+from anymole_tui.tui.playback import Request, key_of
+from anymole_tui.tui.screens.playing import Playing
 from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline, Track, track_names
 from engine.evaluation.comparison import RunComparison, Side, make_slerp, read_comparison
@@ -33,14 +34,15 @@ MOST_KEPT = 64
 """Pictures that are kept, so that flipping is at once."""
 
 
-class Compare(Place):
+class Compare(Playing):
     """The result of one run."""
 
     TITLE = "Compare"
     HELP = (
-        "The original, slerp between the same keys, and what the run made, at one time and from one camera. Space goes"
-        " to the next of them, f flips between all at once and one alone. Enter keeps the chosen take: the result"
-        " shows it from then on. Pictures are drawn when the time has come to rest."
+        "The original, slerp between the same keys, and what the run made, at one time and from one camera. n goes to"
+        " the next of them, f flips between all at once and one alone. Space plays all in step, r one gap over and"
+        " over; the rate that is told is what was shown. Enter keeps the chosen take: the result"
+        " shows it from then on."
     )
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  # as Textual declares it
     DEFAULT_CSS = """
@@ -52,7 +54,7 @@ class Compare(Place):
     Compare #figures:focus { height: 14; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space,n", "turn(1)", "Next", tooltip="the next motion", id="compare.next"),
+        Binding("n", "turn(1)", "Next", tooltip="the next motion", id="compare.next"),
         Binding("N,b", "turn(-1)", "The one before", show=False, id="compare.before"),
         Binding("f", "flip", "Flip", tooltip="one alone, or all at once", id="compare.flip"),
         Binding("v", "view", "View", tooltip="front, side, top", show=False, id="compare.view"),
@@ -93,6 +95,7 @@ class Compare(Place):
         )
 
     def on_unmount(self) -> None:
+        self.stop_timers()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _unreadable(self, why: str) -> None:
@@ -160,7 +163,7 @@ class Compare(Place):
             pane.set_class(number == self.chosen, "-chosen")
             mark = "> " if number == self.chosen else ""
             pane.border_title = mark + side.name + ("  (kept)" if side.take and side.take == active else "")
-        self.call_after_refresh(self.draw)
+        self.call_after_refresh(self.play if self.playing else self.draw)
 
     def on_resize(self) -> None:
         if self.sides:
@@ -168,10 +171,11 @@ class Compare(Place):
 
     @on(Timeline.Scrubbed)
     def _scrubbed(self, event: Timeline.Scrubbed) -> None:
-        self.set_timer(SETTLE_S, partial(self._draw_if_still, event.timeline.time))
+        if self.moved_by_hand(event.timeline.time):
+            self.set_timer(SETTLE_S, partial(self._draw_if_still, event.timeline.time))
 
     def _draw_if_still(self, time: float) -> None:
-        if self.query(Timeline) and time == self.query_one(Timeline).time:
+        if self.query(Timeline) and time == self.query_one(Timeline).time and not self.playing:
             self.draw()
 
     def draw(self) -> None:
@@ -183,16 +187,26 @@ class Compare(Place):
         for number in self.shown():
             self._draw(number, time)
 
-    def _draw(self, number: int, time: float) -> None:
+    def _ready(self) -> list[int]:
+        """Numbers of the sides in view that can be drawn."""
+        return [number for number in self.shown() if self.sides[number].stage]
+
+    def pictures(self) -> list[Picture]:
+        panes = self._panes()
+        return [panes[number] for number in self._ready()]
+
+    def requests(self, time: float) -> list[Request]:
+        found = [self._request(number, time) for number in self._ready()]
+        return [request for request in found if request is not None]
+
+    def _request(self, number: int, time: float) -> Request | None:
+        """What a side is asked for with; None where there is no room for it."""
         assert self.comparison is not None
         side, pane = self.sides[number], self._panes()[number]
         height, width = pane.wanted
         if min(height, width) < 4:
-            return
-        if not side.stage:
-            pane.say("being made ...")
-            return
-        request = {
+            return None
+        return {
             "stage": side.stage,
             "take": side.take,
             "framing": self.comparison.result.result,
@@ -202,10 +216,19 @@ class Compare(Place):
             "width": width,
             "background": pane.background,
         }
+
+    def _draw(self, number: int, time: float) -> None:
+        pane = self._panes()[number]
+        if not self.sides[number].stage:
+            pane.say("being made ...")
+            return
+        request = self._request(number, time)
+        if request is None:
+            return
         pane.border_subtitle = f"{time:g}  {self._view}"
         if number not in self._pictured:
             pane.say("being drawn ...")
-        place = tuple(request.values())
+        place = key_of(request)
         if place in self._drawn:
             pane.show(self._drawn[place])
             return
@@ -239,7 +262,7 @@ class Compare(Place):
 
     def action_view(self) -> None:
         self._view = VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)]
-        self.draw()
+        self.call_after_refresh(self.play if self.playing else self.draw)
 
     def action_figures(self) -> None:
         self.set_focus(self.query_one("#figures"))

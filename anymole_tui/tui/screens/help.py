@@ -9,8 +9,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from anymole_tui.tui.actions import Action, actions_of
+from anymole_tui.tui.overlays.overlay import Over
 from anymole_tui.tui.screens.base_screen import Place
-from anymole_tui.tui.screens.overlay import Over
 
 
 class Help(Over[None]):

@@ -7,8 +7,8 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 from textual.widgets import Label
 
+from anymole_tui.tui.overlays.overlay import Over
 from anymole_tui.tui.screens.base_screen import Place
-from anymole_tui.tui.screens.overlay import Over
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm"
 

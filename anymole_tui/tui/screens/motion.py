@@ -18,7 +18,8 @@ from anymole_tui.terminal.graphics import Pixels
 from anymole_tui.tui.lists.filter import Filter
 from anymole_tui.tui.lists.lines import Lines
 from anymole_tui.tui.lists.virtual_list import Rows
-from anymole_tui.tui.screens.base_screen import Place
+from anymole_tui.tui.playback import Request
+from anymole_tui.tui.screens.playing import Playing
 from anymole_tui.tui.widgets.curves import Curves
 from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline, Track, track_names
@@ -32,13 +33,14 @@ SETTLE_S = 0.08
 """The time rests so long before a picture of it is drawn."""
 
 
-class Motion(Place):
+class Motion(Playing):
     """The animations of one stage."""
 
     TITLE = "Motion"
     HELP = (
-        "The line of an animation shows finished motion, keys, and the gaps that a run would fill. The picture is "
-        "drawn when the time has come to rest; the curves are the local rotation of the joint away from its mean."
+        "The line of an animation shows finished motion, keys, and the gaps that a run would fill. Space plays it at"
+        " its own rate, as far as terminal and line allow: the rate that is told is what was shown. r plays one gap"
+        " over and over. The curves are the local rotation of the joint away from its mean."
     )
     DEFAULT_CSS = """
     Motion #joints { height: 7; }
@@ -187,34 +189,48 @@ class Motion(Place):
         self._remembered["time"] = timeline.time
         note = clip.note.removeprefix(f"{clip.character.skeleton_path}: ")  # the line has its name
         room = max(self.size.width - 10, 40)
-        self.query_one("#time").border_subtitle = Content(plain(note, room, ascii_only=self.anymole.ascii))
-        self.set_timer(SETTLE_S, partial(self._draw_if_still, timeline.time))
+        if self.moved_by_hand(timeline.time):
+            self.query_one("#time").border_subtitle = Content(
+                plain(note, room, ascii_only=self.anymole.ascii)
+            )
+            self.set_timer(SETTLE_S, partial(self._draw_if_still, timeline.time))
 
     def _draw_if_still(self, time: float) -> None:
-        if time == self.query_one(Timeline).time:
+        if time == self.query_one(Timeline).time and not self.playing:
             self.draw()
 
     def on_resize(self) -> None:
         if self._clips:
-            self.set_timer(SETTLE_S, self.draw)
+            self.set_timer(SETTLE_S, self.play if self.playing else self.draw)
 
     # The picture --------------------------------------------------------------------------------------
 
-    def draw(self) -> None:
-        """Have the picture of this time drawn; the one before stays until it is there."""
+    def pictures(self) -> list[Picture]:
+        return [self.query_one(Picture)]
+
+    def requests(self, time: float) -> list[Request]:
         still = self.query_one(Picture)
         height, width = still.wanted
         if not self._clips or height < 4 or width < 4:
+            return []
+        return [
+            {
+                "stage": self._stage.path,
+                "muted": self._muted,
+                "time": time,
+                "view": self._side,
+                "height": height,
+                "width": width,
+                "background": still.background,
+            }
+        ]
+
+    def draw(self) -> None:
+        """Have the picture of this time drawn; the one before stays until it is there."""
+        requests = self.requests(self.query_one(Timeline).time)
+        if not requests:
             return
-        request = {
-            "stage": self._stage.path,
-            "muted": self._muted,
-            "time": self.query_one(Timeline).time,
-            "view": self._side,
-            "height": height,
-            "width": width,
-            "background": still.background,
-        }
+        (request,), still = requests, self.query_one(Picture)
         self.query_one("#picture").border_title = f"{self._side} at {request['time']:g}"
         self.in_background(
             lambda stopped: None if stopped() else self.anymole.stills.draw(request),
@@ -231,7 +247,10 @@ class Motion(Place):
         """From the front, the side, above, or between them."""
         self._side = VIEWS[(VIEWS.index(self._side) + 1) % len(VIEWS)]
         self._remembered["view"] = self._side
-        self.draw()
+        if self.playing:
+            self.play()
+        else:
+            self.draw()
 
     def action_plan(self) -> None:
         self.anymole.open_plan(Path(self._stage.path))

@@ -14,8 +14,8 @@ from anymole_tui.launching import start_again, stop_run
 from anymole_tui.tui.lists.filter import Filter
 from anymole_tui.tui.lists.run_table import RunTable
 from anymole_tui.tui.lists.virtual_list import Rows
+from anymole_tui.tui.overlays.dialogs import Confirm
 from anymole_tui.tui.screens.base_screen import Place, in_thread
-from anymole_tui.tui.screens.dialogs import Confirm
 from engine.errors import ConfigError
 from engine.runs.registry import RunRecord, clean, list_runs, read_run, remember
 

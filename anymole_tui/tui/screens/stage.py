@@ -16,8 +16,8 @@ from anymole_tui.tui.lists.filter import Filter
 from anymole_tui.tui.lists.lines import Lines
 from anymole_tui.tui.lists.prim_tree import IN_MOTION, PrimTree
 from anymole_tui.tui.lists.virtual_list import Rows
+from anymole_tui.tui.overlays.dialogs import Read
 from anymole_tui.tui.screens.base_screen import Place, Stopped
-from anymole_tui.tui.screens.dialogs import Read
 from anymole_tui.tui.session import save_session
 from usd_io.browse.rows import Details, LayerRow, PrimRow
 

@@ -18,9 +18,9 @@ from anymole_tui.run_state import RunStory
 from anymole_tui.safe_text import plain
 from anymole_tui.tui.lists.log import Log
 from anymole_tui.tui.lists.virtual_list import Rows
+from anymole_tui.tui.overlays.dialogs import Confirm, Read
 from anymole_tui.tui.run_pictures import newest_picture, read_picture
 from anymole_tui.tui.screens.base_screen import Place, in_thread
-from anymole_tui.tui.screens.dialogs import Confirm, Read
 from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.watching import Load, LossPlot, RunHead, StageList
 from engine.errors import EngineError

@@ -56,6 +56,11 @@ class Picture(Container):
             return (0.0, 0.0, 0.0)
         return (color.r / 255, color.g / 255, color.b / 255)
 
+    @property
+    def ready(self) -> bool:
+        """Whether another picture can be shown: the codes of the one before are made."""
+        return not isinstance(self._image, TerminalPicture) or not self._image.encoding
+
     def show(self, pixels: Pixels) -> None:
         """Show a picture."""
         self._words.display, self._image.display = False, True
@@ -79,6 +84,8 @@ class TerminalPicture(Widget):
         self._kind = kind
         self._mark = ""
         self._pixels: Pixels | None = None
+        self.encoding = False
+        """Whether codes are being made."""
 
     def on_mount(self) -> None:
         self._mark = host(self.app).painted.take_mark(lambda: self.content_region)
@@ -97,11 +104,13 @@ class TerminalPicture(Widget):
     def _encode(self) -> None:
         """Make the codes, which takes up to 0.2 s, in a thread."""
         if self._pixels is not None and self.size.area:
+            self.encoding = True
             self.run_worker(self._encode_and_paint(self._pixels, self.size), exclusive=True)
 
     async def _encode_and_paint(self, pixels: Pixels, size: Size) -> None:
         graphic = await asyncio.to_thread(self._graphic, pixels, size)
         host(self.app).painted.show(self._mark, graphic)
+        self.encoding = False
         self.refresh()
 
     def _graphic(self, pixels: Pixels, size: Size) -> Graphic:

@@ -158,6 +158,26 @@ class Timeline(Widget, can_focus=True):
             self.end = self.start + span
         self._changed()
 
+    @property
+    def first(self) -> float:
+        """Begin of the earliest track."""
+        return self._limits()[0]
+
+    @property
+    def last(self) -> float:
+        """End of the latest track."""
+        return self._limits()[1]
+
+    def frames(self, start: float, end: float) -> list[float]:
+        """Times of the frames in a range, its ends included."""
+        count = math.floor((end - start) / self.frame_step + NEAR_FRAME)
+        return [start + i * self.frame_step for i in range(count + 1)]
+
+    def gap_at(self, time: float) -> tuple[float, float] | None:
+        """The gap of the chosen track that a time lies in or at an end of; the later one where two meet."""
+        gaps = self.track.gaps if self.track else ()
+        return next((gap for gap in reversed(gaps) if gap[0] <= time <= gap[1]), None)
+
     def _limits(self) -> tuple[float, float]:
         if not self.tracks:
             return 0.0, 1.0

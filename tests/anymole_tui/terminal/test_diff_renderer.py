@@ -13,7 +13,7 @@ from textual.renderables.background_screen import BackgroundScreen
 from textual.strip import Strip
 
 from anymole_tui.terminal.diff_renderer import Painted
-from anymole_tui.tui.screens.overlay import Dimmed
+from anymole_tui.tui.overlays.overlay import Dimmed
 
 SIZE = (40, 6)
 BOLD, RED = Style(bold=True), Style(color="#ff0000", bgcolor="#000020")

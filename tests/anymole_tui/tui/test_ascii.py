@@ -7,9 +7,9 @@ from textual.pilot import Pilot
 
 from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.host import Look
+from anymole_tui.tui.overlays.dialogs import Ask, Choose, Confirm, Read
 from anymole_tui.tui.screens.base_screen import Place
 from anymole_tui.tui.screens.compare import Compare
-from anymole_tui.tui.screens.dialogs import Ask, Choose, Confirm, Read
 from anymole_tui.tui.screens.motion import Motion
 from anymole_tui.tui.screens.plan import PlanPlace
 from engine.config import RunConfig

@@ -14,8 +14,8 @@ from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.host import Look
 from anymole_tui.tui.lists.lines import Lines
 from anymole_tui.tui.lists.prim_tree import PrimTree
+from anymole_tui.tui.overlays.dialogs import Read
 from anymole_tui.tui.screens.browse import Browse
-from anymole_tui.tui.screens.dialogs import Read
 from anymole_tui.tui.screens.stage import StagePlace
 from anymole_tui.tui.screens.watch import Watch
 from anymole_tui.tui.session import load_session

@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 from anymole_tui.launching import reveal, viewer_command
 from anymole_tui.safe_text import Words
 from anymole_tui.tui.app import AnymoleApp
+from anymole_tui.tui.overlays.dialogs import Read
 from anymole_tui.tui.screens.compare import Compare
-from anymole_tui.tui.screens.dialogs import Read
 from anymole_tui.tui.widgets.timeline import Timeline
 from anymole_tui.tui.workers import StillsProcess
 from engine.config import RunConfig

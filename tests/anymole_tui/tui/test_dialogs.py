@@ -7,8 +7,8 @@ import pytest
 from textual.pilot import Pilot
 
 from anymole_tui.tui.app import AnymoleApp
+from anymole_tui.tui.overlays.dialogs import Ask, Choose, Confirm, Read
 from anymole_tui.tui.screens.base_screen import Place
-from anymole_tui.tui.screens.dialogs import Ask, Choose, Confirm, Read
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, sees, until
 
 HOSTILE = "\x1b[31m[bold]red[/bold]\u202e" + "x" * 10_000

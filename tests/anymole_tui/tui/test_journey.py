@@ -8,8 +8,8 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from anymole_tui.tui.app import AnymoleApp
+from anymole_tui.tui.overlays.dialogs import Read
 from anymole_tui.tui.screens.compare import Compare
-from anymole_tui.tui.screens.dialogs import Read
 from anymole_tui.tui.screens.plan import PlanPlace
 from anymole_tui.tui.screens.runs import Runs
 from anymole_tui.tui.screens.watch import Watch

@@ -26,8 +26,8 @@ from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.host import Look
 from anymole_tui.tui.lists.gap_table import GapTable
 from anymole_tui.tui.lists.joint_list import JointList
+from anymole_tui.tui.overlays.dialogs import Ask, Choose, Read
 from anymole_tui.tui.screens import plan as plan_screen
-from anymole_tui.tui.screens.dialogs import Ask, Choose, Read
 from anymole_tui.tui.screens.jump import targets_of
 from anymole_tui.tui.screens.plan import PlanPlace
 from anymole_tui.tui.screens.watch import Watch

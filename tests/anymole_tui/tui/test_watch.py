@@ -14,8 +14,8 @@ from textual.pilot import Pilot
 
 from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.lists.run_table import RunTable
+from anymole_tui.tui.overlays.dialogs import Confirm, Read
 from anymole_tui.tui.run_pictures import newest_picture
-from anymole_tui.tui.screens.dialogs import Confirm, Read
 from anymole_tui.tui.screens.runs import Runs
 from anymole_tui.tui.screens.watch import Watch
 from anymole_tui.tui.widgets.watching import LossPlot

@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from anymole_tui.safe_text import Words, inert, plain
 from anymole_tui.tui.lists.virtual_list import Rows
-from anymole_tui.tui.screens.overlay import Over
+from anymole_tui.tui.overlays.overlay import Over
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""What lies over a place: small questions, and the base of all that is dimmed behind."""
