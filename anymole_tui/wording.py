@@ -64,3 +64,10 @@ def describe_plan(plan: Mapping[str, Any]) -> str:
 def _gaps(gaps: Sequence[Mapping[str, Any]], most: int = 12) -> str:
     texts = [f"{gap['start']:g}..{gap['end']:g}" for gap in gaps[:most]]
     return " ".join(texts) + (f" and {len(gaps) - most} more" if len(gaps) > most else "")
+
+
+def gap_words(number: int, gap: Any) -> str:
+    """What a gap shows (:class:`usd_io.author.gaps.Gap`)."""
+    what = f"take {gap.take}" if gap.take else "rejected, the source's own motion"
+    good = ", accepted" if gap.accepted else ""
+    return f"gap {number}, {gap.start:g}..{gap.end:g}: {what}{good}"

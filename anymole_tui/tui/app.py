@@ -34,7 +34,7 @@ from anymole_tui.tui.screens.base_screen import Place
 from anymole_tui.tui.screens.browse import Browse
 from anymole_tui.tui.screens.help import Help
 from anymole_tui.tui.screens.jump import Jump, targets_of
-from anymole_tui.tui.session import Session, load_session, save_session
+from anymole_tui.tui.state.session import Session, load_session, save_session
 from anymole_tui.tui.themes import DARK, LIGHT, user_themes
 from anymole_tui.tui.workers import StillsProcess
 from engine.errors import ConfigError

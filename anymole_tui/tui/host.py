@@ -9,7 +9,7 @@ from textual.app import App
 
 from anymole_tui.terminal.diff_renderer import Painted
 from anymole_tui.terminal.graphics import Kind
-from anymole_tui.tui.session import Session
+from anymole_tui.tui.state.session import Session
 from anymole_tui.tui.workers import StillsProcess
 
 

@@ -10,8 +10,9 @@ from engine.inspection.report import inspect
 from engine.pipeline import RunResult
 from engine.run import run
 from engine.runs.registry import result_of
-from engine.runs.takes import choose_take
+from engine.runs.takes import choose_take, read_gaps
 from engine.runs.workspace import REPORT, SETTINGS
+from usd_io.author.gaps import Gap
 from usd_io.errors import shown
 
 
@@ -23,7 +24,9 @@ class Side:
     stage: str
     """Path of the stage that shows it; empty: it has to be made (:func:`make_slerp`)."""
     take: int = 0
-    """Number of the take of that stage, 0 where it has but one motion."""
+    """Number of the take that is to be shown in all gaps; 0: what the stage shows."""
+    note: str = ""
+    """What tells it from the others."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,12 @@ class RunComparison:
 
     result: RunResult
     sides: tuple[Side, ...]
-    """The original, slerp, and the takes, best first."""
+    """The original, the truth where it is known, slerp, the takes, best first, and what the result shows."""
     active: int
     """The take that the result shows, from 1 on; 0: several skeletons show different ones."""
     time_codes_per_second: float
+    gaps: tuple[Gap, ...] = ()
+    """What every gap of the result shows."""
 
 
 def read_comparison(folder: Path) -> RunComparison:
@@ -54,12 +59,19 @@ def read_comparison(folder: Path) -> RunComparison:
         ) from error
     result = _in_folder(result, folder.absolute())
     takes = choose_take(result.result)
-    made = [Side(f"take {n}", result.result, n) for n in range(1, takes.count + 1)]
-    if takes.count == 1:
-        made = [Side("result", result.result)]
-    original = Side("original", read_config(folder / SETTINGS).stage)
+    made = [Side(f"take {n}", result.result, n) for n in range(1, takes.count + 1)] if takes.count > 1 else []
+    made.append(Side("result", result.result, note="as it is kept"))
+    config = read_config(folder / SETTINGS)
+    known = any(scores["truth"] for scores in result.scores.values())
+    if known and not config.truth:
+        original = Side("original", config.stage, note="the true motion")
+    else:
+        original = Side("original", config.stage, note="its own samples alone")
+    truth = [Side("truth", config.truth, note="the true motion")] if config.truth else []
+    slerp = Side("slerp", "", note="straight from key to key")
     rate = inspect(result.result).time_codes_per_second
-    return RunComparison(result, (original, Side("slerp", ""), *made), takes.active, rate)
+    sides = (original, *truth, slerp, *made)
+    return RunComparison(result, sides, takes.active, rate, read_gaps(result.result))
 
 
 def _in_folder(result: RunResult, folder: Path) -> RunResult:

@@ -1,6 +1,8 @@
-"""Which take of a result is shown: ``anymole take`` and the terminal UI call :func:`choose_take`."""
+"""Which take a result shows, as a whole or gap by gap: for ``anymole take`` and the terminal UI."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ from engine.runs.workspace import REPORT
 from usd_io.errors import shown
 
 if TYPE_CHECKING:
+    from usd_io.author.gaps import Gap
     from usd_io.author.takes import ResultTakes
 
 LARGEST_REPORT = 256 << 20
@@ -28,10 +31,53 @@ def choose_take(result: str, number: int | None = None) -> "ResultTakes":
         ConfigError: No such run is known, or it has no result yet.
         UsdIoError: The result cannot be read or written, or has no such take.
     """
+    from usd_io.author.gaps import forget_gaps
     from usd_io.author.takes import read_takes, select_take
 
     path = result_of(result)
-    return read_takes(path) if number is None else select_take(path, number)
+    if number is None:
+        return read_takes(path)
+    takes = select_take(path, number)
+    forget_gaps(path)
+    return takes
+
+
+def read_gaps(result: str) -> "tuple[Gap, ...]":
+    """The gaps of a result and what each of them shows; arguments and errors as of :func:`choose_take`."""
+    from usd_io.author.gaps import read_gaps
+
+    return read_gaps(result_of(result))
+
+
+def choose_gaps(result: str, gaps: "Sequence[Gap]") -> "tuple[Gap, ...]":
+    """Have every gap show what is chosen for it; arguments and errors as of :func:`choose_take`."""
+    from usd_io.author.gaps import choose_gaps
+
+    return choose_gaps(result_of(result), gaps)
+
+
+def choose_gap(
+    result: str, number: int, take: int | None = None, *, accepted: bool | None = None
+) -> "tuple[Gap, ...]":
+    """Choose for one gap alone.
+
+    Args:
+        result: As for :func:`choose_take`.
+        number: The gap, counted from 1 over all skeletons.
+        take: What it shows, 0 being the source; None: as before.
+        accepted: Whether it is said to be good; None: as before, and not where another take is chosen.
+
+    Raises:
+        ConfigError: There is no such gap.
+        ConfigError, UsdIoError: As of :func:`choose_take`.
+    """
+    gaps = list(read_gaps(result))
+    if not 1 <= number <= len(gaps):
+        raise ConfigError(f"{shown(result)} has no gap {number}: it has {len(gaps)}, counted from 1.")
+    before = gaps[number - 1]
+    good = accepted if accepted is not None else before.accepted and take in (None, before.take)
+    gaps[number - 1] = replace(before, take=before.take if take is None else take, accepted=good)
+    return choose_gaps(result, gaps)
 
 
 def result_of(name: str) -> str:

@@ -13,6 +13,9 @@ from usd_io.files import put_in_place
 from usd_io.read.placement import Variants, select_variant
 from usd_io.read.stage import open_stage
 
+GAPS = "anymole_gaps"
+"""In ``customLayerData`` of the layer that says which take each gap shows (:mod:`usd_io.author.gaps`)."""
+
 
 @dataclass(frozen=True)
 class ResultTakes:
@@ -83,7 +86,7 @@ def select_take(result: str | Path, number: int) -> ResultTakes:
 
 
 def show_take(stage: Usd.Stage, number: int) -> None:
-    """Have an open stage show a take, here alone: in its session layer.
+    """Have an open stage show a take in all of its gaps, here alone: in its session layer.
 
     Args:
         stage: A result.
@@ -92,10 +95,30 @@ def show_take(stage: Usd.Stage, number: int) -> None:
     Raises:
         AuthorError: It is no result or has no such take.
     """
+    for layer in stage.GetLayerStack(False):
+        if GAPS in layer.customLayerData:
+            stage.MuteLayer(layer.identifier)
     for variants in _variants_of(stage):
         if not 1 <= number <= len(variants.names):
             raise AuthorError(f"there is no take {number}: the result has {len(variants.names)}.")
         select_variant(stage, variants, number - 1)
+
+
+def record_of(stage: Usd.Stage) -> tuple[Sdf.Layer | None, Mapping[str, Any]]:
+    """The data layer of a result and what it says of how it was made; None and nothing where it is muted.
+
+    Raises:
+        AuthorError: The root layer is not one that :mod:`usd_io.author.result` wrote.
+    """
+    root = stage.GetRootLayer()
+    if not isinstance(root.customLayerData.get("anymole"), Mapping):
+        name = shown(root.realPath or root.identifier)
+        raise AuthorError(f"{name} is no result of anymole: name the root stage that a run gave.")
+    for layer in stage.GetLayerStack(False):
+        record = layer.customLayerData.get("anymole")
+        if layer != root and isinstance(record, Mapping) and "takes" in record:
+            return layer, record
+    return None, {}
 
 
 def _variants_of(stage: Usd.Stage) -> tuple[Variants, ...]:
@@ -106,10 +129,7 @@ def _variants_of(stage: Usd.Stage) -> tuple[Variants, ...]:
     """
     root = stage.GetRootLayer()
     name = shown(root.realPath or root.identifier)
-    if not isinstance(root.customLayerData.get("anymole"), Mapping):
-        raise AuthorError(f"{name} is no result of anymole: name the root stage that a run gave.")
-    records = (layer.customLayerData.get("anymole") for layer in stage.GetLayerStack(False) if layer != root)
-    record = next((r for r in records if isinstance(r, Mapping) and "takes" in r), {})
+    _, record = record_of(stage)
     try:
         return tuple(_variants(record.get("takes", {})))
     except (AttributeError, KeyError, TypeError, ValueError) as error:

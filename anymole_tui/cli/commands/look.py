@@ -1,12 +1,14 @@
 """``inspect``, ``check`` and ``take``: what is in a stage, whether it is sound, which take a result shows."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import AsJson, Debug, Stage
-from engine.errors import ExitCode
+from anymole_tui.wording import gap_words
+from engine.errors import ConfigError, ExitCode
 from usd_io.errors import shown
 
 
@@ -57,14 +59,38 @@ def take(
     number: Annotated[
         int | None, typer.Argument(help="The take to show, 1 being the best estimate.", show_default="ask")
     ] = None,
+    gap: Annotated[
+        int | None,
+        typer.Option("--gap", help="Choose for this gap alone, counted from 1.", show_default="all"),
+    ] = None,
+    gap_take: Annotated[
+        int | None, typer.Option("--take", help="The take that the gap shows.", show_default="as before")
+    ] = None,
+    accept: Annotated[bool, typer.Option("--accept", help="Note that the gap is good as it is.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Have the gap show what the source has.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Choose which take of a result is shown, or ask which one is; only the result's root stage changes."""
-    from engine.runs.takes import choose_take
+    """Choose which take of a result is shown, in all gaps or in one, or ask what is; the source stays as it is."""
+    from engine.runs.takes import choose_gap, choose_take, read_gaps
 
+    if gap is None and (accept or reject or gap_take is not None):
+        raise ConfigError("--take, --accept and --reject are for one gap; name it with --gap N.")
+    if gap is not None and number is not None:
+        raise ConfigError(
+            "a take for all gaps and --gap exclude each other; give the gap's own with --take N."
+        )
+    if sum((accept, reject, gap_take is not None)) > 1 and (reject or gap_take == 0):
+        raise ConfigError("--reject goes without --take and --accept.")
     takes = choose_take(result, number)
-    if as_json:
-        out.print_json(takes)
+    if gap is not None and (accept or reject or gap_take is not None):
+        gaps = choose_gap(result, gap, 0 if reject else gap_take, accepted=True if accept else None)
     else:
-        out.answer(f"{shown(takes.result)} shows take {takes.active or '-'} of {takes.count}")
+        gaps = read_gaps(result)
+    if as_json:
+        out.print_json({**asdict(takes), "gaps": gaps})
+        return
+    out.answer(f"{shown(takes.result)} shows take {takes.active or '-'} of {takes.count}")
+    for place, chosen in enumerate(gaps, start=1):
+        if gap == place or (gap is None and (chosen.accepted or chosen.take != takes.active)):
+            out.answer(f"  {gap_words(place, chosen)}")

@@ -92,6 +92,6 @@ class RunTable(Rows):
 def _short_row(r: RunRecord, width: int, *, ascii_only: bool) -> Content:
     head = Content.assemble(
         (f"{sign(r.state, ascii_only=ascii_only)} {plain(r.state, 9):9}", style(r.state)),
-        f" {r.percent or 0.0:3.0f} %  " if r.live else " ",
+        f" {r.percent or 0.0:3.0f} %  " if r.state == "running" else " ",
     )
     return head + plain(Path(r.folder).name, max(6, width - head.cell_length), ascii_only=ascii_only)

@@ -12,18 +12,21 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
 
 from anymole_tui.launching import open_viewer, reveal
 from anymole_tui.report import run_report
 from anymole_tui.safe_text import Words, plain, spelt_out
 from anymole_tui.terminal.graphics import Pixels
 from anymole_tui.tui.overlays.dialogs import Read
-from anymole_tui.tui.playback import Request, key_of
 from anymole_tui.tui.screens.playing import Playing
+from anymole_tui.tui.state.playback import Request, key_of
+from anymole_tui.tui.state.review import Review
 from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline, Track, track_names
 from engine.evaluation.comparison import RunComparison, Side, make_slerp, read_comparison
-from engine.runs.takes import choose_take
+from engine.runs.takes import choose_gaps, choose_take, read_gaps
+from usd_io.author.gaps import Gap
 
 VIEWS = ("three-quarter", "front", "side", "top")
 SETTLE_S = 0.08
@@ -41,8 +44,9 @@ class Compare(Playing):
     HELP = (
         "The original, slerp between the same keys, and what the run made, at one time and from one camera. n goes to"
         " the next of them, f flips between all at once and one alone. Space plays all in step, r one gap over and"
-        " over; the rate that is told is what was shown. Enter keeps the chosen take: the result"
-        " shows it from then on."
+        " over; the rate that is told is what was shown. Enter keeps the chosen take"
+        " in all gaps. In the gap where one is, a says that it is good, x has the result show the source there, t"
+        " another take; u and U undo and redo. The result holds what was chosen at once."
     )
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  # as Textual declares it
     DEFAULT_CSS = """
@@ -62,7 +66,12 @@ class Compare(Playing):
         Binding("o", "open", "Open", tooltip="in $ANYMOLE_VIEWER or usdview", id="compare.open"),
         Binding("y", "copy", "Copy path", tooltip="of the result", id="compare.copy"),
         Binding("e", "reveal", "Reveal", show=False, tooltip="in the file manager", id="compare.reveal"),
-        Binding("t", "figures", "Figures", show=False, id="compare.figures"),
+        Binding("i", "figures", "Figures", show=False, id="compare.figures"),
+        Binding("a", "accept", "Accept", tooltip="the gap here is good", id="compare.accept"),
+        Binding("x", "reject", "Reject", tooltip="the gap here shows the source", id="compare.reject"),
+        Binding("t", "take", "Take", tooltip="another take for the gap here alone", id="compare.take"),
+        Binding("u", "undo", "Undo", tooltip="the last choice for a gap", show=False, id="compare.undo"),
+        Binding("U", "redo", "Redo", show=False, id="compare.redo"),
     ]
 
     def __init__(self, folder: Path) -> None:
@@ -77,6 +86,10 @@ class Compare(Playing):
         self._drawn: dict[object, Pixels] = {}
         self._pictured: set[int] = set()
         """Panes that have shown a picture: it stays until the next one is there."""
+        self.review = Review((), 1)
+        self._version = 0
+        """Of the result's files: raised whenever they change."""
+        self._saving = self._unsaved = False
         self._scratch = Path(tempfile.mkdtemp(prefix="anymole-compare-"))
 
     def compose_place(self) -> ComposeResult:
@@ -103,7 +116,10 @@ class Compare(Playing):
 
     def _know(self, comparison: RunComparison) -> None:
         self.comparison, self.sides = comparison, list(comparison.sides)
-        self.chosen = min(1 + max(comparison.active, 1), len(self.sides) - 1)
+        takes = sum(side.take > 0 for side in self.sides)
+        self.review = Review(comparison.gaps, max(takes, 1))
+        wanted = [i for i, side in enumerate(self.sides) if side.take == max(comparison.active, 1)]
+        self.chosen = wanted[0] if wanted else len(self.sides) - 1
         paths, scores = run_report(comparison.result).split("\n\n", 1)
         figures = f"{scores}\n\n{paths}"
         self.query_one(Words).update(figures if not self.anymole.ascii else spelt_out(figures))
@@ -118,7 +134,8 @@ class Compare(Playing):
             failed=self._no_slerp,
         )
 
-    def _show_plan(self, comparison: RunComparison) -> None:
+    def _tracks(self, comparison: RunComparison) -> list[Track]:
+        """One per skeleton, with a sign in every gap for which something was chosen."""
         plans = comparison.result.plan
         tracks = []
         paths = [str(plan["skeleton_path"]) for plan in plans]
@@ -127,7 +144,24 @@ class Compare(Playing):
             known = [t for pair in plan["contexts"] for t in pair] + list(plan["keys"])
             gaps = tuple((gap["start"], gap["end"]) for gap in plan["gaps"])
             contexts = tuple((float(a), float(b)) for a, b in plan["contexts"])
-            tracks.append(Track(name, min(known), max(known), contexts, tuple(plan["keys"]), gaps))
+            labels = self._labels(str(plan["skeleton_path"]))
+            tracks.append(Track(name, min(known), max(known), contexts, tuple(plan["keys"]), gaps, labels))
+        return tracks
+
+    def _labels(self, skeleton: str) -> tuple[tuple[float, str, str], ...]:
+        good, bad = ("+", "x") if self.anymole.ascii else ("✓", "✗")
+        active = self.comparison.active if self.comparison else 1
+        labels = []
+        for gap in self.review.gaps:
+            number = f"{gap.take}" if gap.take not in (0, active) else ""
+            sign, style = (good, "$success") if gap.accepted else ("", "$warning")
+            sign, style = (bad, "$error") if gap.take == 0 else (sign, style)
+            if gap.skeleton_path == skeleton and (sign or number):
+                labels.append(((gap.start + gap.end) / 2, sign + number, f"bold {style}"))
+        return tuple(labels)
+
+    def _show_plan(self, comparison: RunComparison) -> None:
+        plans, tracks = comparison.result.plan, self._tracks(comparison)
         times = [gap["times"] for plan in plans for gap in plan["gaps"]]
         steps = [b - a for row in times for a, b in pairwise(row)]
         line = self.query_one(Timeline)
@@ -136,11 +170,11 @@ class Compare(Playing):
         line.go_to(middle[len(middle) // 2])
 
     def _have_slerp(self, stage: str) -> None:
-        self.sides = [Side(s.name, stage) if s.name == "slerp" else s for s in self.sides]
+        self.sides = [replace(s, stage=stage) if s.name == "slerp" else s for s in self.sides]
         self.draw()
 
     def _no_slerp(self, why: str) -> None:
-        pane = self._panes()[1]
+        pane = self._panes()[[side.name for side in self.sides].index("slerp")]
         pane.say(plain(why, 300, ascii_only=self.anymole.ascii))
 
     # Pictures ------------------------------------------------------------------------------------------------------
@@ -162,7 +196,8 @@ class Compare(Playing):
             pane.display = number in visible
             pane.set_class(number == self.chosen, "-chosen")
             mark = "> " if number == self.chosen else ""
-            pane.border_title = mark + side.name + ("  (kept)" if side.take and side.take == active else "")
+            note = "(kept)" if side.take and side.take == active else f"- {side.note}" if side.note else ""
+            pane.border_title = Content(f"{mark}{side.name}  {note}".rstrip())
         self.call_after_refresh(self.play if self.playing else self.draw)
 
     def on_resize(self) -> None:
@@ -187,9 +222,19 @@ class Compare(Playing):
         for number in self.shown():
             self._draw(number, time)
 
+    @property
+    def _result(self) -> str:
+        return self.comparison.result.result if self.comparison else ""
+
     def _ready(self) -> list[int]:
         """Numbers of the sides in view that can be drawn."""
         return [number for number in self.shown() if self.sides[number].stage]
+
+    def trailed(self) -> tuple[str, ...]:
+        """The joints that were chosen for the stage in Motion."""
+        stage = self.sides[0].stage if self.sides else ""
+        joints = self.anymole.session.places.get(stage, {}).get("trails", ())
+        return tuple(map(str, joints)) if isinstance(joints, list) else ()
 
     def pictures(self) -> list[Picture]:
         panes = self._panes()
@@ -209,12 +254,14 @@ class Compare(Playing):
         return {
             "stage": side.stage,
             "take": side.take,
+            "version": self._version if side.take == 0 and side.stage == self._result else 0,
             "framing": self.comparison.result.result,
             "time": time,
             "view": self._view,
             "height": height,
             "width": width,
             "background": pane.background,
+            **self.extras(),
         }
 
     def _draw(self, number: int, time: float) -> None:
@@ -267,20 +314,112 @@ class Compare(Playing):
     def action_figures(self) -> None:
         self.set_focus(self.query_one("#figures"))
 
+    # Gap by gap ----------------------------------------------------------------------------------------------------
+
+    def _gap_here(self) -> int | None:
+        """Number of the gap that is looked at, in the skeleton that is chosen; says so where there is none."""
+        line = self.query_one(Timeline)
+        if self.comparison is None or not line.tracks:
+            return None
+        skeleton = str(self.comparison.result.plan[line.chosen]["skeleton_path"])
+        place = self.review.place(skeleton, line.gap_at(line.time))
+        if place is None:
+            self.say("There is no gap here; . goes to the next key.")
+        return place
+
+    def action_accept(self) -> None:
+        place = self._gap_here()
+        if place is not None:
+            self.review.accept(place)
+            self._reviewed(place)
+
+    def action_reject(self) -> None:
+        place = self._gap_here()
+        if place is not None:
+            self.review.reject(place)
+            self._reviewed(place)
+
+    def action_take(self) -> None:
+        place = self._gap_here()
+        if place is not None and not any(side.take for side in self.sides):
+            self.say("The result has but one take; --takes K gives more.")
+        elif place is not None:
+            self.review.another(place)
+            self._reviewed(place)
+
+    def action_undo(self) -> None:
+        if self.review.undo():
+            self._reviewed(None)
+        else:
+            self.say("Nothing to undo.")
+
+    def action_redo(self) -> None:
+        if self.review.redo():
+            self._reviewed(None)
+        else:
+            self.say("Nothing to redo.")
+
+    def _reviewed(self, place: int | None) -> None:
+        """Show what was chosen, and write it."""
+        assert self.comparison is not None
+        line = self.query_one(Timeline)
+        line.show_again(self._tracks(self.comparison), line.frame_step, line.rate)
+        self._show_review(place)
+        self._save_review()
+
+    def _show_review(self, place: int | None) -> None:
+        if self.review.gaps:
+            words = f"{self.review.words(place)}   " if place is not None else ""
+            self.query_one("#figures").border_title = Content(f"Figures   {words}{self.review.counts()}")
+
+    def _save_review(self) -> None:
+        """Write what is chosen; one at a time, and of those that come meanwhile the last."""
+        if self._saving:
+            self._unsaved = True
+            return
+        gaps, result = self.review.gaps, self._result
+        self._saving, self._unsaved = True, False
+        self.in_background(
+            lambda _: choose_gaps(result, gaps), self._saved, group="gaps", failed=self._not_saved
+        )
+
+    def _saved(self, _: object) -> None:
+        self._saving = False
+        self._version += 1
+        if self._unsaved:
+            self._save_review()
+        else:
+            self.call_after_refresh(self.play if self.playing else self.draw)
+
+    def _not_saved(self, why: str) -> None:
+        self._saving = False
+        self.say_error(why)
+        if self.review.undo():
+            assert self.comparison is not None
+            line = self.query_one(Timeline)
+            line.show_again(self._tracks(self.comparison), line.frame_step, line.rate)
+
+    # The whole result ----------------------------------------------------------------------------------------------
+
     def action_keep(self) -> None:
         if self.comparison is None:
             return
         side, result = self.sides[self.chosen], self.comparison.result.result
         if side.take:
-            self.in_background(lambda _: choose_take(result, side.take).active, self._kept, group="keep")
+            self.in_background(lambda _: _keep(result, side.take), self._kept, group="keep")
         elif side.stage == result:
             self._show_and_copy("This is the result")
         else:
             self.say("Only what the run made can be kept; space goes to it.")
 
-    def _kept(self, active: int) -> None:
+    def _kept(self, kept: tuple[int, tuple[Gap, ...]]) -> None:
         assert self.comparison is not None
-        self.comparison = replace(self.comparison, active=active)
+        active, gaps = kept
+        self.comparison = replace(self.comparison, active=active, gaps=gaps)
+        self.review = Review(gaps, sum(side.take > 0 for side in self.sides))
+        self._version += 1
+        line = self.query_one(Timeline)
+        line.show_again(self._tracks(self.comparison), line.frame_step, line.rate)
         self._arrange()
         self.say(f"The result shows take {active} now.")
 
@@ -311,3 +450,8 @@ class Compare(Playing):
                 lambda done: None if done else self._show_and_copy("No file manager here"),
                 group="viewer",
             )
+
+
+def _keep(result: str, take: int) -> tuple[int, tuple[Gap, ...]]:
+    active = choose_take(result, take).active
+    return active, read_gaps(result)

@@ -18,8 +18,8 @@ from anymole_tui.terminal.graphics import Pixels
 from anymole_tui.tui.lists.filter import Filter
 from anymole_tui.tui.lists.lines import Lines
 from anymole_tui.tui.lists.virtual_list import Rows
-from anymole_tui.tui.playback import Request
 from anymole_tui.tui.screens.playing import Playing
+from anymole_tui.tui.state.playback import Request
 from anymole_tui.tui.widgets.curves import Curves
 from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline, Track, track_names
@@ -53,6 +53,7 @@ class Motion(Playing):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "view", "View", id="motion.view"),
+        Binding("T", "trail", "Trail", show=False, tooltip="of the chosen joint", id="motion.trail"),
         Binding("t", "time", "Timeline", show=False, id="motion.time"),
         Binding("J", "joints", "Joints", id="motion.joints"),
         Binding("p", "plan", "Plan", tooltip="a run that fills the gaps", id="motion.plan"),
@@ -205,6 +206,19 @@ class Motion(Playing):
 
     # The picture --------------------------------------------------------------------------------------
 
+    def trailed(self) -> tuple[str, ...]:
+        joints = self._remembered.get("trails", ())
+        return tuple(map(str, joints)) if isinstance(joints, list) else ()
+
+    def action_trail(self) -> None:
+        """Draw the way of the joint under the cursor of the list, or no more."""
+        joint, trailed = str(self._remembered.get("joint", "")), list(self.trailed())
+        if joint:
+            self._remembered["trails"] = (
+                [other for other in trailed if other != joint] if joint in trailed else [*trailed, joint]
+            )
+            self.draw_again()
+
     def pictures(self) -> list[Picture]:
         return [self.query_one(Picture)]
 
@@ -222,6 +236,7 @@ class Motion(Playing):
                 "height": height,
                 "width": width,
                 "background": still.background,
+                **self.extras(),
             }
         ]
 
@@ -247,10 +262,7 @@ class Motion(Playing):
         """From the front, the side, above, or between them."""
         self._side = VIEWS[(VIEWS.index(self._side) + 1) % len(VIEWS)]
         self._remembered["view"] = self._side
-        if self.playing:
-            self.play()
-        else:
-            self.draw()
+        self.draw_again()
 
     def action_plan(self) -> None:
         self.anymole.open_plan(Path(self._stage.path))

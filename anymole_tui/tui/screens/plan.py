@@ -18,13 +18,13 @@ from textual.widgets import Input
 
 from anymole_tui.launching import start_run, write_farm_job
 from anymole_tui.safe_text import plain
-from anymole_tui.tui import presets
 from anymole_tui.tui.lists.filter import Filter
 from anymole_tui.tui.lists.gap_table import GapTable
 from anymole_tui.tui.lists.joint_list import JointList
 from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.tui.overlays.dialogs import Ask, Choose, Read
 from anymole_tui.tui.screens.base_screen import Place
+from anymole_tui.tui.state import presets
 from anymole_tui.tui.widgets.plan_timeline import PlanTimeline
 from anymole_tui.tui.widgets.settings_form import Entry, SettingsForm
 from anymole_tui.tui.widgets.timeline import Track

@@ -1,15 +1,15 @@
 """A place with a timeline that can be played."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.timer import Timer
 
 from anymole_tui.terminal.patches import waiting_writes
-from anymole_tui.tui.playback import SPEEDS, Playback, Reel, Request
 from anymole_tui.tui.screens.base_screen import Place
+from anymole_tui.tui.state.playback import SPEEDS, Playback, Reel, Request
 from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline
 
@@ -18,6 +18,9 @@ LOOKS_PER_S = 60.0
 MOST_WAITING = 2
 """Writes to the terminal that may wait: with more, a frame is dropped, and a key is answered at once all the same."""
 TOLD_EVERY_S = 0.5
+MOST_GHOSTS = 8
+MOST_DOTS = 240
+"""Of a trail."""
 
 
 class Playing(Place):
@@ -28,6 +31,7 @@ class Playing(Place):
         Binding("r", "loop", "Loop gap", tooltip="the one here; again: all", id="play.loop"),
         Binding("less_than_sign", "speed(-1)", "Slower", show=False, id="play.slower"),
         Binding("greater_than_sign", "speed(1)", "Faster", show=False, id="play.faster"),
+        Binding("O", "ghosts", "Ghosts", show=False, tooltip="the key poses, faintly", id="play.ghosts"),
     ]
 
     _playback: Playback | None = None
@@ -35,6 +39,7 @@ class Playing(Place):
     _tells: Timer | None = None
     _loop: tuple[float, float] | None = None
     _speed = 1.0
+    _ghosts = False
     _played: float | None = None
     """The time that playback has gone to, so that it is told from one that a person has gone to."""
 
@@ -51,6 +56,34 @@ class Playing(Place):
     def draw(self) -> None:
         """Draw the time at rest."""
         raise NotImplementedError
+
+    def trailed(self) -> tuple[str, ...]:
+        """Joints whose way is drawn."""
+        return ()
+
+    def extras(self) -> dict[str, Any]:
+        """What is drawn beside the pose: ghosts of the keys and the ways of joints, of the gap that is looped, or of
+        all."""
+        line = self.query_one(Timeline)
+        start, end = self._loop or (line.first, line.last)
+        keys = [t for t in sorted(line.track.keys if line.track else ()) if start <= t <= end]
+        found: dict[str, Any] = {}
+        if self._ghosts and keys:
+            found["ghosts"] = tuple(_some(keys, MOST_GHOSTS))
+        if self.trailed():
+            found |= {
+                "trails": self.trailed(),
+                "trail_times": tuple(_some(line.frames(start, end), MOST_DOTS)),
+            }
+        return found
+
+    def action_ghosts(self) -> None:
+        self._ghosts = not self._ghosts
+        self.draw_again()
+
+    def draw_again(self) -> None:
+        """Something else is to be seen: draw it, or play it."""
+        self.call_after_refresh(self.play if self.playing else self.draw)
 
     # Playback ------------------------------------------------------------------------------------------
 
@@ -172,3 +205,10 @@ class Playing(Place):
             if timer is not None:
                 timer.stop()
         self._playback = None
+
+
+def _some(times: Sequence[float], most: int) -> list[float]:
+    """At most so many of some times, evenly chosen, the first and the last among them."""
+    if len(times) <= most:
+        return list(times)
+    return [times[round(i * (len(times) - 1) / (most - 1))] for i in range(most)]

@@ -18,7 +18,7 @@ from anymole_tui.tui.lists.prim_tree import IN_MOTION, PrimTree
 from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.tui.overlays.dialogs import Read
 from anymole_tui.tui.screens.base_screen import Place, Stopped
-from anymole_tui.tui.session import save_session
+from anymole_tui.tui.state.session import save_session
 from usd_io.browse.rows import Details, LayerRow, PrimRow
 
 if TYPE_CHECKING:

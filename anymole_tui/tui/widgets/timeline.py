@@ -39,6 +39,8 @@ class Track:
     """Ranges of finished motion."""
     keys: tuple[float, ...] = ()
     gaps: tuple[tuple[float, float], ...] = ()
+    labels: tuple[tuple[float, str, str], ...] = ()
+    """Times, what stands there, and its style."""
 
 
 @dataclass(frozen=True)
@@ -339,6 +341,10 @@ class Timeline(Widget, can_focus=True):
         for key in track.keys:
             if self.start <= key <= self.end:
                 draw(key, key, signs.key, "bold $accent")
+        for at, text, style in track.labels:
+            for column, character in enumerate(text, self._column(at) - len(text) // 2):
+                if 0 <= column < columns:
+                    cells[column], styles[column] = character, style
         for start, end in self.marked(index):
             draw(start, end, signs.marked, "$warning")
         here = self._column(self.time)

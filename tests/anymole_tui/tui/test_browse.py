@@ -18,7 +18,7 @@ from anymole_tui.tui.overlays.dialogs import Read
 from anymole_tui.tui.screens.browse import Browse
 from anymole_tui.tui.screens.stage import StagePlace
 from anymole_tui.tui.screens.watch import Watch
-from anymole_tui.tui.session import load_session
+from anymole_tui.tui.state.session import load_session
 from engine.runs.registry import remember
 from tests.anymole_tui.tui.recorded import training, write_run
 from tests.anymole_tui.tui.shots import drive, screen_text, sees, until

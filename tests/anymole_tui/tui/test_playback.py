@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anymole_tui.tui.playback import Playback, Reel, key_of
+from anymole_tui.tui.state.playback import Playback, Reel, key_of
+from anymole_tui.tui.state.review import Review
+from usd_io.author.gaps import Gap
 
 
 class Clock:
@@ -119,3 +121,27 @@ def test_a_reel_holds_no_more_than_it_may() -> None:
 
 def test_requests_with_lists_have_a_key() -> None:
     assert key_of({"muted": ["a"], "time": 1.0}) == key_of({"muted": ("a",), "time": 1.0})
+
+
+def test_review_goes_back_and_on_like_an_editor() -> None:
+    gaps = [Gap("/A", 0.0, 10.0), Gap("/A", 10.0, 20.0), Gap("/B", 0.0, 10.0)]
+    review = Review(gaps, takes=3)
+    assert review.place("/B", (0.0, 10.0)) == 2
+    assert review.place("/B", None) is None
+    review.accept(0)
+    review.reject(1)
+    review.another(2)
+    assert [(g.take, g.accepted) for g in review.gaps] == [(1, True), (0, False), (2, False)]
+    assert review.counts() == "1 accepted, 1 rejected, 1 open"
+    assert "rejected" in review.words(1)
+    assert review.undo()
+    assert review.undo()
+    assert [g.take for g in review.gaps] == [1, 1, 1]
+    assert review.redo()
+    assert review.gaps[1].take == 0
+    review.another(1)  # after a rejection, the first take again
+    assert review.gaps[1].take == 1
+    assert not review.redo()
+    while review.undo():
+        pass
+    assert review.gaps == tuple(gaps)

@@ -1,0 +1,113 @@
+"""One gap at a time: what it shows, seen by UsdSkel, and what stays as it is."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pxr import Usd, UsdSkel
+
+from engine.config import RunConfig
+from engine.errors import ConfigError
+from engine.run import run
+from engine.runs.takes import choose_gap, choose_take, read_gaps
+from usd_io.author.gaps import choose_gaps
+from usd_io.errors import AuthorError
+
+SKELETON = "/Fox/Skeleton"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A result with two takes and two gaps, 30..40..50, over a clip that has samples in them, as the truth."""
+    data = Path(__file__).parents[2] / "data"
+    folder = tmp_path_factory.mktemp("gaps")
+    shutil.copytree(data / "fox", folder / "fox")
+    config = RunConfig(
+        str(folder / "fox" / "fox_survey.usda"),
+        keys=(30.0, 40.0, 50.0),
+        prior="spline",
+        takes=2,
+        preview=False,
+        out=str(folder / "run"),
+    )
+    return Path(run(config).result)
+
+
+@pytest.fixture
+def result(made: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    shutil.copytree(made.parent.parent / "fox", tmp_path / "fox")
+    shutil.copytree(made.parent, tmp_path / "run")
+    return tmp_path / "run" / made.name
+
+
+def seen(path: Path, time: float) -> np.ndarray:
+    """Rotations that UsdSkel computes at a time, by a stage of its own."""
+    stage = Usd.Stage.Open(str(path))
+    stage.Reload()
+    skeleton = UsdSkel.Skeleton(stage.GetPrimAtPath(SKELETON))
+    cache = UsdSkel.Cache()
+    cache.Populate(UsdSkel.Root.Find(skeleton.GetPrim()), Usd.PrimDefaultPredicate)
+    transforms = cache.GetSkelQuery(skeleton).ComputeJointLocalTransforms(time)
+    return np.array([np.array(matrix) for matrix in transforms])
+
+
+def takes_of(path: Path, time: float) -> list[np.ndarray]:
+    """What each take has at a time, the source before them."""
+    source = path.parent.parent / "fox" / "fox_survey.usda"
+    found = [seen(source, time)]
+    for number in (1, 2):
+        choose_take(str(path), number)
+        found.append(seen(path, time))
+    choose_take(str(path), 1)
+    return found
+
+
+def test_every_gap_shows_what_is_chosen_for_it_and_the_rest_stays(result: Path) -> None:
+    first, second, outside, key = (takes_of(result, time) for time in (35.0, 45.0, 20.0, 40.0))
+    assert np.abs(second[1] - second[2]).max() > 1e-4
+    source = (result.parent.parent / "fox" / "fox_survey.usda").read_bytes()
+    data = next(result.parent.glob("*_anim.usdc")).read_bytes()
+    gaps = choose_gap(str(result), 2, 2)
+    assert [gap.take for gap in gaps] == [1, 2]
+    assert np.array_equal(seen(result, 35.0), first[1])
+    assert np.array_equal(seen(result, 45.0), second[2])
+    assert np.array_equal(seen(result, 20.0), outside[1])
+    assert np.array_equal(seen(result, 40.0), key[1])
+    gaps = choose_gap(str(result), 1, 0)
+    assert [gap.take for gap in gaps] == [0, 2]
+    assert np.allclose(seen(result, 35.0), first[0], atol=1e-6)
+    assert np.array_equal(seen(result, 45.0), second[2])
+    assert (result.parent.parent / "fox" / "fox_survey.usda").read_bytes() == source
+    assert next(result.parent.glob("*_anim.usdc")).read_bytes() == data
+
+
+def test_what_is_accepted_is_in_the_layer_and_can_be_taken_back(result: Path) -> None:
+    before = result.read_bytes()
+    plain = read_gaps(str(result))
+    assert choose_gap(str(result), 1, accepted=True)[0].accepted
+    assert read_gaps(str(result))[0].accepted
+    assert not choose_gap(str(result), 1, 2)[0].accepted  # another take has not been seen yet
+    assert choose_gaps(result, plain) == plain
+    assert not list(result.parent.glob("*_gaps.usdc"))
+    assert before == result.read_bytes()
+
+
+def test_a_take_for_all_gaps_replaces_what_was_chosen_for_each(result: Path) -> None:
+    choose_gap(str(result), 1, 0)
+    choose_take(str(result), 2)
+    assert [gap.take for gap in read_gaps(str(result))] == [2, 2]
+    assert np.array_equal(seen(result, 35.0), takes_of(result, 35.0)[2])
+
+
+def test_what_is_not_there_cannot_be_chosen(result: Path) -> None:
+    before = {path.name: path.read_bytes() for path in result.parent.iterdir() if path.is_file()}
+    with pytest.raises(ConfigError, match="no gap 3"):
+        choose_gap(str(result), 3, 1)
+    with pytest.raises(AuthorError, match="no take 3"):
+        choose_gap(str(result), 1, 3)
+    with pytest.raises(AuthorError, match="no take -1"):
+        choose_gaps(result, [replace(gap, take=-1) for gap in read_gaps(str(result))])
+    assert before == {path.name: path.read_bytes() for path in result.parent.iterdir() if path.is_file()}
