@@ -337,6 +337,7 @@ class Compare(Playing):
         place = self._gap_here()
         if place is not None:
             self.review.reject(place)
+            self._look_at_result()
             self._reviewed(place)
 
     def action_take(self) -> None:
@@ -345,6 +346,7 @@ class Compare(Playing):
             self.say("The result has but one take; --takes K gives more.")
         elif place is not None:
             self.review.another(place)
+            self._look_at_result()
             self._reviewed(place)
 
     def action_undo(self) -> None:
@@ -358,6 +360,12 @@ class Compare(Playing):
             self._reviewed(None)
         else:
             self.say("Nothing to redo.")
+
+    def _look_at_result(self) -> None:
+        """What the result shows is another motion now: have it in view."""
+        if len(self.sides) - 1 not in self.shown():
+            self.chosen = len(self.sides) - 1
+            self._arrange()
 
     def _reviewed(self, place: int | None) -> None:
         """Show what was chosen, and write it."""

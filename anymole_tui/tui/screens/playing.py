@@ -35,6 +35,8 @@ class Playing(Place):
     ]
 
     _playback: Playback | None = None
+    _drawn_ahead: Reel | None = None
+    """Frames that have been drawn for playback."""
     _ticks: Timer | None = None
     _tells: Timer | None = None
     _loop: tuple[float, float] | None = None
@@ -125,12 +127,9 @@ class Playing(Place):
         self._tell_rate()
 
     def _reel(self) -> Reel:
-        self._kept = getattr(self, "_kept", None) or Reel()
-        return self._kept
-
-    def forget_frames(self) -> None:
-        """What was drawn is not true any more."""
-        self._kept = Reel()
+        if self._drawn_ahead is None:
+            self._drawn_ahead = Reel()
+        return self._drawn_ahead
 
     def _cannot_play(self, why: str) -> None:
         self.stop()

@@ -184,7 +184,9 @@ class Watch(Place):
     def _show_picture(self) -> None:
         still, path = self.query_one(Picture), newest_picture(self.folder, self.story.previews)
         wanted, background = still.wanted, still.background
-        if path is None:
+        if self.record is not None and self.record.state == "done" and Path(self.record.result).is_file():
+            self._show_result(still, self.record.result)
+        elif path is None:
             still.say("no picture yet")
         elif (path, path.stat().st_mtime_ns, wanted) != self._pictured and min(wanted) > 0:
             self._pictured = (path, path.stat().st_mtime_ns, wanted)
@@ -195,6 +197,28 @@ class Watch(Place):
                 group="picture",
                 failed=still.say,
             )
+
+    def _show_result(self, still: Picture, result: str) -> None:
+        """One large picture of what was made, in place of the sheet of small ones."""
+        wanted = still.wanted
+        if self._pictured == (result, wanted) or min(wanted) < 4:
+            return
+        self._pictured = (result, wanted)
+        request = {
+            "stage": result,
+            "time": None,
+            "view": "three-quarter",
+            "height": wanted[0],
+            "width": wanted[1],
+            "background": still.background,
+        }
+        still.border_subtitle = Content(plain(Path(result).name, 40, ascii_only=self.anymole.ascii))
+        self.in_background(
+            lambda stopped: self.anymole.stills.draw(request, stopped),
+            still.show,
+            group="picture",
+            failed=still.say,
+        )
 
     def action_series(self) -> None:
         self._series += 1

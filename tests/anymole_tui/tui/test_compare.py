@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from engine.config import RunConfig
 from engine.errors import ConfigError, ResourceMissing
 from engine.run import run
 from engine.runs.registry import read_run
-from engine.runs.takes import choose_take
+from engine.runs.takes import choose_take, read_gaps
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, until
 
 
@@ -39,7 +40,7 @@ class Painted:
 @pytest.fixture
 def painted(monkeypatch: pytest.MonkeyPatch) -> Painted:
     stand_in = Painted()
-    monkeypatch.setattr(StillsProcess, "draw", lambda self, request: stand_in.draw(request))
+    monkeypatch.setattr(StillsProcess, "draw", lambda self, request, stopped=None: stand_in.draw(request))
     return stand_in
 
 
@@ -103,12 +104,12 @@ def test_picture_that_was_seen_is_not_drawn_again(made: dict[int, Path], painted
         place = await comparing(app, pilot, made[1])
         await pilot.press("f")
         for _ in place.sides:
-            await pilot.press("space")
+            await pilot.press("n")
             await pilot.pause(0.1)
             await until(pilot, lambda: not place.busy)
         drawn = len(painted.requests)
         for _ in place.sides:
-            await pilot.press("space")
+            await pilot.press("n")
             await pilot.pause(0.1)
         assert len(painted.requests) == drawn
 
@@ -119,7 +120,7 @@ def test_take_is_kept(made: dict[int, Path], painted: Painted) -> None:
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
         place = await comparing(app, pilot, made[2])
         assert place.sides[place.chosen].take == 1
-        await pilot.press("space", "enter")
+        await pilot.press("n", "enter")
         await until(pilot, lambda: place.comparison is not None and place.comparison.active == 2)
         await until(pilot, lambda: "take 2  (kept)" in screen_text(app))
         await pilot.press("b", "enter")
@@ -135,7 +136,7 @@ def test_original_cannot_be_kept_and_one_take_is_the_result(made: dict[int, Path
         await pilot.press("enter")
         assert isinstance(app.screen, Read)
         assert "fox_survey_inbetween.usda" in screen_text(app).replace("\n", "")
-        await pilot.press("escape", "space", "enter")
+        await pilot.press("escape", "n", "enter")
         assert place.sides[place.chosen].name == "original"
         assert app.screen is place
 
@@ -201,3 +202,61 @@ def test_run_that_was_started_elsewhere_by_a_relative_path_is_compared(
 
     drive(journey, (160, 50))
     assert Path(read_run(folder).result).is_file()
+
+
+def test_gaps_are_accepted_rejected_and_given_another_take(made: dict[int, Path], painted: Painted) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await comparing(app, pilot, made[2])
+        result = place.comparison.result.result if place.comparison else ""
+        plain = read_gaps(result)
+        place.query_one(Timeline).go_to(40.0)
+        await pilot.press("a")
+        await until(pilot, lambda: [(g.take, g.accepted) for g in read_gaps(result)] == [(1, True)])
+        assert "✓" in screen_text(app)
+        await pilot.press("t")
+        await until(pilot, lambda: [(g.take, g.accepted) for g in read_gaps(result)] == [(2, False)])
+        await until(pilot, lambda: any(r["take"] == 0 and r.get("version") for r in painted.requests))
+        await pilot.press("x")
+        await until(pilot, lambda: [g.take for g in read_gaps(result)] == [0])
+        assert "✗" in screen_text(app)
+        await until(pilot, lambda: "0 accepted, 1 rejected, 0 open" in screen_text(app))
+        await pilot.press("u", "u", "u", "u")
+        await until(pilot, lambda: not place._saving and read_gaps(result) == plain)
+        await pilot.press("U")
+        await until(pilot, lambda: not place._saving and read_gaps(result)[0].accepted)
+        await pilot.press("u")
+        await until(pilot, lambda: not place._saving and read_gaps(result) == plain)
+        place.query_one(Timeline).go_to(0.0)
+        await pilot.press("x")
+        await pilot.pause()
+        assert read_gaps(result) == plain
+
+    drive(journey, (160, 50))
+
+
+def test_all_in_view_play_in_step(made: dict[int, Path], painted: Painted) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await comparing(app, pilot, made[1])
+        line = place.query_one(Timeline)
+        line.go_to(40.0)
+        shown: list[tuple[str, float]] = []
+        for number, pane in enumerate(place.pictures()):
+            pane.show = partial(_note, shown, str(number), line)  # type: ignore[method-assign]
+        await pilot.press("r")
+        assert place.playing
+        await until(pilot, lambda: len({time for _, time in shown}) > 3)
+        assert "frames/s" in screen_text(app)
+        assert "loop 30..50" in screen_text(app)
+        assert all(30.0 <= time <= 50.0 for _, time in shown)
+        count = len(place.pictures())
+        whole = shown[: len(shown) // count * count]
+        for first in range(0, len(whole), count):
+            assert len({time for _, time in whole[first : first + count]}) == 1
+        await pilot.press("right")
+        await until(pilot, lambda: not place.playing)
+
+    drive(journey, (160, 50))
+
+
+def _note(shown: list[tuple[str, float]], pane: str, line: Timeline, pixels: np.ndarray) -> None:
+    shown.append((pane, line.time))

@@ -11,7 +11,7 @@ from anymole_tui.tui.lists.lines import Lines
 from anymole_tui.tui.screens.motion import Motion
 from anymole_tui.tui.screens.plan import PlanPlace
 from anymole_tui.tui.widgets.timeline import Timeline, track_names
-from tests.anymole_tui.tui.shots import drive, sees, until
+from tests.anymole_tui.tui.shots import drive, screen_text, sees, until
 
 
 def test_scrubbing_over_keys_zooming_and_another_joint(
@@ -142,5 +142,32 @@ def test_no_part_of_a_label_stands_beside_the_time(fox_keys: Path) -> None:
             line.go_to(time)
             numbers = {float(word) for word in line._ruler().plain.split()}
             assert numbers <= {time, *range(0, 83, 5)}, numbers
+
+    drive(journey, (120, 40), target=fox_keys)
+
+
+def test_motion_plays_until_it_is_stopped_or_moved_by_hand(
+    fox_keys: Path, grey_pictures: list[dict[str, Any]]
+) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("m")
+        await until(pilot, lambda: grey_pictures)
+        line = app.screen.query_one(Timeline)
+        line.go_to(30)
+        await pilot.press("r")
+        times: set[float] = set()
+        await until(pilot, lambda: times.add(line.time) or len(times) > 3)
+        assert "frames/s" in screen_text(app)
+        await pilot.press("space")
+        await until(pilot, lambda: "frames/s" not in screen_text(app))
+        here = line.time
+        await pilot.pause(0.2)
+        assert line.time == here
+        await pilot.press("space", "less_than_sign")
+        await until(pilot, lambda: "0.5x" in screen_text(app))
+        await pilot.press("left")
+        await until(pilot, lambda: not app.screen.playing)  # type: ignore[attr-defined]
+        await pilot.press("O", "T")
+        await until(pilot, lambda: grey_pictures[-1].get("ghosts") and grey_pictures[-1].get("trails"))
 
     drive(journey, (120, 40), target=fox_keys)
