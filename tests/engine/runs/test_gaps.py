@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pxr import Usd, UsdSkel
 
+from anymole_tui.cli.app import main
 from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.run import run
@@ -111,3 +112,21 @@ def test_what_is_not_there_cannot_be_chosen(result: Path) -> None:
     with pytest.raises(AuthorError, match="no take -1"):
         choose_gaps(result, [replace(gap, take=-1) for gap in read_gaps(str(result))])
     assert before == {path.name: path.read_bytes() for path in result.parent.iterdir() if path.is_file()}
+
+
+def test_the_command_line_chooses_for_one_gap(result: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(*words: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["take", str(result), *words])
+        out, err = capsys.readouterr()
+        return f"{ended.value.code or 0} {out}{err}"
+
+    assert "gap 2, 40..50: take 2" in said("--gap", "2", "--take", "2")
+    assert "gap 1, 30..40: rejected" in said("--gap", "1", "--reject")
+    assert "gap 2, 40..50: take 2, accepted" in said("--gap", "2", "--accept")
+    assert '"take": 0' in said("--json")
+    assert said("--take", "2").startswith("2 ")
+    assert said("1", "--gap", "1").startswith("2 ")
+    assert said("--gap", "9", "--reject").startswith("2 ")
+    assert said("--gap", "1", "--reject", "--accept").startswith("2 ")
+    assert "gap" not in said("1").split("\n", 1)[1]
