@@ -93,9 +93,9 @@ def test_compare(fox_keys: Path, grey_pictures: list[dict[str, Any]]) -> None:
         app.open_compare(out)
         await until(pilot, lambda: isinstance(app.screen, Compare) and len(app.screen._pictured) == 2)
         for key, words in (
-            ("t", ("caf\\xe9", "key error")),
+            ("i", ("caf\\xe9", "key error")),
             ("f", ("> take 1  (kept)",)),
-            ("space", ("> take 2",)),
+            ("n", ("> take 2",)),
             ("question_mark", ("escape closes",)),
         ):
             await pilot.press(key)
