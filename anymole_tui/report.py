@@ -25,6 +25,8 @@ TOUR = (
 )
 STILL = 1e-5
 """Change of a joint's matrix that rounding explains."""
+EXPECTED_RANGE = (0.5, 2.0)
+"""True errors over those foretold, in about two of three gaps (docs/measurements.md)."""
 WORTH_A_NOTE = 1.01
 """A result is called worse than a spline when its error is more than this times the spline's."""
 
@@ -102,6 +104,7 @@ def _scores(scores: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"  self-test on the context: L2P {test['expected_l2p']:.4f} to expect; over slerp: {ratios}"
         )
+    lines += _distance(test["choices"])
     if scores["video_test"]:
         lines += _video_test(scores["video_test"])
     if scores["prior"] == "auto":
@@ -125,6 +128,20 @@ def _keys(scores: Mapping[str, Any]) -> str:
         return "keys: exact"
     when = "" if found["time"] is None else f" at time code {found['time']:g}"
     return f"keys: up to {found['distance']:.2g} stage units off{when}, {found['unequal']} samples differ"
+
+
+def _distance(choices: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How far off the joints are, in words that need no metric."""
+    known = [choice for choice in choices if choice.get("expected_height_share") is not None]
+    if not known:
+        return []
+    units = sum(choice["expected_distance"] for choice in known) / len(known)
+    share = sum(choice["expected_height_share"] for choice in known) / len(known)
+    least, most = EXPECTED_RANGE
+    return [
+        f"  half of the joints are expected within {least * units:.3g} to {most * units:.3g} units of the truth "
+        f"({least * share:.1%} to {most * share:.1%} of the height)"
+    ]
 
 
 def _video_test(test: Mapping[str, Any]) -> list[str]:

@@ -23,7 +23,7 @@ if [ -d "$start" ]; then
 fi
 if [ "$device" = cuda ]; then
     # 64 gaps with 6e-4 suit one core; the larger batch is less noisy and takes a higher rate
-    size=(--batch 1536 --rate 1.6e-3 --copies 8 --threads 4)
+    size=(--batch 1536 --rate 1.6e-3 --copies 4 --threads 4)
 else
     size=(--batch 64 --rate 6e-4)
 fi

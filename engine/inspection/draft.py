@@ -10,7 +10,8 @@ from engine.planning.foresee import foresee
 from engine.planning.plan import Plan
 from engine.planning.shot_plan import Planned, plan_shot
 from engine.priors.auto import CANDIDATES
-from engine.priors.fill import PRIORS, split
+from engine.priors.fill import PRIORS, SURE, expecting, split
+from engine.priors.learned import prior as learned
 from engine.priors.self_test import Prior, SelfTest, self_test
 from engine.priors.spline import spline
 from engine.progress import never
@@ -70,9 +71,15 @@ def _test(
 ) -> SelfTest:
     """The trials that :func:`engine.priors.fill.fill` makes."""
     if prior == "auto":
-        return self_test(character, known, plan, _stoppable(CANDIDATES, cancel))
-    tried = _stoppable({"spline": spline, prior: PRIORS[prior]}, cancel)
-    return self_test(character, known, plan, tried, only=prior)
+        tried = {name: p for name, p in CANDIDATES.items() if name != "learned" or learned.fits(character)}
+        test = self_test(character, known, plan, _stoppable(tried, cancel))
+    else:
+        test = self_test(
+            character, known, plan, _stoppable({"spline": spline, prior: PRIORS[prior]}, cancel), only=prior
+        )
+    if prior in SURE and learned.fits(character):
+        test = expecting(test, character, known, plan, learned.fill(character, known, plan))
+    return test
 
 
 def _stoppable(priors: Mapping[str, Prior], cancel: Callable[[], bool]) -> dict[str, Prior]:

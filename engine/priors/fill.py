@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from engine.errors import ConfigError, DataError
+from engine.geometry import metrics
 from engine.geometry.resample import resample
 from engine.planning.plan import Plan, make_plan
 from engine.priors import auto
@@ -16,7 +17,7 @@ from engine.priors.contacts.planting import plant
 from engine.priors.context import context
 from engine.priors.hold import hold
 from engine.priors.learned import prior as learned
-from engine.priors.self_test import Prior, SelfTest, self_test
+from engine.priors.self_test import Prior, SelfTest, foretold, self_test
 from engine.priors.slerp import slerp
 from engine.priors.spline import spline
 from usd_io.errors import shown
@@ -127,9 +128,13 @@ def fill(
         made = priors[prior](character, parts.known, plan)
         tested = {"spline": spline, prior: PRIORS[prior]}
         test = self_test(character, parts.known, plan, tested, only=prior)
+    if guess is not None and prior in SURE:
+        test = expecting(test, character, parts.known, plan, guess)
     others = []
     if guess is not None:
-        others = [learned.vary(character, plan, made, guess.leeway, seed, n) for n in range(2, takes + 1)]
+        others = [
+            learned.vary(character, plan, made, guess.rotation_error, seed, n) for n in range(2, takes + 1)
+        ]
     for motion in (made, *others):
         _check_finite(motion, character, prior)
     contacts = contacts and prior not in BARE
@@ -179,6 +184,15 @@ def fill_motion(
     plan = make_plan(character, motion, contexts=context, keys=keys, lock=lock)
     parts = split(motion, plan, partial(resample, motion))
     return fill(character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts)
+
+
+def expecting(
+    test: SelfTest, character: Character, known: Motion, plan: Plan, guess: learned.LearnedFill
+) -> SelfTest:
+    """The self-test with the errors that the learned prior expects (:func:`engine.priors.self_test.foretold`)."""
+    if not test.pieces or not len(character.joints):
+        return test
+    return foretold(test, plan, guess.position_error, metrics.height(character, known, plan.keys[0]))
 
 
 def _remembering(guess: learned.LearnedFill, plan: Plan) -> Prior:

@@ -1,6 +1,6 @@
 """From poses around gaps to residuals at any time: the network averaged over headings and mirror images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +37,10 @@ class Prediction:
     """Expected ratio of the position error to slerp's."""
     gain_bound: float
     """Ratio that is exceeded in one of five cases."""
+    idea_rotations: Float[np.ndarray, "idea wanted joint 3"]
+    """What each idea of how the motion may go adds to the residual [rad], the likeliest first."""
+    idea_translations: Float[np.ndarray, "idea wanted joint 3"]
+    """[units of the poses]"""
 
 
 @cache
@@ -101,7 +105,12 @@ def _mean_answer(network: Network, features: Features, parents: Int[np.ndarray, 
             )
         )
     names = [*vars(answers[0])]
-    return Answer(**{name: np.mean([getattr(answer, name) for answer in answers], axis=0) for name in names})
+    mean = Answer(**{name: np.mean([getattr(answer, name) for answer in answers], axis=0) for name in names})
+    # an idea is "this foot" or "that": in a mirrored view its number may mean the other, so that one view has to do
+    first = answers[0]
+    return replace(
+        mean, idea_rotations=first.idea_rotations, idea_translations=first.idea_translations, odds=first.odds
+    )
 
 
 def _views() -> list[Float[np.ndarray, "3 3"]]:
@@ -121,9 +130,18 @@ def _at(
 ) -> Prediction:
     """Evaluate the answer of one of the gaps."""
     basis = forward.sines(part)
-    turn = np.einsum("tk,kjc->tjc", basis, answer.rotations[gap])
-    move = np.einsum("tk,kjc->tjc", basis, answer.translations[gap])
-    rotations, translations = to_local(turn, move, features, gap, frame)
+
+    def local(
+        turns: Float[np.ndarray, "sine joint 3"], moves: Float[np.ndarray, "sine joint 3"]
+    ) -> tuple[Float[np.ndarray, "wanted joint 3"], Float[np.ndarray, "wanted joint 3"]]:
+        turn, move = (np.einsum("tk,kjc->tjc", basis, coefficients) for coefficients in (turns, moves))
+        return to_local(turn, move, features, gap, frame)
+
+    rotations, translations = local(answer.rotations[gap], answer.translations[gap])
+    ideas = [
+        local(answer.idea_rotations[gap, i], answer.idea_translations[gap, i])
+        for i in np.argsort(-answer.odds[gap], kind="stable")
+    ]
     spread = forward.spread_at(answer.spread[gap], part)
     return Prediction(
         rotations=rotations,
@@ -132,4 +150,6 @@ def _at(
         position_error=spread[1] * features.unit_position[gap] / features.size[gap],
         gain=float(np.exp(answer.gain[gap, 0])),
         gain_bound=float(np.exp(answer.gain[gap, 1])),
+        idea_rotations=np.stack([turned for turned, _ in ideas]),
+        idea_translations=np.stack([moved for _, moved in ideas]),
     )

@@ -5,10 +5,11 @@ both keys, an expected error for every frame and joint, and the share of slerp's
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from engine.errors import ConfigError
 from engine.geometry import rotations, skeleton
@@ -17,18 +18,13 @@ from engine.priors import offsets
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
 
+if TYPE_CHECKING:
+    from engine.priors.learned.predict import Prediction
+
+PASSES = 3
+"""Over a row of gaps: from the second on, each sees its neighbours as the last pass filled them."""
 HALF_TRUSTED = 0.05
 """Expected position error [heights] at which the confidence is one half."""
-REACH_SHARE = 0.2
-"""An offset may move the joints by this part of what is known around the gap before it is trusted less. Where a lively
-shot comes to rest the network, which sees the lively part, goes on moving; on held-out characters this takes the mean
-ratio to slerp from 0.87 to 0.83 and the worst from 3.0 to 1.5 (docs/measurements.md)."""
-SPEED_SHARE = 0.75
-"""What a speed at the end of a context speaks of, as part of the way it would lead over the whole gap."""
-SPEED_SPAN = 0.15
-"""Part of the gap's length over which that speed is measured."""
-WINDOW_SAMPLES = 13
-"""Poses looked at in the piece of context nearest to the gap."""
 NOISE_SINES = 3
 """Frequencies of what tells takes apart: slower than the motion itself, so that takes do not shake."""
 NOISE_SHARE = 0.4
@@ -52,13 +48,12 @@ class LearnedFill:
     """Expected error of local rotations [rad]."""
     position_error: Float[np.ndarray, "fill joint"]
     """Expected error of joint positions [heights]."""
-    leeway: Float[np.ndarray, "fill joint"]
-    """How far takes may turn joints away from the best estimate [rad]: the expected error, less in a gap whose offset
-    is not fully trusted."""
     gains: tuple[float, ...]
     """Per gap: expected ratio of the position error to slerp's; above 1 slerp is the better guess."""
     gain_bounds: tuple[float, ...]
     """Per gap: ratio exceeded in one of five cases."""
+    ideas: Float[np.ndarray, "idea fill joint 9"]
+    """Offsets from the motion to other ways it may go, in every gap the likeliest first."""
 
     @property
     def confidence(self) -> Float[np.ndarray, "fill joint"]:
@@ -90,8 +85,6 @@ def learned(character: Character, known: Motion, plan: Plan) -> Motion:
 
 def fill(character: Character, known: Motion, plan: Plan) -> LearnedFill:
     """The motion of :func:`learned` with its expected errors."""
-    from engine.priors.learned.predict import predict, shipped_network
-
     if not fits(character):
         raise ConfigError(
             f"{shown(character.skeleton_path)}: {len(character.joints)} joints are more than the {MOST_JOINTS} that "
@@ -102,102 +95,88 @@ def fill(character: Character, known: Motion, plan: Plan) -> LearnedFill:
     joints, count = len(character.joints), len(base.times)
     if joints == 0 or not plan.gaps:
         nothing = np.zeros((count, joints))
-        return LearnedFill(base, nothing, nothing, nothing, (1.0,) * len(plan.gaps), (1.0,) * len(plan.gaps))
-    views = [_view(character, known, plan, gap) for gap in plan.gaps]
-    poses, translations, states, seconds, frames = (np.stack(column) for column in zip(*views, strict=True))
-    parts = _parts(plan)
-    parents = np.asarray(character.parents, int)
-    predictions = predict(shipped_network(), parents, poses, translations, states, seconds, frames, parts)
+        alike = (1.0,) * len(plan.gaps)
+        return LearnedFill(base, nothing, nothing, alike, alike, np.zeros((0, count, joints, 9)))
     unscaled = [
         _parent_scale(character, known.at(offsets.frames_at(known, np.array([g.start])))) for g in plan.gaps
     ]
-    offset = np.zeros((count, joints, 9))
-    offset[..., offsets.ROTATION] = np.concatenate([p.rotations for p in predictions])
-    offset[..., offsets.TRANSLATION] = np.concatenate(
-        [p.translations / scale[0, :, None] for p, scale in zip(predictions, unscaled, strict=True)]
-    )
-    trust = _trust(character, known, plan, base, offsets.apply(base, offset))
-    share = np.repeat(trust, [len(gap.times) for gap in plan.gaps])[:, None]
-    offset *= share[..., None]
-    rotation_error = np.concatenate([p.rotation_error for p in predictions])
+    scales = np.concatenate(
+        [np.tile(scale, (len(gap.times), 1)) for scale, gap in zip(unscaled, plan.gaps, strict=True)]
+    )[..., None]
+    motion: Motion | None = None
+    for _ in range(PASSES if len(plan.gaps) > 1 else 1):
+        predictions = _answer(character, known, plan, motion)
+        offset = np.zeros((count, joints, 9))
+        offset[..., offsets.ROTATION] = np.concatenate([p.rotations for p in predictions])
+        offset[..., offsets.TRANSLATION] = np.concatenate([p.translations for p in predictions]) / scales
+        motion = offsets.apply(base, offset)
+    assert motion is not None
+    ideas = np.zeros((len(predictions[0].idea_rotations), count, joints, 9))
+    ideas[..., offsets.ROTATION] = np.concatenate([p.idea_rotations for p in predictions], 1)
+    ideas[..., offsets.TRANSLATION] = np.concatenate([p.idea_translations for p in predictions], 1) / scales
     return LearnedFill(
-        motion=offsets.apply(base, offset),
-        rotation_error=rotation_error,
+        motion=motion,
+        rotation_error=np.concatenate([p.rotation_error for p in predictions]),
         position_error=np.concatenate([p.position_error for p in predictions]),
-        leeway=share * rotation_error,
-        gains=tuple(1 - t * (1 - p.gain) for t, p in zip(trust, predictions, strict=True)),
-        gain_bounds=tuple(1 - t * (1 - p.gain_bound) for t, p in zip(trust, predictions, strict=True)),
+        gains=tuple(p.gain for p in predictions),
+        gain_bounds=tuple(p.gain_bound for p in predictions),
+        ideas=ideas,
     )
 
 
-def _trust(
-    character: Character, known: Motion, plan: Plan, base: Motion, made: Motion
-) -> Float[np.ndarray, " gap"]:
-    """How far each gap's offset is believed, 0 to 1: less the more it moves the joints beyond what the distance of the
-    keys, the speed next to them and the context nearest to them speak of."""
-    added = skeleton.joint_positions(character, made) - skeleton.joint_positions(character, base)
-    squares = (added**2).sum(-1).mean(-1)
-    result, first = [], 0
-    for gap in plan.gaps:
-        last = first + len(gap.times)
-        moved = float(np.sqrt(squares[first:last].mean()))
-        reach = REACH_SHARE * max(_ways(character, known, plan, gap), _bend(character, known, plan, gap))
-        result.append(1.0 if moved <= reach else (reach / moved) ** 2)
-        first = last
-    return np.array(result)
+def _answer(character: Character, known: Motion, plan: Plan, filled: Motion | None) -> "list[Prediction]":
+    """One pass over the gaps: each sees what is known and, of the others, what an earlier pass filled them with."""
+    from engine.priors.learned.predict import predict, shipped_network
+
+    seen = known if filled is None else _joined(known, filled)
+    views = [_view(character, known, plan, gap, seen) for gap in plan.gaps]
+    poses, translations, states, seconds, frames = (np.stack(column) for column in zip(*views, strict=True))
+    parents = np.asarray(character.parents, int)
+    return predict(shipped_network(), parents, poses, translations, states, seconds, frames, _parts(plan))
 
 
-def _ways(character: Character, known: Motion, plan: Plan, gap: Gap) -> float:
-    """Larger of the distance between the keys and the way the speed next to the gap leads [stage units, root mean
-    square over joints]."""
-    length = gap.end - gap.start
-    pairs = [(gap.start, gap.end, 1.0)]
-    for start, end in plan.contexts:
-        span = min(SPEED_SPAN * length, end - start)
-        share = SPEED_SHARE * length / span
-        if end == gap.start:
-            pairs.append((end - span, end, share))
-        if start == gap.end:
-            pairs.append((start, start + span, share))
-    times = np.array([time for pair in pairs for time in pair[:2]])
-    positions = skeleton.joint_positions(character, offsets.sample(known, times))
-    ways = np.sqrt(((positions[1::2] - positions[::2]) ** 2).sum(-1).mean(-1))
-    return float((ways * [share for *_, share in pairs]).max())
-
-
-def _bend(character: Character, known: Motion, plan: Plan, gap: Gap) -> float:
-    """How far the motion strays from straight in the piece of context nearest to the gap and, at most, as long
-    [stage units, root mean square over joints and poses]; 0 without context."""
-    if not plan.contexts:
-        return 0.0
-    start, end = min(plan.contexts, key=lambda c: min(abs(gap.start - c[1]), abs(gap.end - c[0])))
-    length = min(gap.end - gap.start, end - start)
-    first = end - length if end <= gap.start else start
-    times = np.linspace(first, first + length, WINDOW_SAMPLES)
-    poses = offsets.sample(known, times)
-    ends = np.zeros(len(times), int), np.full(len(times), len(times) - 1)
-    line = offsets.between(poses, *ends, (times - first) / length, times)
-    apart = skeleton.joint_positions(character, poses) - skeleton.joint_positions(character, line)
-    return float(np.sqrt((apart**2).sum(-1).mean()))
+def _joined(known: Motion, filled: Motion) -> Motion:
+    """Both in order of time."""
+    times = np.concatenate([known.times, filled.times])
+    order = np.argsort(times, kind="stable")
+    channels = ("translations", "rotations", "scales", "T_world_skel")
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(known, name), getattr(filled, name)])[order] for name in channels
+    }
+    return replace(known, times=times[order], **joined, blend_weights=None)
 
 
 def _view(
-    character: Character, known: Motion, plan: Plan, gap: Gap
+    character: Character, known: Motion, plan: Plan, gap: Gap, seen: Motion
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Poses around a gap as the network takes them: rotations, translations, states, seconds, frame."""
     from engine.priors.learned import layout
 
     length = gap.end - gap.start
     times = gap.start + length * layout.TIMES
+    states = layout.states(times[: len(layout.OUTSIDE)], plan.contexts, plan.keys)
     poses = offsets.sample(known, times)
+    if seen is not known:
+        neighbours = np.flatnonzero(states == layout.BETWEEN)
+        states[neighbours] = layout.FILLED
+        poses = _replaced(poses, neighbours, offsets.sample(seen, times[neighbours]))
     scale = _parent_scale(character, poses.at(slice(layout.START, layout.START + 1)))
     translations = poses.translations.astype(float) * scale[..., None]
     roots = np.asarray(character.parents) < 0
     translations[:, roots] -= translations[layout.START, np.flatnonzero(roots)[0]]
-    states = layout.states(times[: len(layout.OUTSIDE)], plan.contexts, plan.keys)
     start = poses.at(slice(layout.START, layout.START + 1))
     seconds = np.array(length / known.time_codes_per_second)
     return poses.rotations.astype(float), translations, states, seconds, _frame(character, start)
+
+
+def _replaced(poses: Motion, frames: Int[np.ndarray, " some"], by: Motion) -> Motion:
+    """Poses with those of some frames from elsewhere."""
+    changed: dict[str, Any] = {
+        name: getattr(poses, name).copy() for name in ("translations", "rotations", "scales")
+    }
+    for name, values in changed.items():
+        values[frames] = getattr(by, name)
+    return replace(poses, **changed)
 
 
 def _parent_scale(character: Character, pose: Motion) -> Float[np.ndarray, "frame joint"]:
@@ -238,7 +217,7 @@ def vary(
         character: Joints stray with their parents.
         plan: Gives the gaps.
         best: At ``plan.fill_times``, of whatever prior.
-        leeway: As of :class:`LearnedFill`.
+        leeway: How far takes may turn joints away from the best estimate [rad].
         seed: Of the run.
         number: Of the take: take 3 is the same whether three are wanted or ten.
     """

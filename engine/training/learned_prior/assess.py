@@ -103,7 +103,8 @@ def assess_takes(cases: Sequence[Case], takes: int = 4) -> dict[str, float]:
         guess = learned.fill(case.character, known, case.plan)
         best = errors(case, guess.motion)[1].mean()
         filled = [
-            learned.vary(case.character, case.plan, guess.motion, guess.leeway, SEED, n) for n in range(takes)
+            learned.vary(case.character, case.plan, guess.motion, guess.rotation_error, SEED, n)
+            for n in range(takes)
         ]
         size = metrics.height(case.character, case.truth, case.plan.keys[0])
         p = np.stack([skeleton.joint_positions(case.character, motion) for motion in filled]) / size
