@@ -25,6 +25,15 @@ PASSES = 3
 """Over a row of gaps: from the second on, each sees its neighbours as the last pass filled them."""
 HALF_TRUSTED = 0.05
 """Expected position error [heights] at which the confidence is one half."""
+REACH_SHARE = 0.4
+"""An offset may move the joints by this part of what is known around the gap before it is trusted less: where a lively
+shot comes to rest the network, which sees the lively part, goes on moving (docs/measurements.md)."""
+SPEED_SHARE = 0.75
+"""What a speed at the end of a context speaks of, as part of the way it would lead over the whole gap."""
+SPEED_SPAN = 0.15
+"""Part of the gap's length over which that speed is measured."""
+WINDOW_SAMPLES = 13
+"""Poses looked at in the piece of context nearest to the gap."""
 NOISE_SINES = 3
 """Frequencies of what tells takes apart: slower than the motion itself, so that takes do not shake."""
 NOISE_SHARE = 0.4
@@ -94,45 +103,122 @@ def fill(character: Character, known: Motion, plan: Plan) -> LearnedFill:
     base = offsets.straight(known, plan)
     joints, count = len(character.joints), len(base.times)
     if joints == 0 or not plan.gaps:
-        nothing = np.zeros((count, joints))
-        alike = (1.0,) * len(plan.gaps)
+        nothing, alike = np.zeros((count, joints)), (1.0,) * len(plan.gaps)
         return LearnedFill(base, nothing, nothing, alike, alike, np.zeros((0, count, joints, 9)))
-    unscaled = [
-        _parent_scale(character, known.at(offsets.frames_at(known, np.array([g.start])))) for g in plan.gaps
-    ]
-    scales = np.concatenate(
-        [np.tile(scale, (len(gap.times), 1)) for scale, gap in zip(unscaled, plan.gaps, strict=True)]
-    )[..., None]
-    motion: Motion | None = None
-    for _ in range(PASSES if len(plan.gaps) > 1 else 1):
-        predictions = _answer(character, known, plan, motion)
-        offset = np.zeros((count, joints, 9))
-        offset[..., offsets.ROTATION] = np.concatenate([p.rotations for p in predictions])
-        offset[..., offsets.TRANSLATION] = np.concatenate([p.translations for p in predictions]) / scales
-        motion = offsets.apply(base, offset)
-    assert motion is not None
+    seen = known
+    for _ in range(PASSES - 1 if len(plan.gaps) > 1 else 0):
+        coarse = _coarse(plan)
+        predictions = _answer(character, known, coarse, seen)
+        straight = offsets.straight(known, coarse)
+        seen = _joined(known, offsets.apply(straight, _offset(character, known, coarse, predictions)))
+    predictions = _answer(character, known, plan, seen)
+    offset = _offset(character, known, plan, predictions)
+    trust = _trust(character, known, plan, base, offsets.apply(base, offset))
+    share = np.repeat(trust, [len(gap.times) for gap in plan.gaps])[:, None]
+    offset *= share[..., None]
+    scales = _scales(character, known, plan)
     ideas = np.zeros((len(predictions[0].idea_rotations), count, joints, 9))
     ideas[..., offsets.ROTATION] = np.concatenate([p.idea_rotations for p in predictions], 1)
     ideas[..., offsets.TRANSLATION] = np.concatenate([p.idea_translations for p in predictions], 1) / scales
+    ideas *= share[..., None]
     return LearnedFill(
-        motion=motion,
+        motion=offsets.apply(base, offset),
         rotation_error=np.concatenate([p.rotation_error for p in predictions]),
         position_error=np.concatenate([p.position_error for p in predictions]),
-        gains=tuple(p.gain for p in predictions),
-        gain_bounds=tuple(p.gain_bound for p in predictions),
+        gains=tuple(1 - t * (1 - p.gain) for t, p in zip(trust, predictions, strict=True)),
+        gain_bounds=tuple(1 - t * (1 - p.gain_bound) for t, p in zip(trust, predictions, strict=True)),
         ideas=ideas,
     )
 
 
-def _answer(character: Character, known: Motion, plan: Plan, filled: Motion | None) -> "list[Prediction]":
+def _trust(
+    character: Character, known: Motion, plan: Plan, base: Motion, made: Motion
+) -> Float[np.ndarray, " gap"]:
+    """How far each gap's offset is believed, 0 to 1: less the more it moves the joints beyond what the distance of the
+    keys, the speed next to them and the context nearest to them speak of."""
+    added = skeleton.joint_positions(character, made) - skeleton.joint_positions(character, base)
+    squares = (added**2).sum(-1).mean(-1)
+    result, first = [], 0
+    for gap in plan.gaps:
+        last = first + len(gap.times)
+        moved = float(np.sqrt(squares[first:last].mean()))
+        reach = REACH_SHARE * max(_ways(character, known, plan, gap), _bend(character, known, plan, gap))
+        result.append(1.0 if moved <= reach else (reach / moved) ** 2)
+        first = last
+    return np.array(result)
+
+
+def _ways(character: Character, known: Motion, plan: Plan, gap: Gap) -> float:
+    """Larger of the distance between the keys and the way the speed next to the gap leads [stage units, root mean
+    square over joints]."""
+    length = gap.end - gap.start
+    pairs = [(gap.start, gap.end, 1.0)]
+    for start, end in plan.contexts:
+        span = min(SPEED_SPAN * length, end - start)
+        share = SPEED_SHARE * length / span
+        if end == gap.start:
+            pairs.append((end - span, end, share))
+        if start == gap.end:
+            pairs.append((start, start + span, share))
+    times = np.array([time for pair in pairs for time in pair[:2]])
+    positions = skeleton.joint_positions(character, offsets.sample(known, times))
+    ways = np.sqrt(((positions[1::2] - positions[::2]) ** 2).sum(-1).mean(-1))
+    return float((ways * [share for *_, share in pairs]).max())
+
+
+def _bend(character: Character, known: Motion, plan: Plan, gap: Gap) -> float:
+    """How far the motion strays from straight in the piece of context nearest to the gap and, at most, as long
+    [stage units, root mean square over joints and poses]; 0 without context."""
+    if not plan.contexts:
+        return 0.0
+    start, end = min(plan.contexts, key=lambda c: min(abs(gap.start - c[1]), abs(gap.end - c[0])))
+    length = min(gap.end - gap.start, end - start)
+    first = end - length if end <= gap.start else start
+    times = np.linspace(first, first + length, WINDOW_SAMPLES)
+    poses = offsets.sample(known, times)
+    ends = np.zeros(len(times), int), np.full(len(times), len(times) - 1)
+    line = offsets.between(poses, *ends, (times - first) / length, times)
+    apart = skeleton.joint_positions(character, poses) - skeleton.joint_positions(character, line)
+    return float(np.sqrt((apart**2).sum(-1).mean()))
+
+
+def _coarse(plan: Plan) -> Plan:
+    """The plan with the times of the layout in every gap: what the network learnt to see of filled neighbours."""
+    from engine.priors.learned import layout
+
+    gaps = (replace(g, times=tuple(g.start + (g.end - g.start) * layout.INSIDE)) for g in plan.gaps)
+    return replace(plan, gaps=tuple(gaps))
+
+
+def _answer(character: Character, known: Motion, plan: Plan, seen: Motion) -> "list[Prediction]":
     """One pass over the gaps: each sees what is known and, of the others, what an earlier pass filled them with."""
     from engine.priors.learned.predict import predict, shipped_network
 
-    seen = known if filled is None else _joined(known, filled)
     views = [_view(character, known, plan, gap, seen) for gap in plan.gaps]
     poses, translations, states, seconds, frames = (np.stack(column) for column in zip(*views, strict=True))
     parents = np.asarray(character.parents, int)
     return predict(shipped_network(), parents, poses, translations, states, seconds, frames, _parts(plan))
+
+
+def _offset(
+    character: Character, known: Motion, plan: Plan, predictions: "list[Prediction]"
+) -> offsets.Offsets:
+    """The answers as offsets from the straight motion at the fill times."""
+    result = np.zeros((len(plan.fill_times), len(character.joints), 9))
+    result[..., offsets.ROTATION] = np.concatenate([p.rotations for p in predictions])
+    moved = np.concatenate([p.translations for p in predictions])
+    result[..., offsets.TRANSLATION] = moved / _scales(character, known, plan)
+    return result
+
+
+def _scales(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, "fill joint 1"]:
+    """Scale of each joint's parent, as it is at the start of its gap."""
+    at_start = (known.at(offsets.frames_at(known, np.array([gap.start]))) for gap in plan.gaps)
+    each = [
+        np.tile(_parent_scale(character, start), (len(gap.times), 1))
+        for start, gap in zip(at_start, plan.gaps, strict=True)
+    ]
+    return np.concatenate(each)[..., None]
 
 
 def _joined(known: Motion, filled: Motion) -> Motion:
