@@ -141,7 +141,8 @@ def _trust(
     result, first = [], 0
     for gap in plan.gaps:
         last = first + len(gap.times)
-        moved = float(np.sqrt(squares[first:last].mean()))
+        # mean over the gap, in which the offset is zero at both keys: the same at every frame rate
+        moved = float(np.sqrt(squares[first:last].sum() / (last - first + 1)))
         reach = REACH_SHARE * max(_ways(character, known, plan, gap), _bend(character, known, plan, gap))
         result.append(1.0 if moved <= reach else (reach / moved) ** 2)
         first = last
