@@ -29,7 +29,13 @@ def usd_files(folder: Path) -> list[Path]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "stage_file" in metafunc.fixturenames:
-        files = {str(p.relative_to(root)): p for root in (ASSETS, DATA) for p in usd_files(root)}
+        files = {
+            str(p.relative_to(root)): p
+            for root in (ASSETS, DATA)
+            for p in usd_files(root)
+            if DATA / "cases"
+            not in p.parents  # faults on purpose: their own tests know what is right for each
+        }
         metafunc.parametrize("stage_file", list(files.values()), ids=list(files))
 
 
