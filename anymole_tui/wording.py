@@ -67,7 +67,7 @@ def _gaps(gaps: Sequence[Mapping[str, Any]], most: int = 12) -> str:
 
 
 def gap_words(number: int, gap: Any) -> str:
-    """What a gap shows (:class:`usd_io.author.gaps.Gap`)."""
+    """What a gap shows (:class:`usd_io.author.gaps.ShownGap`)."""
     what = f"take {gap.take}" if gap.take else "rejected, the source's own motion"
     good = ", accepted" if gap.accepted else ""
     return f"gap {number}, {gap.start:g}..{gap.end:g}: {what}{good}"

@@ -12,7 +12,7 @@ from engine.run import run
 from engine.runs.registry import result_of
 from engine.runs.takes import choose_take, read_gaps
 from engine.runs.workspace import REPORT, SETTINGS
-from usd_io.author.gaps import Gap
+from usd_io.author.gaps import ShownGap
 from usd_io.errors import shown
 
 
@@ -39,7 +39,7 @@ class RunComparison:
     active: int
     """The take that the result shows, from 1 on; 0: several skeletons show different ones."""
     time_codes_per_second: float
-    gaps: tuple[Gap, ...] = ()
+    gaps: tuple[ShownGap, ...] = ()
     """What every gap of the result shows."""
 
 

@@ -12,7 +12,7 @@ from engine.runs.workspace import REPORT
 from usd_io.errors import shown
 
 if TYPE_CHECKING:
-    from usd_io.author.gaps import Gap
+    from usd_io.author.gaps import ShownGap
     from usd_io.author.takes import ResultTakes
 
 LARGEST_REPORT = 256 << 20
@@ -42,14 +42,14 @@ def choose_take(result: str, number: int | None = None) -> "ResultTakes":
     return takes
 
 
-def read_gaps(result: str) -> "tuple[Gap, ...]":
+def read_gaps(result: str) -> "tuple[ShownGap, ...]":
     """The gaps of a result and what each of them shows; arguments and errors as of :func:`choose_take`."""
     from usd_io.author.gaps import read_gaps
 
     return read_gaps(result_of(result))
 
 
-def choose_gaps(result: str, gaps: "Sequence[Gap]") -> "tuple[Gap, ...]":
+def choose_gaps(result: str, gaps: "Sequence[ShownGap]") -> "tuple[ShownGap, ...]":
     """Have every gap show what is chosen for it; arguments and errors as of :func:`choose_take`."""
     from usd_io.author.gaps import choose_gaps
 
@@ -58,7 +58,7 @@ def choose_gaps(result: str, gaps: "Sequence[Gap]") -> "tuple[Gap, ...]":
 
 def choose_gap(
     result: str, number: int, take: int | None = None, *, accepted: bool | None = None
-) -> "tuple[Gap, ...]":
+) -> "tuple[ShownGap, ...]":
     """Choose for one gap alone.
 
     Args:

@@ -27,7 +27,7 @@ Samples = dict[float, Any]
 
 
 @dataclass(frozen=True)
-class Gap:
+class ShownGap:
     """One gap of a result, and what it shows."""
 
     skeleton_path: str
@@ -40,7 +40,7 @@ class Gap:
     """Whether somebody has said that it is good."""
 
 
-def read_gaps(result: str | Path) -> tuple[Gap, ...]:
+def read_gaps(result: str | Path) -> tuple[ShownGap, ...]:
     """The gaps of a result in their order, skeleton by skeleton.
 
     Args:
@@ -64,18 +64,18 @@ def read_gaps(result: str | Path) -> tuple[Gap, ...]:
     return tuple(said.get((gap.skeleton_path, gap.start, gap.end), gap) for gap in gaps)
 
 
-def _planned(record: Mapping[str, Any]) -> Iterator[Gap]:
+def _planned(record: Mapping[str, Any]) -> Iterator[ShownGap]:
     for plan in record.get("plans", {}).values():
         for gap in plan["gaps"].values():
-            yield Gap(str(plan["skeleton_path"]), float(gap["start"]), float(gap["end"]))
+            yield ShownGap(str(plan["skeleton_path"]), float(gap["start"]), float(gap["end"]))
 
 
-def _said(record: Mapping[str, Any]) -> dict[tuple[str, float, float], Gap]:
-    gaps = [Gap(**values) for values in record.values()]
+def _said(record: Mapping[str, Any]) -> dict[tuple[str, float, float], ShownGap]:
+    gaps = [ShownGap(**values) for values in record.values()]
     return {(gap.skeleton_path, gap.start, gap.end): gap for gap in gaps}
 
 
-def choose_gaps(result: str | Path, gaps: Sequence[Gap]) -> tuple[Gap, ...]:
+def choose_gaps(result: str | Path, gaps: Sequence[ShownGap]) -> tuple[ShownGap, ...]:
     """Have every gap of a result show what is chosen for it from now on.
 
     ``STEM_gaps.usdc`` is written beside the result, and named in its root stage; both are replaced in one step. Where
@@ -143,7 +143,7 @@ def _is_text(path: Path) -> bool:
         return stream.read(5) == b"#usda"
 
 
-def _write(draft: Path, root: Path, gaps: Sequence[Gap], active: int) -> None:
+def _write(draft: Path, root: Path, gaps: Sequence[ShownGap], active: int) -> None:
     wanted = {
         skeleton: _animation(root, [gap for gap in gaps if gap.skeleton_path == skeleton], active)
         for skeleton in dict.fromkeys(gap.skeleton_path for gap in gaps)
@@ -170,7 +170,7 @@ Animation = tuple[Sdf.Path, dict[str, tuple[Any, Samples]]]
 """An animation prim and its channels: type and samples of each."""
 
 
-def _animation(root: Path, gaps: Sequence[Gap], active: int) -> Animation:
+def _animation(root: Path, gaps: Sequence[ShownGap], active: int) -> Animation:
     """The samples of a skeleton's animation with what is chosen for each of its gaps."""
     skeleton = gaps[0].skeleton_path
     stages = {take: _showing(root, take) for take in {active, *(gap.take for gap in gaps)}}
@@ -210,7 +210,7 @@ def _animation_prim(stage: Usd.Stage, skeleton: str) -> Usd.Prim:
     return animation.GetPrim()
 
 
-def _inside(prim: Usd.Prim, base: Usd.Prim, name: str, gap: Gap) -> Samples:
+def _inside(prim: Usd.Prim, base: Usd.Prim, name: str, gap: ShownGap) -> Samples:
     """The samples that an animation has inside a gap, by the joints of another one; joints that it lacks keep what that
     one has there."""
     attribute = prim.GetAttribute(name)

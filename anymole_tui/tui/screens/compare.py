@@ -26,7 +26,7 @@ from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline, Track, track_names
 from engine.evaluation.comparison import RunComparison, Side, make_slerp, read_comparison
 from engine.runs.takes import choose_gaps, choose_take, read_gaps
-from usd_io.author.gaps import Gap
+from usd_io.author.gaps import ShownGap
 
 VIEWS = ("three-quarter", "front", "side", "top")
 SETTLE_S = 0.08
@@ -420,7 +420,7 @@ class Compare(Playing):
         else:
             self.say("Only what the run made can be kept; space goes to it.")
 
-    def _kept(self, kept: tuple[int, tuple[Gap, ...]]) -> None:
+    def _kept(self, kept: tuple[int, tuple[ShownGap, ...]]) -> None:
         assert self.comparison is not None
         active, gaps = kept
         self.comparison = replace(self.comparison, active=active, gaps=gaps)
@@ -460,6 +460,6 @@ class Compare(Playing):
             )
 
 
-def _keep(result: str, take: int) -> tuple[int, tuple[Gap, ...]]:
+def _keep(result: str, take: int) -> tuple[int, tuple[ShownGap, ...]]:
     active = choose_take(result, take).active
     return active, read_gaps(result)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from usd_io.author.gaps import SOURCE, Gap
+from usd_io.author.gaps import SOURCE, ShownGap
 
 MOST_STEPS = 1000
 
@@ -11,12 +11,12 @@ MOST_STEPS = 1000
 class Review:
     """What every gap shows, and what it showed before."""
 
-    def __init__(self, gaps: Sequence[Gap], takes: int) -> None:
+    def __init__(self, gaps: Sequence[ShownGap], takes: int) -> None:
         """The gaps as they are, and how many takes there are."""
         self.gaps = tuple(gaps)
         self._takes = takes
-        self._before: list[tuple[Gap, ...]] = []
-        self._after: list[tuple[Gap, ...]] = []
+        self._before: list[tuple[ShownGap, ...]] = []
+        self._after: list[tuple[ShownGap, ...]] = []
 
     def place(self, skeleton_path: str, gap: tuple[float, float] | None) -> int | None:
         """Number of a gap, counted from 0."""
@@ -38,7 +38,7 @@ class Review:
         gap = self.gaps[place]
         self._change(place, replace(gap, take=gap.take % self._takes + 1, accepted=False))
 
-    def _change(self, place: int, gap: Gap) -> None:
+    def _change(self, place: int, gap: ShownGap) -> None:
         if gap != self.gaps[place]:
             self._before = [*self._before[-MOST_STEPS:], self.gaps]
             self._after.clear()
@@ -52,7 +52,7 @@ class Review:
         """A step on again; False where there is none."""
         return self._step(self._after, self._before)
 
-    def _step(self, source: list[tuple[Gap, ...]], other: list[tuple[Gap, ...]]) -> bool:
+    def _step(self, source: list[tuple[ShownGap, ...]], other: list[tuple[ShownGap, ...]]) -> bool:
         if source:
             other.append(self.gaps)
             self.gaps = source.pop()

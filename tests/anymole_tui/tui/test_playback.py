@@ -8,7 +8,7 @@ import pytest
 
 from anymole_tui.tui.state.playback import Playback, Reel, key_of
 from anymole_tui.tui.state.review import Review
-from usd_io.author.gaps import Gap
+from usd_io.author.gaps import ShownGap
 
 
 class Clock:
@@ -124,7 +124,7 @@ def test_requests_with_lists_have_a_key() -> None:
 
 
 def test_review_goes_back_and_on_like_an_editor() -> None:
-    gaps = [Gap("/A", 0.0, 10.0), Gap("/A", 10.0, 20.0), Gap("/B", 0.0, 10.0)]
+    gaps = [ShownGap("/A", 0.0, 10.0), ShownGap("/A", 10.0, 20.0), ShownGap("/B", 0.0, 10.0)]
     review = Review(gaps, takes=3)
     assert review.place("/B", (0.0, 10.0)) == 2
     assert review.place("/B", None) is None
