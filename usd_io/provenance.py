@@ -71,7 +71,8 @@ def reload_changed(stage: Usd.Stage) -> bool:
             )
     with captured():
         try:
-            reloaded = [layer.Reload() for layer in layers]
+            # one that is read again may no longer name another, which then expires
+            reloaded = [layer.Reload() for layer in layers if layer]
         except Tf.ErrorException:
             return True  # saved, and damaged or gone by now: whoever opens it next will say so
     return any(reloaded)

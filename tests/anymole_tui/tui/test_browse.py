@@ -287,7 +287,7 @@ def test_the_first_place_tells_of_runs_and_opens_them(fox_keys: Path) -> None:
         await sees(pilot, "none yet")
         remember(folder)
         app.screen._look_at_runs()  # type: ignore[attr-defined]
-        await sees(pilot, "silent", "shot010_inbetween")
+        await sees(pilot, "running", "31 %")
         await pilot.press("tab", "tab", "enter")
         await until(pilot, lambda: isinstance(app.screen, Watch) and run_id in screen_text(app))
 

@@ -1,6 +1,9 @@
 """Comparing what a run made, and keeping a take."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -184,10 +187,12 @@ def test_run_that_was_started_elsewhere_by_a_relative_path_is_compared(
     painted: Painted, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(data / "fox", tmp_path / "shots" / "fox")
-    monkeypatch.chdir(tmp_path / "shots")
-    stage = "fox/fox_survey.usda"
-    run(RunConfig(stage, keys=(30.0, 50.0), prior="slerp", preview=False, out="fox_run"))  # type: ignore[arg-type]
-    folder = Path("fox_run").absolute()
+    # in a process of its own: USD keeps layers by the relative name that they were opened by
+    arguments = "run fox/fox_survey.usda --keys 30,50 --prior slerp --no-preview --out fox_run --here".split()
+    command = [sys.executable, "-m", "anymole_tui", *arguments]
+    root = str(Path(__file__).parents[3])
+    subprocess.run(command, cwd=tmp_path / "shots", env={**os.environ, "PYTHONPATH": root}, check=True)
+    folder = tmp_path / "shots" / "fox_run"
     monkeypatch.chdir(tmp_path)
 
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
