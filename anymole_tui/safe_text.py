@@ -14,7 +14,7 @@ def plain(text: object, most: int = 200, *, ascii_only: bool = False) -> str:
         most: Characters that stay.
         ascii_only: Spell out all that is not ASCII, too.
     """
-    safe = shown(text)
+    safe = shown(text, most)
     if ascii_only:
         safe = spelt_out(safe)
     if len(safe) > most:

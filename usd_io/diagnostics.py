@@ -24,10 +24,18 @@ def captured() -> Iterator[list[str]]:
             trap.Clear()
 
 
-def reason(error: Tf.ErrorException) -> str:
-    """The most telling sentence of a USD error: the longest, as USD repeats it with file and line added."""
-    sentences = [sentence(e.commentary) for e in error.args if isinstance(e, Tf.Error)]
-    return max(sentences, key=len, default=sentence(error))
+def reason(error: Tf.ErrorException, file: str = "") -> str:
+    """The most telling sentence of a USD error: the longest, as USD repeats it with file and line added.
+
+    Args:
+        error: What USD raised.
+        file: Its identifier, where the sentence around this one names it already: it is not said again.
+    """
+    texts = [e.commentary for e in error.args if isinstance(e, Tf.Error)] or [str(error)]
+    longest = max(texts, key=len)
+    if file:
+        longest = longest.replace(f"<{file}>", "it").replace(f"{file}:", "line ").replace(f"@{file}@", "it")
+    return sentence(longest)
 
 
 def sentence(text: object) -> str:

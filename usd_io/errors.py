@@ -28,10 +28,10 @@ class AuthorError(UsdIoError):
     """The result cannot be written; nothing half-written is left behind."""
 
 
-def shown(text: object) -> str:
+def shown(text: object, most: int = MOST_SHOWN) -> str:
     """Text from a file or a path, fit for a terminal: on one line, escapes and other non-printing characters spelt
     out, right-to-left overrides too, very long names cut in the middle."""
     raw = str(text)
-    if len(raw) > MOST_SHOWN:
-        raw = f"{raw[: MOST_SHOWN // 2]}...{raw[-MOST_SHOWN // 2 :]}"
+    if len(raw) > most:
+        raw = f"{raw[: most // 2]}...{raw[-most // 2 :]}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in raw)

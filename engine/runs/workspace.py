@@ -419,7 +419,12 @@ def check_out(folder: Path, config: RunConfig) -> None:
         )
     refuse_foreign(folder, KIND, *_older(folder))
     existing = next(path for path in (Path(name), *Path(name).parents) if os.path.lexists(path))
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    if not existing.is_dir():
+        raise ConfigError(
+            f"{shown(folder)} cannot be made, {shown(existing)} is no folder; name another.",
+            settings=("out",),
+        )
+    if not os.access(existing, os.W_OK | os.X_OK):
         raise ConfigError(f"{shown(folder)} cannot be written to; name another folder.", settings=("out",))
     earlier = _earlier_stage(folder)
     if earlier is not None and not _same_stage(earlier, Path(config.stage)):

@@ -202,8 +202,10 @@ class Stills:
                 for at, (x, y, _) in zip(moments, ways[:, number], strict=True):
                     if np.isfinite([x, y]).all():
                         size = radius + 1 if at == time else radius
-                        box = (x - size, y - size, x + size, y + size)
-                        pen.ellipse(box, fill=color if at <= time else faint)
+                        column, row = round(x), round(y)
+                        box = (column - size, row - size, column + size, row + size)
+                        # an ellipse in no box at all is drawn or not, as its corner falls: a pixel is a pixel
+                        (pen.ellipse if size else pen.rectangle)(box, fill=color if at <= time else faint)
         return np.asarray(image)
 
 

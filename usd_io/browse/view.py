@@ -54,7 +54,9 @@ class StageView:
             try:
                 self.opened.Reload()
             except Tf.ErrorException as error:
-                raise StageReadError(f"{shown(self.path)} cannot be read again: {reason(error)}") from None
+                raise StageReadError(
+                    f"{shown(self.path)} cannot be read again: {reason(error, self.path)}"
+                ) from None
 
     def children(self, path: str = "/") -> tuple[PrimRow, ...]:
         """The prims right below one, in order.

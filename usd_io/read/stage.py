@@ -66,7 +66,9 @@ def _cannot_open(identifier: str, error: Tf.ErrorException) -> StageReadError:
         return StageReadError(f"{name} is a folder; name a USD file in it.")
     if not Usd.Stage.IsSupportedFile(identifier):
         return StageReadError(f"{name} is no USD file; it takes one of .usd, .usda, .usdc and .usdz.")
-    return StageReadError(f"{name} cannot be read as USD, it is damaged or of another kind: {reason(error)}")
+    return StageReadError(
+        f"{name} cannot be read as USD, it is damaged or of another kind: {reason(error, identifier)}"
+    )
 
 
 def composition_problems(stage: Usd.Stage) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from anymole_tui.tui import presets
+from anymole_tui.tui.state import presets
 from engine.config import RunConfig
 from engine.errors import ConfigError, EngineError
 

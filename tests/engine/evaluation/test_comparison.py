@@ -29,7 +29,7 @@ def fox_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_sides_are_the_original_slerp_and_the_takes(fox_run: Path) -> None:
     found = read_comparison(fox_run)
-    assert [side.name for side in found.sides] == ["original", "slerp", "take 1", "take 2"]
+    assert [side.name for side in found.sides] == ["original", "slerp", "take 1", "take 2", "result"]
     assert found.active == 1
     assert found.time_codes_per_second == 24
 
