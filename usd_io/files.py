@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+_LONGEST_NAME = 255
+"""Bytes of a file's name."""
+
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes in hexadecimal, as ``sha256sum`` gives it.
@@ -28,7 +31,9 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: The folder is not there or cannot be written to, or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    end = f".{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    room = _LONGEST_NAME - len(end) - 1  # the longest name that a file may have leaves none for the end
+    temporary = path.with_name(f".{os.fsdecode(os.fsencode(path.name)[-room:])}{end}")
     try:
         # exclusive, so that a link laid at this name is an error; the umask applies to the mode
         created = os.open(

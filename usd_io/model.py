@@ -88,6 +88,24 @@ class Mesh:
     visibility: tuple[tuple[float, bool], ...] = ()
     """Times from which it is seen or not, increasing; the first counts for what is before too. Empty: always seen."""
 
+    point_times: Float[np.ndarray, " sample"] | None = None
+    """Times of the samples of points that are animated besides the skeleton; None where they are not."""
+    point_samples: Float[np.ndarray, "sample vertex 3"] | None = None
+
+    def points_at(self, times: Float[np.ndarray, " frame"]) -> Float[np.ndarray, "frame vertex 3"]:
+        """Points before blend shapes and skinning, linear between their samples (float64)."""
+        if self.point_times is None or self.point_samples is None:
+            return np.repeat(self.points[None].astype(float), len(times), axis=0)
+        last = len(self.point_times) - 1
+        after = np.clip(np.searchsorted(self.point_times, times), 1, last)
+        before = self.point_times[after - 1]
+        share = np.clip((times - before) / (self.point_times[after] - before), 0, 1)[:, None, None]
+        samples = self.point_samples.astype(float)
+        result: Float[np.ndarray, "frame vertex 3"] = (1 - share) * samples[after - 1] + share * samples[
+            after
+        ]
+        return result
+
     def seen(self, times: Float[np.ndarray, " frame"]) -> Bool[np.ndarray, " frame"]:
         """At which times it is seen."""
         if not self.visibility:

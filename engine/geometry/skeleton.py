@@ -70,8 +70,8 @@ def joint_positions(character: Character, motion: Motion) -> Float[np.ndarray, "
 
 
 def blend_points(mesh: Mesh, motion: Motion) -> Float[np.ndarray, "frame vertex 3"]:
-    """Mesh points with the blend shapes of every frame applied, in mesh space before skinning."""
-    points = np.repeat(mesh.points[None].astype(float), len(motion.times), axis=0)
+    """Mesh points of every frame with its blend shapes applied, in mesh space before skinning."""
+    points = mesh.points_at(motion.times)
     if motion.blend_weights is None:
         return points
     for shape in mesh.blend_shapes:

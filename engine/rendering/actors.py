@@ -77,8 +77,9 @@ def _without_unseen(
 def blended_points(
     character: Character, motion: Motion, like: Tensor
 ) -> Float[Tensor, "frame vertex 3"] | None:
-    """Bind-pose points in skeleton space with the blend shapes of every frame; None where there are none."""
-    if motion.blend_weights is None or not any(mesh.blend_shapes for mesh in character.meshes):
+    """Bind-pose points of every frame in skeleton space, blend shapes applied; None where they are always the same."""
+    blended = motion.blend_weights is not None and any(mesh.blend_shapes for mesh in character.meshes)
+    if not blended and all(mesh.point_times is None for mesh in character.meshes):
         return None
     parts = [bound_points(mesh, blend_points(mesh, motion)) for mesh in character.meshes]
     return torch.from_numpy(np.concatenate(parts, axis=1)).to(like)

@@ -115,6 +115,8 @@ def _differences(actor: Actor, *, coarser: bool) -> list[str]:
         notes.append("The player shows a coarser mesh.")
     if any(mesh.skinning_method == "dualQuaternion" for mesh in meshes):
         notes.append("The player skins linearly where the file asks for dual quaternions.")
+    if any(mesh.point_times is not None for mesh in meshes):
+        notes.append("The player shows one shape of points that are animated; the video shows all.")
     moved = any(
         np.ptp(take.blend_weights, axis=0).any()
         for take in actor.takes.values()

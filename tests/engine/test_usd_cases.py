@@ -167,6 +167,28 @@ def test_crowd_of_instances_is_filled_once(tmp_path: Path) -> None:
     assert all(done.differs(f"/I{n}/Skel", 13) == 0 for n in range(30))
 
 
+def test_instance_within_an_instance_is_named_with_what_helps(tmp_path: Path) -> None:
+    hero = CASES / "late_refusal/hero.usda"
+    (tmp_path / "prop.usda").write_text(
+        '#usda 1.0\n(defaultPrim = "G")\ndef "G" {\n '
+        f'def "C" (instanceable = true\n references = @{hero}@) {{\n}}\n}}\n'
+    )
+    source = tmp_path / "shot.usda"
+    source.write_text('#usda 1.0\ndef "W" (instanceable = true\n references = @./prop.usda@) {\n}\n')
+    for mode in ("rebind", "over", "variant"):
+        with pytest.raises(ConfigError, match="Set instanceable = false on </W/C> and </W>"):
+            engine_run.plan(RunConfig(stage=str(source), author=mode))
+
+
+@pytest.mark.parametrize(
+    "name", ["a:b", ".hidden", "-dash", "a b [c]@#%20", "$HOME`'\"", "漢" * 78, "x" * 235]
+)
+def test_any_name_of_a_stage_gives_a_result_that_opens(name: str, tmp_path: Path) -> None:
+    source = tmp_path / f"{name}.usda"
+    source.write_bytes((CASES / "baked_channel.usda").read_bytes())
+    assert Outcome(source, tmp_path).differs(SKEL, 13) == 0
+
+
 def test_sample_before_a_jump_of_value_clips_is_no_key(tmp_path: Path) -> None:
     done = Outcome(clips_with_a_jump(tmp_path), tmp_path)
     assert done.run.plan[0]["keys"] == (49, 61, 73, 85)

@@ -13,11 +13,23 @@ from usd_io.read.skeleton import INSTANCES_TOO, animation_of, skeleton_prims
 
 def unknown_joints(stage: Usd.Stage) -> Iterator[Finding]:
     """SA003: an animation names joints of the skeleton that it drives."""
+    driven: dict[Usd.Prim, list[Usd.Prim]] = {}
     for skeleton, animation in _bound(stage):
-        known = set(UsdSkel.Skeleton(skeleton).GetJointsAttr().Get() or ())
+        driven.setdefault(animation, []).append(skeleton)
+    for animation, skeletons in driven.items():
+        # rigs of several levels of detail share one animation: a joint of any of them is known
+        known = [set(UsdSkel.Skeleton(skeleton).GetJointsAttr().Get() or ()) for skeleton in skeletons]
         named = list(UsdSkel.Animation(animation).GetJointsAttr().Get() or ())
-        strays = [joint for joint in named if joint not in known]
+        still = [skeleton for skeleton, own in zip(skeletons, known, strict=True) if not own & set(named)]
+        strays = [joint for joint in named if joint not in set().union(*known)]
+        if named and still and not strays:
+            message = (
+                f"<{shown(still[0].GetPath())}> has none of the {len(named)} joints, such as {shown(named[0])}: "
+                "nothing moves it. Use the skeleton's joint paths."
+            )
+            yield Finding("SA003", "warning", message, prim=shown(animation.GetPath()))
         if strays:
+            skeleton = skeletons[0]
             message = (
                 f"{len(strays)} of {len(named)} joints are not in <{shown(skeleton.GetPath())}>, such as "
                 f"{shown(strays[0])}: they move nothing. Use the skeleton's joint paths."

@@ -44,6 +44,7 @@ def _read_material(material: UsdShade.Material, warn: Warn) -> Material:
     for attribute in _producers(shader, "diffuseColor"):
         source = UsdShade.Shader(attribute.GetPrim())
         if attribute.GetTypeName() == "color3f" and not UsdShade.Output.IsOutput(attribute):
+            _still(attribute, warn)
             return Material(path, _colour(attribute), None)
         if source and source.GetIdAttr().Get() == "UsdUVTexture":
             return Material(path, None, _texture(source, path, warn))
@@ -57,6 +58,12 @@ def _producers(shader: UsdShade.Shader, name: str) -> list[Usd.Attribute]:
     return list(shader_input.GetValueProducingAttributes()) if shader_input else []
 
 
+def _still(attribute: Usd.Attribute, warn: Warn) -> None:
+    """Say where a picture shows one time of what changes."""
+    if attribute.ValueMightBeTimeVarying():
+        warn(f"<{attribute.GetPath()}> is animated; pictures show its first sample at all times.")
+
+
 def _colour(attribute: Usd.Attribute) -> tuple[float, float, float] | None:
     value = attribute.Get(_EARLIEST)
     return None if value is None else (float(value[0]), float(value[1]), float(value[2]))
@@ -64,6 +71,7 @@ def _colour(attribute: Usd.Attribute) -> tuple[float, float, float] | None:
 
 def _texture(source: UsdShade.Shader, path: str, warn: Warn) -> str | None:
     for attribute in _producers(source, "file"):
+        _still(attribute, warn)
         asset = attribute.Get(_EARLIEST)
         if asset is not None and asset.resolvedPath and "<UDIM>" not in asset.path:
             return str(asset.resolvedPath)

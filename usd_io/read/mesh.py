@@ -19,6 +19,8 @@ _ROUNDING = 1e-6
 """Sum of weights [1] that counts as none."""
 _NOTICEABLE = 1e-2
 """Error of a weight sum [1] worth a warning: USD draws such points pulled towards the skeleton's origin."""
+_MOST_ANIMATED = 20_000_000
+"""Points over all samples that are kept where they are animated besides the skeleton."""
 
 Warn = Callable[[str], None]
 Weights = Float[np.ndarray, "vertex influence"]
@@ -36,8 +38,7 @@ def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn)
     if problem:
         warn(f"<{path}> is left out: {problem}.")
         return None
-    if mesh.GetPointsAttr().ValueMightBeTimeVarying():
-        warn(f"<{path}>: its points are animated besides the skeleton; those of the first sample are used.")
+    point_times, point_samples = _animated_points(mesh, len(points), warn)
     sizes: dict[Interpolation, int] = {
         "constant": 1,
         "uniform": len(counts),
@@ -66,7 +67,28 @@ def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn)
         double_sided=bool(mesh.GetDoubleSidedAttr().Get()),
         still_weights=still,
         visibility=read_visibility(query.GetPrim()),
+        point_times=point_times,
+        point_samples=point_samples,
     )
+
+
+def _animated_points(
+    mesh: UsdGeom.Mesh, count: int, warn: Warn
+) -> tuple[Float[np.ndarray, " sample"] | None, Float[np.ndarray, "sample vertex 3"] | None]:
+    """Samples of points that move besides the skeleton; none where they do not, or where they cannot be shown."""
+    attribute = mesh.GetPointsAttr()
+    if not attribute.ValueMightBeTimeVarying():
+        return None, None
+    path, times = mesh.GetPath(), attribute.GetTimeSamples()
+    samples = [convert.floats(attribute.Get(time) or []).reshape(-1, 3) for time in times]
+    fit = all(len(each) == count and np.isfinite(each).all() for each in samples)
+    if len(times) < 2 or not fit or len(times) * count > _MOST_ANIMATED:
+        warn(
+            f"<{path}>: its points are animated besides the skeleton, and are too many or not as many at each time; "
+            "those of the first sample are used."
+        )
+        return None, None
+    return np.array(times), np.stack(samples)
 
 
 def read_visibility(prim: Usd.Prim) -> tuple[tuple[float, bool], ...]:

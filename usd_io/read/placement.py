@@ -227,7 +227,7 @@ def _rebindable_prim(skeleton: Usd.Prim, group: Sequence[Usd.Prim]) -> Usd.Prim:
     if binding is not None and binding.IsInstanceProxy():
         raise AuthorError(
             f"<{skeleton.GetPath()}> is bound to its animation inside the instance <{instance.GetPath()}>, "
-            "where nothing can be overridden. Use the mode variant, or set instanceable = false on the instance."
+            f"where nothing can be overridden. {_remedy_of_instances(skeleton)}"
         )
     if binding is not None and not _serves_others(binding, skeleton, group):
         return binding
@@ -258,7 +258,7 @@ def _place_over(
     if animation.IsInstanceProxy() or animation.IsInPrototype():
         raise AuthorError(
             f"The animation of <{prim.GetPath()}> lies inside an instance, where nothing can be overridden. "
-            "Use the mode variant, or set instanceable = false on the instance."
+            f"{_remedy_of_instances(prim)}"
         )
     sharing = next(found for found in animation_groups(prim.GetStage()) if prim in found)
     if len(sharing) > len(group):
@@ -278,7 +278,14 @@ def _place_variant(
     problem = ""
     for skeleton in group:
         owner = _variant_owner(skeleton)
-        if owner is None:
+        nested = _nested_instance(skeleton)
+        if nested is not None:
+            problem = (
+                f"<{skeleton.GetPath()}> lies in the instance <{nested.GetPath()}>, which itself lies in one, where no "
+                f"variant reaches. {_remedy_of_instances(skeleton)}"
+            )
+            refused[str(skeleton.GetPath())] = problem
+        elif owner is None:
             problem = f"<{skeleton.GetPath()}> is a root prim of its own. Use the mode rebind."
             refused[str(skeleton.GetPath())] = problem
         else:
@@ -327,6 +334,20 @@ def _common_parent(prims: Sequence[Usd.Prim]) -> Usd.Prim:
     for prim in prims[1:]:
         path = path.GetCommonPrefix(prim.GetPath().GetParentPath())
     return prims[0].GetStage().GetPrimAtPath(path)
+
+
+def _nested_instance(prim: Usd.Prim) -> Usd.Prim | None:
+    """An instance around a prim that lies inside of another one; None where there is none."""
+    return next((above for above in ancestry(prim) if above.IsInstance() and above.IsInstanceProxy()), None)
+
+
+def _remedy_of_instances(prim: Usd.Prim) -> str:
+    nested = _nested_instance(prim)
+    if nested is None:
+        return "Use the mode variant, or set instanceable = false on the instance."
+    outer = instance_root_of(prim)
+    also = "" if outer is None else f" and <{outer.GetPath()}>"
+    return f"Set instanceable = false on <{nested.GetPath()}>{also}."
 
 
 def _variant_owner(skeleton: Usd.Prim) -> Usd.Prim | None:

@@ -92,6 +92,18 @@ def test_joint_that_the_skeleton_lacks_is_found(tmp_path: Path) -> None:
     assert [found.severity for found in of(checked(tmp_path, none), "SA003")] == ["error"]
 
 
+def test_joint_of_another_level_of_detail_is_no_finding(tmp_path: Path) -> None:
+    head, rest = SOUND.split('    def Skeleton "Skel"')
+    skeleton, animation = rest.split("    def SkelAnimation")
+    low = skeleton.replace('["hip", "hip/knee"]', '["hip"]')
+    both = (
+        f'{head}    def Skeleton "Skel"{skeleton}    def Skeleton "Low"{low}    def SkelAnimation{animation}'
+    )
+    assert of(checked(tmp_path, both), "SA003") == []
+    strange = both.replace('["hip"]', '["tail"]')
+    assert [found.severity for found in of(checked(tmp_path, strange), "SA003")] == ["warning"]
+
+
 def test_shadowed_samples_are_found() -> None:
     found = of(check_file(DATA / "edge/fox_survey_keys.usda"), "SA006")
     assert [(f.severity, f.layer, f.prim) for f in found] == [

@@ -38,6 +38,16 @@ def test_between_the_samples_too(two_bone_arm: Path, z_up_centimetres: Path, shu
         compare(stage, skinned, read_bound_character(stage, "/Arm/Skel", skinned), motion)
 
 
+def test_points_that_are_animated_too(arm_stage: Usd.Stage) -> None:
+    points = arm_stage.GetPrimAtPath("/Arm/Skin").GetAttribute("points")
+    first = np.array(points.Get())
+    for time, size in ((2.0, 1.0), (9.0, 3.0)):
+        points.Set(Vt.Vec3fArray.FromNumpy((first * size).astype(np.float32)), time)
+    skinned = find_skinned(arm_stage)
+    motion = read_motion(arm_stage, "/Arm/Skel", np.array([0.0, 2.0, 4.5, 9.0, 20.0]))
+    compare(arm_stage, skinned, read_bound_character(arm_stage, "/Arm/Skel", skinned), motion)
+
+
 def compare(stage: Usd.Stage, skinned: Skinned, character: Character, motion: Motion) -> None:
     skeleton = UsdSkel.Skeleton(stage.GetPrimAtPath(character.skeleton_path))
     query = skinned.cache.GetSkelQuery(skeleton)
@@ -91,7 +101,7 @@ def drift(query: UsdSkel.SkeletonQuery, motion: Motion) -> float:
 
 
 def usd_points(query: UsdSkel.SkeletonQuery, target: UsdSkel.SkinningQuery, time: float) -> np.ndarray:
-    points = UsdGeom.PointBased(target.GetPrim()).GetPointsAttr().Get(Usd.TimeCode.EarliestTime())
+    points = UsdGeom.PointBased(target.GetPrim()).GetPointsAttr().Get(float(time))
     transforms = query.ComputeSkinningTransforms(float(time))
     assert target.ComputeSkinnedPoints(transforms, points, float(time))
     return convert.floats(points)
