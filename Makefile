@@ -13,7 +13,8 @@ TEST_JOBS ?= 2
 .PHONY: demo test campaign lint check format clean
 
 demo: $(VENV)/installed
-	@$(BIN)/python scripts/demo.py
+	@$(BIN)/anymole demo
+	@echo "Put 'anymole' on the path:  source $(VENV)/bin/activate"
 
 test: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(TEST_JOBS) --dist loadfile --no-loadscope-reorder

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
+from anymole_tui.cli import demo
 from anymole_tui.cli import output as out
 from anymole_tui.cli.commands import (
     compare,
@@ -60,7 +61,7 @@ def _options(
     pass
 
 
-for _module in (tui, look, run, video, manage, report, usd, submit, compare, render, models, config):
+for _module in (demo, tui, look, run, video, manage, report, usd, submit, compare, render, models, config):
     _module.add_to(app)
 
 

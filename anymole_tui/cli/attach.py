@@ -11,7 +11,7 @@ import typer
 from anymole_tui.cli import output as out
 from anymole_tui.cli.progress_view import ProgressKind, is_protocol, progress_view
 from anymole_tui.launching import launch
-from anymole_tui.report import run_report
+from anymole_tui.run_report import run_report
 from anymole_tui.wording import one_line
 from engine.errors import EngineError, ExitCode
 from engine.files.json_values import from_plain
@@ -51,13 +51,16 @@ def start_detached_run(prepare: Callable[[], Path], *, as_json: bool) -> None:
     say_detached(folder, as_json=as_json)
 
 
-def start_watched_run(prepare: Callable[[], Path], kind: ProgressKind, *, as_json: bool) -> None:
+def start_watched_run(
+    prepare: Callable[[], Path], kind: ProgressKind, *, as_json: bool, metrics: bool = False
+) -> None:
     """Start a run and show it until it ends; Ctrl-C stops the run.
 
     Args:
         prepare: Makes the folder of the run and returns it.
         kind: How progress is shown.
         as_json: Whether the answer is one JSON object.
+        metrics: Whether the answer has the figures by name.
     """
     began = time.time()
     folder: Path | None = None
@@ -68,12 +71,12 @@ def start_watched_run(prepare: Callable[[], Path], kind: ProgressKind, *, as_jso
             child = launch(folder)
         if came:
             request_cancel(folder)
-        watch(folder, kind, as_json=as_json, child=child, asked=bool(came), since=began)
+        watch(folder, kind, as_json=as_json, metrics=metrics, child=child, asked=bool(came), since=began)
     except KeyboardInterrupt:
         if folder is None or child is None:  # nothing has begun
             raise
         request_cancel(folder)
-        watch(folder, kind, as_json=as_json, child=child, asked=True, since=began)
+        watch(folder, kind, as_json=as_json, metrics=metrics, child=child, asked=True, since=began)
 
 
 def watch(
@@ -81,6 +84,7 @@ def watch(
     kind: ProgressKind,
     *,
     as_json: bool,
+    metrics: bool = False,
     child: "subprocess.Popen[bytes] | None" = None,
     asked: bool = False,
     since: float = 0.0,
@@ -91,6 +95,7 @@ def watch(
         folder: The run folder.
         kind: How progress is shown.
         as_json: Whether the answer is one JSON object.
+        metrics: Whether the answer has the figures by name.
         child: The process of the run, where we have started it: then Ctrl-C stops the run, else only the watching.
         asked: Whether it has been asked to stop already.
         since: Events told before this time are left out.
@@ -112,14 +117,14 @@ def watch(
             request_cancel(folder)
     if child is not None:
         child.wait()
-    conclude(folder, kind, as_json=as_json)
+    conclude(folder, kind, as_json=as_json, metrics=metrics)
 
 
 def _ended(child: "subprocess.Popen[bytes] | None") -> bool:
     return child is not None and child.poll() is not None
 
 
-def conclude(folder: Path, kind: ProgressKind, *, as_json: bool) -> None:
+def conclude(folder: Path, kind: ProgressKind, *, as_json: bool, metrics: bool = False) -> None:
     """Answer for a run that has ended; its exit code becomes ours."""
     record = read_run(folder)
     if record.state != "done":
@@ -134,17 +139,17 @@ def conclude(folder: Path, kind: ProgressKind, *, as_json: bool) -> None:
         raise EngineError(
             f"the report of {shown(folder)} cannot be read; 'anymole resume' makes it anew."
         ) from error
-    answer_run(result, kind, as_json=as_json)
+    answer_run(result, kind, as_json=as_json, metrics=metrics)
 
 
-def answer_run(result: RunResult, kind: ProgressKind, *, as_json: bool) -> None:
+def answer_run(result: RunResult, kind: ProgressKind, *, as_json: bool, metrics: bool = False) -> None:
     """The answer of ``run`` and all that end like it."""
     if as_json:
         out.print_json(result)
     elif is_protocol(kind):
-        out.say(run_report(result))
+        out.say(run_report(result, metrics=metrics))
     else:
-        out.answer(run_report(result))
+        out.answer(run_report(result, metrics=metrics))
 
 
 def _why(folder: Path, record: RunRecord) -> tuple[str, int]:

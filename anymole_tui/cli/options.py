@@ -72,6 +72,16 @@ Here = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.", rich_help_panel=COMMAND)]
 
 
+Metrics = Annotated[
+    bool,
+    typer.Option(
+        "--metrics",
+        help="Say the figures by name too: L2P, L2Q, NPSS, shares of the priors, confidence.",
+        rich_help_panel=COMMAND,
+    ),
+]
+
+
 class GroupedCommand(TyperCommand):
     """A command whose help lists options under titles, in their order."""
 

@@ -9,7 +9,7 @@ import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.commands.run import in_own_process
-from anymole_tui.cli.options import AsJson, Debug, Detach, Here, ProgressOption
+from anymole_tui.cli.options import AsJson, Debug, Detach, Here, Metrics, ProgressOption
 from anymole_tui.wording import count, one_line, table
 from engine.errors import ConfigError
 
@@ -80,14 +80,18 @@ def _short(folder: Path) -> str:
 
 
 def attach(
-    run: RunName, progress: ProgressOption = "auto", as_json: AsJson = False, debug: Debug = False
+    run: RunName,
+    progress: ProgressOption = "auto",
+    metrics: Metrics = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
     """Watch a run, from any shell or host that sees its folder; ends as the run does. Ctrl-C ends the watching."""
     from anymole_tui.cli.attach import watch
     from anymole_tui.cli.progress_view import progress_kind
     from engine.runs.registry import find_run
 
-    watch(find_run(run), progress_kind(progress), as_json=as_json)
+    watch(find_run(run), progress_kind(progress), as_json=as_json, metrics=metrics)
 
 
 def logs(
@@ -149,6 +153,7 @@ def resume(
     detach: Detach = False,
     here: Here = False,
     progress: ProgressOption = "auto",
+    metrics: Metrics = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -167,10 +172,10 @@ def resume(
     if detach:
         return attaching.start_detached_run(prepare, as_json=as_json)
     if in_own_process(kind, here=here):
-        return attaching.start_watched_run(prepare, kind, as_json=as_json)
+        return attaching.start_watched_run(prepare, kind, as_json=as_json, metrics=metrics)
     with progress_view(kind, as_json=as_json) as view, stop_signals() as stop:
         result = engine_run.resume(folder, listener(view), stop)
-    attaching.answer_run(result, kind, as_json=as_json)
+    attaching.answer_run(result, kind, as_json=as_json, metrics=metrics)
 
 
 def _resumable(name: str) -> Path:

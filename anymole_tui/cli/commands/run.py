@@ -15,6 +15,7 @@ from anymole_tui.cli.options import (
     DryRun,
     GroupedCommand,
     Here,
+    Metrics,
     ProgressOption,
     takes_settings,
 )
@@ -48,6 +49,7 @@ def run(
     detach: Detach = False,
     here: Here = False,
     progress: ProgressOption = "auto",
+    metrics: Metrics = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -56,11 +58,26 @@ def run(
         from engine.run import prepare
 
         return advance_to(prepare(config), until, progress, as_json=as_json)
-    start(config, dry_run=dry_run, detach=detach, here=here, progress=progress, as_json=as_json)
+    start(
+        config,
+        dry_run=dry_run,
+        detach=detach,
+        here=here,
+        progress=progress,
+        metrics=metrics,
+        as_json=as_json,
+    )
 
 
 def start(
-    config: RunConfig, *, dry_run: bool, detach: bool, here: bool, progress: str, as_json: bool
+    config: RunConfig,
+    *,
+    dry_run: bool,
+    detach: bool,
+    here: bool,
+    progress: str,
+    metrics: bool,
+    as_json: bool,
 ) -> None:
     """Do a run, or have it done: the second half of all commands that start one."""
     from dataclasses import asdict
@@ -83,11 +100,13 @@ def start(
     elif detach:
         attaching.start_detached_run(lambda: engine_run.prepare(config), as_json=as_json)
     elif in_own_process(kind, here=here):
-        attaching.start_watched_run(lambda: engine_run.prepare(config), kind, as_json=as_json)
+        attaching.start_watched_run(
+            lambda: engine_run.prepare(config), kind, as_json=as_json, metrics=metrics
+        )
     else:
         with progress_view(kind, as_json=as_json) as view, stop_signals() as stop:
             result = engine_run.run(config, listener(view), stop, planned=planned)
-        attaching.answer_run(result, kind, as_json=as_json)
+        attaching.answer_run(result, kind, as_json=as_json, metrics=metrics)
 
 
 def advance_to(folder: Path, stage: str, progress: str, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from anymole_tui.cli.options import (
     DryRun,
     GroupedCommand,
     Here,
+    Metrics,
     ProgressOption,
     takes_settings,
 )
@@ -36,11 +37,20 @@ def mimic(
     detach: Detach = False,
     here: Here = False,
     progress: ProgressOption = "auto",
+    metrics: Metrics = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Fit the motion between the keys to a video of the character, whatever made it, and author it as a new layer."""
-    start(config, dry_run=dry_run, detach=detach, here=here, progress=progress, as_json=as_json)
+    start(
+        config,
+        dry_run=dry_run,
+        detach=detach,
+        here=here,
+        progress=progress,
+        metrics=metrics,
+        as_json=as_json,
+    )
 
 
 def adapt(

@@ -15,7 +15,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 
 from anymole_tui.launching import open_viewer, reveal
-from anymole_tui.report import run_report
+from anymole_tui.run_report import run_report
 from anymole_tui.safe_text import Words, plain, spelt_out
 from anymole_tui.terminal.graphics import Pixels
 from anymole_tui.tui.overlays.dialogs import Read
@@ -120,9 +120,8 @@ class Compare(Playing):
         self.review = Review(comparison.gaps, max(takes, 1))
         wanted = [i for i, side in enumerate(self.sides) if side.take == max(comparison.active, 1)]
         self.chosen = wanted[0] if wanted else len(self.sides) - 1
-        paths, scores = run_report(comparison.result).split("\n\n", 1)
-        figures = f"{scores}\n\n{paths}"
-        self.query_one(Words).update(figures if not self.anymole.ascii else spelt_out(figures))
+        told = run_report(comparison.result, metrics=True)
+        self.query_one(Words).update(told if not self.anymole.ascii else spelt_out(told))
         self._show_plan(comparison)
         kind = self.anymole.look.pictures
         self.query_one("#panes").mount_all(Picture(kind, classes="panel") for _ in self.sides)

@@ -97,11 +97,29 @@ def test_run_prints_one_json_object_and_talks_on_stderr(
 def test_run_shows_the_result_and_its_scores(
     anymole: Anymole, fox_keys: Path, fox: Path, tmp_path: Path
 ) -> None:
-    outcome = anymole("run", fox_keys, "--out", tmp_path / "run", "--truth", fox)
+    outcome = anymole("run", fox_keys, "--out", tmp_path / "run", "--truth", fox, "--report")
     assert outcome.code == 0
-    assert f"result  {tmp_path}" in outcome.out
-    assert "against the true motion" in outcome.out
+    lines = dict(line.split(maxsplit=1) for line in outcome.out.splitlines() if line)
+    assert lines["filled"] == "75 frames in 7 gaps, 0 to 82"
+    assert lines["keys"] == "exact: all 8 kept to the last bit"
+    assert "stage units" in lines["error"]
+    assert "of the height" in lines["error"]
+    assert "than slerp" in lines["gain"]
+    assert Path(lines["result"]).is_relative_to(tmp_path)
+    assert lines["report"].startswith(str(tmp_path / "run" / "report.html"))
+    assert "L2P" not in outcome.out.replace(lines["more"], "")
+
+
+def test_metrics_are_said_by_name_on_request_and_gaps_alike_are_folded(
+    anymole: Anymole, fox_keys: Path, fox: Path, tmp_path: Path
+) -> None:
+    run = ("run", fox_keys, "--out", tmp_path / "run", "--truth", fox, "--no-preview", "--no-report")
+    outcome = anymole(*run, "--metrics")
     assert "self-test: no context" in outcome.out
+    assert "(L2P, L2Q, NPSS: 0 is best; jerk: 1 is the truth's)" in outcome.out
+    assert "7 gaps, 0..82: " in outcome.out
+    again = anymole("attach", tmp_path / "run", "--metrics", "--progress", "none")
+    assert again.out == outcome.out
 
 
 def test_dry_run_shows_the_plan_and_writes_nothing(anymole: Anymole, fox: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anymole_tui.report import run_report
+from anymole_tui.run_report import run_report
 from engine import run as engine_run
 from engine import video_pipeline as video_run
 from engine.config import RunConfig
@@ -104,7 +104,7 @@ def test_a_piece_of_the_context_is_filled_and_both_engines_errors_are_told(whole
     assert (test["start"], test["end"], test["frames"]) == (40, 50, 9)
     assert set(test["errors"]) == {"video", "slerp", "spline"}
     assert all(each["l2p"] > 0 for each in test["errors"].values())
-    assert "hidden frames of the context, 40 to 50" in run_report(whole.result)
+    assert "hidden frames of the context, 40 to 50" in run_report(whole.result, metrics=True)
     assert any(isinstance(e, Note) and "hidden frames 40 to 50" in e.text for e in events)
     done = [e.done for e in events if isinstance(e, StageProgress) and e.stage == "self_test"]
     assert done == sorted(done)
