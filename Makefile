@@ -10,7 +10,7 @@ TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 # Tests run in so many processes; one thread each, or they wait for each other.
 TEST_JOBS ?= 2
 
-.PHONY: demo test campaign lint check format clean
+.PHONY: demo test package campaign lint check format clean
 
 demo: $(VENV)/installed
 	@$(BIN)/anymole demo
@@ -18,6 +18,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
+
+# Builds wheel and sdist, and tries both in fresh environments; dependencies come from the index that pip knows.
+package: $(VENV)/installed-dev
+	$(BIN)/python scripts/try_package.py
 
 # What the suite samples, in full; for a machine that has nothing else to do for a while.
 campaign: $(VENV)/installed-dev

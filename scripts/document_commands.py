@@ -1,9 +1,10 @@
-"""Make the tables of options in docs/ from the commands themselves: ``python scripts/document_commands.py``."""
+"""Make option tables and the manual page in docs/ from the commands: ``python scripts/document_commands.py``."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 from anymole_tui.cli.app import command_group
-from anymole_tui.cli.reference import documented
+from anymole_tui.cli.reference import documented, man_page
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -16,6 +17,7 @@ def main() -> None:
         made = documented(text, group)
         if made != text:
             document.write_text(made, encoding="utf-8")
+    (DOCS / "anymole.1").write_text(man_page(group, version("anymole")), encoding="utf-8")
 
 
 if __name__ == "__main__":

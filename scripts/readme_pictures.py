@@ -29,7 +29,9 @@ def main() -> None:
     run = arguments.demo / "boxer" / "shot_inbetween"
     sheet = Image.open(run / "preview.png").convert("RGB")
     sheet = sheet.resize((WIDTH_PX, round(sheet.height * WIDTH_PX / sheet.width)), Image.Resampling.LANCZOS)
-    sheet.quantize(COLOURS, kmeans=3, dither=Image.Dither.NONE).save(arguments.out / "boxer.png", optimize=True)
+    sheet.quantize(COLOURS, kmeans=3, dither=Image.Dither.NONE).save(
+        arguments.out / "boxer.png", optimize=True
+    )
     with av.open(str(run / "preview.mp4")) as video:
         rate = float(video.streams.video[0].average_rate or 15)
         frames = [frame.to_image() for frame in video.decode(video=0)]

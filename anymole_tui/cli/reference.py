@@ -1,10 +1,11 @@
-"""The commands as documents: tables of options for docs/, made from the commands themselves."""
+"""The commands as documents: tables of options for docs/ and a manual page, made from the commands themselves."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from anymole_tui.cli.option_sources import commands_of
 from anymole_tui.cli.options import COMMAND, HELP_OPTIONS
+from engine.errors import ExitCode
 
 BEGIN, END = "<!-- options of {}: made from the commands, by scripts/document_commands.py -->", "<!-- end -->"
 
@@ -66,3 +67,42 @@ def documented(text: str, group: Any) -> str:
 def named_in(text: str, group: Any) -> Iterator[str]:
     """The commands whose options a document shows."""
     return (" ".join(words) for words, _ in commands_of(group) if BEGIN.format(" ".join(words)) in text)
+
+
+def man_page(group: Any, version: str) -> str:
+    """All commands as a manual page, in the macros of ``man(7)``."""
+    lines = [
+        f'.TH ANYMOLE 1 "" "anymole {_roff(version)}" "User Commands"',
+        ".SH NAME",
+        r"anymole \- motion in-betweening for any character on OpenUSD",
+        ".SH SYNOPSIS",
+        ".B anymole",
+        '.RI [ COMMAND ] " " [ OPTION ]...',
+        ".br",
+        ".B anymole",
+        ".RI [ FILE | FOLDER ]",
+        ".SH DESCRIPTION",
+        _roff(group.help or ""),
+        "Without a command, or with a file or a folder in its place, the terminal UI opens.",
+        ".SH COMMANDS",
+    ]
+    for words, command in commands_of(group):
+        if getattr(command, "commands", None):
+            continue
+        lines += [f'.SS "anymole {_roff(" ".join(words))}"', _roff(" ".join((command.help or "").split()))]
+        for title, rows in sections_of(command).items():
+            lines += [".PP", rf"\fI{_roff(title)}\fR"]
+            for call, text in rows:
+                lines += [".TP", rf"\fB{_roff(call)}\fR", _roff(text) or r"\&"]
+        if command.epilog:
+            lines += [".PP", r"\fIExamples\fR", ".PP", ".nf", *map(_roff, command.epilog.splitlines()), ".fi"]
+    lines += [".SH EXIT STATUS"]
+    for code in ExitCode:
+        lines += [".TP", rf"\fB{int(code)}\fR", _roff(code.name.lower().replace("_", " "))]
+    return "\n".join(lines) + "\n"
+
+
+def _roff(text: str) -> str:
+    """A line of text that the formatter leaves as it is."""
+    escaped = text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq")
+    return rf"\&{escaped}" if escaped.startswith(".") else escaped

@@ -76,13 +76,13 @@ def view(
         raise ConfigError(
             f"port {port} cannot be used ({error}); choose another, or 0 for a free one.", settings=("port",)
         ) from error
-    out.answer(server.url)
-    out.say("From another machine, first:  " + tunnel(server.port))
-    out.say("then open that address there. Ctrl-C ends it.")
-    sys.stdout.flush()
-    if open_browser:
-        webbrowser.open(server.url)
     with suppress(KeyboardInterrupt):
+        out.answer(server.url)
+        out.say("From another machine, first:  " + tunnel(server.port))
+        out.say("then open that address there. Ctrl-C ends it.")
+        sys.stdout.flush()
+        if open_browser:
+            webbrowser.open(server.url)
         server.serve()
 
 

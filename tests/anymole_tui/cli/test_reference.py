@@ -1,10 +1,16 @@
 """The documents say what the commands take."""
 
+import os
 import re
+import shutil
+import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 from anymole_tui.cli.app import command_group
-from anymole_tui.cli.reference import documented, named_in, option_table
+from anymole_tui.cli.reference import documented, man_page, named_in, option_table
 from engine.config import RunConfig
 from engine.settings.setting import fields_of
 
@@ -19,6 +25,27 @@ def test_docs_are_current() -> None:
         found |= set(named_in(text, group))
         assert documented(text, group) == text, document.name
     assert found >= {"run", "render", "evaluate", "submit"}
+
+
+def test_the_manual_page_is_current_and_names_all_commands() -> None:
+    """``python scripts/document_commands.py`` mends it."""
+    page = (ROOT / "docs" / "anymole.1").read_text(encoding="utf-8")
+    assert page == man_page(command_group(), version("anymole"))
+    assert page.startswith(".TH ANYMOLE 1")
+    for name in command_group().commands:
+        assert f'.SS "anymole {name}' in page
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="there is no man here")
+def test_man_reads_the_page_without_a_complaint() -> None:
+    run = ["man", "--warnings", "--local-file", str(ROOT / "docs" / "anymole.1")]
+    shown = subprocess.run(
+        run, capture_output=True, text=True, env=os.environ | {"MANPAGER": "cat", "MANWIDTH": "100"}
+    )
+    assert shown.returncode == 0
+    assert not shown.stderr
+    assert "--context" in shown.stdout
+    assert "anymole run walk.usda --context 1:49 --keys 49,73,97 --lock 'Head,*Hand*'" in shown.stdout
 
 
 def test_every_setting_of_a_run_is_in_its_table() -> None:
