@@ -4,8 +4,9 @@
 
 Both checkouts need their own ``.venv`` (``make demo`` in each). Each row is a command of the command line, run once
 unmeasured and then old, new, old, new ... so that a machine whose speed drifts harms both alike. Printed are the
-medians, the ratio new over old of the medians with the range of the pairs' ratios, and the peak of memory (the
-largest single process).
+medians of CPU seconds, of the process and those it started, in one thread; the ratio new over old of the medians with
+the range of the pairs' ratios; and the peak of memory (the largest single process). CPU seconds, since other programs
+that want the machine change them least; ``--wall`` prints those of the clock.
 """
 
 import argparse
@@ -45,8 +46,11 @@ ROWS: dict[str, Arguments] = {
 }
 
 
-def timed(root: Path, arguments: list[str]) -> tuple[float, float]:
+def timed(root: Path, arguments: list[str], *, wall: bool) -> tuple[float, float]:
     """Seconds and peak memory [MB] of one process; what it prints is thrown away."""
+    # one thread; and modules are compiled once, as they are for users, not in every process
+    variables = {**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [str(root / ".venv" / "bin" / "python"), "-P", "-m", "anymole_tui", *arguments]
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -54,13 +58,13 @@ def timed(root: Path, arguments: list[str]) -> tuple[float, float]:
         cwd=root,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": ""},
+        env=variables,
     )
     assert process.stderr is not None
     said = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - began if wall else usage.ru_utime + usage.ru_stime
     if process.returncode:
         sys.exit(
             f"{' '.join(command)} ended with {process.returncode}: {said.decode(errors='replace')[-500:]}"
@@ -68,7 +72,7 @@ def timed(root: Path, arguments: list[str]) -> tuple[float, float]:
     return seconds, usage.ru_maxrss / 1024
 
 
-def compare(old: Path, new: Path, arguments: Arguments, runs: int) -> dict[str, float]:
+def compare(old: Path, new: Path, arguments: Arguments, runs: int, *, wall: bool) -> dict[str, float]:
     """Medians of both, and their ratio."""
     seconds: dict[Path, list[float]] = {old: [], new: []}
     memory: dict[Path, float] = {old: 0.0, new: 0.0}
@@ -76,7 +80,7 @@ def compare(old: Path, new: Path, arguments: Arguments, runs: int) -> dict[str, 
         for root in (old, new):
             folder = Path(tempfile.mkdtemp())
             try:
-                took, peak = timed(root, arguments(root, folder / "out"))
+                took, peak = timed(root, arguments(root, folder / "out"), wall=wall)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
             if number:  # the first fills the caches
@@ -104,6 +108,7 @@ def main() -> None:
     parser.add_argument("old", type=Path, help="an older checkout with its own .venv")
     parser.add_argument("names", nargs="*", help=f"rows to run; all: {' '.join(ROWS)}")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--wall", action="store_true", help="seconds of the clock, on a quiet machine")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(ROWS)
@@ -113,7 +118,9 @@ def main() -> None:
     found = {}
     sys.stdout.write("row           old s   new s  ratio (pairs)        old MB  new MB  ratio\n")
     for name in arguments.names or ROWS:
-        row = found[name] = compare(arguments.old.resolve(), new, ROWS[name], arguments.runs)
+        row = found[name] = compare(
+            arguments.old.resolve(), new, ROWS[name], arguments.runs, wall=arguments.wall
+        )
         sys.stdout.write(
             f"{name:12} {row['old_s']:6.2f}  {row['new_s']:6.2f}  {row['ratio']:5.2f} ({row['least']:.2f}-"
             f"{row['most']:.2f})  {row['old_mb']:8.0f} {row['new_mb']:7.0f}  {row['memory_ratio']:5.2f}\n"

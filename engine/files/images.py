@@ -57,16 +57,22 @@ def exact_rate(frame_rate: float) -> Fraction:
 class VideoWriter:
     """Encodes pictures of one size as H.264 in an mp4 file; used in a ``with`` statement."""
 
-    def __init__(self, path: Path, frame_rate: float, height: int, width: int) -> None:
+    def __init__(
+        self, path: Path, frame_rate: float, height: int, width: int, *, preset: str = "medium"
+    ) -> None:
+        """``preset`` is one of x264: at the same quality, quicker ones make larger files."""
         self._context = whole_file(path)
         self._rate = exact_rate(frame_rate)
         self._size = height, width
         self._count = 0
+        self._preset = preset
 
     def __enter__(self) -> "VideoWriter":
         temporary = self._context.__enter__()
         self._container = av.open(str(temporary), "w", format="mp4")
-        stream = self._container.add_stream("libx264", rate=self._rate, options={"crf": QUALITY})
+        stream = self._container.add_stream(
+            "libx264", rate=self._rate, options={"crf": QUALITY, "preset": self._preset}
+        )
         assert isinstance(stream, VideoStream)
         height, width = self._size
         stream.height, stream.width = height + height % 2, width + width % 2  # chroma has half the size

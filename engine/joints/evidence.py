@@ -15,7 +15,7 @@ class JointEvidence:
     """
 
     xy: Float[np.ndarray, "frame joint 2"]
-    """Place in the picture [pixels of the video; x right, y down, as :func:`engine.rendering.camera.project`]."""
+    """Place in the picture [pixels of the video; x right, y down, as :func:`engine.rendering.projection.project`]."""
     depth: Float[np.ndarray, "frame joint"]
     """Distance along the view axis [stage units]."""
     xy_sigma: Float[np.ndarray, "frame joint"]

@@ -12,7 +12,8 @@ from engine.geometry.skeleton import joint_positions
 from engine.joints.network import DEEPEST
 from engine.progress import Progress
 from engine.rendering.actors import Actors
-from engine.rendering.camera import Cameras, project
+from engine.rendering.camera import Cameras
+from engine.rendering.projection import project
 from engine.rendering.renderers import Renderer
 from engine.rendering.views import IMAGES_AT_ONCE
 

@@ -12,7 +12,8 @@ from engine.joints.evidence import JointEvidence
 from engine.mimic.gauss_newton import Term
 from engine.mimic.kinematics import Pose, point_rows
 from engine.mimic.parameters import Unknowns
-from engine.rendering.camera import Cameras, camera_points, homogeneous_pixels
+from engine.rendering.camera import Cameras
+from engine.rendering.projection import camera_points, homogeneous_pixels
 from usd_io.model import Character
 
 HUBER = 2.0

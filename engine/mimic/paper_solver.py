@@ -24,7 +24,7 @@ from engine.planning.plan import Gap
 from engine.priors import offsets
 from engine.priors.fill import merge
 from engine.progress import Progress
-from engine.rendering.camera import camera_points, homogeneous_pixels
+from engine.rendering.projection import camera_points, homogeneous_pixels
 from engine.rendering.torch_renderer.renderer import Backdrop, render
 from usd_io.model import Motion
 

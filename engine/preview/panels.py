@@ -20,19 +20,20 @@ from engine.preview.plots import Plot, draw_plots
 from engine.preview.times import preview_times
 from engine.priors.fill import PRIORS, Filled, complete
 from engine.progress import Progress
-from engine.rendering.actors import Actors
 from engine.rendering.bones import visible_characters, with_bones
-from engine.rendering.mesh.looks import LoadTexture
-from engine.rendering.mesh.surface import build_surface
-from engine.rendering.renderers import TorchRenderer
-from engine.rendering.threads import limited_threads
-from engine.rendering.views import orbit_views, render_view
+from engine.rendering.camera import Cameras
+from engine.rendering.framing import frame_views
+from engine.rendering.ground import draw_ground, ground_below
+from engine.rendering.mesh.looks import LoadTexture, find_looks
+from engine.rendering.numpy_renderer import draw_pictures, posed_points
 from usd_io.model import Character, Motion
 
 SIDE_PX = 224
 """Height and width of each panel."""
 AZIMUTH_DEG = 60.0
 """Three quarters from the front, where most of a walk shows."""
+PICTURES_A_STEP = 8
+"""Pictures after which progress is told."""
 SHEET_COLUMNS = 9
 MOST_VERTICES = 60_000
 """More are not drawn: the plot alone is written, and a note says so."""
@@ -58,7 +59,7 @@ def write_preview(
     Args:
         shown: All skeletons of the run; they share one picture.
         folder: The run folder.
-        load_texture: As for :func:`engine.rendering.mesh.surface.build_surface`.
+        load_texture: As for :func:`engine.rendering.mesh.looks.find_looks`.
         progress: Told after every batch of images.
     """
     times = preview_times([s.plan for s in shown], shown[0].filled.motion)
@@ -72,13 +73,12 @@ def write_preview(
             f"the preview is a plot only: the shot has no mesh or more than {MOST_VERTICES} points."
         )
         return (plot,)
-    with limited_threads():
-        panels = _draw(
-            [characters[i] for i in seen],
-            {name: [motions[i] for i in seen] for name, motions in takes.items()},
-            load_texture,
-            progress,
-        )
+    panels = _draw(
+        [characters[i] for i in seen],
+        {name: [motions[i] for i in seen] for name, motions in takes.items()},
+        load_texture,
+        progress,
+    )
     video, sheet = folder / "preview.mp4", folder / "preview.png"
     keys = sorted({key for s in shown for key in s.plan.keys})
     _write_video(video, panels, times, keys, shown[0].filled.motion)
@@ -121,37 +121,53 @@ def _draw(
     progress: Progress,
 ) -> dict[str, list[Picture]]:
     """Pictures of every take from one camera that sees all of them."""
-    surface = build_surface(characters, load_texture)
-    renderer = TorchRenderer(surface)
-    (view,) = orbit_views(
-        Actors(characters, takes["result"]), {"view": AZIMUTH_DEG}, height=SIDE_PX, width=SIDE_PX
-    )
-    poses = {name: _distinct(motions) for name, motions in takes.items()}
-    total, drawn = sum(len(frames) for frames, _ in poses.values()), 0
-    panels = {}
-    for name, (frames, pose) in poses.items():
-        moving = Actors(characters, [motion.at(frames) for motion in takes[name]])
-        pictures = list(render_view(renderer, moving, view, progress, first=drawn, total=total))
-        panels[name] = [pictures[index] for index in pose]
-        drawn += len(frames)
-    return panels
+    looks = find_looks(characters, load_texture)
+    camera, ground = _watch(characters, takes["result"])
+    frames, poses = _distinct(characters, takes)
+    total = sum(map(len, frames.values()))
+    pictures: list[Picture] = []
+    for name, own in frames.items():
+        for points in posed_points(characters, [motion.at(own) for motion in takes[name]]):
+            for picture in draw_pictures(points, looks, camera, *ground):
+                pictures.append(picture)
+                if len(pictures) % PICTURES_A_STEP == 0 or len(pictures) == total:
+                    progress.step(len(pictures), total)
+    return {name: [pictures[pose] for pose in own] for name, own in poses.items()}
 
 
-def _distinct(motions: Sequence[Motion]) -> tuple[Int[np.ndarray, " pose"], Int[np.ndarray, " frame"]]:
-    """Frames at which the pose changes, and which of them each frame shows: held keys are drawn once."""
-    changed = np.ones(len(motions[0].times), bool)
-    changed[1:] = False
-    for motion in motions:
-        for values in (
-            motion.translations,
-            motion.rotations,
-            motion.scales,
-            motion.T_world_skel,
-            motion.blend_weights,
-        ):
-            if values is not None and values[0].size:
-                changed[1:] |= (values[1:] != values[:-1]).reshape(len(values) - 1, -1).any(1)
-    return np.flatnonzero(changed), np.cumsum(changed) - 1
+def _watch(
+    characters: Sequence[Character], motions: Sequence[Motion]
+) -> tuple[Cameras, tuple[Float[np.ndarray, "height width 3"], Float[np.ndarray, "height width"]]]:
+    """A camera that sees the whole motion, and the ground as it sees it."""
+    up_axis = characters[0].up_axis
+    clouds = [points.reshape(-1, 3) for points in posed_points(characters, motions)]
+    low, high = np.min([c.min(0) for c in clouds], axis=0), np.max([c.max(0) for c in clouds], axis=0)
+    camera = frame_views(clouds, [AZIMUTH_DEG], up_axis=up_axis, height=SIDE_PX, width=SIDE_PX)
+    rgb, depth = draw_ground(ground_below(low, high, up_axis), camera)
+    return camera, (rgb[0], depth[0])
+
+
+def _distinct(
+    characters: Sequence[Character], takes: Mapping[str, Sequence[Motion]]
+) -> tuple[dict[str, Int[np.ndarray, " new"]], dict[str, list[int]]]:
+    """Of every take the frames that look like no frame before, and which of those, counted over all takes, each frame
+    looks like: what is held, and what was known and so is the same in all takes, is drawn once."""
+    known: dict[bytes, int] = {}
+    frames, poses = {}, {}
+    for name, motions in takes.items():
+        count = len(motions[0].times)
+        channels = [mesh.seen(motions[0].times)[:, None] for c in characters for mesh in c.meshes]
+        for motion in motions:
+            moving = (motion.translations, motion.rotations, motion.scales, motion.T_world_skel)
+            channels += [
+                values.reshape(count, -1) for values in (*moving, motion.blend_weights) if values is not None
+            ]
+        rows = [row.tobytes() for row in np.concatenate(channels, axis=1, dtype=np.float64)]
+        before = len(known)
+        poses[name] = [known.setdefault(row, len(known)) for row in rows]
+        _, first = np.unique([pose for pose in poses[name] if pose >= before], return_index=True)
+        frames[name] = np.flatnonzero(np.array(poses[name]) >= before)[first]
+    return frames, poses
 
 
 def _write_video(
@@ -164,7 +180,9 @@ def _write_video(
     step = float(times[1] - times[0]) if len(times) > 1 else motion.frame_step
     stride = round(step / motion.frame_step)
     at_key = _nearest(times, keys)
-    with VideoWriter(path, motion.frame_rate / stride, SIDE_PX, SIDE_PX * len(panels)) as video:
+    with VideoWriter(
+        path, motion.frame_rate / stride, SIDE_PX, SIDE_PX * len(panels), preset="veryfast"
+    ) as video:
         for frame, time in enumerate(times):
             row = np.concatenate([pictures[frame] for pictures in panels.values()], axis=1)
             labels = [(4 + i * SIDE_PX, 2, name) for i, name in enumerate(panels)]

@@ -1,4 +1,5 @@
-"""Pinhole cameras and projection: the one place that knows the conventions (docs/rendering.md).
+"""Pinhole cameras: the one place that knows the conventions (docs/rendering.md). Points are projected by
+:mod:`engine.rendering.projection`.
 
 Camera space: x to the right, y down, z forward, so that depth is z, positive in front [stage units]. Pixels:
 x to the right, y down, the origin in the top left corner, pixel centres at 0.5. A camera sees what lies
@@ -9,9 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
 FIELD_OF_VIEW_DEG = 30.0
 """Across the shorter side of the image; what the paper's renderer is meant to use."""
@@ -115,30 +114,3 @@ def orbit_rotation(azimuth_deg: float, elevation_deg: float, up_axis: str) -> Fl
     rotation = np.stack([right, np.cross(forward, right), forward])
     y_up_from_z_up = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
     return rotation if up_axis == "Y" else rotation @ y_up_from_z_up
-
-
-def camera_points(cameras: Cameras, points: Float[Tensor, "#image point 3"]) -> Float[Tensor, "_ point 3"]:
-    """World points in camera space; one camera serves all images, or one set of points all cameras."""
-    transform = _like(cameras.T_camera_world, points)
-    return points @ transform[:, :3, :3].mT + transform[:, None, :3, 3]
-
-
-def homogeneous_pixels(
-    cameras: Cameras, points: Float[Tensor, "image point 3"]
-) -> Float[Tensor, "image point 3"]:
-    """Camera-space points as ``(x z, y z, z)`` with x and y in pixels: linear, so fine behind the camera too."""
-    focal, centre = _like(cameras.focal, points)[:, None], _like(cameras.centre, points)[:, None]
-    depth = points[..., 2:]
-    return torch.cat([points[..., :2] * focal + depth * centre, depth], dim=-1)
-
-
-def project(cameras: Cameras, points: Float[Tensor, "#image point 3"]) -> Float[Tensor, "_ point 3"]:
-    """World points as x, y [pixels] and depth [stage units]; what is not in front of a camera has no pixel (NaN)."""
-    pixels = homogeneous_pixels(cameras, camera_points(cameras, points))
-    depth = pixels[..., 2:]
-    seen = torch.where(depth > 0, depth, torch.nan)
-    return torch.cat([pixels[..., :2] / seen, depth], dim=-1)
-
-
-def _like(array: Float[np.ndarray, "..."], tensor: Tensor) -> Tensor:
-    return torch.as_tensor(array, dtype=tensor.dtype, device=tensor.device)

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from engine.rendering.camera import Cameras
-from engine.rendering.torch_renderer.renderer import Backdrop
 
 LIGHT, DARK = (0.90, 0.91, 0.92), (0.78, 0.80, 0.82)
 """Display colours of the tiles."""
@@ -39,13 +37,12 @@ def ground_below(low: Float[np.ndarray, "3"], high: Float[np.ndarray, "3"], up_a
     return Ground(up, float(low[up]) - SOLE * size, (float(middle[0]), float(middle[1])), size)
 
 
-def draw_ground(ground: Ground, cameras: Cameras) -> Backdrop:
-    """The ground seen by each camera, over white."""
+def draw_ground(
+    ground: Ground, cameras: Cameras
+) -> tuple[Float[np.ndarray, "camera height width 3"], Float[np.ndarray, "camera height width"]]:
+    """The ground seen by each camera, over white: display colours in [0, 1] and depth [stage units], inf beside it."""
     rgb, depth = zip(*(_draw(ground, cameras.at(slice(i, i + 1))) for i in range(len(cameras))), strict=True)
-    return Backdrop(
-        torch.from_numpy(np.stack(rgb).astype(np.float32)),
-        torch.from_numpy(np.stack(depth).astype(np.float32)),
-    )
+    return np.stack(rgb).astype(np.float32), np.stack(depth).astype(np.float32)
 
 
 def _draw(

@@ -15,8 +15,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.errors import ResourceMissing
-from engine.rendering.camera import Cameras, camera_points
+from engine.rendering.camera import Cameras
 from engine.rendering.mesh.surface import Surface
+from engine.rendering.projection import camera_points
 from engine.rendering.torch_renderer.renderer import Backdrop, Images
 from engine.rendering.torch_renderer.shade import Lighting, vertex_normals
 from engine.settings.choices import Appearance

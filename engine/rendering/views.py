@@ -11,9 +11,10 @@ from engine.files.images import Picture
 from engine.geometry.skeleton import joint_positions
 from engine.progress import Progress
 from engine.rendering.actors import Actors
-from engine.rendering.camera import Cameras, project
+from engine.rendering.camera import Cameras
 from engine.rendering.framing import frame_views
 from engine.rendering.ground import Ground, draw_ground, ground_below
+from engine.rendering.projection import project
 from engine.rendering.renderers import Renderer
 from engine.rendering.torch_renderer.renderer import Backdrop
 from usd_io.model import Character, Motion
@@ -66,7 +67,10 @@ def orbit_views(
 
 def make_view(name: str, cameras: Cameras, ground: Ground | None = None) -> View:
     """A view with its ground drawn once per place of the camera."""
-    return View(name, cameras, None if ground is None else draw_ground(ground, cameras))
+    if ground is None:
+        return View(name, cameras)
+    rgb, depth = draw_ground(ground, cameras)
+    return View(name, cameras, Backdrop(torch.from_numpy(rgb), torch.from_numpy(depth)))
 
 
 def render_view(

@@ -25,7 +25,8 @@ from engine.mimic.pictures.pyramid import (
     slopes,
     vertices,
 )
-from engine.rendering.camera import Cameras, camera_points, homogeneous_pixels
+from engine.rendering.camera import Cameras
+from engine.rendering.projection import camera_points, homogeneous_pixels
 from engine.rendering.torch_renderer.fragments import Fragments, make_fragments
 
 REACH = 3

@@ -36,7 +36,7 @@ def triangle_ids(
     """Index of the nearest triangle at each pixel centre, -1 where there is none; both sides are seen.
 
     Args:
-        pixels: Homogeneous pixels, from :func:`engine.rendering.camera.homogeneous_pixels`.
+        pixels: Homogeneous pixels, from :func:`engine.rendering.projection.homogeneous_pixels`.
         faces: Vertex indices.
         cameras: Give the image size and the near plane.
     """

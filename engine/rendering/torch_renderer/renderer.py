@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from engine.rendering.camera import Cameras, camera_points, homogeneous_pixels
+from engine.rendering.camera import Cameras
 from engine.rendering.mesh.surface import Surface
+from engine.rendering.projection import camera_points, homogeneous_pixels
 from engine.rendering.torch_renderer.appearance import base_colors
 from engine.rendering.torch_renderer.fragments import Fragments, make_fragments
 from engine.rendering.torch_renderer.rasterise import triangle_ids

@@ -19,8 +19,8 @@ from engine.mimic.pictures.colour_match import softness_of
 from engine.mimic.pictures.pyramid import blur
 from engine.mimic.pictures.stabilise import shifts, steadied
 from engine.priors import offsets
-from engine.rendering.camera import project
 from engine.rendering.mesh.skin import build_rig
+from engine.rendering.projection import project
 from tests.engine.mimic.scenes import Scene, arm_scene
 
 DOUBLE = torch.zeros((), dtype=torch.float64)

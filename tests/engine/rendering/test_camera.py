@@ -13,10 +13,10 @@ from engine.rendering.camera import (
     focal_length,
     join_cameras,
     orbit_rotation,
-    project,
     repeat_cameras,
 )
 from engine.rendering.framing import MARGIN, frame_views
+from engine.rendering.projection import project
 from engine.rendering.views import joint_tracks
 from engine.settings.choices import VIEWS
 from tests.engine.rendering.shapes import camera_at

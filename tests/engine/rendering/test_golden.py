@@ -19,8 +19,8 @@ from engine.progress import Progress
 from engine.render_command.config import RenderConfig
 from engine.render_command.run import read_shot_to_draw
 from engine.rendering.actors import Actors
-from engine.rendering.camera import project
 from engine.rendering.mesh.surface import build_surface
+from engine.rendering.projection import project
 from engine.rendering.torch_renderer.renderer import Images, render
 from engine.rendering.views import View, orbit_views
 from tests.conftest import ASSETS, DATA, usd_files

@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from engine.rendering.camera import Cameras, project
+from engine.rendering.camera import Cameras
 from engine.rendering.mesh.surface import Surface
 from engine.rendering.mesh.topology import face_neighbours
+from engine.rendering.projection import project
 from engine.rendering.torch_renderer.renderer import Images, render
 from engine.rendering.torch_renderer.shade import PAPER_LIGHT
 

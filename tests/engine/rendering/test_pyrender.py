@@ -12,12 +12,13 @@ import torch
 from engine.errors import ExitCode, exit_code
 from engine.rendering.actors import Actors
 from engine.rendering.framing import frame_views
-from engine.rendering.ground import draw_ground, ground_below
+from engine.rendering.ground import ground_below
 from engine.rendering.mesh.surface import build_surface
 from engine.rendering.pyrender_renderer import PyrenderRenderer, RendererMissing
 from engine.rendering.renderers import Renderer, TorchRenderer, choose_renderer
 from engine.rendering.torch_renderer.renderer import Images, render
 from engine.rendering.torch_renderer.shade import UNLIT
+from engine.rendering.views import make_view
 from tests.engine.rendering.shapes import camera_at, make_surface, sphere
 from usd_io.read.stage import read_shot
 from usd_io.read.texture import read_texture_bytes
@@ -70,7 +71,8 @@ def test_the_ground_lies_behind_and_hides() -> None:
     vertices = points.float()[None]
     surface = make_surface(points.float(), faces)
     cameras = camera_at(5.0)
-    ground = draw_ground(ground_below(np.array([-1.0, 0, -1]), np.array([1.0, 1, 1]), "Y"), cameras)
+    floor = ground_below(np.array([-1.0, 0, -1]), np.array([1.0, 1, 1]), "Y")
+    ground = make_view("view", cameras, floor).backdrop
     renderers: list[Renderer] = [
         PyrenderRenderer(surface, lighting=UNLIT),
         TorchRenderer(surface, lighting=UNLIT),

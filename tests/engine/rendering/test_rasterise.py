@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.rendering.camera import Cameras, camera_points, homogeneous_pixels
+from engine.rendering.camera import Cameras
+from engine.rendering.projection import camera_points, homogeneous_pixels
 from engine.rendering.torch_renderer import rasterise
 from engine.rendering.torch_renderer.fragments import make_fragments
 from engine.rendering.torch_renderer.rasterise import triangle_ids

@@ -11,7 +11,7 @@ from engine.geometry.resample import resample
 from engine.geometry.skeleton import joint_positions
 from engine.planning.plan import Gap, Plan
 from engine.priors.fill import fill, split
-from engine.rendering.camera import project
+from engine.rendering.projection import project
 from engine.run import plan
 from engine.scene.scene import make_scene, make_schedule
 from engine.scene.subject import Subject

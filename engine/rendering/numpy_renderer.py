@@ -1,0 +1,273 @@
+"""A renderer in numpy for small pictures: no gradients, no depth, and nothing of torch, which takes longer to import
+than a preview to draw.
+
+The pictures are those of :mod:`engine.rendering.torch_renderer.renderer` but for two things: light is computed at the
+vertices (Gouraud 1971), and outlines are smooth since each pixel is the mean of some samples.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from engine.geometry.skeleton import blend_points, joint_transforms, skin_points
+from engine.rendering.camera import Cameras
+from engine.rendering.mesh.looks import Looks
+from usd_io.model import Character, Mesh, Motion
+
+ROWS = 2
+"""Rows of samples in a pixel, one sample each, which lie on a diagonal: outlines of any direction show in steps."""
+POINTS_AT_ONCE = 1 << 18
+"""Vertices of some frames skinned together, and"""
+FACES_AT_ONCE = 100_000
+"""triangles and"""
+IMAGES_AT_ONCE = 8
+"""pictures drawn together: bounds memory."""
+AMBIENT, DIFFUSE, SPECULAR, SHININESS = 0.5, 0.5, 0.08, 32
+LIGHT = (-0.5, -0.7, 0.0)
+"""Goes with the camera, in camera space, as parts of the depth of what it lights."""
+LEAST_AREA = 1e-9
+"""Of a triangle that is drawn [samples], doubled."""
+OVERLAP = 1e-4
+"""Triangles reach this far over their edges [samples], so that rounding leaves no hole between two of them."""
+_FAR = np.iinfo(np.int64).max
+_FACE_BITS = (1 << 32) - 1
+
+
+def posed_points(
+    characters: Sequence[Character], motions: Sequence[Motion]
+) -> Iterator[Float[np.ndarray, "frame vertex 3"]]:
+    """World points of all meshes of some characters [stage units], some frames at a time."""
+    vertices = sum(len(mesh.points) for character in characters for mesh in character.meshes)
+    step = max(1, POINTS_AT_ONCE // max(1, vertices))
+    for first in range(0, len(motions[0].times), step):
+        frames = np.arange(first, min(first + step, len(motions[0].times)))
+        parts = [_posed(c, motion.at(frames)) for c, motion in zip(characters, motions, strict=True)]
+        yield np.concatenate(parts, axis=1)
+
+
+def _posed(character: Character, motion: Motion) -> Float[np.ndarray, "frame vertex 3"]:
+    T_skel_joint = joint_transforms(character, motion)
+    parts = [np.zeros((len(motion.times), 0, 3))]
+    for mesh in character.meshes:
+        bound = blend_points(mesh, motion) if mesh.blend_shapes else None
+        points = skin_points(mesh, character.T_skel_joint_bind, T_skel_joint, bound)
+        parts.append(_without_unseen(points, mesh, motion))
+    T_world_skel = motion.T_world_skel
+    return np.concatenate(parts, axis=1) @ T_world_skel[:, :3, :3].mT + T_world_skel[:, None, :3, 3]
+
+
+def _without_unseen(
+    points: Float[np.ndarray, "frame vertex 3"], mesh: Mesh, motion: Motion
+) -> Float[np.ndarray, "frame vertex 3"]:
+    """A mesh that is not seen at a time shrinks to one of its points: a face without area is not drawn."""
+    unseen = ~mesh.seen(motion.times)
+    points[unseen] = points[unseen, :1]
+    return points
+
+
+def draw_pictures(
+    points: Float[np.ndarray, "image vertex 3"],
+    looks: Looks,
+    camera: Cameras,
+    ground_rgb: Float[np.ndarray, "height width 3"],
+    ground_depth: Float[np.ndarray, "height width"],
+) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    """Draw one picture per set of points.
+
+    Args:
+        points: World points of all meshes, in the order of the looks [stage units].
+        looks: Triangles and their colours.
+        camera: One. Triangles that reach nearer than its ``near`` are left out.
+        ground_rgb: What stands behind, and
+        ground_depth: how far [stage units]; what lies further away is hidden.
+    """
+    step = max(1, min(IMAGES_AT_ONCE, FACES_AT_ONCE // max(1, len(looks.faces))))
+    for first in range(0, len(points), step):
+        yield from _draw(points[first : first + step], looks, camera, ground_rgb, ground_depth)
+
+
+class _Faces(NamedTuple):
+    """Triangles that may be seen, over some pictures. What is linear in a picture is given as (constant, per column of
+    pixels, per row of samples)."""
+
+    image: Int[np.ndarray, " seen"]
+    face: Int[np.ndarray, " seen"]
+    y: Float[np.ndarray, "3 seen"]
+    """Of the corners, in rows of samples."""
+    shares: Float[np.ndarray, "3 3 seen"]
+    """Of the corners (second axis), as linear functions (first axis) that are positive inside."""
+    values: Float[np.ndarray, "seen 3 6"]
+    """Over the depth: 1, what light multiplies the colour with and adds to it, and the colour or the place in its
+    texture."""
+
+
+def _draw(
+    points: Float[np.ndarray, "image vertex 3"],
+    looks: Looks,
+    camera: Cameras,
+    ground_rgb: Float[np.ndarray, "height width 3"],
+    ground_depth: Float[np.ndarray, "height width"],
+) -> UInt8[np.ndarray, "image height width 3"]:
+    height, width = camera.height, camera.width
+    turn, move = camera.T_camera_world[0, :3, :3], camera.T_camera_world[0, :3, 3]
+    faces = _project(points @ turn.T + move, looks, camera)
+    pixel, ids = _visible(faces, len(points), height, width)
+    row, column = np.divmod(pixel % (height * width), width)
+    behind, limit = ground_rgb[row, column], ground_depth[row, column]
+    color = np.zeros((len(pixel), 3))
+    covered = np.zeros(len(pixel))
+    for sample, which in enumerate(ids):
+        # a face that shows in several samples of a pixel is shaded once, at the first of them
+        new = which >= 0
+        for earlier in ids[:sample]:
+            new &= which != earlier
+        own = np.flatnonzero(new)
+        depth, shaded = _shade(faces, looks, which[own], column[own], row[own] * ROWS + sample)
+        share = (depth <= limit[own]) * sum(other[own] == which[own] for other in ids) / ROWS
+        covered[own] += share
+        color[own] += share[:, None] * shaded
+    # what of a pixel shows no character shows the ground
+    color += (1 - covered)[:, None] * behind
+    pictures = np.tile((ground_rgb * 255 + 0.5).astype(np.uint8).reshape(-1, 3), (len(points), 1))
+    pictures[pixel] = color * 255 + 0.5
+    return pictures.reshape(-1, height, width, 3)
+
+
+def _project(points: Float[np.ndarray, "image vertex 3"], looks: Looks, camera: Cameras) -> _Faces:
+    """The triangles of camera-space points that lie in front of the camera and in the picture."""
+    z = points[..., 2]
+    front = z > camera.near
+    inverse = 1 / np.where(front, z, np.inf)
+    xy = points[..., :2] * inverse[..., None] * camera.focal[0] + camera.centre[0]
+    corners = xy[:, looks.faces]
+    size = np.array([camera.width, camera.height])
+    inside = ((corners.max(2) > 0) & (corners.min(2) < size)).all(-1) & front[:, looks.faces].all(-1)
+    image, face = np.nonzero(inside)
+    x, y = np.moveaxis(corners[image, face], (0, 1, 2), (2, 1, 0))
+    y = y * ROWS
+    # the share of a corner is the area between a place and the opposite edge, of that of the triangle
+    (x1, x2), (y1, y2) = ((v[[1, 2, 0]], v[[2, 0, 1]]) for v in (x, y))
+    edges = np.stack([x1 * y2 - x2 * y1, y1 - y2, x2 - x1])
+    area = edges[0].sum(0)
+    shares = edges / np.where(np.abs(area) > LEAST_AREA, area, np.nan)
+    vertices = looks.faces[face]
+    textured = (looks.face_texture[face] >= 0)[:, None, None]
+    place = np.pad(looks.corner_uvs, ((0, 0), (0, 0), (0, 1)))
+    corner = np.concatenate(
+        [
+            np.ones((*vertices.shape, 1)),
+            _light(points, looks.faces)[image[:, None], vertices],
+            np.where(textured, place[face], looks.corner_colors[face]),
+        ],
+        axis=-1,
+    )
+    corner *= inverse[image[:, None], vertices][..., None]
+    return _Faces(image, face, y, shares, np.einsum("lkf,fkv->flv", shares, corner))
+
+
+def _light(
+    points: Float[np.ndarray, "image vertex 3"], faces: Int[np.ndarray, "face 3"]
+) -> Float[np.ndarray, "image vertex 2"]:
+    """Phong 1975 at every vertex, on the side that is seen."""
+    images, vertices = points.shape[:2]
+    a, b, c = (points[:, faces[:, k]] for k in range(3))
+    area = np.cross(b - a, c - a)
+    # normals are the means of those of the faces around each vertex, weighted by area
+    place = (np.arange(images)[:, None] * vertices + faces.reshape(-1)).ravel()
+    sums = [
+        np.bincount(place, np.repeat(area[..., k], 3, axis=1).ravel(), images * vertices) for k in range(3)
+    ]
+    normal = _unit(np.stack(sums, axis=-1).reshape(points.shape))
+    to_camera, to_light = _unit(-points), _unit(np.array(LIGHT) * points[..., 2:] - points)
+    facing, cosine = (normal * to_camera).sum(-1), (normal * to_light).sum(-1)
+    side = np.where(facing < 0, -1.0, 1.0)
+    facing, cosine = side * facing, side * cosine
+    # the mirrored direction is 2 cosine normal - to_light
+    glance = np.maximum(2 * cosine * facing - (to_light * to_camera).sum(-1), 0)
+    glint = np.where(cosine > 0, glance, 0) ** SHININESS
+    return np.stack([AMBIENT + DIFFUSE * np.maximum(cosine, 0), SPECULAR * glint], axis=-1)
+
+
+def _unit(vectors: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3"]:
+    length = np.sqrt((vectors**2).sum(-1, keepdims=True))
+    result: Float[np.ndarray, "*batch 3"] = vectors / np.maximum(length, 1e-12)
+    return result
+
+
+def _visible(
+    faces: _Faces, images: int, height: int, width: int
+) -> tuple[Int[np.ndarray, " pixel"], Int[np.ndarray, "sample pixel"]]:
+    """The pixels, over all pictures, that show a face, and which is the nearest at each of their samples (-1: none)."""
+    # a triangle meets each row of samples in one span, whose ends are where a share becomes negative
+    low_y, high_y = np.minimum.reduce(faces.y), np.maximum.reduce(faces.y)
+    top = np.ceil(low_y - 0.5).clip(0, height * ROWS).astype(int)
+    counts = (np.floor(high_y + 0.5).clip(0, height * ROWS).astype(int) - top).clip(0)
+    face = np.repeat(np.arange(len(counts)), counts)
+    row = np.arange(len(face)) + np.repeat(top - np.cumsum(counts) + counts, counts)
+    low, high = np.zeros(len(face)), np.full(len(face), width - 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for constant, growth, fall in np.moveaxis(faces.shares, 1, 0):
+            value = constant[face] + fall[face] * (row + 0.5)
+            grows = growth[face]
+            crossing = -value / grows - _across(row)
+            low = np.where(grows > 0, np.maximum(low, crossing), low)
+            high = np.where(grows < 0, np.minimum(high, crossing), high)
+            high = np.where((grows == 0) & (value < 0), -1, high)
+    start = np.ceil(low - OVERLAP)
+    length = np.floor(high + OVERLAP) - start + 1
+    kept = np.flatnonzero(length > 0)  # no span where there is no area, and so no shares (NaN)
+    face, row, start, length = face[kept], row[kept], start[kept].astype(int), length[kept].astype(int)
+    # 1 / depth is linear in the picture
+    nearness = faces.values[face, :, 0]
+    slope = nearness[:, 1]
+    near = nearness[:, 0] + slope * (start + _across(row)) + nearness[:, 2] * (row + 0.5)
+    before = np.cumsum(length) - length
+    order = np.arange(length.sum())
+    step = (order - np.repeat(before, length)).astype(np.float32)
+    step *= np.repeat(slope.astype(np.float32), length)
+    step += np.repeat(near.astype(np.float32), length)
+    # positive floats sort like their bits: nearness above, face below, so that one maximum finds the nearest face
+    keys = step.clip(1e-30).view(np.int32).astype(np.int64) << 32
+    keys |= np.repeat(_FACE_BITS - face, length)
+    pixels = images * height * width
+    first = (faces.image[face] * height + row // ROWS) * width + start
+    order += np.repeat(row % ROWS * pixels + first - before, length)
+    best = np.zeros(ROWS * pixels, np.int64)
+    np.maximum.at(best, order, keys)
+    samples = best.reshape(ROWS, pixels)
+    pixel = np.flatnonzero(np.bitwise_or.reduce(samples))
+    samples = samples[:, pixel]
+    return pixel, np.where(samples > 0, _FACE_BITS - (samples & _FACE_BITS), -1)
+
+
+def _across(row: Int[np.ndarray, " sample"]) -> Float[np.ndarray, " sample"]:
+    """How far right in their pixel the samples of a row lie [pixels]."""
+    result: Float[np.ndarray, " sample"] = (row % ROWS + 0.5) / ROWS
+    return result
+
+
+def _shade(
+    faces: _Faces,
+    looks: Looks,
+    which: Int[np.ndarray, " sample"],
+    column: Int[np.ndarray, " sample"],
+    row: Int[np.ndarray, " sample"],
+) -> tuple[Float[np.ndarray, " sample"], Float[np.ndarray, "sample 3"]]:
+    """Depth and display colours in [0, 1] of samples: of the corners or a texture, in the light at the corners."""
+    planes = faces.values[which]
+    values = planes[:, 1] * (column + _across(row))[:, None]
+    values += planes[:, 0]
+    values += planes[:, 2] * (row + 0.5)[:, None]
+    depth = 1 / values[:, 0]
+    values *= depth[:, None]
+    colors = values[:, 3:]
+    texture = looks.face_texture[faces.face[which]]
+    for index, texels in enumerate(looks.textures):
+        own = np.flatnonzero(texture == index)
+        u, v = colors[own, :2].T
+        # the origin is the lower left corner of the image, which repeats
+        across, down = (u % 1) * texels.shape[1], (-v % 1) * texels.shape[0]
+        colors[own] = texels.reshape(-1, 3)[down.astype(int) * texels.shape[1] + across.astype(int)]
+    return depth, (colors * values[:, 1:2] + values[:, 2:3]).clip(0, 1)

@@ -1,0 +1,142 @@
+"""Pictures drawn in numpy are those of torch, but for the steps of outlines and the places where light is computed."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine.rendering.actors import Actors
+from engine.rendering.camera import Cameras
+from engine.rendering.ground import draw_ground, ground_below
+from engine.rendering.mesh.looks import Looks, find_looks
+from engine.rendering.mesh.surface import build_surface
+from engine.rendering.numpy_renderer import draw_pictures, posed_points
+from engine.rendering.renderers import TorchRenderer
+from engine.rendering.torch_renderer.renderer import Backdrop
+from engine.rendering.views import orbit_views
+from tests.engine.rendering.shapes import camera_at, sphere
+from usd_io.model import Character, Motion
+from usd_io.read.character import find_skinned, read_bound_character
+from usd_io.read.motion import read_motion
+from usd_io.read.stage import open_stage
+from usd_io.read.texture import read_texture_bytes
+
+WHITE = np.ones((48, 64, 3), np.float32), np.full((48, 64), np.inf, np.float32)
+
+
+def fox(data: Path) -> tuple[Character, Motion]:
+    stage = open_stage(data / "fox" / "fox.usdc")
+    path = "/Fox/Skeleton"
+    character = read_bound_character(stage, path, find_skinned(stage))
+    return character, read_motion(stage, path).at(np.array([0, 20, 40]))
+
+
+def ball() -> Looks:
+    """A sphere whose colours are its places."""
+    points, faces = sphere(16)
+    places = (points.numpy() + 1) / 2
+    count = len(faces)
+    return Looks(
+        faces=faces.numpy(),
+        face_mesh=np.zeros(count, int),
+        corner_colors=places[faces.numpy()].astype(np.float32),
+        corner_uvs=np.zeros((count, 3, 2), np.float32),
+        face_texture=np.full(count, -1),
+        textures=(),
+        canonical=places,
+    )
+
+
+def drawn(points: np.ndarray, looks: Looks, camera: Cameras) -> np.ndarray:
+    return np.stack(list(draw_pictures(points, looks, camera, *WHITE)))
+
+
+def test_points_are_those_of_the_torch_rig(data: Path) -> None:
+    character, motion = fox(data)
+    (points,) = posed_points([character], [motion])
+    theirs = Actors([character], [motion], torch.zeros((), dtype=torch.float64)).vertices(slice(0, 3))
+    np.testing.assert_allclose(points, theirs.numpy(), atol=1e-6 * np.abs(points).max())
+
+
+def test_pictures_are_those_of_torch(data: Path) -> None:
+    character, motion = fox(data)
+    actors = Actors([character], [motion])
+    (view,) = orbit_views(actors, {"view": 60.0}, height=160, width=160)
+    assert isinstance(view.backdrop, Backdrop)
+    theirs = TorchRenderer(build_surface([character], read_texture_bytes)).render(
+        actors.vertices(slice(0, 3)), view.cameras, view.backdrop
+    )
+    (points,) = posed_points([character], [motion])
+    ground = view.backdrop.rgb[0].numpy(), view.backdrop.depth[0].numpy()
+    looks = find_looks([character], read_texture_bytes)
+    ours = np.stack(list(draw_pictures(points, looks, view.cameras, *ground)))
+    difference = np.abs(ours / 255 - theirs.rgb.numpy()).mean(-1)
+    outside, inside = theirs.mask.numpy() == 0, theirs.mask.numpy() == 1
+    assert inside.mean() > 0.05
+    assert (difference[outside] > 1 / 255).mean() < 2e-3
+    assert difference[inside].mean() < 0.02
+    assert difference.mean() < 0.008
+
+
+def test_outlines_show_in_steps_and_add_up_to_the_area() -> None:
+    points, _ = sphere(16)
+    looks = ball()
+    black = Looks(**{**vars(looks), "corner_colors": np.zeros_like(looks.corner_colors)})
+    (picture,) = drawn(points.numpy()[None], black, camera_at(5.0))
+    free = (picture >= 254).all(-1)
+    shown = ~free
+    # a sphere seen from 5 radii away covers a disc of this radius [pixels]
+    radius = camera_at(5.0).focal[0, 0] / np.sqrt(24)
+    assert abs(shown.sum() / (np.pi * radius**2) - 1) < 0.12
+    assert len(np.unique(picture[shown][:, 0])) > 3
+
+
+def test_the_nearer_of_two_hides_the_other_whatever_their_order() -> None:
+    points, faces = sphere(12)
+    near, far = points.numpy() * 0.5, points.numpy()
+    camera = camera_at(5.0)
+    eye = camera.positions()[0]
+    near = near + eye / np.linalg.norm(eye) * 2
+    count = len(faces)
+
+    def both(first_red: bool) -> np.ndarray:
+        order = [near, far] if first_red else [far, near]
+        red, green = np.array([1.0, 0, 0]), np.array([0, 1.0, 0])
+        colors = np.repeat(np.stack([red, green] if first_red else [green, red]), count, axis=0)
+        looks = Looks(
+            faces=np.concatenate([faces.numpy(), faces.numpy() + len(points)]),
+            face_mesh=np.repeat([0, 1], count),
+            corner_colors=np.repeat(colors[:, None], 3, axis=1).astype(np.float32),
+            corner_uvs=np.zeros((2 * count, 3, 2), np.float32),
+            face_texture=np.full(2 * count, -1),
+            textures=(),
+            canonical=np.concatenate(order),
+        )
+        return drawn(np.concatenate(order)[None], looks, camera)[0]
+
+    picture = both(True)
+    np.testing.assert_array_equal(picture, both(False))
+    assert picture[24, 32, 0] > 100 > 40 > picture[24, 32, 1]
+
+
+def test_what_lies_below_the_ground_is_hidden_and_what_is_behind_the_camera_left_out() -> None:
+    points, _ = sphere(16)
+    camera = camera_at(5.0)
+    floor = ground_below(np.array([-1.0, 0, -1]), np.array([1.0, 1, 1]), "Y")
+    rgb, depth = draw_ground(floor, camera)
+    (picture,) = draw_pictures(points.numpy()[None], ball(), camera, rgb[0], depth[0])
+    bare = (rgb[0] * 255 + 0.5).astype(np.uint8)
+    changed = (picture != bare).any(-1)
+    whole = (drawn(points.numpy()[None], ball(), camera)[0] < 255).any(-1)
+    assert 0.3 < changed.sum() / whole.sum() < 0.8
+    np.testing.assert_array_equal(drawn(points.numpy()[None] * 100, ball(), camera), 255)
+
+
+def test_nothing_to_see_is_the_ground() -> None:
+    points, _ = sphere(4)
+    looks = ball()
+    none = Looks(**{**vars(looks), "faces": looks.faces[:0], "face_texture": looks.face_texture[:0]})
+    none = Looks(
+        **{**vars(none), "corner_colors": looks.corner_colors[:0], "corner_uvs": looks.corner_uvs[:0]}
+    )
+    np.testing.assert_array_equal(drawn(points.numpy()[None], none, camera_at(5.0)), 255)
