@@ -15,6 +15,10 @@ import usd_io
 
 if TYPE_CHECKING:
     from engine import (
+        AdaptOptions,
+        AddedModel,
+        Appearance,
+        Backend,
         ConfigError,
         DataError,
         EngineError,
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
         ExitCode,
         Filled,
         Gap,
+        GenerateOptions,
+        Memory,
+        ModelCard,
         NothingToFill,
         Plan,
         Progress,
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
         Scores,
         SourceChanged,
         StageReport,
+        Video,
         benchmark,
         check,
         choose_take,
@@ -47,6 +55,7 @@ if TYPE_CHECKING:
         prepare,
         read_config,
         render_stage,
+        resample,
         resume,
         score,
     )
@@ -72,8 +81,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AdaptOptions",
+    "AddedModel",
+    "Appearance",
     "AuthorError",
     "Authored",
+    "Backend",
     "Character",
     "ConfigError",
     "DataError",
@@ -83,7 +96,10 @@ __all__ = [
     "Filled",
     "Finding",
     "Gap",
+    "GenerateOptions",
+    "Memory",
     "Mesh",
+    "ModelCard",
     "Motion",
     "NothingToFill",
     "Plan",
@@ -103,6 +119,7 @@ __all__ = [
     "StageReport",
     "Take",
     "UsdIoError",
+    "Video",
     "author_result",
     "benchmark",
     "check",
@@ -121,6 +138,7 @@ __all__ = [
     "read_shot",
     "read_stage_info",
     "render_stage",
+    "resample",
     "resume",
     "run",
     "score",

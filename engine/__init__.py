@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     )
     from engine.evaluation.evaluate import benchmark, evaluate
     from engine.events import Event
+    from engine.files.video import Video
     from engine.geometry.metrics import Scores, score
+    from engine.geometry.resample import resample
     from engine.inspection.report import StageReport, check, inspect
     from engine.pipeline import RunResult
     from engine.planning.plan import Gap, Plan, make_plan
@@ -33,8 +35,17 @@ if TYPE_CHECKING:
     from engine.render_command.run import RenderResult, render_stage
     from engine.run import plan, prepare, resume
     from engine.runs.takes import choose_take
+    from engine.settings.choices import Appearance, Memory
+    from engine.video.backends.protocol import Backend
+    from engine.video.catalogue.added import AddedModel
+    from engine.video.catalogue.model_cards import ModelCard
+    from engine.video.options import AdaptOptions, GenerateOptions
 
 _HOMES = {
+    "AdaptOptions": "engine.video.options",
+    "AddedModel": "engine.video.catalogue.added",
+    "Appearance": "engine.settings.choices",
+    "Backend": "engine.video.backends.protocol",
     "ConfigError": "engine.errors",
     "DataError": "engine.errors",
     "EngineError": "engine.errors",
@@ -42,6 +53,9 @@ _HOMES = {
     "ExitCode": "engine.errors",
     "Filled": "engine.priors.fill",
     "Gap": "engine.planning.plan",
+    "GenerateOptions": "engine.video.options",
+    "Memory": "engine.settings.choices",
+    "ModelCard": "engine.video.catalogue.model_cards",
     "NothingToFill": "engine.errors",
     "Plan": "engine.planning.plan",
     "Progress": "engine.progress",
@@ -55,6 +69,7 @@ _HOMES = {
     "Scores": "engine.geometry.metrics",
     "SourceChanged": "engine.errors",
     "StageReport": "engine.inspection.report",
+    "Video": "engine.files.video",
     "benchmark": "engine.evaluation.evaluate",
     "check": "engine.inspection.report",
     "choose_take": "engine.runs.takes",
@@ -67,12 +82,17 @@ _HOMES = {
     "prepare": "engine.run",
     "read_config": "engine.config",
     "render_stage": "engine.render_command.run",
+    "resample": "engine.geometry.resample",
     "resume": "engine.run",
     "score": "engine.geometry.metrics",
 }
 """Where each public name lives."""
 
 __all__ = [
+    "AdaptOptions",
+    "AddedModel",
+    "Appearance",
+    "Backend",
     "ConfigError",
     "DataError",
     "EngineError",
@@ -80,6 +100,9 @@ __all__ = [
     "ExitCode",
     "Filled",
     "Gap",
+    "GenerateOptions",
+    "Memory",
+    "ModelCard",
     "NothingToFill",
     "Plan",
     "Progress",
@@ -93,6 +116,7 @@ __all__ = [
     "Scores",
     "SourceChanged",
     "StageReport",
+    "Video",
     "benchmark",
     "check",
     "choose_take",
@@ -105,6 +129,7 @@ __all__ = [
     "prepare",
     "read_config",
     "render_stage",
+    "resample",
     "resume",
     "score",
 ]

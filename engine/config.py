@@ -18,6 +18,7 @@ from engine.settings.choices import (
     PriorName,
     SolverName,
 )
+from engine.settings.packages import PRIORS, VIDEO_MODELS
 from engine.settings.setting import Setting, checked, fields_of
 
 MOST_STEPS = 1000
@@ -107,6 +108,7 @@ class RunConfig:
             "a video starts from it.",
             MOTION,
             counts_from="fill",
+            packages=PRIORS,
         ),
     ] = "auto"
     contacts: Annotated[
@@ -186,6 +188,7 @@ class RunConfig:
             "The video model; tiny ships with the package and is a tour of the method, no more.",
             MODEL,
             counts_from="render",
+            packages=VIDEO_MODELS,
         ),
     ] = "dynamicrafter"
     prompt: Annotated[

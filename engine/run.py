@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import get_args
 
 from engine.config import RunConfig, read_config
 from engine.errors import SHOWN_ERRORS, STOPPED, ConfigError, RunCancelled, exit_code, message_of
@@ -22,6 +23,7 @@ from engine.runs.heartbeat import Pulse, where
 from engine.runs.process import StopSignals
 from engine.runs.sidecar import write_sidecar
 from engine.runs.workspace import REPORT, SETTINGS, Workspace, check_out, read_state, run_folder
+from engine.settings.choices import PriorName
 from usd_io.errors import shown
 
 __all__ = ["advance", "check", "inspect", "plan", "prepare", "prepare_resume", "resume", "run"]
@@ -36,6 +38,10 @@ def plan(config: RunConfig) -> Planned:
         SourceChanged: A file of the stage was saved meanwhile.
     """
     run_folder(config)  # refuses one that cannot or must not be written to
+    if config.prior not in get_args(PriorName):
+        from engine.priors.catalogue import prior_of
+
+        prior_of(config.prior)  # refuses one whose package is broken
     planned = plan_fill(config)
     assert planned.source is not None
     return foresee(planned, planned.source.stage, config)

@@ -20,7 +20,8 @@ from engine.evaluation.rows import split_dense
 from engine.geometry import metrics
 from engine.planning.plan import Plan
 from engine.priors import offsets
-from engine.priors.fill import PRIORS, complete
+from engine.priors.catalogue import PRIORS
+from engine.priors.fill import complete
 from engine.priors.learned import predict
 from engine.priors.learned.weights import Network
 from engine.training.learned_prior.checkpoint import as_run

@@ -35,7 +35,8 @@ from engine.joints.estimator import load_estimator, save_estimator
 from engine.joints.evidence import JointEvidence
 from engine.joints.settings import EstimatorSettings
 from engine.mimic.settings import MimicSettings
-from engine.priors.fill import PRIORS, complete
+from engine.priors.catalogue import PRIORS
+from engine.priors.fill import complete
 from engine.progress import Progress
 from engine.rendering.threads import limited_threads
 from usd_io.model import Motion

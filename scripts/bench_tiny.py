@@ -24,7 +24,8 @@ from engine.files.images import to_picture, write_png
 from engine.files.video import Video
 from engine.geometry.resample import resample
 from engine.planning.plan import Plan, make_plan
-from engine.priors.fill import PRIORS, complete, split
+from engine.priors.catalogue import PRIORS
+from engine.priors.fill import complete, split
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.mesh.surface import build_surface

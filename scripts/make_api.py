@@ -42,7 +42,7 @@ def page() -> str:
     parts.append("## Data\n")
     parts += [_class(name, value) for name, value in classes]
     parts += [
-        f"### `{name}`\n\nOne of {', '.join(f'`{m.__name__}`' for m in get_args(value))}.\n"
+        f"### `{name}`\n\nOne of {', '.join('`' + getattr(m, '__name__', m) + '`' for m in get_args(value))}.\n"
         for name, value in unions
     ]
     parts.append("## Errors\n")

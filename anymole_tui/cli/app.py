@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from typer.main import get_command
@@ -125,14 +125,20 @@ def say_version(*, as_json: bool) -> int:
     if not as_json:
         out.answer(f"anymole {version('anymole')}")
         return ExitCode.OK
-    from engine.video.catalogue.models import CARDS, find_model
+    from engine.settings.choices import PriorName
+    from engine.settings.packages import PRIORS, refused_names
+    from engine.video.catalogue.added import all_cards
+    from engine.video.catalogue.models import find_model
+
+    cards, wrong = all_cards()
 
     out.print_json(
         {
             **{name: version(name) for name in ("anymole", "usd-core", "torch", "textual", "numpy")},
             "python": platform.python_version(),
             "platform": platform.platform(),
-            "models": {card.name: find_model(card).state for card in CARDS},
+            "models": {card.name: find_model(card).state for card in cards},
+            "packages": [*wrong, *refused_names(PRIORS, get_args(PriorName)).values()],
         }
     )
     return ExitCode.OK

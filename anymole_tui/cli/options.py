@@ -26,11 +26,12 @@ _METAVARS = {
 }
 
 
-def completer(choices: Sequence[str]) -> Callable[[str], list[str]]:
-    """What the shell offers where one of a few words is typed."""
+def completer(choices: Sequence[str] | Field) -> Callable[[str], list[str]]:
+    """What the shell offers where one of a few words is typed; those of a setting are looked up only then."""
 
     def complete(incomplete: str) -> list[str]:
-        return [choice for choice in choices if choice.startswith(incomplete)]
+        words = choices.choices if isinstance(choices, Field) else choices
+        return [choice for choice in words if choice.startswith(incomplete)]
 
     return complete
 
@@ -87,7 +88,11 @@ class GroupedCommand(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
+        declared: Mapping[str, Field] = getattr(self.callback, "settings", {})
         for parameter in self.get_params(ctx):
+            field = declared.get(parameter.name or "")
+            if field and field.setting.packages:  # looked at only for help, so that commands start quickly
+                parameter.metavar = metavar_of(field, field.choices)
             record = parameter.get_help_record(ctx)
             if record is not None:
                 if parameter.param_type_name == "argument":  # its type says nothing that a person needs
@@ -132,6 +137,7 @@ def takes_settings(
         parameters = sorted([*made, *own], key=lambda p: p.default is not inspect.Parameter.empty)
         call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {p.name: p.annotation for p in parameters}
+        call.settings = {field.name: field for field in fields}  # type: ignore[attr-defined]
         del call.__wrapped__  # else its annotations would be read
         return call
 
@@ -156,7 +162,7 @@ def parameter_of(field: Field, *, required: bool = False) -> inspect.Parameter:
         f"--{field.option}",
         help=help_of(field, required=required),
         metavar=metavar_of(field),
-        autocompletion=completer(field.choices) if field.choices else None,
+        autocompletion=completer(field) if field.own_choices else None,
         **_shown(field),
     )
     if setting.each:
@@ -169,9 +175,14 @@ def _shown(field: Field) -> dict[str, Any]:
     return {"show_default": False, "show_envvar": False, "rich_help_panel": field.setting.group}
 
 
-def metavar_of(field: Field) -> str:
-    """What stands for the value of a setting in help."""
-    return field.setting.metavar or "|".join(field.choices) or _METAVARS[field.kind]
+def metavar_of(field: Field, choices: Sequence[str] | None = None) -> str:
+    """What stands for the value of a setting in help.
+
+    Args:
+        field: The setting.
+        choices: What it may be, where that is more than our own.
+    """
+    return field.setting.metavar or "|".join(choices or field.own_choices) or _METAVARS[field.kind]
 
 
 def help_of(field: Field, *, required: bool = False) -> str:

@@ -18,7 +18,8 @@ from engine.files.atomic import write_text
 from engine.files.toml import read_toml
 from engine.geometry.metrics import Scores, score
 from engine.planning.plan import Plan, make_plan
-from engine.priors.fill import PRIORS, fill_plainly
+from engine.priors.catalogue import prior_names
+from engine.priors.fill import fill_plainly
 from engine.progress import Progress
 from usd_io.errors import shown
 from usd_io.model import Character, Motion, Shot
@@ -73,10 +74,11 @@ def priors_named(names: str | Sequence[str]) -> tuple[str, ...]:
         ConfigError: An unknown name.
     """
     wanted = [names] if isinstance(names, str) else list(names)
-    unknown = [name for name in wanted if name not in PRIORS and name != ALL]
+    known = prior_names()
+    unknown = [name for name in wanted if name not in known and name != ALL]
     if unknown:
-        raise ConfigError(f"unknown prior {unknown[0]!r}; choose {', '.join((ALL, *PRIORS))}.")
-    chosen = list(PRIORS) if ALL in wanted else wanted
+        raise ConfigError(f"unknown prior {unknown[0]!r}; choose {', '.join((ALL, *known))}.")
+    chosen = list(known) if ALL in wanted else wanted
     return ("slerp", *(name for name in chosen if name != "slerp"))
 
 

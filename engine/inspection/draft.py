@@ -10,7 +10,8 @@ from engine.planning.foresee import foresee
 from engine.planning.plan import Plan
 from engine.planning.shot_plan import Planned, plan_shot
 from engine.priors.auto import CANDIDATES
-from engine.priors.fill import PRIORS, SURE, expecting, split
+from engine.priors.catalogue import SURE, prior_of
+from engine.priors.fill import expecting, split
 from engine.priors.learned import prior as learned
 from engine.priors.self_test import Prior, SelfTest, self_test
 from engine.priors.spline import spline
@@ -75,7 +76,7 @@ def _test(
         test = self_test(character, known, plan, _stoppable(tried, cancel))
     else:
         test = self_test(
-            character, known, plan, _stoppable({"spline": spline, prior: PRIORS[prior]}, cancel), only=prior
+            character, known, plan, _stoppable({"spline": spline, prior: prior_of(prior)}, cancel), only=prior
         )
     if prior in SURE and learned.fits(character):
         test = expecting(test, character, known, plan, learned.fill(character, known, plan))

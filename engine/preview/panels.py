@@ -18,7 +18,8 @@ from engine.planning.plan import Plan
 from engine.planning.time_grid import nearest_frames
 from engine.preview.plots import Plot, draw_plots
 from engine.preview.times import preview_times
-from engine.priors.fill import PRIORS, Filled, complete
+from engine.priors.catalogue import prior_of
+from engine.priors.fill import Filled, complete
 from engine.progress import Progress
 from engine.rendering.bones import visible_characters, with_bones
 from engine.rendering.camera import Cameras
@@ -91,7 +92,7 @@ def _takes(shown: Sequence[Shown]) -> dict[str, Callable[[Shown], Motion]]:
 
     def prior(name: str) -> Callable[[Shown], Motion]:
         return lambda s: complete(
-            s.character, s.filled.parts, s.plan, PRIORS[name](s.character, s.filled.parts.known, s.plan)
+            s.character, s.filled.parts, s.plan, prior_of(name)(s.character, s.filled.parts.known, s.plan)
         )
 
     takes: dict[str, Callable[[Shown], Motion]] = {

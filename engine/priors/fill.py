@@ -8,34 +8,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from engine.errors import ConfigError, DataError
+from engine.errors import DataError
 from engine.geometry import metrics
 from engine.geometry.resample import resample
 from engine.planning.plan import Plan, make_plan
 from engine.priors import auto
+from engine.priors.catalogue import BARE, PRIORS, SURE, prior_of
 from engine.priors.contacts.planting import plant
-from engine.priors.context import context
-from engine.priors.hold import hold
 from engine.priors.learned import prior as learned
 from engine.priors.self_test import Prior, SelfTest, foretold, self_test
-from engine.priors.slerp import slerp
 from engine.priors.spline import spline
 from usd_io.errors import shown
 from usd_io.model import Channel, Character, Motion
-
-PRIORS: Mapping[str, Prior] = {
-    "auto": auto.auto,
-    "learned": learned.learned,
-    "context": context,
-    "spline": spline,
-    "slerp": slerp,
-    "hold": hold,
-}
-"""All motion priors by name, best first."""
-BARE = ("slerp", "hold")
-"""Priors that stand for what is done without any knowledge, as a measure for others: contacts are not held for them."""
-SURE = ("auto", "learned")
-"""Priors that say how sure they are of every joint; the others have nothing to tell it by."""
 
 Sample = Callable[[Float[np.ndarray, " frame"]], Motion]
 """The motion as the stage evaluates it at any times."""
@@ -122,11 +106,12 @@ def fill(
     needed = takes > 1 or prior == "learned" or (prior == "auto" and learned.fits(character))
     guess = learned.fill(character, parts.known, plan) if needed else None
     priors = PRIORS if guess is None else {**PRIORS, "learned": _remembering(guess, plan)}
+    chosen = priors[prior] if prior in priors else prior_of(prior)
     if prior == "auto":
         made, test = auto.fill(character, parts.known, plan, {name: priors[name] for name in auto.CANDIDATES})
     else:
-        made = priors[prior](character, parts.known, plan)
-        tested = {"spline": spline, prior: PRIORS[prior]}
+        made = chosen(character, parts.known, plan)
+        tested = {"spline": spline, prior: prior_of(prior)}
         test = self_test(character, parts.known, plan, tested, only=prior)
     if guess is not None and prior in SURE:
         test = expecting(test, character, parts.known, plan, guess)
@@ -138,7 +123,7 @@ def fill(
     for motion in (made, *others):
         _check_finite(motion, character, prior)
     contacts = contacts and prior not in BARE
-    own = fill_own_channels(character, parts, plan, priors[prior] if prior in priors else PRIORS[prior])
+    own = fill_own_channels(character, parts, plan, chosen)
     best, *rest = (
         complete(character, parts, plan, motion, contacts=contacts, own=own) for motion in (made, *others)
     )
@@ -179,8 +164,7 @@ def fill_motion(
         ConfigError: Times outside the motion, unknown joints or an unknown prior.
         NothingToFill: Every frame is there already.
     """
-    if prior not in PRIORS:
-        raise ConfigError(f"prior {prior!r} is unknown; choose {', '.join(PRIORS)}.")
+    prior_of(prior)  # before any work
     plan = make_plan(character, motion, contexts=context, keys=keys, lock=lock)
     parts = split(motion, plan, partial(resample, motion))
     return fill(character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts)
@@ -216,8 +200,8 @@ def fill_plainly(
     prior: str, character: Character, parts: Parts, plan: Plan, *, contacts: bool = True
 ) -> Motion:
     """The whole motion that :func:`fill` makes with a prior, and no more: no self-test, takes or confidence."""
-    made = PRIORS[prior](character, parts.known, plan)
-    own = fill_own_channels(character, parts, plan, PRIORS[prior])
+    made = prior_of(prior)(character, parts.known, plan)
+    own = fill_own_channels(character, parts, plan, prior_of(prior))
     return complete(character, parts, plan, made, contacts=contacts and prior not in BARE, own=own)
 
 

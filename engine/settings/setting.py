@@ -15,6 +15,7 @@ from functools import cache
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from engine.settings.packages import added_names
 from usd_io.errors import shown
 
 Kind = Literal["choice", "flag", "integer", "number", "text", "names", "times", "ranges", "size"]
@@ -69,6 +70,8 @@ class Setting:
     """Whether it is a path, a time or a prim of one shot, and so no preference to be kept for others."""
     counts_from: str = ""
     """The first stage of a run that depends on it; empty: none does, or only by the content of what it names."""
+    packages: str = ""
+    """Group of entry points by which installed packages add to its choices."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,19 @@ class Field:
     default: Any
     """None where one has to be given."""
     setting: Setting
-    choices: tuple[str, ...] = ()
+    own_choices: tuple[str, ...] = ()
+    """Those of ours."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What it may be; installed packages are looked at when they are first asked for."""
+        if not self.setting.packages:
+            return self.own_choices
+        return (*self.own_choices, *added_names(self.setting.packages, self.own_choices))
+
+    def allows(self, choice: Any) -> bool:
+        """Whether it may be so."""
+        return choice in self.own_choices or choice in self.choices
 
     @property
     def option(self) -> str:
@@ -140,7 +155,7 @@ def value_of(field: Field, value: Any) -> Any:
 def _converted(field: Field, value: Any) -> Any:
     match field.kind:
         case "choice":
-            if value not in field.choices:
+            if not field.allows(value):
                 raise ValueError
             return value
         case "flag":

@@ -13,6 +13,7 @@ from engine.files.json_values import from_plain
 from engine.planning.plan import Plan
 from engine.planning.shot_plan import Planned
 from engine.planning.source import Source
+from engine.priors.catalogue import prior_package
 from engine.priors.fill import Filled, Parts, fill, split
 from engine.priors.self_test import SelfTest
 from engine.runs.stage_cache import RunContext, Stage, StageWork
@@ -35,6 +36,8 @@ class FillInputs:
     takes: int
     seed: int
     contacts: bool
+    package: str = ""
+    """Name and version of the package that the prior comes from; empty for ours."""
 
 
 def fill_shot(planned: Planned, source: Source, context: RunContext) -> tuple[Subject, ...]:
@@ -46,7 +49,16 @@ def fill_shot(planned: Planned, source: Source, context: RunContext) -> tuple[Su
     for character, motion, plan in zip(shot.characters, shot.motions, planned.plans, strict=True):
         parts = split(motion, plan, partial(read_motion, source.stage, character.skeleton_path))
         inputs.append(
-            FillInputs(character, parts, plan, config.prior, config.takes, config.seed, config.contacts)
+            FillInputs(
+                character,
+                parts,
+                plan,
+                config.prior,
+                config.takes,
+                config.seed,
+                config.contacts,
+                prior_package(config.prior),
+            )
         )
     return fill_all(inputs, context)
 

@@ -16,6 +16,7 @@ from engine.config import RunConfig
 from engine.events import Event, Note, PreviewWritten, RunStarted, StageReused
 from engine.geometry.resample import resample
 from engine.planning.plan import Plan
+from engine.priors.catalogue import prior_package
 from engine.priors.fill import split
 from engine.priors.trials import hidden_pieces
 from engine.progress import Overall, Progress
@@ -120,7 +121,7 @@ def _piece_inputs(subject: Subject, piece: Plan, config: RunConfig) -> FillInput
     """How the motion prior fills a piece; the truth is among its parts."""
     known = subject.start.parts.known
     parts = split(known, piece, partial(resample, known))
-    return FillInputs(subject.character, parts, piece, config.prior, takes=1, seed=0, contacts=True)
+    return FillInputs(subject.character, parts, piece, config.prior, 1, 0, True, prior_package(config.prior))
 
 
 def _as_one_stage(progress: Progress, weights: Mapping[str, float]) -> Progress:

@@ -33,11 +33,16 @@ def add_to(app: typer.Typer) -> None:
 
 def list_models(as_json: AsJson = False, debug: Debug = False) -> None:
     """Show every model: size, least memory of a GPU, licence and its limits, and whether it is here."""
-    from engine.video.catalogue.models import CARDS, hub_cache, models_folder
+    from engine.video.catalogue.added import all_cards
+    from engine.video.catalogue.models import hub_cache, models_folder
 
-    found = [_facts(card) for card in CARDS]
+    cards, wrong = all_cards()
+    found = [_facts(card) for card in cards]
+    for sentence in wrong:
+        out.say(sentence)
     if as_json:
-        out.print_json({"models": found, "folder": str(models_folder()), "hub_cache": str(hub_cache())})
+        folders = {"folder": str(models_folder()), "hub_cache": str(hub_cache())}
+        out.print_json({"models": found, **folders, "packages": wrong})
         return
     header = ["model", "size", "run on", "adapt on", "licence", "state"]
     rows = [
@@ -143,14 +148,14 @@ def path(name: Name, as_json: AsJson = False, debug: Debug = False) -> None:
 
     model = card(name)
     found = find_model(model)
-    if found.path is None:
+    if found.path is None and model.files:
         require_file(model, model.files[0])  # says where it was looked for and what to do
     if found.state == "incomplete":
         raise ResourceMissing(f"{model.name} is incomplete: {found.detail}")
     if as_json:
-        out.print_json({"name": model.name, "path": str(found.path), "state": found.state})
+        out.print_json({"name": model.name, "path": found.path and str(found.path), "state": found.state})
     else:
-        out.answer(str(found.path))
+        out.answer(str(found.path or found.detail))
 
 
 def convert(

@@ -8,10 +8,9 @@ Features: weights are loaded when they are first needed; an adapter is applied t
 that was stopped after *adapt* goes on with the same ones. True frames come back as they were given.
 """
 
-from typing import get_args
-
-from engine.errors import ConfigError
-from engine.settings.choices import Memory, ModelName
+from engine.errors import ConfigError, EngineError
+from engine.settings.choices import Memory
+from engine.settings.packages import reason_of
 from engine.video.backends.protocol import Backend, Gap
 
 __all__ = ["Backend", "Gap", "backend"]
@@ -21,12 +20,12 @@ def backend(name: str, *, memory: Memory = "auto", device: str = "auto") -> Back
     """A video model that is ready to work here; its weights are read when they are first needed.
 
     Args:
-        name: One of :data:`engine.video.options.ModelName`.
+        name: One of :data:`engine.settings.choices.ModelName`, or a video model of an installed package.
         memory: How sparing to be with the device's memory.
         device: ``auto``: a GPU, which all but ``tiny`` must have; ``cpu`` or ``cuda:1``: that one, whatever it takes.
 
     Raises:
-        ConfigError: There is no such model.
+        ConfigError: There is no such model, or the package that adds it is broken.
         ResourceMissing: Weights or a device that it needs are not here; says where they were looked for, how to bring
             them, and what runs without.
     """
@@ -47,4 +46,26 @@ def backend(name: str, *, memory: Memory = "auto", device: str = "auto") -> Back
             from engine.video.backends.ltx import ltx
 
             return ltx(memory, device)
-    raise ConfigError(f"video model {name!r} is unknown; choose {', '.join(get_args(ModelName))}.")
+    return _added(name, memory, device)
+
+
+def _added(name: str, memory: Memory, device: str) -> Backend:
+    from engine.video.catalogue.added import added_model
+
+    model = added_model(name)
+    try:
+        made = model.make(memory, device)
+    except EngineError:
+        raise
+    except Exception as error:  # it is code of others, which may fail in any way
+        raise ConfigError(
+            f"the video model {name} cannot be made ({reason_of(error)}); mend the package that adds it.",
+            settings=("model",),
+        ) from error
+    if not isinstance(made, Backend):
+        raise ConfigError(
+            f"the video model {name} lacks a part of engine.video.backends.protocol.Backend; mend the package that "
+            "adds it.",
+            settings=("model",),
+        )
+    return made

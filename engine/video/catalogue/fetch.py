@@ -99,7 +99,7 @@ def verify(model: ModelCard) -> list[Checked]:
         files = {own / f"{part}.safetensors": WeightFile(part, 0.0, sha256) for part, sha256 in parts.items()}
     elif model.parts:
         files = {path: WeightFile(path.name, 0.0) for path in pipeline_files(require_pipeline(model))}
-    elif not model.repository:
+    elif model.name == "tiny":
         from engine.video.tiny import SHA256
 
         files = {require_file(model, file): WeightFile(file.name, 0.0, SHA256) for file in model.files}

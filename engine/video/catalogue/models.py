@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from engine.errors import ConfigError, DataError, ResourceMissing
+from engine.settings.packages import VIDEO_MODELS, added_names
+from engine.video.catalogue.added import OWN, added_model
 from engine.video.catalogue.model_cards import CARDS, EMBEDDED, PIPELINE, ModelCard, WeightFile
 from usd_io.errors import shown
 
@@ -43,12 +45,14 @@ def card(name: str) -> ModelCard:
     """The card of a model.
 
     Raises:
-        ConfigError: There is no such model.
+        ConfigError: There is no such model, or the package that adds it is broken.
     """
-    found = next((c for c in CARDS if c.name == name), None)
-    if found is None:
-        raise ConfigError(f"model {name!r} is unknown; choose {', '.join(c.name for c in CARDS)}.")
-    return found
+    if found := next((c for c in CARDS if c.name == name), None):
+        return found
+    if name in added_names(VIDEO_MODELS, OWN):
+        return added_model(name).card
+    known = (*OWN, *added_names(VIDEO_MODELS, OWN))
+    raise ConfigError(f"model {name!r} is unknown; choose {', '.join(known)}.")
 
 
 def models_folder() -> Path:
@@ -179,6 +183,8 @@ def find_model(model: ModelCard) -> Found:
     own = models_folder() / model.name
     if (own / CONVERTED).is_file():
         return Found("ready", own)
+    if not model.files:
+        return Found("ready", None, "in its package")
     paths = [find_file(model, file) for file in model.files]
     here = [path for path in paths if path is not None]
     if not here:

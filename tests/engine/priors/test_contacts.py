@@ -11,10 +11,11 @@ from engine.evaluation.rows import split_dense
 from engine.geometry import metrics, rotations, skeleton
 from engine.planning.plan import Plan, make_plan
 from engine.priors import offsets
+from engine.priors.catalogue import PRIORS
 from engine.priors.contacts import contacts
 from engine.priors.contacts.planting import find_limbs, plant
 from engine.priors.context import context
-from engine.priors.fill import PRIORS, fill, fill_plainly, merge
+from engine.priors.fill import fill, fill_plainly, merge
 from engine.priors.slerp import slerp
 from engine.priors.spline import spline
 from tests.conftest import ASSETS

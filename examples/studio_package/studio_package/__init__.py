@@ -1,0 +1,1 @@
+"""What a studio adds to anymole: see pyproject.toml for how it is found."""
