@@ -33,7 +33,10 @@ def dashed(name: str) -> str:
 def files() -> list[tuple[str, Path]]:
     """The files that count, weakest first."""
     found = [("user", path) for path in (_user_file(),) if path is not None and path.is_file()]
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:  # it has been removed
+        return found
     project = next((p for p in (f / PROJECT_FILE for f in (here, *here.parents)) if p.is_file()), None)
     return found + ([("project", project)] if project else [])
 

@@ -1,5 +1,6 @@
 """Numbers, plans and tables in words, the same in every face. Pure text: nothing here writes anywhere."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,14 @@ def duration(seconds: float) -> str:
         if seconds >= unit:
             return f"{seconds / unit:.0f} {name}" if seconds >= 10 * unit else f"{seconds / unit:.1f} {name}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def day_and_time(at: float) -> str:
+    """Seconds since 1970 as a local day and time; dashes where they are none."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    except (ValueError, OverflowError, OSError):
+        return "----------  --:--:--"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:

@@ -125,10 +125,45 @@ def is_damage(error: BaseException) -> bool:
     return type(error).__module__.startswith("pxr.") or isinstance(error, UnicodeDecodeError)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, in Python, in torch (whose own class must not be imported here) or in a library."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    said = str(error)
+    return isinstance(error, (RuntimeError, ImportError, OSError)) and any(w in said for w in _MEMORY_WORDS)
+
+
+_MEMORY_WORDS = (
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "bad_alloc",
+    "can't start new thread",
+    "failed to map segment",
+)
+"""What torch, C++, threads and the loader of libraries say then."""
+
+
+def is_foreseen(error: BaseException) -> bool:
+    """Whether :func:`message_of` says in one sentence what to do; all else is a fault of ours."""
+    return (
+        isinstance(error, (*SHOWN_ERRORS, KeyboardInterrupt))
+        or is_damage(error)
+        or is_out_of_memory(error)
+        or (isinstance(error, OSError) and bool(error.strerror))
+    )
+
+
 def message_of(error: BaseException) -> str:
     """What a user is told of any error."""
     if isinstance(error, SHOWN_ERRORS):
         return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped by the user."
+    if is_out_of_memory(error):
+        return "memory ran out; fill fewer gaps at once or fewer skeletons, or give the process more."
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{shown(error.filename)} cannot be used" if error.filename else "a file cannot be used"
+        return f"{where} ({error.strerror}); mend that and try again."
     if is_damage(error):
         said = str(error).strip().splitlines() or [""]
         return f"the stage, or a layer that it uses, is damaged: {shown(said[-1].strip())}"
@@ -137,9 +172,7 @@ def message_of(error: BaseException) -> str:
 
 def exit_code(error: BaseException) -> ExitCode:
     """The exit code that an error ends a command with."""
-    if (
-        type(error).__name__ == "OutOfMemoryError"
-    ):  # torch's, which is no MemoryError and must not be imported here
+    if not isinstance(error, SHOWN_ERRORS) and is_out_of_memory(error):
         return ExitCode.OUT_OF_MEMORY
     if is_damage(error):
         return ExitCode.VALIDATION

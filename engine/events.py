@@ -5,6 +5,7 @@ process, in another one, on a farm and a replayed recording all look alike.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -147,8 +148,10 @@ def from_json_line(line: str) -> tuple[Event, float] | None:
         values = json.loads(line)
         kind = _KINDS[values.pop("event")]
         time = float(values.pop("time"))
+        if not math.isfinite(time):
+            return None
         names = {f.name for f in fields(kind)}
         values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name in names}
         return kind(**values), time
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None

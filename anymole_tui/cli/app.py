@@ -34,7 +34,7 @@ from anymole_tui.cli.commands import (
 )
 from anymole_tui.cli.option_sources import bind_environment, default_map, flag, flags_by_setting
 from anymole_tui.cli.options import HELP_OPTIONS
-from engine.errors import ConfigError, ExitCode
+from engine.errors import ConfigError, EngineError, ExitCode
 from usd_io.errors import shown
 
 COMPLETION = "_ANYMOLE_COMPLETE"
@@ -75,12 +75,15 @@ def command_group() -> Any:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented code (docs/cli.md)."""
+    out.prepare_streams()
     argv = sys.argv[1:] if arguments is None else arguments
     group = command_group()
     as_json = flag(argv, "json", group)
     try:
         if {"--version", "-V"} & {*argv[:2]} and {*argv} <= {"--version", "-V", "--json"}:
             sys.exit(say_version(as_json=as_json))
+        if not _needs_no_files(argv):
+            _check_current_folder()
         argv = as_command(argv, group)
         group.main(argv, prog_name="anymole", default_map={} if _needs_no_files(argv) else default_map(group))
     except SystemExit as stop:
@@ -91,6 +94,18 @@ def main(arguments: list[str] | None = None) -> None:
         if flag(argv, "debug", group):
             traceback.print_exception(error)
         sys.exit(int(out.fail(error, as_json=as_json, flags=flags_by_setting(argv, group))))
+
+
+def _check_current_folder() -> None:
+    """Every path is seen from there.
+
+    Raises:
+        EngineError: It has been removed.
+    """
+    try:
+        Path.cwd()
+    except OSError:
+        raise EngineError("the current folder is gone; change to another one and try again.") from None
 
 
 def _needs_no_files(argv: list[str]) -> bool:
@@ -113,7 +128,7 @@ def as_command(argv: list[str], group: Any) -> list[str]:
         return [*rest, "--help"]
     if word.startswith("-") or word in group.commands:
         return argv
-    if Path(word).exists():
+    if os.path.exists(word):  # noqa: PTH110  # never raises, whatever the word
         return ["tui", *argv]
     near = get_close_matches(word, group.commands, n=1)
     hint = f"did you mean 'anymole {near[0]}'?" if near else "'anymole help' lists the commands."

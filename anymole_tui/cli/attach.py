@@ -12,12 +12,12 @@ from anymole_tui.cli import output as out
 from anymole_tui.cli.progress_view import ProgressKind, is_protocol, progress_view
 from anymole_tui.launching import launch
 from anymole_tui.run_report import run_report
-from anymole_tui.wording import one_line
-from engine.errors import EngineError, ExitCode
+from anymole_tui.wording import day_and_time, duration, one_line
+from engine.errors import EngineError, ExitCode, ResourceMissing
 from engine.files.json_values import from_plain
 from engine.pipeline import RunResult
 from engine.runs.process import interrupts_wait, request_cancel
-from engine.runs.registry import RunRecord, follow, log_text, read_run, result_of
+from engine.runs.registry import RunRecord, follow, last_sign, log_text, read_run, result_of
 from engine.runs.workspace import LOG, REPORT
 from usd_io.errors import shown
 
@@ -104,7 +104,7 @@ def watch(
         try:
             with progress_view(kind, as_json=as_json) as view:
                 gone = partial(_ended, child)
-                for event, at in follow(folder, cancel=gone):
+                for event, at in follow(folder, cancel=gone, patient=False):
                     if at >= since:
                         view(event, at)
                         since = at
@@ -127,6 +127,8 @@ def _ended(child: "subprocess.Popen[bytes] | None") -> bool:
 def conclude(folder: Path, kind: ProgressKind, *, as_json: bool, metrics: bool = False) -> None:
     """Answer for a run that has ended; its exit code becomes ours."""
     record = read_run(folder)
+    if record.state == "silent":
+        raise ResourceMissing(_no_sign(record))
     if record.state != "done":
         message, code = _why(folder, record)
         out.say(one_line(f"anymole: {message}"))
@@ -142,14 +144,38 @@ def conclude(folder: Path, kind: ProgressKind, *, as_json: bool, metrics: bool =
     answer_run(result, kind, as_json=as_json, metrics=metrics)
 
 
+def _no_sign(record: RunRecord) -> str:
+    heard = last_sign(Path(record.folder))
+    since = "" if heard is None else f" since {day_and_time(heard)} ({duration(time.time() - heard)})"
+    return (
+        f"run {record.id} has given no sign{since}: its host {shown(record.host)} may be gone; 'anymole resume "
+        f"{record.id}' goes on here, 'anymole cancel {record.id}' ends it."
+    )
+
+
 def answer_run(result: RunResult, kind: ProgressKind, *, as_json: bool, metrics: bool = False) -> None:
     """The answer of ``run`` and all that end like it."""
-    if as_json:
-        out.print_json(result)
-    elif is_protocol(kind):
-        out.say(run_report(result, metrics=metrics))
-    else:
-        out.answer(run_report(result, metrics=metrics))
+    try:
+        report = "" if as_json else run_report(result, metrics=metrics)
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        IndexError,
+    ) as error:  # of another version, or damaged
+        raise EngineError(
+            f"the report of {shown(result.run)} cannot be read; 'anymole resume' makes it anew."
+        ) from error
+    try:
+        if as_json:
+            out.print_json(result)
+        elif is_protocol(kind):
+            out.say(report)
+        else:
+            out.answer(report)
+    except (OSError, out.AnswerLost) as error:  # the work is done, whoever reads of it
+        out.say(f"the run is done, though {one_line(str(error))}")
 
 
 def _why(folder: Path, record: RunRecord) -> tuple[str, int]:

@@ -1,6 +1,12 @@
-"""The only place that writes to the terminal: stdout is data, stderr is talk. Text from files is shown inert."""
+"""The only place that writes to the terminal: stdout is data, stderr is talk. Text from files is shown inert.
 
+Talk that cannot be written (a closed or full stream, a terminal that is gone) is left out; an answer that cannot be
+written is an error.
+"""
+
+import errno
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -8,24 +14,79 @@ from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
 from anymole_tui.wording import describe_plan, one_line
-from engine.errors import SHOWN_ERRORS, EngineError, ExitCode, exit_code, is_damage, message_of
+from engine.errors import EngineError, ExitCode, exit_code, is_foreseen, message_of
 from engine.events import Event, Note, PlanReady, RunFailed, StageFinished, StageProgress, StageReused
 
 
+class AnswerLost(EngineError):
+    """The answer cannot be written to where it should go."""
+
+
+def prepare_streams() -> None:
+    """Make sure that there are streams, and that whatever a terminal cannot show is escaped.
+
+    A stream that the shell has closed leads nowhere: else the next file that is opened would take its number, and
+    what libraries say would be written into that.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError, OSError):  # something else stands in for it, as in tests
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
 def print_json(value: Any) -> None:
-    """One JSON object on stdout; NaN becomes null, since JSON has none."""
-    sys.stdout.write(json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+    """One JSON object on stdout; NaN becomes null, since JSON has none.
+
+    Raises:
+        AnswerLost, BrokenPipeError: It cannot be written.
+    """
+    _give(json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
 
 
-def say(text: str, stream: TextIO | None = None) -> None:
-    """A line of talk, on stderr unless it is the answer itself; line by line safe for the terminal."""
-    stream = stream or sys.stderr
-    stream.write("\n".join(one_line(line) for line in text.split("\n")) + "\n")
+def say(text: str) -> None:
+    """A line of talk, on stderr; line by line safe for the terminal."""
+    try:
+        sys.stderr.write(_inert(text))
+        sys.stderr.flush()
+    except OSError:
+        _lead_nowhere(sys.stderr)
 
 
 def answer(text: str = "") -> None:
-    """A line of the answer, on stdout."""
-    say(text, sys.stdout)
+    """A line of the answer, on stdout; errors as of :func:`print_json`."""
+    _give(_inert(text))
+
+
+def _inert(text: str) -> str:
+    return "\n".join(one_line(line) for line in text.split("\n")) + "\n"
+
+
+def _give(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        _lead_nowhere(sys.stdout)
+        if error.errno == errno.EPIPE:  # whoever read it has had enough
+            raise
+        raise AnswerLost(
+            f"the answer cannot be written to standard output ({error.strerror or error})."
+        ) from error
+
+
+def _lead_nowhere(stream: TextIO) -> None:
+    """What is left in a stream that cannot be written would fail once more when Python ends."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def fail(error: BaseException, *, as_json: bool, flags: Mapping[str, str] | None = None) -> ExitCode:
@@ -37,21 +98,17 @@ def fail(error: BaseException, *, as_json: bool, flags: Mapping[str, str] | None
         flags: Options of the command by the name of the setting: those that the error is about are named.
     """
     code = exit_code(error)
-    if isinstance(error, SHOWN_ERRORS) or is_damage(error):
+    if is_foreseen(error):
         message = message_of(error)
-    elif isinstance(error, KeyboardInterrupt):
-        message = "stopped by the user."
-    elif isinstance(error, MemoryError):
-        message = "memory ran out; fill fewer gaps at once or fewer skeletons."
     else:
         message = f"{message_of(error)}; run again with --debug and report it, please."
     names = error.settings if isinstance(error, EngineError) else ()
     message = with_flags(message, [flag for name in names if (flag := (flags or {}).get(name))])
-    with suppress(OSError):  # the terminal may be gone: the exit code still tells
-        say(one_line(f"anymole: {message}"))
+    say(one_line(f"anymole: {message}"))
     if as_json:
         about = {"settings": list(names)} if names else {}
-        print_json({"error": message, "exit_code": int(code), **about})
+        with suppress(AnswerLost, OSError):  # the exit code still tells
+            print_json({"error": message, "exit_code": int(code), **about})
     return code
 
 

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, Literal, TextIO, get_args
 
 from anymole_tui.cli import output as out
@@ -63,19 +63,30 @@ def is_protocol(kind: ProgressKind) -> bool:
 
 @contextmanager
 def progress_view(kind: ProgressKind, *, as_json: bool = False) -> Iterator[View]:
-    """A view for the length of a run."""
+    """A view for the length of a run, which goes on where nobody can see it any more, and past events that a damaged
+    log holds."""
     stream = sys.stderr if as_json else sys.stdout
-    if kind == "rich":
-        with _bar() as view:
-            yield view
-    elif kind == "plain":
-        yield _Plain()
-    elif kind == "json":
-        yield lambda event, at: _line(stream, to_json_line(event, at))
-    elif kind == "openjd":
-        yield _OpenJd(stream)
-    else:
-        yield lambda event, at: None
+    with _bar() if kind == "rich" else nullcontext(_view(kind, stream)) as shown_by:
+
+        def view(event: Event, at: float) -> None:
+            with suppress(OSError, *NONSENSE):
+                shown_by(event, at)
+
+        yield view
+
+
+NONSENSE = (TypeError, ValueError, KeyError, AttributeError, IndexError, ArithmeticError)
+"""What events raise whose values are of other kinds than ours."""
+
+
+def _view(kind: ProgressKind, stream: TextIO) -> View:
+    if kind == "plain":
+        return _Plain()
+    if kind == "json":
+        return lambda event, at: _line(stream, to_json_line(event, at))
+    if kind == "openjd":
+        return _OpenJd(stream)
+    return lambda event, at: None
 
 
 def _line(stream: TextIO, text: str) -> None:
@@ -143,7 +154,10 @@ def _bar() -> Iterator[View]:
         BarColumn(),
         TextColumn("{task.fields[told]}", markup=False),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    bar = Progress(*columns, console=console, transient=True)
+    with suppress(OSError):
+        bar.start()
+    try:
         task = bar.add_task("plan", total=100.0, told="")
         overall = Overall()
 
@@ -159,6 +173,9 @@ def _bar() -> Iterator[View]:
             )
 
         yield view
+    finally:
+        with suppress(OSError):  # the terminal may be gone
+            bar.stop()
 
 
 def _talk(event: Event) -> list[str]:
@@ -173,10 +190,9 @@ def _talk(event: Event) -> list[str]:
 
 
 def listener(view: View) -> Callable[[Event], Any]:
-    """The view as an ``on_event`` of a run in this process, which goes on where nobody can see it any more."""
+    """The view as an ``on_event`` of a run in this process."""
 
     def tell(event: Event) -> None:
-        with suppress(OSError):
-            view(event, time.time())
+        view(event, time.time())
 
     return tell

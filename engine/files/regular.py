@@ -23,6 +23,11 @@ def read_regular(path: Path, largest: int) -> bytes:
         return stream.read(largest)
 
 
+def read_text(path: Path, largest: int, errors: str = "strict") -> str:
+    """The text of a file in UTF-8, as :func:`read_regular` reads it; ``errors`` as of ``bytes.decode``."""
+    return read_regular(path, largest).decode("utf-8", errors)
+
+
 def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
     """A descriptor of a file; for writing never through a link.
 

@@ -4,6 +4,7 @@ import base64
 import io
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -178,7 +179,9 @@ def _line(row: SheetRow, place: Path, *, pictures: bool) -> str:
     percent = (
         f" {row.run.percent:.0f} %" if row.run.state == "running" and row.run.percent is not None else ""
     )
-    begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.run.started)) if row.run.started else ""
+    begun = ""
+    with suppress(ValueError, OverflowError, OSError):  # of a damaged run
+        begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.run.started)) if row.run.started else ""
     exact = "" if row.exact is None else "exact" if row.exact else "not exact"
     cells = (
         ("", f"<img alt='' src='{picture}'>" if picture else ""),

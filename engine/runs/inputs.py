@@ -1,14 +1,15 @@
 """What the run of a folder has read: the layers with their hashes."""
 
-import json
 from pathlib import Path
 
+from engine.files.json_values import read_json
 from engine.planning.source import Source
 from engine.progress import Progress
 from engine.runs.workspace import Workspace
 from usd_io.errors import shown
 
 INPUTS = "inputs.json"
+LARGEST_INPUTS = 64 << 20
 
 
 def note_inputs(source: Source, workspace: Workspace, progress: Progress) -> None:
@@ -29,7 +30,7 @@ def read_inputs(folder: Path) -> dict[str, str]:
     try:
         return {
             str(file): str(digest)
-            for file, digest in json.loads((folder / INPUTS).read_text(encoding="utf-8"))["layers"].items()
+            for file, digest in read_json(folder / INPUTS, LARGEST_INPUTS)["layers"].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

@@ -191,6 +191,7 @@ def start_detached(folder: Path) -> "subprocess.Popen[bytes]":
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                cwd=folder,  # the current one may be removed
                 env={
                     name: value
                     for name, value in python_environment().items()
@@ -210,7 +211,7 @@ def request_cancel(folder: Path) -> None:
         EngineError: Its folder cannot be written to.
     """
     try:
-        (folder / CANCEL).touch()
+        os.close(open_regular(folder / CANCEL, os.O_WRONLY | os.O_CREAT))
     except OSError as error:
         raise EngineError(
             f"{shown(folder)} cannot be written ({error.strerror}), so the run is not stopped."

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.errors import ConfigError, RunBusy
+from engine.errors import ConfigError, ExitCode, RunBusy
 from engine.events import Event, from_json_line
+from engine.files.atomic import write_text
+from engine.files.json_values import read_json
+from engine.files.regular import open_regular, read_text
 from engine.runs.lock import HEARTBEAT_S, lock_age, runs_here
 from engine.runs.process import process_of
 from engine.runs.workspace import (
@@ -40,6 +43,11 @@ MOST_SEARCHED = 20_000
 """Folders looked into at most; a list of runs is no search of a disk."""
 POLL_S = 0.1
 LONGEST_LINE = 16 << 20
+LARGEST_NUMBER = 1e15
+"""Times, percents and numbers of processes beyond this mean nothing."""
+LARGEST_TEXT = 64 << 20
+LARGEST_REPORT = 256 << 20
+LONGEST_PATH = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,9 @@ def read_run(folder: Path) -> RunRecord:
 
     def number(name: str) -> float | None:
         value = state.get(name)
-        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return None
+        return float(value) if abs(value) < LARGEST_NUMBER else None  # no NaN either
 
     def text(name: str) -> str:
         return str(state.get(name) or "")
@@ -146,7 +156,7 @@ def known_folders() -> list[Path]:
     found = []
     for entry in sorted(registry().glob("*")):
         with suppress(OSError, ValueError):
-            folder = Path(entry.read_text(encoding="utf-8", errors="surrogateescape"))
+            folder = Path(read_text(entry, LONGEST_PATH, "surrogateescape"))
             if run_id(folder) == entry.name:
                 found.append(folder)
     return found
@@ -158,12 +168,16 @@ def runs_below(folder: Path) -> Iterator[Path]:
     while left and searched < MOST_SEARCHED:
         place, depth = left.pop()
         searched += 1
-        if (place / STATE).is_file():
+        if _is_file(place / STATE):
             yield place
         elif depth < SEARCH_DEPTH:
             with suppress(OSError):
                 inside = [entry for entry in os.scandir(place) if entry.is_dir(follow_symlinks=False)]
                 left += [(Path(e.path), depth + 1) for e in inside if not e.name.startswith(".")]
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113  # never raises, where a folder must not be entered, too
 
 
 def list_runs(folders: Sequence[Path] = ()) -> list[RunRecord]:
@@ -184,8 +198,8 @@ def find_run(name: str) -> Path:
     Raises:
         ConfigError: There is none, or several.
     """
-    if Path(name).is_dir():
-        if not (Path(name) / STATE).is_file():
+    if os.path.isdir(name):  # noqa: PTH112  # never raises, whatever the name
+        if not _is_file(Path(name) / STATE):
             raise ConfigError(f"{shown(name)} is no run folder; 'anymole runs' lists those that are known.")
         return Path(name)
     matching = [record for record in list_runs() if name and record.id.startswith(name)]
@@ -203,21 +217,26 @@ def find_run(name: str) -> Path:
 
 def read_events(folder: Path) -> list[tuple[Event, float]]:
     """All events so far with their times; torn lines and those of newer versions are left out."""
-    with suppress(OSError), (folder / EVENTS).open("rb") as log:
+    with suppress(OSError), os.fdopen(open_regular(folder / EVENTS), "rb") as log:
         return [parsed for parsed in map(_parse, log) if parsed is not None]
     return []
 
 
-def follow(folder: Path, *, cancel: Callable[[], bool] = lambda: False) -> Iterator[tuple[Event, float]]:
+def follow(
+    folder: Path, *, cancel: Callable[[], bool] = lambda: False, patient: bool = True
+) -> Iterator[tuple[Event, float]]:
     """Events of a run from its start on, each as it is written, until the run has ended.
 
     Args:
         folder: The run folder.
         cancel: Asked while waiting; ends the iteration, not the run.
+        patient: Whether to wait for a host that gives no sign.
     """
     reader = Tail(folder / EVENTS)
     while not cancel():
-        ended = not read_run(folder).live  # asked before reading: what was written until then is still read
+        # asked before reading: what was written until then is still read
+        record = read_run(folder)
+        ended = not record.live or (record.state == "silent" and not patient)
         yield from reader.new()
         if ended:
             return
@@ -233,7 +252,7 @@ class Tail:
     def new(self) -> Iterable[tuple[Event, float]]:
         with (
             suppress(OSError),
-            self._path.open("rb") as log,
+            os.fdopen(open_regular(self._path), "rb") as log,
         ):  # opened again: a network file system shows new bytes then
             if os.fstat(log.fileno()).st_size < self._at:
                 self._at, self._rest = 0, b""  # the folder was made again
@@ -254,8 +273,32 @@ def _parse(line: bytes) -> tuple[Event, float] | None:
 # Cleaning up -------------------------------------------------------------------------------------------------------
 
 
-def clean(folder: Path, *, dry_run: bool = False) -> int:
+def last_sign(folder: Path) -> float | None:
+    """When a run was last heard of [seconds since 1970], by its lock or else its state; None where neither tells."""
+    age = lock_age(folder)
+    return read_run(folder).updated if age is None else time.time() - age
+
+
+def end_silent(folder: Path) -> None:
+    """Say of a run whose host gives no sign that it was stopped. Where that host is there after all, it hears of the
+    wish by the file that :func:`engine.runs.process.request_cancel` has left, and says itself how it ended.
+
+    Raises:
+        EngineError: Its folder cannot be written to.
+    """
+    state = read_state(folder)
+    message = f"stopped by the user; its host {shown(state.get('host', ''))} had given no sign."
+    state |= {"state": "cancelled", "exit_code": int(ExitCode.INTERRUPTED), "message": message}
+    write_text(folder / STATE, json.dumps(state, indent=2) + "\n", "mend that and cancel again")
+
+
+def clean(folder: Path, *, dry_run: bool = False, force: bool = False) -> int:
     """Remove what only a resumed run needs: artefacts and checkpoints. Result, settings and events stay.
+
+    Args:
+        folder: The run folder.
+        dry_run: Whether nothing is removed.
+        force: Whether that is done to a run, too, whose host gives no sign.
 
     Returns:
         Bytes freed, or to be freed.
@@ -265,7 +308,12 @@ def clean(folder: Path, *, dry_run: bool = False) -> int:
         RunBusy: The run is at work.
     """
     record = read_run(folder)
-    if record.live and record.state != "waiting":
+    if record.state == "silent" and not force:
+        raise RunBusy(
+            f"the run {shown(folder)} is on {shown(record.host)}, which gives no sign; end it with 'anymole cancel', "
+            "or clean it by force."
+        )
+    if record.state == "running":
         raise RunBusy(f"the run {shown(folder)} is at work; stop it with 'anymole cancel' first.")
     if not record.id:
         raise ConfigError(f"{shown(folder)} holds no run that is known to be one; nothing in it is removed.")
@@ -279,7 +327,7 @@ def forget_gone() -> int:
     gone = 0
     for entry in registry().glob("*"):
         with suppress(OSError, ValueError):
-            if Path(entry.read_text(encoding="utf-8", errors="surrogateescape")) not in kept:
+            if Path(read_text(entry, LONGEST_PATH, "surrogateescape")) not in kept:
                 entry.unlink()
                 gone += 1
     return gone
@@ -287,15 +335,15 @@ def forget_gone() -> int:
 
 def log_text(folder: Path, name: str) -> str:
     """A text file of a run folder; empty where there is none."""
-    with suppress(OSError):
-        return (folder / name).read_text(encoding="utf-8", errors="replace")
+    with suppress(OSError, ValueError):
+        return read_text(folder / name, LARGEST_TEXT, "replace")
     return ""
 
 
 def result_of(folder: Path, name: str) -> dict[str, Any]:
     """A JSON file of a run folder; empty where there is none or it cannot be understood."""
     try:
-        found = json.loads((folder / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_json(folder / name, LARGEST_REPORT)
+    except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -1,21 +1,20 @@
 """Which take a result shows, as a whole or gap by gap: for ``anymole take`` and the terminal UI."""
 
-import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError
-from engine.runs.registry import find_run
+from engine.files.json_values import read_json
+from engine.runs.registry import LARGEST_REPORT, find_run
 from engine.runs.workspace import REPORT
 from usd_io.errors import shown
 
 if TYPE_CHECKING:
     from usd_io.author.gaps import ShownGap
     from usd_io.author.takes import ResultTakes
-
-LARGEST_REPORT = 256 << 20
 
 
 def choose_take(result: str, number: int | None = None) -> "ResultTakes":
@@ -82,13 +81,10 @@ def choose_gap(
 
 def result_of(name: str) -> str:
     """The root stage of a result, named by itself or by its run."""
-    if Path(name).is_file():
+    if os.path.isfile(name):  # noqa: PTH113  # never raises
         return name
     folder = find_run(name)
     try:
-        path = folder / REPORT
-        if path.stat().st_size > LARGEST_REPORT:
-            raise ValueError(path)
-        return str(folder / Path(str(json.loads(path.read_text(encoding="utf-8"))["result"])).name)
+        return str(folder / Path(str(read_json(folder / REPORT, LARGEST_REPORT)["result"])).name)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"run {shown(name)} has no result yet.") from error

@@ -10,7 +10,7 @@ import typer
 from anymole_tui.cli import output as out
 from anymole_tui.cli.commands.run import in_own_process
 from anymole_tui.cli.options import AsJson, Debug, Detach, Here, Metrics, ProgressOption
-from anymole_tui.wording import count, one_line, table
+from anymole_tui.wording import count, day_and_time, one_line, table
 from engine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ RunName = Annotated[
 ]
 CANCEL_WAIT_S = 15.0
 """So long ``cancel`` waits for the run to save and stop."""
+SILENT_WAIT_S = 3.0
+"""And so long for one whose host gives no sign: a run looks once a second whether it is to stop."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -103,6 +105,7 @@ def logs(
     debug: Debug = False,
 ) -> None:
     """Print what a run has told: its events with their times, then what its process wrote to log.txt."""
+    from anymole_tui.cli.progress_view import NONSENSE
     from engine.events import to_json_line
     from engine.runs import registry as engine_runs
     from engine.runs.workspace import LOG
@@ -110,9 +113,10 @@ def logs(
     folder = engine_runs.find_run(run)
     events = engine_runs.follow(folder) if follow else iter(engine_runs.read_events(folder))
     for event, at in events:
-        line = to_json_line(event, at) if raw else _told(event, at)
-        if line:
-            out.answer(one_line(line))
+        with suppress(*NONSENSE):  # values of other kinds than ours, in a damaged log
+            line = to_json_line(event, at) if raw else _told(event, at)
+            if line:
+                out.answer(one_line(line))
     text = "" if raw else engine_runs.log_text(folder, LOG).strip()
     if text:
         out.answer(f"-- {LOG} --\n{text}")
@@ -127,21 +131,25 @@ def _told(event: "Event", at: float) -> str:
         return ""
     left_out = ("settings", "weights", "scores")
     facts = " ".join(f"{k}={v}" for k, v in asdict(event).items() if k not in left_out and v != "")
-    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(at))} {name} {facts}"
+    return f"{day_and_time(at)} {name} {facts}"
 
 
 def cancel(run: RunName, as_json: AsJson = False, debug: Debug = False) -> None:
     """Ask a run to save and stop, on whatever host it is; 'resume' goes on from there."""
     from engine.runs.process import request_cancel
-    from engine.runs.registry import find_run, read_run
+    from engine.runs.registry import end_silent, find_run, read_run
 
     folder = find_run(run)
-    if not read_run(folder).live:
-        raise ConfigError(f"run {run} is {read_run(folder).state}, not at work.")
+    before = read_run(folder)
+    if not before.live:
+        raise ConfigError(f"run {run} is {before.state}, not at work.")
     request_cancel(folder)
-    end = time.monotonic() + CANCEL_WAIT_S
+    end = time.monotonic() + (SILENT_WAIT_S if before.state == "silent" else CANCEL_WAIT_S)
     while (record := read_run(folder)).live and time.monotonic() < end:
         time.sleep(0.05)
+    if record.state == "silent":
+        end_silent(folder)
+        record = read_run(folder)
     if as_json:
         out.print_json(record)
     else:
@@ -192,6 +200,7 @@ def clean(
         typer.Argument(metavar="[ID]...", help="Runs to clean.", show_default="all that are done"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be freed and stop.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also runs whose host gives no sign.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -201,7 +210,7 @@ def clean(
     folders = [engine_runs.find_run(name) for name in names or []]
     if not names:
         folders = [Path(record.folder) for record in engine_runs.list_runs() if record.state == "done"]
-    freed = {str(folder): engine_runs.clean(folder, dry_run=dry_run) for folder in folders}
+    freed = {str(folder): engine_runs.clean(folder, dry_run=dry_run, force=force) for folder in folders}
     forgotten = 0 if dry_run else engine_runs.forget_gone()
     if as_json:
         out.print_json({"freed": freed, "forgotten": forgotten, "dry_run": dry_run})
