@@ -129,7 +129,8 @@ def test_what_lies_below_the_ground_is_hidden_and_what_is_behind_the_camera_left
     changed = (picture != bare).any(-1)
     whole = (drawn(points.numpy()[None], ball(), camera)[0] < 255).any(-1)
     assert 0.3 < changed.sum() / whole.sum() < 0.8
-    np.testing.assert_array_equal(drawn(points.numpy()[None] * 100, ball(), camera), 255)
+    behind = points.numpy() + 2 * camera.positions()[0]
+    np.testing.assert_array_equal(drawn(behind[None], ball(), camera), 255)
 
 
 def test_nothing_to_see_is_the_ground() -> None:
