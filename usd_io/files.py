@@ -22,6 +22,26 @@ def file_hash(path: Path) -> str:
 
 
 @contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Wait until no other process or thread changes what a folder's files say together, and keep others from it.
+
+    It is the folder itself that is locked, so that nothing has to be written or cleared away for that. Where a file
+    system cannot lock a folder nobody waits: each file is still whole.
+    """
+    opened = -1
+    with suppress(OSError, ImportError):
+        import fcntl
+
+        opened = os.open(folder, os.O_RDONLY)
+        fcntl.flock(opened, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if opened >= 0:
+            os.close(opened)
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A new, empty file beside ``path`` to write to; it takes the name of ``path`` when the block ends well.
 

@@ -5,6 +5,7 @@ Only the demuxers of the named containers are used: a playlist under the name of
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -37,10 +38,10 @@ def read_video(path: str | Path, fps: float | None = None) -> Video:
     Args:
         path: A folder of PNG or JPEG pictures, taken in the natural order of their names, or an mp4, mov, mkv or webm
             file. Transparent pictures are laid over white, the background of rendered ones.
-        fps: Frame rate [frames/s]; None: what the file says, 15 for a folder.
+        fps: Frame rate [frames/s]; None: the time stamps of the film's frames, 15 for a folder.
 
     Returns:
-        Frames from time 0 on, display-referred RGB in [0, 1].
+        Frames from time 0 on, where a player begins, turned as a player turns them; display-referred RGB in [0, 1].
 
     Raises:
         ConfigError: There is nothing of that name, or the frame rate is no rate.
@@ -51,9 +52,10 @@ def read_video(path: str | Path, fps: float | None = None) -> Video:
         _check_rate(fps)
     try:
         if path.is_dir():
-            rate, pictures = fps or DEFAULT_FPS, list(_checked(_read_folder(path), path))
+            pictures = list(_checked(_read_folder(path), path))
+            times = _even_times(len(pictures), fps or DEFAULT_FPS)
         elif path.is_file():
-            rate, pictures = _read_film(path, fps)
+            times, pictures = _read_film(path, fps)
         else:
             raise ConfigError(f"{shown(path)} is no folder and no file; name a video.", settings=("video",))
     except OSError as error:
@@ -61,7 +63,11 @@ def read_video(path: str | Path, fps: float | None = None) -> Video:
             f"{shown(path)} cannot be read as a video: {shown(error.strerror or error)}."
         ) from error
     frames = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
-    return Video(tuple(i / rate for i in range(len(pictures))), frames)
+    return Video(times, frames)
+
+
+def _even_times(count: int, rate: float) -> tuple[float, ...]:
+    return tuple(i / rate for i in range(count))
 
 
 def natural(name: str) -> list[tuple[bool, int, str]]:
@@ -131,7 +137,7 @@ def _over_white(image: Image.Image) -> Picture:
     return np.asarray(image.convert("RGB"))
 
 
-def _read_film(path: Path, fps: float | None) -> tuple[float, list[Picture]]:
+def _read_film(path: Path, fps: float | None) -> tuple[tuple[float, ...], list[Picture]]:
     kind = CONTAINERS.get(path.suffix.lower())
     if kind is None:
         raise DataError(
@@ -144,18 +150,54 @@ def _read_film(path: Path, fps: float | None) -> tuple[float, list[Picture]]:
             stream = container.streams.video[0]
             if stream.codec_context is None:
                 raise DataError(f"{shown(path)} is coded in a way that cannot be read; make it H.264.")
-            rate = fps or float(stream.average_rate or 0)
-            if not 0 < rate <= HIGHEST_FPS:
-                raise DataError(
-                    f"{shown(path)} does not tell its frame rate; name it.", settings=("video_fps",)
-                )
             stream.codec_context.options = {"max_pixels": str(LARGEST_SIDE**2)}
             stream.codec_context.thread_count = 1
-            promised = stream.frames
-            decoded = (frame.to_ndarray(format="rgb24") for frame in container.decode(stream))
-            pictures = list(_checked(decoded, path))
+            promised, ends = stream.frames, _end(stream)
+            stamps: list[float | None] = []
+            pictures = list(_checked(_decoded(container.decode(stream), stamps), path))
+            started = None if container.start_time is None else container.start_time / av.time_base
+            even = float(stream.average_rate or 0)
     except (FFmpegError, ValueError) as error:
         raise DataError(f"{shown(path)} cannot be read as a video: {shown(error)}.") from error
-    if len(pictures) < promised:
+    if len(pictures) < promised and not _reaches(stamps, ends):  # an edit list leaves frames out
         raise DataError(f"{shown(path)} ends after {len(pictures)} of {promised} frames; copy it again.")
-    return rate, pictures
+    return _film_times(path, stamps, started, fps, even), pictures
+
+
+def _decoded(frames: Iterable[av.VideoFrame], stamps: list[float | None]) -> Iterator[Picture]:
+    """Frames as a player shows them; the time stamp of each [s] is added to ``stamps``."""
+    for frame in frames:
+        stamps.append(frame.time)
+        yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90)))
+
+
+def _end(stream: av.VideoStream) -> float | None:
+    """Where a track says that it ends [s]."""
+    if stream.duration is None or stream.time_base is None:
+        return None
+    return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+
+
+def _reaches(stamps: list[float | None], end: float | None) -> bool:
+    known = [stamp for stamp in stamps if stamp is not None]
+    if end is None or len(known) < 2:
+        return False
+    return known[-1] + 1.5 * (known[-1] - known[-2]) >= end
+
+
+def _film_times(
+    path: Path, stamps: list[float | None], started: float | None, fps: float | None, even: float
+) -> tuple[float, ...]:
+    """Time of each frame [s]: even where a rate is named or frames have no stamps."""
+    rate = fps or (even if None in stamps else 0.0)
+    if None in stamps and not 0 < rate <= HIGHEST_FPS:
+        raise DataError(f"{shown(path)} does not tell its frame rate; name it.", settings=("video_fps",))
+    if rate:
+        return _even_times(len(stamps), rate)
+    known = [stamp for stamp in stamps if stamp is not None]
+    first = known[0] if started is None else min(started, known[0])
+    if any(b <= a for a, b in pairwise(known)):
+        raise DataError(
+            f"the time stamps of {shown(path)} do not increase; name its frame rate.", settings=("video_fps",)
+        )
+    return tuple(stamp - first for stamp in known)

@@ -17,7 +17,7 @@ from engine.events import Event, from_json_line
 from engine.files.atomic import write_text
 from engine.files.json_values import read_json
 from engine.files.regular import open_regular, read_text
-from engine.runs.lock import HEARTBEAT_S, lock_age, runs_here
+from engine.runs.lock import HEARTBEAT_S, LOCK, RunLock, lock_age, runs_here
 from engine.runs.process import process_of
 from engine.runs.workspace import (
     ARTEFACTS,
@@ -290,6 +290,8 @@ def end_silent(folder: Path) -> None:
     message = f"stopped by the user; its host {shown(state.get('host', ''))} had given no sign."
     state |= {"state": "cancelled", "exit_code": int(ExitCode.INTERRUPTED), "message": message}
     write_text(folder / STATE, json.dumps(state, indent=2) + "\n", "mend that and cancel again")
+    with suppress(OSError):  # else the next to take the run would wait until its lease has run out
+        (folder / LOCK).unlink(missing_ok=True)
 
 
 def clean(folder: Path, *, dry_run: bool = False, force: bool = False) -> int:
@@ -317,6 +319,18 @@ def clean(folder: Path, *, dry_run: bool = False, force: bool = False) -> int:
         raise RunBusy(f"the run {shown(folder)} is at work; stop it with 'anymole cancel' first.")
     if not record.id:
         raise ConfigError(f"{shown(folder)} holds no run that is known to be one; nothing in it is removed.")
+    if dry_run:
+        return _remove_kept(folder, dry_run=True)
+    if record.state == "silent":
+        end_silent(folder)
+    lock = RunLock(folder, lambda: None)  # a run that begins meanwhile waits, or is waited for
+    try:
+        return _remove_kept(folder, dry_run=False)
+    finally:
+        lock.release()
+
+
+def _remove_kept(folder: Path, *, dry_run: bool) -> int:
     own = own_run_folder(folder)
     return sum(remove_owned(own, f"{name}/", dry_run=dry_run) for name in (ARTEFACTS, CHECKPOINTS))
 

@@ -11,6 +11,7 @@ from engine.files.json_values import read_json
 from engine.runs.registry import LARGEST_REPORT, find_run
 from engine.runs.workspace import REPORT
 from usd_io.errors import shown
+from usd_io.files import sole_writer
 
 if TYPE_CHECKING:
     from usd_io.author.gaps import ShownGap
@@ -36,8 +37,9 @@ def choose_take(result: str, number: int | None = None) -> "ResultTakes":
     path = result_of(result)
     if number is None:
         return read_takes(path)
-    takes = select_take(path, number)
-    forget_gaps(path)
+    with sole_writer(Path(path).parent):
+        takes = select_take(path, number)
+        forget_gaps(path)
     return takes
 
 
@@ -52,7 +54,9 @@ def choose_gaps(result: str, gaps: "Sequence[ShownGap]") -> "tuple[ShownGap, ...
     """Have every gap show what is chosen for it; arguments and errors as of :func:`choose_take`."""
     from usd_io.author.gaps import choose_gaps
 
-    return choose_gaps(result_of(result), gaps)
+    path = result_of(result)
+    with sole_writer(Path(path).parent):
+        return choose_gaps(path, gaps)
 
 
 def choose_gap(
@@ -70,13 +74,23 @@ def choose_gap(
         ConfigError: There is no such gap.
         ConfigError, UsdIoError: As of :func:`choose_take`.
     """
-    gaps = list(read_gaps(result))
+    from usd_io.author.gaps import choose_gaps, read_gaps
+
+    path = result_of(result)
+    with sole_writer(Path(path).parent):  # others may choose for other gaps meanwhile
+        gaps = _chosen(list(read_gaps(path)), result, number, take, accepted)
+        return choose_gaps(path, gaps)
+
+
+def _chosen(
+    gaps: "list[ShownGap]", result: str, number: int, take: int | None, accepted: bool | None
+) -> "list[ShownGap]":
     if not 1 <= number <= len(gaps):
         raise ConfigError(f"{shown(result)} has no gap {number}: it has {len(gaps)}, counted from 1.")
     before = gaps[number - 1]
     good = accepted if accepted is not None else before.accepted and take in (None, before.take)
     gaps[number - 1] = replace(before, take=before.take if take is None else take, accepted=good)
-    return choose_gaps(result, gaps)
+    return gaps
 
 
 def result_of(name: str) -> str:

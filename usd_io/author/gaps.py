@@ -12,7 +12,7 @@ from typing import Any
 
 from pxr import Sdf, Tf, Usd, UsdSkel
 
-from usd_io.author.takes import GAPS, read_takes, record_of, show_take
+from usd_io.author.takes import GAPS, read_takes, record_of, show_take, write_like
 from usd_io.diagnostics import captured, reason
 from usd_io.errors import AuthorError, shown
 from usd_io.files import replacing
@@ -126,21 +126,13 @@ def forget_gaps(result: str | Path) -> None:
 def _name_layer(root: Path, layer_path: Path, *, there: bool) -> None:
     """Name the layer in the root stage as its strongest sublayer, or no more."""
     name = f"./{layer_path.name}"
-    before = Sdf.Layer.FindOrOpen(str(root))
-    if (name in before.subLayerPaths) == there:
+    edited = Sdf.Layer.OpenAsAnonymous(str(root))  # as it is now, whoever has it open
+    if (name in edited.subLayerPaths) == there:
         return
     with replacing(root) as draft:
-        edited = Sdf.Layer.CreateAnonymous(root.suffix)
-        edited.TransferContent(before)
         others = [other for other in edited.subLayerPaths if other != name]
         edited.subLayerPaths = [name, *others] if there else others
-        if not edited.Export(str(draft), args={"format": "usda"} if _is_text(root) else {}):
-            raise AuthorError(f"USD could not write {shown(root)}.")
-
-
-def _is_text(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(5) == b"#usda"
+        write_like(edited, root, draft)
 
 
 def _write(draft: Path, root: Path, gaps: Sequence[ShownGap], active: int) -> None:

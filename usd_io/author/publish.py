@@ -11,7 +11,7 @@ from pathlib import Path
 from pxr import Sdf
 
 from usd_io.errors import AuthorError, shown
-from usd_io.files import put_in_place
+from usd_io.files import put_in_place, sole_writer
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,12 @@ def publish(draft: Files, files: Files) -> None:
     layer.UpdateCompositionAssetDependency(f"./{draft.data.name}", f"./{files.data.name}")
     layer.Save()
     del layer
+    with sole_writer(files.root.parent):
+        _rename(draft, files)
+    _refresh(files)
+
+
+def _rename(draft: Files, files: Files) -> None:
     backups = {path: _backup(path, draft) for path in files if path.exists()}
     done: list[Path] = []
     try:
@@ -93,7 +99,6 @@ def publish(draft: Files, files: Files) -> None:
     except BaseException:
         _roll_back(done, backups)
         raise
-    _refresh(files)
 
 
 def _backup(path: Path, draft: Files) -> Path:

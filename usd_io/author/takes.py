@@ -9,7 +9,7 @@ from pxr import Sdf, Tf, Usd
 
 from usd_io.diagnostics import captured, reason
 from usd_io.errors import AuthorError, shown
-from usd_io.files import put_in_place
+from usd_io.files import replacing
 from usd_io.read.placement import Variants, select_variant
 from usd_io.read.stage import open_stage
 
@@ -63,26 +63,33 @@ def select_take(result: str | Path, number: int) -> ResultTakes:
     if not 1 <= number <= count:
         raise AuthorError(f"{shown(result)} has no take {number}: it has {count}, counted from 1.")
     path = Path(result)
-    draft = path.with_name(f".{path.stem}.take{path.suffix}")
     try:
-        with captured():
-            edited = Sdf.Layer.CreateNew(str(draft))
-            edited.TransferContent(Sdf.Layer.FindOrOpen(str(path)))
+        with captured(), replacing(path) as draft:
+            edited = Sdf.Layer.OpenAsAnonymous(str(path))  # as it is now, whoever has it open
             for variants in _variants_of(open_stage(path)):
                 owner = Sdf.CreatePrimInLayer(edited, variants.owner)
                 owner.variantSelections[variants.set] = variants.names[number - 1]
-            edited.Save()
-        put_in_place(draft, path)
+            write_like(edited, path, draft)
     except Tf.ErrorException as error:
         raise AuthorError(f"USD could not write {shown(path)}: {reason(error)}") from error
     except OSError as error:
         raise AuthorError(f"Cannot write {shown(path)}: {error.strerror or error}.") from error
-    finally:
-        draft.unlink(missing_ok=True)
     layer = Sdf.Layer.Find(str(path))
     if layer:
         layer.Reload(force=True)  # USD keeps layers by path
     return read_takes(path)
+
+
+def write_like(layer: Sdf.Layer, path: Path, draft: Path) -> None:
+    """Write a layer in the format of a file that it is to replace, text or binary.
+
+    Raises:
+        AuthorError: USD could not.
+    """
+    with path.open("rb") as stream:
+        text = stream.read(5) == b"#usda"
+    if not layer.Export(str(draft), args={"format": "usda" if text else "usdc"}):
+        raise AuthorError(f"USD could not write {shown(path)}.")
 
 
 def show_take(stage: Usd.Stage, number: int) -> None:

@@ -38,6 +38,11 @@ def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn)
     if problem:
         warn(f"<{path}> is left out: {problem}.")
         return None
+    indices, weights, still = _influences(query, skeleton, len(points), warn)
+    T_skel_mesh = _bind_transform(query, skeleton, weights)
+    if not np.isfinite(T_skel_mesh).all():
+        warn(f"<{path}> is left out: its geomBindTransform is not finite; bind the mesh again.")
+        return None
     point_times, point_samples = _animated_points(mesh, len(points), warn)
     sizes: dict[Interpolation, int] = {
         "constant": 1,
@@ -45,7 +50,6 @@ def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn)
         "vertex": len(points),
         "faceVarying": len(corners),
     }
-    indices, weights, still = _influences(query, skeleton, len(points), warn)
     materials, face_material = read_materials(mesh, len(counts), warn)
     return Mesh(
         path=path,
@@ -54,7 +58,7 @@ def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn)
         face_vertices=corners,
         joint_indices=indices,
         joint_weights=weights,
-        T_skel_mesh=_bind_transform(query, skeleton, weights),
+        T_skel_mesh=T_skel_mesh,
         skinning_method="dualQuaternion"
         if query.GetSkinningMethod() == "dualQuaternion"
         else "classicLinear",

@@ -1,7 +1,9 @@
 """Videos from disk, sound and broken."""
 
 import os
+import struct
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -147,3 +149,71 @@ def test_too_long_film_is_cut_off_while_it_is_read(film: Path, monkeypatch: pyte
     monkeypatch.setattr(video_file, "MOST_PIXELS", 3 * 32 * 48)
     with pytest.raises(DataError, match="longer than 3 frames"):
         read_video(film)
+
+
+def uneven(path: Path, stamps: list[int], *, offset: int = 0) -> Path:
+    """A film whose frames are shown at these milliseconds, each a little brighter at its top left."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for number, stamp in enumerate(stamps):
+            picture = np.full((64, 96, 3), 40, np.uint8)
+            picture[:32, :48] = 120 + number
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = stamp + offset, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.mov"])
+@pytest.mark.parametrize("offset", [0, 700])
+def test_times_of_an_uneven_film_are_those_of_its_frames(tmp_path: Path, name: str, offset: int) -> None:
+    stamps = [10 * i for i in range(12)] + [120 + 80 * i for i in range(12)]
+    video = read_video(uneven(tmp_path / name, stamps, offset=offset))
+    assert np.allclose(video.times, np.array(stamps) / 1000, atol=0.0011)
+
+
+def test_a_named_rate_stands_over_time_stamps(tmp_path: Path) -> None:
+    video = read_video(uneven(tmp_path / "film.mp4", [0, 10, 500]), fps=10)
+    assert np.allclose(video.times, [0, 0.1, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("matrix", "corner"),
+    [((0, 1, -1, 0), "top right"), ((-1, 0, 0, -1), "bottom right"), ((0, -1, 1, 0), "bottom left")],
+)
+def test_a_rotated_film_is_turned_as_a_player_turns_it(
+    tmp_path: Path, matrix: tuple[int, int, int, int], corner: str
+) -> None:
+    film = uneven(tmp_path / "film.mp4", [0, 100, 200])
+    content = bytearray(film.read_bytes())
+    at = content.index(b"tkhd") + 4 + 40  # the matrix of the track's header, version 0
+    a, b, c, d = (value << 16 for value in matrix)
+    content[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    film.write_bytes(content)
+    frame = read_video(film).frames[0].mean(0).numpy()
+    assert frame.shape == ((96, 64) if matrix[0] == 0 else (64, 96))
+    rows, columns = np.array_split(np.arange(frame.shape[0]), 2), np.array_split(np.arange(frame.shape[1]), 2)
+    bright = {
+        f"{v} {h}": frame[np.ix_(rows[i], columns[j])].mean()
+        for i, v in enumerate(("top", "bottom"))
+        for j, h in enumerate(("left", "right"))
+    }
+    assert max(bright, key=lambda name: bright[name]) == corner
+
+
+def test_an_edit_list_leaves_out_frames_and_their_times(tmp_path: Path) -> None:
+    film = uneven(tmp_path / "film.mp4", [100 * i for i in range(10)])
+    content = bytearray(film.read_bytes())
+    at = content.index(b"elst") + 8
+    count = struct.unpack(">I", content[at : at + 4])[0]
+    last = at + 4 + 12 * (count - 1)
+    duration, media, rate = struct.unpack(">iii", content[last : last + 12])
+    content[last : last + 12] = struct.pack(">iii", duration // 2, media, rate)  # the first half alone
+    film.write_bytes(content)
+    with av.open(str(film)) as container:
+        true = [float(frame.time) for frame in container.decode(video=0)]
+    assert 3 < len(true) < 10
+    assert np.allclose(read_video(film).times, np.array(true) - true[0])

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +147,25 @@ def test_a_take_is_chosen_by_file_folder_or_not_at_all(fox_keys: str, tmp_path: 
 def test_takes_that_cannot_be_are_refused(settings: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         RunConfig(stage="a.usda", **settings)  # type: ignore[arg-type]
+
+
+def test_takes_and_gaps_chosen_at_once_by_several_processes_are_whole(fox_keys: str, tmp_path: Path) -> None:
+    root = Path(run(fox_keys, tmp_path / "out", takes=3, prior="spline", report=False).result)
+    kept = {}
+    for number in (1, 2, 3):
+        choose_take(str(root), number)
+        kept[root.read_bytes()] = number
+    script = (
+        "import sys; from engine.runs.takes import choose_take\n"
+        "for number in (1, 2, 3) * 6: assert choose_take(sys.argv[1], number).count == 3"
+    )
+    command = [sys.executable, "-c", script, str(root)]
+    working = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
+    odd = 0
+    while any(process.poll() is None for process in working):
+        odd += root.read_bytes() not in kept
+        time.sleep(0.001)
+    assert [process.communicate()[1] for process in working] == [b""] * 3
+    assert odd == 0
+    assert root.read_bytes() in kept
+    assert not list(root.parent.glob(".*.tmp"))

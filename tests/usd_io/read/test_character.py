@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -353,3 +354,19 @@ def test_visibility_is_read_at_each_time(arm_stage: Usd.Stage) -> None:
     image.GetVisibilityAttr().Set(UsdGeom.Tokens.inherited, 5)
     mesh = read(arm_stage).meshes[0]
     np.testing.assert_array_equal(mesh.seen(np.array([0.0, 4.9, 5.0, 9.0])), [False, False, True, True])
+
+
+def test_a_mesh_whose_bind_transform_is_no_number_is_left_out_with_a_warning(arm_stage: Usd.Stage) -> None:
+    path = read(arm_stage).meshes[0].path
+    UsdSkel.BindingAPI(skin(arm_stage)).CreateGeomBindTransformAttr(Gf.Matrix4d(float("nan")))
+    character = read(arm_stage)
+    assert path not in [mesh.path for mesh in character.meshes]
+    assert any("geomBindTransform is not finite" in warning for warning in character.warnings)
+
+
+def test_an_empty_texture_and_a_pipe_are_no_pictures(tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    os.mkfifo(tmp_path / "pipe.png")
+    for name in ("empty.png", "pipe.png"):
+        with pytest.raises(StageNotFoundError, match=name):
+            read_texture_bytes(str(tmp_path / name))
