@@ -152,8 +152,8 @@ class RunConfig:
     author: Annotated[
         AuthorMode,
         Setting(
-            "How the result is authored: a new animation bound instead of the old one, an override of the old one, or "
-            "a variant.",
+            "How the result is authored: a new animation bound instead of the old one, an override of the old one, a "
+            "variant, or all of the stage as one flat file for readers that do not compose.",
             RESULT,
             counts_from="author",
         ),

@@ -392,7 +392,8 @@ def run_folder(config: RunConfig) -> Path:
     if config.out:
         folder = Path(config.out)
         check_out(folder, config)
-        if (folder / f"{result_stem(config)}.usda").exists() and not config.force:
+        names = (f"{result_stem(config)}.usda", f"{result_stem(config)}.usdc")
+        if any((folder / name).exists() for name in names) and not config.force:
             raise ConfigError(
                 f"{shown(folder)} holds the result of an earlier run; name another folder or have it replaced.",
                 settings=("out", "force"),

@@ -5,7 +5,7 @@ from typing import Literal
 
 EngineName = Literal["auto", "motion", "video"]
 PriorName = Literal["auto", "learned", "context", "spline", "slerp", "hold"]
-AuthorMode = Literal["rebind", "over", "variant"]
+AuthorMode = Literal["rebind", "over", "variant", "flat"]
 FeatureName = Literal["scratch", "dinov2+fit3d"]
 SolverName = Literal["map", "paper"]
 ModelName = Literal["dynamicrafter", "wan-vace", "ltx", "tiny"]

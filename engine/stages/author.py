@@ -52,7 +52,7 @@ def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
         )
         for subject in inputs.subjects
     }
-    for end in (".usda", "_anim.usdc", ".json"):
+    for end in (".usdc", ".json") if inputs.mode == "flat" else (".usda", "_anim.usdc", ".json"):
         work.claim(work.folder / f"{inputs.stem}{end}")
     authored = author_result(
         inputs.stage,

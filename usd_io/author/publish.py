@@ -20,14 +20,15 @@ class Files:
 
     root: Path
     data: Path
+    """The same as ``root`` where one file holds all."""
 
     def __iter__(self) -> Iterator[Path]:
         """Data first: the root must never name a file that is not there."""
-        return iter((self.data, self.root))
+        return iter(dict.fromkeys((self.data, self.root)))
 
 
-def result_files(folder: Path, stem: str) -> Files:
-    """The names of a result's files, inside ``folder`` whatever the stem says.
+def result_files(folder: Path, stem: str, *, flat: bool = False) -> Files:
+    """The names of a result's files, inside ``folder`` whatever the stem says; one alone where it is ``flat``.
 
     Raises:
         AuthorError: The stem is no plain file name.
@@ -36,6 +37,8 @@ def result_files(folder: Path, stem: str) -> Files:
         raise AuthorError(
             f"{shown(stem)!r} is no plain file name. Name the result without folders and control characters."
         )
+    if flat:
+        return Files(folder / f"{stem}.usdc", folder / f"{stem}.usdc")
     return Files(folder / f"{stem}.usda", folder / f"{stem}_anim.usdc")
 
 
@@ -69,7 +72,7 @@ def draft_of(files: Files) -> Iterator[Files]:
     files.root.parent.mkdir(parents=True, exist_ok=True)
     tag = uuid.uuid4().hex[:12]
     # names of their own: a long one has no room for what is added
-    named = (f".draft.{tag}{files.root.suffix}", f".draft_anim.{tag}{files.data.suffix}")
+    named = (f".draft.{tag}.usda", f".draft_anim.{tag}.usdc")
     draft = Files(*(files.root.with_name(name) for name in named))
     try:
         yield draft
@@ -90,6 +93,11 @@ def publish(draft: Files, files: Files) -> None:
 
 
 def _rename(draft: Files, files: Files) -> None:
+    if draft.data != draft.root:
+        layer = Sdf.Layer.FindOrOpen(str(draft.root))
+        layer.UpdateCompositionAssetDependency(f"./{draft.data.name}", f"./{files.data.name}")
+        layer.Save()
+        del layer
     backups = {path: _backup(path, draft) for path in files if path.exists()}
     done: list[Path] = []
     try:

@@ -8,6 +8,7 @@ from typing import Any
 from pxr import Tf, Usd
 
 from usd_io.author.extents import widen_extents
+from usd_io.author.flat import write_flat
 from usd_io.author.layers import write_data_layer, write_root_layer
 from usd_io.author.publish import Files, draft_of, publish, refuse_clobbering, result_files
 from usd_io.author.samples import Filling, Placed, Take
@@ -33,7 +34,7 @@ class Authored:
     root: Path
     """Open this one."""
     layer: Path
-    """Holds all of the animation; muted, the root shows the source."""
+    """Holds all of the animation; muted, the root shows the source. The root itself where the mode is ``flat``."""
     animations: Mapping[str, str]
     """Prim path of the animation for each skeleton path, all those that share one included."""
     compared: tuple[Comparison, ...] = ()
@@ -77,7 +78,8 @@ def author_result(
             overrides the samples of the old prim, for tools that look it up by path; ``variant`` puts the new
             one into the variant set ``inbetween`` of the character, and works inside instances too, but only
             where the character is referenced. Several takes are variants of one set (:mod:`usd_io.author.takes`), the
-            first one selected; ``over`` has room for one.
+            first one selected; ``over`` has room for one. ``flat`` writes ``STEM.usdc`` alone, one take in one file
+            that shows what ``rebind`` shows and composes nothing (:mod:`usd_io.author.flat`).
         name: Suffix of the new animation prim, and name of the variant.
         provenance: What made the result: nested plain values, stored in ``customLayerData["anymole"]`` with
             the source layers, their SHA-256, and the keys.
@@ -93,7 +95,7 @@ def author_result(
         StageReadError: The source cannot be opened.
         AuthorError: The result cannot be written, or the mode does not work on this stage.
     """
-    files = result_files(Path(folder), stem)
+    files = result_files(Path(folder), stem, flat=mode == "flat")
     stage = open_stage(source)
     counts = {path: len(take.motions) for path, take in takes.items()}
     found = place_takes(stage, counts, mode, name, sharing)
@@ -107,9 +109,9 @@ def author_result(
         refuse_clobbering(files, layer_files(stage), overwrite)
         custom = _custom_data(stage, files, placed, mode, provenance or {})
         with draft_of(files) as draft:
-            compared = _write(draft, stage, placed, custom)
+            written, compared = _write(draft, stage, placed, custom, flat=mode == "flat")
             confirm()
-            publish(draft, files)
+            publish(written, files)
     except Tf.ErrorException as error:
         raise AuthorError(f"USD could not write {shown(files.root)}: {reason(error)}") from error
     except OSError as error:
@@ -122,14 +124,20 @@ def author_result(
 
 
 def _write(
-    draft: Files, stage: Usd.Stage, placed: Sequence[Placed], custom: Mapping[str, Any]
-) -> tuple[Comparison, ...]:
+    draft: Files, stage: Usd.Stage, placed: Sequence[Placed], custom: Mapping[str, Any], *, flat: bool
+) -> tuple[Files, tuple[Comparison, ...]]:
+    """What was written, and how it compares with the source."""
     root = shown(stage.GetRootLayer().realPath or stage.GetRootLayer().identifier)
     write_data_layer(draft.data, stage, placed, custom, comment=f"In-betweened motion for {Path(root).name}.")
     comment = "Result of anymole: the animation layer over the untouched source."
     write_root_layer(draft.root, stage, placed, custom, data=f"./{draft.data.name}", comment=comment)
     widen_extents(draft.root, draft.data, stage, placed)
-    return verify_result(draft.root, stage, placed)
+    if flat:
+        whole = draft.root.with_name(draft.root.name.replace(".draft.", ".draft_flat.")).with_suffix(".usdc")
+        replaced = [p.source_animation_path for p, _ in placed if p.source_animation_path]
+        write_flat(draft.root, whole, custom, replaced)
+        draft = Files(whole, whole)
+    return draft, verify_result(draft.root, stage, placed)
 
 
 def _custom_data(

@@ -24,7 +24,7 @@ from usd_io.read.skeleton import (
     bound_skeleton,
 )
 
-AuthorMode = Literal["rebind", "over", "variant"]
+AuthorMode = Literal["rebind", "over", "variant", "flat"]
 
 VARIANT_SET = "inbetween"
 """Of the mode ``variant``: the results on a character, and the original."""
@@ -271,6 +271,18 @@ def _place_over(
     return Placement(_joints(prim, animation), (str(animation.GetPath()),), _path(animation), bindings)
 
 
+def _place_flat(
+    group: Sequence[Usd.Prim], name: str, taken: set[str], takes: int, refused: dict[str, str]
+) -> Placement:
+    """As ``rebind``: what that writes is what becomes one file."""
+    if takes > 1:
+        raise AuthorError(
+            "The mode flat has room for one take: readers that do not compose know no variants. Use the mode rebind or "
+            "variant for several."
+        )
+    return _place_rebind(group, name, taken, takes, refused)
+
+
 def _place_variant(
     group: Sequence[Usd.Prim], name: str, taken: set[str], takes: int, refused: dict[str, str]
 ) -> Placement:
@@ -320,6 +332,7 @@ _PLACE: Mapping[AuthorMode, Callable[..., Placement]] = {
     "rebind": _place_rebind,
     "over": _place_over,
     "variant": _place_variant,
+    "flat": _place_flat,
 }
 
 
