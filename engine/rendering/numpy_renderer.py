@@ -179,7 +179,7 @@ def _light(
     sums = [
         np.bincount(place, np.repeat(area[..., k], 3, axis=1).ravel(), images * vertices) for k in range(3)
     ]
-    normal = _unit(np.stack(sums, axis=-1).reshape(points.shape))
+    normal = _unit(np.stack(sums, axis=-1, dtype=float).reshape(points.shape))
     to_camera, to_light = _unit(-points), _unit(np.array(LIGHT) * points[..., 2:] - points)
     facing, cosine = (normal * to_camera).sum(-1), (normal * to_light).sum(-1)
     side = np.where(facing < 0, -1.0, 1.0)

@@ -136,8 +136,6 @@ def test_what_lies_below_the_ground_is_hidden_and_what_is_behind_the_camera_left
 def test_nothing_to_see_is_the_ground() -> None:
     points, _ = sphere(4)
     looks = ball()
-    none = Looks(**{**vars(looks), "faces": looks.faces[:0], "face_texture": looks.face_texture[:0]})
-    none = Looks(
-        **{**vars(none), "corner_colors": looks.corner_colors[:0], "corner_uvs": looks.corner_uvs[:0]}
-    )
+    per_face = ("faces", "face_mesh", "corner_colors", "corner_uvs", "face_texture")
+    none = Looks(**{**vars(looks), **{name: getattr(looks, name)[:0] for name in per_face}})
     np.testing.assert_array_equal(drawn(points.numpy()[None], none, camera_at(5.0)), 255)
