@@ -10,13 +10,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from anymole_tui.starting import STARTING
-from engine.config import RunConfig
-from engine.errors import ConfigError, EngineError, ResourceMissing, RunBusy
-from engine.run import plan, prepare, prepare_resume
-from engine.runs.process import request_cancel, start_detached
-from engine.runs.registry import read_run, remember
-from engine.runs.workspace import SETTINGS
-from usd_io.errors import shown
+from engine import (
+    ConfigError,
+    EngineError,
+    ResourceMissing,
+    RunBusy,
+    RunConfig,
+    plan,
+    prepare,
+    prepare_resume,
+)
+from engine.runs import SETTINGS, read_run, remember, request_cancel, start_detached
+from usd_io import shown
 
 VIEWER = "ANYMOLE_VIEWER"
 """Environment variable: the command that opens a stage; the path is added at its end."""
@@ -85,9 +90,7 @@ def write_farm_job(config: RunConfig, folder: Path) -> tuple[Path, bool]:
     """
     from dataclasses import replace
 
-    from engine.farm.batch import Submission
-    from engine.farm.openjd import write_template
-    from engine.farm.shots import ShotTask
+    from engine.farm import ShotTask, Submission, write_template
 
     plan(config)
     name = Path(config.stage).stem[:64].strip("._- ") or "shot"

@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from anymole_tui.wording import numbers, table
-from engine.evaluation.evaluate import Benchmark
-from engine.evaluation.rows import Evaluation
-from engine.inspection.report import SkeletonReport, StageReport
-from usd_io.check.finding import Finding
-from usd_io.errors import shown
+from engine import StageReport
+from engine.evaluation import Benchmark, Evaluation
+from engine.inspection import SkeletonReport
+from usd_io import Finding, shown
 
 
 def inspection(report: StageReport, *, joints: bool) -> str:

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from anymole_tui.wording import count, numbers, table
-from engine.config import read_config
-from engine.errors import SHOWN_ERRORS
-from engine.pipeline import RunResult
-from engine.report.words import about, in_full, joint_error, length
-from engine.runs.workspace import SETTINGS
-from usd_io.errors import shown
+from engine import SHOWN_ERRORS, RunResult, read_config
+from engine.report import about, in_full, joint_error, length
+from engine.runs import SETTINGS
+from usd_io import shown
 
 MOST_GAPS = 8
 """Gaps that are listed."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from engine.errors import ExitCode
-from engine.events import (
+from engine import (
     Event,
+    ExitCode,
     Note,
+    Overall,
     PlanReady,
     PreviewWritten,
     RunFailed,
@@ -21,7 +22,6 @@ from engine.events import (
     StageStarted,
     Telemetry,
 )
-from engine.progress import Overall
 
 MOST_LINES = 2000
 """Lines of the log that are kept; the file has all of them."""

@@ -3,7 +3,7 @@
 from textual.content import Content
 from textual.widgets import Static
 
-from usd_io.errors import shown
+from usd_io import shown
 
 
 def plain(text: object, most: int = 200, *, ascii_only: bool = False) -> str:

@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.config import RunConfig
-from engine.errors import ConfigError
-from engine.files.toml import read_toml
-from engine.settings.setting import fields_of
-from engine.settings.typed import from_text
-from usd_io.errors import shown
+from engine import ConfigError, RunConfig
+from engine.files import read_toml
+from engine.settings import fields_of, from_text
+from usd_io import shown
 
 PROJECT_FILE = "anymole.toml"
 USER_FILE = "ANYMOLE_CONFIG"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from usd_io.errors import shown
+from usd_io import shown
 
 
 def count(number: int, what: str) -> str:

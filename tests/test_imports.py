@@ -7,6 +7,7 @@ from pathlib import Path
 import grimp
 import pytest
 
+ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "pxr", "textual", "diffusers", "transformers", "scipy")
 
 
@@ -92,3 +93,28 @@ def test_no_folder_holds_more_files_than_can_be_taken_in(root: str) -> None:
     for folder in {path.parent for path in Path(root).rglob("*.py")}:
         sources = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
         assert len(sources) <= 12, f"{folder} holds {len(sources)}"
+
+
+def test_the_faces_use_ten_modules_behind_the_doors_at_most() -> None:
+    """Which ones, and why, stands in the contracts of pyproject.toml."""
+    graph = grimp.build_graph("anymole_tui", "engine", "usd_io", cache_dir=None)
+    faces = graph.find_descendants("anymole_tui") | {"anymole_tui"}
+    used = {m for face in faces for m in graph.find_modules_directly_imported_by(face)} - faces
+    assert len(used - {"engine", "usd_io"}) <= 10, used
+
+
+@pytest.mark.parametrize(
+    "door",
+    [
+        path.parent.relative_to(ROOT).as_posix().replace("/", ".")
+        for package in ("engine", "usd_io")
+        for path in sorted((ROOT / package).rglob("__init__.py"))
+        if "_HOMES" in path.read_text(encoding="utf-8")
+    ],
+)
+def test_doors_open_to_all_they_name_and_load_nothing_heavy(door: str) -> None:
+    names = modules_after(f"import {door}")
+    assert not names & {*HEAVY, "numpy"}
+    modules_after(
+        f"import {door} as d; [getattr(d, n) for n in d.__all__]; assert set(d.__all__) == set(d._HOMES)"
+    )

@@ -4,17 +4,22 @@ The names below are the public ones; each is imported when it is first used, so 
 The modules behind them may change.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from usd_io.lazy import lazily
 
 if TYPE_CHECKING:
+    from usd_io.author.gaps import SOURCE, ShownGap
     from usd_io.author.result import Authored, author_result
     from usd_io.author.samples import Take
     from usd_io.check.finding import Finding
     from usd_io.check.rules import check_file
-    from usd_io.errors import AuthorError, StageReadError, UsdIoError
+    from usd_io.errors import AuthorError, StageReadError, UsdIoError, shown
     from usd_io.model import Character, Mesh, Motion, Shot, StageInfo
     from usd_io.read.stage import open_stage, read_motion_at, read_shot, read_stage_info
+    from usd_io.tools.diff import differences
+    from usd_io.tools.retime import retime, trim
+    from usd_io.tools.text import convert_layer, layer_text, tree
 
 _HOMES = {
     "AuthorError": "usd_io.errors",
@@ -23,21 +28,31 @@ _HOMES = {
     "Finding": "usd_io.check.finding",
     "Mesh": "usd_io.model",
     "Motion": "usd_io.model",
+    "SOURCE": "usd_io.author.gaps",
     "Shot": "usd_io.model",
+    "ShownGap": "usd_io.author.gaps",
     "StageInfo": "usd_io.model",
     "StageReadError": "usd_io.errors",
     "Take": "usd_io.author.samples",
     "UsdIoError": "usd_io.errors",
     "author_result": "usd_io.author.result",
     "check_file": "usd_io.check.rules",
+    "convert_layer": "usd_io.tools.text",
+    "differences": "usd_io.tools.diff",
+    "layer_text": "usd_io.tools.text",
     "open_stage": "usd_io.read.stage",
     "read_motion_at": "usd_io.read.stage",
     "read_shot": "usd_io.read.stage",
     "read_stage_info": "usd_io.read.stage",
+    "retime": "usd_io.tools.retime",
+    "shown": "usd_io.errors",
+    "tree": "usd_io.tools.text",
+    "trim": "usd_io.tools.retime",
 }
-"""Where each public name lives."""
+"""Where each name lives."""
 
 __all__ = [
+    "SOURCE",
     "AuthorError",
     "Authored",
     "Character",
@@ -45,23 +60,27 @@ __all__ = [
     "Mesh",
     "Motion",
     "Shot",
+    "ShownGap",
     "StageInfo",
     "StageReadError",
     "Take",
     "UsdIoError",
     "author_result",
     "check_file",
+    "convert_layer",
+    "differences",
+    "layer_text",
     "open_stage",
     "read_motion_at",
     "read_shot",
     "read_stage_info",
+    "retime",
+    "shown",
+    "tree",
+    "trim",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -34,8 +34,8 @@ from anymole_tui.cli.commands import (
 )
 from anymole_tui.cli.option_sources import bind_environment, default_map, flag, flags_by_setting
 from anymole_tui.cli.options import HELP_OPTIONS
-from engine.errors import ConfigError, EngineError, ExitCode
-from usd_io.errors import shown
+from engine import ConfigError, EngineError, ExitCode
+from usd_io import shown
 
 COMPLETION = "_ANYMOLE_COMPLETE"
 """Environment variable by which a shell asks what can follow."""
@@ -140,10 +140,8 @@ def say_version(*, as_json: bool) -> int:
     if not as_json:
         out.answer(f"anymole {version('anymole')}")
         return ExitCode.OK
-    from engine.settings.choices import PriorName
-    from engine.settings.packages import PRIORS, refused_names
-    from engine.video.catalogue.added import all_cards
-    from engine.video.catalogue.models import find_model
+    from engine.settings import PRIORS, PriorName, refused_names
+    from engine.video import all_cards, find_model
 
     cards, wrong = all_cards()
 

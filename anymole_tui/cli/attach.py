@@ -13,13 +13,21 @@ from anymole_tui.cli.progress_view import ProgressKind, is_protocol, progress_vi
 from anymole_tui.launching import launch
 from anymole_tui.run_report import run_report
 from anymole_tui.wording import day_and_time, duration, one_line
-from engine.errors import EngineError, ExitCode, ResourceMissing
-from engine.files.json_values import from_plain
-from engine.pipeline import RunResult
-from engine.runs.process import interrupts_wait, request_cancel
-from engine.runs.registry import RunRecord, follow, last_sign, log_text, read_run, result_of
-from engine.runs.workspace import LOG, REPORT
-from usd_io.errors import shown
+from engine import EngineError, ExitCode, ResourceMissing, RunResult
+from engine.files import from_plain
+from engine.runs import (
+    LOG,
+    REPORT,
+    RunRecord,
+    follow,
+    interrupts_wait,
+    last_sign,
+    log_text,
+    read_run,
+    request_cancel,
+    result_of,
+)
+from usd_io import shown
 
 LOG_LINES = 5
 """So much of the log is shown of a run that could not even begin."""

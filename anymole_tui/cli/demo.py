@@ -9,8 +9,8 @@ import typer
 import anymole
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import Debug, Metrics, ProgressOption
-from engine.errors import ConfigError, ExitCode
-from usd_io.errors import shown
+from engine import ConfigError, ExitCode
+from usd_io import shown
 
 SHOTS = (
     (
@@ -39,9 +39,9 @@ def demo(
     from anymole_tui.cli.progress_view import listener, progress_kind, progress_view
     from anymole_tui.report import findings_report
     from anymole_tui.run_report import run_report
+    from engine import RunConfig
     from engine import run as engine_run
-    from engine.config import RunConfig
-    from engine.runs.process import stop_signals
+    from engine.runs import stop_signals
 
     root, kind = Path(folder), progress_kind(progress)
     copy_examples(root)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from anymole_tui.settings_files import TUI_TABLES, dashed, files, variable
-from engine.errors import ConfigError
-from engine.files.toml import read_toml
-from usd_io.errors import shown
+from engine import ConfigError
+from engine.files import read_toml
+from usd_io import shown
 
 _TRUE = {"1", "true", "t", "yes", "y", "on"}
 

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from engine.settings.setting import Field, limits_text
-from engine.settings.typed import from_text, to_text
+from engine.settings import Field, from_text, limits_text, to_text
 
 HELP_OPTIONS = ["-h", "--help"]
 COMMAND = "The command itself"

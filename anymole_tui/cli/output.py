@@ -14,8 +14,20 @@ from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
 from anymole_tui.wording import describe_plan, one_line
-from engine.errors import EngineError, ExitCode, exit_code, is_foreseen, message_of
-from engine.events import Event, Note, PlanReady, RunFailed, StageFinished, StageProgress, StageReused
+from engine import (
+    EngineError,
+    Event,
+    ExitCode,
+    Note,
+    PlanReady,
+    RunFailed,
+    StageFinished,
+    StageProgress,
+    StageReused,
+    exit_code,
+    is_foreseen,
+    message_of,
+)
 
 
 class AnswerLost(EngineError):

@@ -13,10 +13,11 @@ from typing import Any, Literal, TextIO, get_args
 
 from anymole_tui.cli import output as out
 from anymole_tui.wording import describe_plan, duration, one_line
-from engine.errors import ConfigError
-from engine.events import (
+from engine import (
+    ConfigError,
     Event,
     Note,
+    Overall,
     PlanReady,
     RunFailed,
     RunFinished,
@@ -25,7 +26,6 @@ from engine.events import (
     StageStarted,
     to_json_line,
 )
-from engine.progress import Overall
 
 ProgressKind = Literal["auto", "rich", "plain", "json", "openjd", "none"]
 View = Callable[[Event, float], None]

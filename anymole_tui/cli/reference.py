@@ -5,7 +5,7 @@ from typing import Any
 
 from anymole_tui.cli.option_sources import commands_of
 from anymole_tui.cli.options import COMMAND, HELP_OPTIONS
-from engine.errors import ExitCode
+from engine import ExitCode
 
 BEGIN, END = "<!-- options of {}: made from the commands, by scripts/document_commands.py -->", "<!-- end -->"
 

@@ -37,9 +37,9 @@ from anymole_tui.tui.screens.jump import Jump, targets_of
 from anymole_tui.tui.state.session import Session, load_session, save_session
 from anymole_tui.tui.themes import DARK, LIGHT, user_themes
 from anymole_tui.tui.workers import StillsProcess
-from engine.errors import ConfigError
-from engine.runs.workspace import STATE
-from usd_io.errors import shown
+from engine import ConfigError
+from engine.runs import STATE
+from usd_io import shown
 
 LONGEST_KEY_S = 0.1
 """A key that is not done with after so long is not waited for."""

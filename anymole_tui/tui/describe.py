@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from textual.content import Content
 
 from anymole_tui.safe_text import plain
-from usd_io.browse.rows import Arc, Details, LayerRow, Property
+from usd_io.browse import Arc, Details, LayerRow, Property
 
 NAME_WIDTH = 22
 

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from anymole_tui.terminal.graphics import Pixels
-from engine.errors import DataError
-from usd_io.errors import shown
+from engine import DataError
+from usd_io import shown
 
 LARGEST_FILE = 32 << 20
 LARGEST_SIDE = 8192

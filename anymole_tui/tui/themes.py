@@ -9,8 +9,8 @@ from textual.css.stylesheet import Stylesheet
 from textual.css.tokenizer import TokenError
 from textual.theme import Theme
 
-from engine.errors import ConfigError
-from usd_io.errors import shown
+from engine import ConfigError
+from usd_io import shown
 
 DARK = Theme(
     name="anymole",

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 
 from anymole_tui.terminal.graphics import Pixels
-from engine.config import RunConfig
-from engine.errors import EngineError, RunCancelled
-from engine.progress import never
-from engine.runs.process import python_command, python_environment
+from engine import EngineError, RunCancelled, RunConfig, never
+from engine.runs import python_command, python_environment
 
 ASKED_EVERY_S = 0.05
 """Whether anybody still waits for the answer."""

@@ -1,1 +1,37 @@
-"""What a stage holds and what a run would do, before anything is computed."""
+"""What a stage holds and what a run would do, before anything is computed.
+
+The names below are what the faces use of it, each imported when it is first asked for; other modules import the
+modules behind them.
+"""
+
+from typing import TYPE_CHECKING
+
+from usd_io.lazy import lazily
+
+if TYPE_CHECKING:
+    from engine.inspection.clips import StageClip, read_clips, rotation_curve
+    from engine.inspection.draft import Draft
+    from engine.inspection.report import SkeletonReport
+
+_HOMES = {
+    "Draft": "engine.inspection.draft",
+    "SkeletonReport": "engine.inspection.report",
+    "StageClip": "engine.inspection.clips",
+    "read_clips": "engine.inspection.clips",
+    "rotation_curve": "engine.inspection.clips",
+}
+"""Where each name lives."""
+
+__all__ = [
+    "Draft",
+    "SkeletonReport",
+    "StageClip",
+    "read_clips",
+    "rotation_curve",
+]
+
+__getattr__ = lazily(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

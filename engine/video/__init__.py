@@ -1,1 +1,61 @@
-"""Video models: adapted to the context, made to fill the frames between keys."""
+"""Video models: adapted to the context, made to fill the frames between keys.
+
+The names below are what the faces use of it, each imported when it is first asked for; other modules import the
+modules behind them.
+"""
+
+from typing import TYPE_CHECKING
+
+from usd_io.lazy import lazily
+
+if TYPE_CHECKING:
+    from engine.video.adaptation.trainable_state import DTYPES
+    from engine.video.catalogue.added import all_cards
+    from engine.video.catalogue.convert import convert_checkpoint
+    from engine.video.catalogue.fetch import pull, verify
+    from engine.video.catalogue.models import (
+        CARDS,
+        ModelCard,
+        card,
+        find_model,
+        hub_cache,
+        models_folder,
+        require_file,
+    )
+
+_HOMES = {
+    "CARDS": "engine.video.catalogue.models",
+    "DTYPES": "engine.video.adaptation.trainable_state",
+    "ModelCard": "engine.video.catalogue.models",
+    "all_cards": "engine.video.catalogue.added",
+    "card": "engine.video.catalogue.models",
+    "convert_checkpoint": "engine.video.catalogue.convert",
+    "find_model": "engine.video.catalogue.models",
+    "hub_cache": "engine.video.catalogue.models",
+    "models_folder": "engine.video.catalogue.models",
+    "pull": "engine.video.catalogue.fetch",
+    "require_file": "engine.video.catalogue.models",
+    "verify": "engine.video.catalogue.fetch",
+}
+"""Where each name lives."""
+
+__all__ = [
+    "CARDS",
+    "DTYPES",
+    "ModelCard",
+    "all_cards",
+    "card",
+    "convert_checkpoint",
+    "find_model",
+    "hub_cache",
+    "models_folder",
+    "pull",
+    "require_file",
+    "verify",
+]
+
+__getattr__ = lazily(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,10 +12,8 @@ from anymole_tui.cli.options import (
     GroupedCommand,
     takes_settings,
 )
-from engine.config import RunConfig
-from engine.errors import ConfigError
-from engine.settings.setting import Field, fields_of
-from engine.settings.typed import split
+from engine import ConfigError, RunConfig
+from engine.settings import Field, fields_of, split
 
 EXAMPLES = """anymole evaluate walk.usda --context 1:49 --keys 49,73,97
 anymole evaluate walk.usda --context 1:49 --keys 49:97:12 --prior learned,spline --json"""
@@ -42,7 +40,7 @@ def evaluate(
 ) -> None:
     """Hide all of a dense clip but context and keys, fill it, and score against the truth."""
     from anymole_tui.report import evaluation_table
-    from engine.evaluation.evaluate import evaluate as evaluate_stage
+    from engine import evaluate as evaluate_stage
 
     _check_engine(engine)
     evaluations = evaluate_stage(
@@ -75,9 +73,9 @@ def benchmark(
 ) -> None:
     """Evaluate a list of clips; print and save the table with mean and worst ratio to slerp."""
     from anymole_tui.report import benchmark_table
-    from engine.evaluation.evaluate import benchmark as run_benchmark
-    from engine.evaluation.evaluate import save_benchmark
-    from engine.progress import Progress
+    from engine import Progress
+    from engine import benchmark as run_benchmark
+    from engine.evaluation import save_benchmark
 
     _check_engine(engine)
     progress = Progress(out.narrate_progress)

@@ -8,8 +8,8 @@ import typer
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import AsJson, Debug, Stage
 from anymole_tui.wording import gap_words
-from engine.errors import ConfigError, ExitCode
-from usd_io.errors import shown
+from engine import ConfigError, ExitCode
+from usd_io import shown
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,7 +27,7 @@ def inspect(
 ) -> None:
     """Show what is in a stage: layers, skeletons, dense and sparse keys, warnings."""
     from anymole_tui.report import inspection
-    from engine.inspection.report import inspect as inspect_stage
+    from engine import inspect as inspect_stage
 
     report = inspect_stage(stage)
     if as_json:
@@ -39,7 +39,7 @@ def inspect(
 def check(file: Stage, as_json: AsJson = False, debug: Debug = False) -> None:
     """Validate a stage for skeletal animation; exit code 4 when there are errors."""
     from anymole_tui.report import findings_report
-    from engine.inspection.report import check as check_stage
+    from engine import check as check_stage
 
     findings = check_stage(file)
     errors = sum(finding.severity == "error" for finding in findings)
@@ -72,7 +72,8 @@ def take(
     debug: Debug = False,
 ) -> None:
     """Choose which take of a result is shown, in all gaps or in one, or ask what is; the source stays as it is."""
-    from engine.runs.takes import choose_gap, choose_take, read_gaps
+    from engine import choose_take
+    from engine.runs import choose_gap, read_gaps
 
     if gap is None and (accept or reject or gap_take is not None):
         raise ConfigError("--take, --accept and --reject are for one gap; name it with --gap N.")

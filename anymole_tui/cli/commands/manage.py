@@ -11,11 +11,11 @@ from anymole_tui.cli import output as out
 from anymole_tui.cli.commands.run import in_own_process
 from anymole_tui.cli.options import AsJson, Debug, Detach, Here, Metrics, ProgressOption
 from anymole_tui.wording import count, day_and_time, one_line, table
-from engine.errors import ConfigError
+from engine import ConfigError
 
 if TYPE_CHECKING:
-    from engine.events import Event
-    from engine.runs.registry import RunRecord
+    from engine import Event
+    from engine.runs import RunRecord
 
 RunName = Annotated[
     str,
@@ -44,7 +44,7 @@ def runs(
     debug: Debug = False,
 ) -> None:
     """List runs with their state, stage, progress and age, the latest first."""
-    from engine.runs.registry import list_runs
+    from engine.runs import list_runs
 
     found = list_runs(folders or [])
     if as_json:
@@ -91,7 +91,7 @@ def attach(
     """Watch a run, from any shell or host that sees its folder; ends as the run does. Ctrl-C ends the watching."""
     from anymole_tui.cli.attach import watch
     from anymole_tui.cli.progress_view import progress_kind
-    from engine.runs.registry import find_run
+    from engine.runs import find_run
 
     watch(find_run(run), progress_kind(progress), as_json=as_json, metrics=metrics)
 
@@ -106,9 +106,9 @@ def logs(
 ) -> None:
     """Print what a run has told: its events with their times, then what its process wrote to log.txt."""
     from anymole_tui.cli.progress_view import NONSENSE
-    from engine.events import to_json_line
-    from engine.runs import registry as engine_runs
-    from engine.runs.workspace import LOG
+    from engine import runs as engine_runs
+    from engine import to_json_line
+    from engine.runs import LOG
 
     folder = engine_runs.find_run(run)
     events = engine_runs.follow(folder) if follow else iter(engine_runs.read_events(folder))
@@ -136,8 +136,7 @@ def _told(event: "Event", at: float) -> str:
 
 def cancel(run: RunName, as_json: AsJson = False, debug: Debug = False) -> None:
     """Ask a run to save and stop, on whatever host it is; 'resume' goes on from there."""
-    from engine.runs.process import request_cancel
-    from engine.runs.registry import end_silent, find_run, read_run
+    from engine.runs import end_silent, find_run, read_run, request_cancel
 
     folder = find_run(run)
     before = read_run(folder)
@@ -169,7 +168,7 @@ def resume(
     from anymole_tui.cli import attach as attaching
     from anymole_tui.cli.progress_view import listener, progress_kind, progress_view
     from engine import run as engine_run
-    from engine.runs.process import stop_signals
+    from engine.runs import stop_signals
 
     folder, kind = _resumable(run), progress_kind(progress)
 
@@ -187,8 +186,7 @@ def resume(
 
 
 def _resumable(name: str) -> Path:
-    from engine.runs.registry import find_run
-    from engine.runs.workspace import SETTINGS
+    from engine.runs import SETTINGS, find_run
 
     folder = Path(name)
     return folder if (folder / SETTINGS).is_file() else find_run(name)
@@ -205,7 +203,7 @@ def clean(
     debug: Debug = False,
 ) -> None:
     """Remove what only a resumed run needs (artefacts, checkpoints); results, settings and events stay."""
-    from engine.runs import registry as engine_runs
+    from engine import runs as engine_runs
 
     folders = [engine_runs.find_run(name) for name in names or []]
     if not names:

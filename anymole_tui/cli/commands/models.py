@@ -8,11 +8,11 @@ import typer
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import AsJson, Debug
 from anymole_tui.wording import table
-from engine.errors import ConfigError, ResourceMissing
+from engine import ConfigError, ResourceMissing
 
 if TYPE_CHECKING:
-    from engine.progress import Progress
-    from engine.video.catalogue.models import ModelCard
+    from engine import Progress
+    from engine.video import ModelCard
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="One of 'anymole models list'.", show_default=False)
@@ -33,8 +33,7 @@ def add_to(app: typer.Typer) -> None:
 
 def list_models(as_json: AsJson = False, debug: Debug = False) -> None:
     """Show every model: size, least memory of a GPU, licence and its limits, and whether it is here."""
-    from engine.video.catalogue.added import all_cards
-    from engine.video.catalogue.models import hub_cache, models_folder
+    from engine.video import all_cards, hub_cache, models_folder
 
     cards, wrong = all_cards()
     found = [_facts(card) for card in cards]
@@ -70,7 +69,7 @@ def _gb(value: float) -> str:
 def _facts(card: "ModelCard") -> dict[str, Any]:
     from dataclasses import asdict
 
-    from engine.video.catalogue.models import find_model
+    from engine.video import find_model
 
     found = find_model(card)
     return {
@@ -96,14 +95,14 @@ def pull(
     debug: Debug = False,
 ) -> None:
     """Fetch what is missing of a model, going on where a download was cut off, and check it."""
-    from engine.video.catalogue import fetch
-    from engine.video.catalogue.models import card
+    from engine.video import card
+    from engine.video import pull as pull_model
 
     model = card(name)
     out.say(f"{model.name}: about {model.gigabytes:g} GB, licence {model.licence}")
     if model.limits:
         out.say(f"licence: {model.limits}")
-    paths = fetch.pull(model, source, progress=_progress())
+    paths = pull_model(model, source, progress=_progress())
     if as_json:
         out.print_json(_facts(model) | {"files": [str(p) for p in paths]})
     else:
@@ -120,13 +119,13 @@ def verify(
     debug: Debug = False,
 ) -> None:
     """Check files against their hashes; where none is known, that they are whole and cannot run code."""
-    from engine.video.catalogue import fetch
-    from engine.video.catalogue.models import CARDS, card, find_model
+    from engine.video import CARDS, card, find_model
+    from engine.video import verify as verify_model
 
     chosen = [card(name) for name in names or []]
     if not names:
         chosen = [c for c in CARDS if find_model(c).state in ("ready", "to convert")]
-    checked = {c.name: fetch.verify(c) for c in chosen}
+    checked = {c.name: verify_model(c) for c in chosen}
     if as_json:
         rows = [
             {"model": name, "path": str(f.path), "bytes": f.size, "checked": f.how}
@@ -144,7 +143,7 @@ def verify(
 
 def path(name: Name, as_json: AsJson = False, debug: Debug = False) -> None:
     """Print where a model is."""
-    from engine.video.catalogue.models import card, find_model, require_file
+    from engine.video import card, find_model, require_file
 
     model = card(name)
     found = find_model(model)
@@ -171,9 +170,7 @@ def convert(
     debug: Debug = False,
 ) -> None:
     """Turn a model's checkpoint into safetensors once; the checkpoint is read without running code and kept."""
-    from engine.video.adaptation.trainable_state import DTYPES
-    from engine.video.catalogue.convert import convert_checkpoint
-    from engine.video.catalogue.models import card, models_folder, require_file
+    from engine.video import DTYPES, card, convert_checkpoint, models_folder, require_file
 
     model = card(name)
     if name != "dynamicrafter":
@@ -191,8 +188,7 @@ def convert(
 
 def _progress() -> "Progress":
     """Tells every percent once; a model comes in thousands of pieces."""
-    from engine.events import Event, StageProgress
-    from engine.progress import Progress
+    from engine import Event, Progress, StageProgress
 
     told: set[int] = set()
 

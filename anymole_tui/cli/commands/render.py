@@ -7,9 +7,8 @@ import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import AsJson, Debug, GroupedCommand, takes_settings
-from engine.events import Event, StageProgress
-from engine.render_command.config import RenderConfig
-from engine.settings.setting import fields_of
+from engine import Event, RenderConfig, StageProgress
+from engine.settings import fields_of
 
 EXAMPLES = """anymole render walk.usda --out frames --video --sheet
 anymole render walk.usda --out frames --views front,45 --times 1:49:4 --size 640x1024"""
@@ -40,8 +39,7 @@ def _narrator() -> Callable[[Event], None]:
 @takes_settings(fields_of(RenderConfig), lambda values: RenderConfig(**values))
 def render(config: RenderConfig, as_json: AsJson = False, debug: Debug = False) -> None:
     """Draw a stage: images, joint tracks in pixels and cameras as data; on request videos and a contact sheet."""
-    from engine.progress import Progress
-    from engine.render_command.run import render_stage
+    from engine import Progress, render_stage
 
     result = render_stage(config, Progress(_narrator()))
     if as_json:

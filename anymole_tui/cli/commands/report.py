@@ -13,7 +13,7 @@ import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import AsJson, Debug
-from engine.errors import ConfigError
+from engine import ConfigError
 
 RunOrResult = Annotated[
     str,
@@ -46,9 +46,8 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Write a run as one HTML file: 3D player, video, plots, scores, settings; of a folder of runs a list of them."""
-    from engine.report.sheet import write_sheet
-    from engine.report.write import is_sheet, run_of, write_report
-    from usd_io.errors import shown
+    from engine.report import is_sheet, run_of, write_report, write_sheet
+    from usd_io import shown
 
     out_path = Path(out_file) if out_file else None
     path = write_sheet(Path(run), out_path) if is_sheet(run) else write_report(run_of(run), out_path)
@@ -65,8 +64,7 @@ def view(
     debug: Debug = False,
 ) -> None:
     """Serve the report of a run to this machine alone, and say how to look at it from another. Ctrl-C ends it."""
-    from engine.report.serve import ReportServer
-    from engine.report.write import page_of, run_of
+    from engine.report import ReportServer, page_of, run_of
 
     folder = run_of(run)
     page = page_of(folder)

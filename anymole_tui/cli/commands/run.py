@@ -20,8 +20,8 @@ from anymole_tui.cli.options import (
     takes_settings,
 )
 from anymole_tui.wording import describe_plan
-from engine.config import RunConfig
-from engine.runs.command_line import run_commands
+from engine import RunConfig
+from engine.runs import run_commands
 
 EXAMPLES = """anymole run shot.usda
 anymole run walk.usda --context 1:49 --keys 49,73,97 --lock 'Head,*Hand*'"""
@@ -55,7 +55,7 @@ def run(
 ) -> None:
     """Fill the motion between the keys and author it as a new layer; the source is never touched."""
     if until and not dry_run:
-        from engine.run import prepare
+        from engine import prepare
 
         return advance_to(prepare(config), until, progress, as_json=as_json)
     start(
@@ -85,7 +85,7 @@ def start(
     from anymole_tui.cli import attach as attaching
     from anymole_tui.cli.progress_view import listener, progress_kind, progress_view
     from engine import run as engine_run
-    from engine.runs.process import stop_signals
+    from engine.runs import stop_signals
 
     kind = progress_kind(progress)
     planned = engine_run.plan(config)
@@ -112,9 +112,9 @@ def start(
 def advance_to(folder: Path, stage: str, progress: str, *, as_json: bool) -> None:
     """Do a run up to the end of a stage, in this process."""
     from anymole_tui.cli.progress_view import listener, progress_kind, progress_view
-    from engine.run import advance
-    from engine.runs.process import stop_signals
-    from usd_io.errors import shown
+    from engine import advance
+    from engine.runs import stop_signals
+    from usd_io import shown
 
     with progress_view(progress_kind(progress), as_json=as_json) as view, stop_signals() as stop:
         advance(folder, stage, listener(view), stop)

@@ -9,14 +9,13 @@ import typer
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import AsJson, Debug, GroupedCommand, ProgressOption, takes_settings
 from anymole_tui.wording import count
-from engine.errors import ConfigError
-from engine.farm.needs import Needs
-from engine.settings.setting import fields_of
-from usd_io.errors import shown
+from engine import ConfigError
+from engine.farm import Needs
+from engine.settings import fields_of
+from usd_io import shown
 
 if TYPE_CHECKING:
-    from engine.farm.batch import Submission, SubmissionSummary
-    from engine.farm.shots import ShotTask
+    from engine.farm import ShotTask, Submission, SubmissionSummary
 
 EXAMPLES = """anymole submit shots.toml --to openjd --out filled
 anymole submit a.usda b.usda --jobs 4 --gpus 1"""
@@ -64,8 +63,7 @@ def submit(
     debug: Debug = False,
 ) -> None:
     """Send shots to a farm, a cluster or this machine; one task is one shot, and may be repeated at any time."""
-    from engine.farm.batch import Submission, summarise
-    from engine.farm.shots import SHOT_LIST, read_shots, write_shots
+    from engine.farm import SHOT_LIST, Submission, read_shots, summarise, write_shots
 
     if to not in TARGETS:
         raise ConfigError(f"{to!r} is no farm that is known; choose {', '.join(TARGETS)}.", settings=("to",))
@@ -90,7 +88,7 @@ def submit(
         return
     write_shots(batch.shots, folder, batch.given)
     if to == "slurm":
-        from engine.farm.slurm import submit as to_slurm
+        from engine.farm import submit as to_slurm
 
         ids = to_slurm(batch, jobs=jobs, partition=partition)
         _submitted(
@@ -104,7 +102,7 @@ def submit(
 
 
 def _shots(names: list[str]) -> "tuple[ShotTask, ...]":
-    from engine.farm.shots import read_shots, shots_of_stages
+    from engine.farm import read_shots, shots_of_stages
 
     if len(names) == 1 and names[0].endswith(".toml"):
         return read_shots(Path(names[0]))
@@ -119,7 +117,7 @@ def _shots(names: list[str]) -> "tuple[ShotTask, ...]":
 
 
 def _run_here(batch: "Submission", to: str, *, jobs: int, address: str) -> None:
-    from engine.runs.process import stop_signals
+    from engine.runs import stop_signals
 
     done = 0
 
@@ -130,18 +128,18 @@ def _run_here(batch: "Submission", to: str, *, jobs: int, address: str) -> None:
 
     with stop_signals() as stop:
         if to == "ray":
-            from engine.farm.on_ray import run_on_ray
+            from engine.farm import run_on_ray
 
             run_on_ray(batch, address=address, on_shot=tell, stop=stop)
         else:
-            from engine.farm.pool import run_pool
-            from engine.runs.telemetry import LoadSampler
+            from engine.farm import run_pool
+            from engine.runs import LoadSampler
 
             run_pool(batch, jobs=jobs, on_shot=tell, stop=stop, gpus=len(LoadSampler().sample().gpus))
 
 
 def _write_template(batch: "Submission", *, as_json: bool) -> None:
-    from engine.farm.openjd import write_template
+    from engine.farm import write_template
 
     path, checked = write_template(batch)
     if not checked:
@@ -151,7 +149,7 @@ def _write_template(batch: "Submission", *, as_json: bool) -> None:
 
 
 def _write_commands(batch: "Submission", *, as_json: bool) -> None:
-    from engine.farm.commands import write_commands
+    from engine.farm import write_commands
 
     path = write_commands(batch)
     told = f"{path}\nrun it here:  parallel --jobs 2 < {path}      on OpenCue:  cuecmd {path}"
@@ -161,7 +159,7 @@ def _write_commands(batch: "Submission", *, as_json: bool) -> None:
 def _write_job(
     batch: "Submission", names: tuple[str, str, str, str], *, jobs: int, dry_run: bool, as_json: bool
 ) -> None:
-    from engine.farm.kubernetes import Cluster, job, write_job
+    from engine.farm import Cluster, job, write_job
 
     cluster = Cluster(*names)
     if dry_run:
@@ -180,8 +178,7 @@ def _submitted(values: dict[str, object], told: str, *, as_json: bool) -> None:
 
 
 def _show(batch: "Submission", to: str, *, jobs: int, as_json: bool) -> None:
-    from engine.farm.openjd import template
-    from engine.farm.slurm import parameters
+    from engine.farm import parameters, template
 
     plan: dict[str, object] = {"to": to, "out": str(batch.out), "shots": [s.name for s in batch.shots]}
     if to == "openjd":
@@ -225,8 +222,8 @@ def shot(
     from anymole_tui.cli import attach as attaching
     from anymole_tui.cli.progress_view import listener, progress_kind, progress_view
     from engine import run as engine_run
-    from engine.farm.shots import mapped, read_path_mapping, read_shots
-    from engine.runs.process import stop_signals
+    from engine.farm import mapped, read_path_mapping, read_shots
+    from engine.runs import stop_signals
 
     kind, shots = progress_kind(progress), read_shots(shot_list)
     if number > len(shots):

@@ -10,8 +10,8 @@ import typer
 from anymole_tui.cli.options import Debug
 from anymole_tui.starting import wait_for_starts
 from anymole_tui.tui.preload import start_cold
-from engine.errors import ConfigError, ExitCode
-from usd_io.errors import shown
+from engine import ConfigError, ExitCode
+from usd_io import shown
 
 Pictures = Literal["auto", "kitty", "sixel", "blocks", "ascii"]
 

@@ -8,7 +8,7 @@ import typer
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import AsJson, Debug
 from anymole_tui.wording import count
-from engine.errors import ConfigError
+from engine import ConfigError
 
 File = Annotated[str, typer.Argument(help="A .usd, .usda, .usdc or .usdz file.", show_default=False)]
 Flatten = Annotated[bool, typer.Option("--flatten", help="All that is composed as one layer.")]
@@ -40,7 +40,7 @@ def cat(
     debug: Debug = False,
 ) -> None:
     """Print a layer as usda text, or write it in the format of another file's name."""
-    from usd_io.tools.text import convert_layer, layer_text
+    from usd_io import convert_layer, layer_text
 
     if out_file:
         convert_layer(file, Path(out_file), flatten=flatten, overwrite=force)
@@ -58,9 +58,9 @@ def tree(
     debug: Debug = False,
 ) -> None:
     """Print the prims of a composed stage as a tree: types, variants, arcs."""
-    from usd_io.tools import text
+    from usd_io import tree as tree_lines
 
-    for line in text.tree(file, under=under, attributes=attributes):
+    for line in tree_lines(file, under=under, attributes=attributes):
         out.answer(line)
 
 
@@ -73,7 +73,7 @@ def diff(
     debug: Debug = False,
 ) -> None:
     """Say what differs between two files, prim by prim, with numbers compared as such. Exit code 1: something does."""
-    from usd_io.tools.diff import differences
+    from usd_io import differences
 
     found = differences(first, second, flatten=flatten, tolerance=tolerance)
     if as_json:
@@ -97,7 +97,7 @@ def trim(
     debug: Debug = False,
 ) -> None:
     """Write a layer with the samples of a range of time alone; the file itself is not touched."""
-    from usd_io.tools.retime import trim as cut
+    from usd_io import trim as cut
 
     start, end = _range(time_range)
     made = cut(file, Path(out_file), start, end, flatten=flatten, overwrite=force)
@@ -124,7 +124,7 @@ def retime(
     debug: Debug = False,
 ) -> None:
     """Write a small layer that shows a file at other times: t becomes t * scale + offset. Nothing is copied."""
-    from usd_io.tools.retime import retime as move
+    from usd_io import retime as move
 
     new = move(file, Path(out_file), scale=scale, offset=offset, overwrite=force)
     if as_json:

@@ -15,8 +15,8 @@ from anymole_tui.cli.options import (
     ProgressOption,
     takes_settings,
 )
-from engine.config import RunConfig
-from engine.runs.command_line import run_commands
+from engine import RunConfig
+from engine.runs import run_commands
 
 EXAMPLES = """anymole mimic shot.usda --video playblast.mp4 --camera /World/Cam
 anymole mimic shot.usda --video frames --video-fps 24 --camera front"""
@@ -68,6 +68,6 @@ def generate(
 
 
 def _advance(name: str, stage: str, progress: str, *, as_json: bool) -> None:
-    from engine.runs.registry import find_run
+    from engine.runs import find_run
 
     advance_to(find_run(name), stage, progress, as_json=as_json)

@@ -12,7 +12,7 @@ from textual.content import Content
 
 from anymole_tui.safe_text import plain
 from anymole_tui.tui.lists.virtual_list import Rows
-from engine.runs.workspace import STATE
+from engine.runs import STATE
 
 USD_SUFFIXES = {".usd", ".usda", ".usdc", ".usdz"}
 MOST_LISTED = 20_000

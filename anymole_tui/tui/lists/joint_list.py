@@ -12,7 +12,7 @@ from textual.message import Message
 
 from anymole_tui.safe_text import plain
 from anymole_tui.tui.lists.virtual_list import Rows
-from engine.planning.plan import leaf
+from engine import leaf
 
 
 def pattern_of(joint: str) -> str:

@@ -11,7 +11,7 @@ from textual.message import Message
 
 from anymole_tui.safe_text import plain
 from anymole_tui.tui.lists.virtual_list import Rows
-from usd_io.browse.rows import PrimRow
+from usd_io.browse import PrimRow
 
 LETTERS = {
     "SkelRoot": "R",

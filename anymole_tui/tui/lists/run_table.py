@@ -13,7 +13,7 @@ from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.tui.signs import sign, style
 from anymole_tui.tui.widgets.plots import bar
 from anymole_tui.wording import duration
-from engine.runs.registry import RunRecord
+from engine.runs import RunRecord
 
 BAR_CELLS = 8
 NARROW = 56

@@ -18,7 +18,7 @@ from anymole_tui.tui.host import Host, host
 from anymole_tui.tui.lists.filter import Filter
 from anymole_tui.tui.widgets.breadcrumbs import Crumbs
 from anymole_tui.tui.widgets.key_bar import KeyBar
-from engine.errors import SHOWN_ERRORS, is_damage, message_of
+from engine import SHOWN_ERRORS, is_damage, message_of
 
 T = TypeVar("T")
 Stopped = Callable[[], bool]

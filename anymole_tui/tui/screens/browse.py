@@ -19,9 +19,9 @@ from anymole_tui.tui.lists.run_table import RunTable
 from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.tui.screens.base_screen import Place
 from anymole_tui.tui.widgets.picture import Picture
-from engine.errors import ConfigError, DataError
-from engine.runs.registry import RunRecord, known_folders, read_run
-from usd_io.errors import shown
+from engine import ConfigError, DataError
+from engine.runs import RunRecord, known_folders, read_run
+from usd_io import shown
 
 RUNS_EVERY_S = 5.0
 

@@ -24,9 +24,10 @@ from anymole_tui.tui.state.playback import Request, key_of
 from anymole_tui.tui.state.review import Review
 from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline, Track, track_names
-from engine.evaluation.comparison import RunComparison, Side, make_slerp, read_comparison
-from engine.runs.takes import choose_gaps, choose_take, read_gaps
-from usd_io.author.gaps import ShownGap
+from engine import choose_take
+from engine.evaluation import RunComparison, Side, make_slerp, read_comparison
+from engine.runs import choose_gaps, read_gaps
+from usd_io import ShownGap
 
 VIEWS = ("three-quarter", "front", "side", "top")
 SETTLE_S = 0.08

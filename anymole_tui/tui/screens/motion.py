@@ -25,8 +25,8 @@ from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline, Track, track_names
 
 if TYPE_CHECKING:
-    from engine.inspection.clips import StageClip
-    from usd_io.browse.view import StageView
+    from engine.inspection import StageClip
+    from usd_io.browse import StageView
 
 VIEWS = ("front", "side", "top", "three-quarter")
 SETTLE_S = 0.08
@@ -101,7 +101,7 @@ class Motion(Playing):
         self.in_background(lambda _: self._read(), self._show, group="motion", failed=self.give_up)
 
     def _read(self) -> "tuple[tuple[StageClip, ...], tuple[str, ...]]":
-        from engine.inspection.clips import read_clips
+        from engine.inspection import read_clips
 
         with self._stage.guard:
             return read_clips(self._stage.opened)
@@ -166,7 +166,7 @@ class Motion(Playing):
             self._show_curve()
 
     def _show_curve(self) -> None:
-        from engine.inspection.clips import rotation_curve
+        from engine.inspection import rotation_curve
 
         clip, row = self.clip, self.query_one("#joint_list", Lines).cursor
         if clip is None or row >= len(self._joints):

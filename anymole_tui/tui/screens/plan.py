@@ -29,13 +29,10 @@ from anymole_tui.tui.widgets.plan_timeline import PlanTimeline
 from anymole_tui.tui.widgets.settings_form import Entry, SettingsForm
 from anymole_tui.tui.widgets.timeline import Track
 from anymole_tui.tui.workers import ForetellProcess
-from engine.config import RunConfig
-from engine.errors import ConfigError, EngineError
-from engine.inspection.draft import Draft
-from engine.inspection.report import SkeletonReport, StageReport, inspect
-from engine.planning.shot_plan import Planned
-from engine.runs.command_line import run_command
-from engine.settings.setting import Field, fields_of
+from engine import ConfigError, EngineError, Planned, RunConfig, StageReport, inspect
+from engine.inspection import Draft, SkeletonReport
+from engine.runs import run_command
+from engine.settings import Field, fields_of
 
 
 def run_fields() -> tuple[Field, ...]:

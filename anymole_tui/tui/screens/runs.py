@@ -16,8 +16,8 @@ from anymole_tui.tui.lists.run_table import RunTable
 from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.tui.overlays.dialogs import Confirm
 from anymole_tui.tui.screens.base_screen import Place, in_thread
-from engine.errors import ConfigError
-from engine.runs.registry import RunRecord, clean, list_runs, read_run, remember
+from engine import ConfigError
+from engine.runs import RunRecord, clean, list_runs, read_run, remember
 
 INTERVAL_S = 1.0
 SEARCH_EVERY = 30

@@ -19,10 +19,10 @@ from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.tui.overlays.dialogs import Read
 from anymole_tui.tui.screens.base_screen import Place, Stopped
 from anymole_tui.tui.state.session import save_session
-from usd_io.browse.rows import Details, LayerRow, PrimRow
+from usd_io.browse import Details, LayerRow, PrimRow
 
 if TYPE_CHECKING:
-    from usd_io.browse.view import StageView
+    from usd_io.browse import StageView
 
     Opening = tuple[StageView, tuple[PrimRow, ...], tuple[LayerRow, ...]]
 
@@ -92,7 +92,7 @@ class StagePlace(Place):
         self.in_background(self._read, self._opened, group="stage", failed=self.give_up)
 
     def _read(self, _: Stopped) -> "Opening":
-        from usd_io.browse.view import StageView
+        from usd_io.browse import StageView
 
         view = StageView(self.path)
         return view, view.children(), view.layers()

@@ -23,10 +23,8 @@ from anymole_tui.tui.run_pictures import newest_picture, read_picture
 from anymole_tui.tui.screens.base_screen import Place, in_thread
 from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.watching import Load, LossPlot, RunHead, StageList
-from engine.errors import EngineError
-from engine.events import Event
-from engine.runs.registry import RunRecord, Tail, log_text, read_run
-from engine.runs.workspace import EVENTS, LOG
+from engine import EngineError, Event
+from engine.runs import EVENTS, LOG, RunRecord, Tail, log_text, read_run
 
 INTERVAL_S = 1.0
 """The folder is looked at, and the screen painted, this often: what a slow line can take."""

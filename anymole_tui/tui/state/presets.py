@@ -9,12 +9,10 @@ from typing import Any
 
 import tomli_w
 
-from engine.config import RunConfig, config_from_mapping, of_a_shot
-from engine.errors import ConfigError
-from engine.files.atomic import write_text
-from engine.files.toml import read_toml
-from engine.settings.setting import fields_of
-from usd_io.errors import shown
+from engine import ConfigError, RunConfig, config_from_mapping, of_a_shot
+from engine.files import read_toml, write_text
+from engine.settings import fields_of
+from usd_io import shown
 
 PRESET_DIR = "ANYMOLE_PRESETS"
 """Environment variable: the folder of the presets."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from usd_io.author.gaps import SOURCE, ShownGap
+from usd_io import SOURCE, ShownGap
 
 MOST_STEPS = 1000
 

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EngineError
-from engine.files.atomic import write_text
-from engine.runs.registry import STATE_DIR
+from engine import EngineError
+from engine.files import write_text
+from engine.runs import STATE_DIR
 
 MOST_RECENT = 20
 LARGEST = 1 << 20

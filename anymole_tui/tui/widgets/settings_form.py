@@ -15,9 +15,8 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from anymole_tui.safe_text import Words, plain
-from engine.errors import ConfigError
-from engine.settings.setting import Field
-from engine.settings.typed import from_text, to_text
+from engine import ConfigError
+from engine.settings import Field, from_text, to_text
 
 NAME_CELLS = 12
 

@@ -13,8 +13,8 @@ from anymole_tui.tui.signs import sign, style
 from anymole_tui.tui.widgets.cells import Cells
 from anymole_tui.tui.widgets.plots import bar, curve
 from anymole_tui.wording import duration
-from engine.events import Telemetry
-from engine.runs.registry import RunRecord
+from engine import Telemetry
+from engine.runs import RunRecord
 
 NAME_CELLS = 12
 PLOT_CELLS = 120
