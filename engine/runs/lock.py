@@ -11,9 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-from filelock import SoftFileLease, Timeout
-
 from engine.errors import EngineError, RunBusy
 from usd_io.errors import shown
 
@@ -35,6 +32,8 @@ class RunLock:
             RunBusy: Another process has it.
             EngineError: The folder cannot be written to.
         """
+        from filelock import SoftFileLease, Timeout  # not needed to plan or to look, and slow to import
+
         self._path = folder / LOCK
         self._lease = SoftFileLease(
             self._path,
@@ -93,8 +92,13 @@ def process_start(pid: int) -> str:
                 .split()
             )
             return "" if fields[0] in "ZX" else fields[19]
+    except (OSError, IndexError):
+        return ""
+    import psutil
+
+    try:
         return str(psutil.Process(pid).create_time())
-    except (OSError, IndexError, psutil.Error):
+    except psutil.Error:
         return ""
 
 

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import psutil
-
 from engine.events import Telemetry
 
 _MB = 1 << 20
@@ -33,6 +31,9 @@ class LoadSampler:
     """Reads the load of the machine; one per run, used from one thread."""
 
     def __init__(self) -> None:
+        import psutil  # not needed to plan or to look, and slow to import
+
+        self._psutil = psutil
         self._process = _try(psutil.Process)
         self._nvml, self._note = _load_nvml()
         _try(lambda: psutil.cpu_percent(None))  # the first call of both only sets their start
@@ -40,9 +41,9 @@ class LoadSampler:
 
     def sample(self) -> Telemetry:
         """One reading."""
-        memory = _try(psutil.virtual_memory)
+        memory = _try(self._psutil.virtual_memory)
         return Telemetry(
-            cpu_percent=_number(lambda: psutil.cpu_percent(None)),
+            cpu_percent=_number(lambda: self._psutil.cpu_percent(None)),
             memory_used_mb=_number(lambda: (memory.total - memory.available) / _MB),
             memory_total_mb=_number(lambda: memory.total / _MB),
             process_cpu_percent=_number(lambda: self._process.cpu_percent(None)),
