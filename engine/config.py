@@ -17,6 +17,7 @@ from engine.settings.choices import (
     ModelName,
     PriorName,
     SolverName,
+    StyleName,
 )
 from engine.settings.packages import PRIORS, VIDEO_MODELS
 from engine.settings.setting import Setting, checked, fields_of
@@ -111,6 +112,15 @@ class RunConfig:
             packages=PRIORS,
         ),
     ] = "auto"
+    style: Annotated[
+        StyleName,
+        Setting(
+            "How much the filled motion moves, with the priors auto and learned: calm is the best estimate, a mean and "
+            "so smooth; natural and lively carry more and more of one way the motion may go.",
+            MOTION,
+            counts_from="fill",
+        ),
+    ] = "calm"
     contacts: Annotated[
         bool,
         Setting(

@@ -9,15 +9,17 @@ import numpy as np
 from jaxtyping import Float
 
 from engine.errors import DataError
-from engine.geometry import metrics
+from engine.geometry import metrics, skeleton
 from engine.geometry.resample import resample
 from engine.planning.plan import Plan, make_plan
-from engine.priors import auto
+from engine.priors import auto, offsets
 from engine.priors.catalogue import BARE, PRIORS, SURE, prior_of
 from engine.priors.contacts.planting import plant
 from engine.priors.learned import prior as learned
+from engine.priors.learned.takes import styled, vary
 from engine.priors.self_test import Prior, SelfTest, foretold, self_test
 from engine.priors.spline import spline
+from engine.settings.choices import StyleName
 from usd_io.errors import shown
 from usd_io.model import Channel, Character, Motion
 
@@ -86,6 +88,7 @@ def fill(
     takes: int = 1,
     seed: int = 0,
     contacts: bool = True,
+    style: StyleName = "calm",
 ) -> Filled:
     """Fill the gaps of one skeleton and say what error to expect.
 
@@ -94,10 +97,12 @@ def fill(
         parts: What is known of its motion.
         plan: Gives context and gaps.
         prior: Name of the prior that gives the best estimate.
-        takes: How many motions are wanted. Those after the best estimate, of whatever prior, stray from it as far as
-            the learned prior thinks likely (:func:`engine.priors.learned.prior.vary`).
+        takes: How many motions are wanted. Those after the best estimate, of whatever prior, follow other ideas of the
+            learned prior (:func:`engine.priors.learned.takes.vary`).
         seed: Of these.
         contacts: Hold the joints that rest (:func:`complete`). The self-test judges priors without it.
+        style: How much of an idea the first carries (:func:`engine.priors.learned.takes.styled`); of the priors auto
+            and learned.
 
     Raises:
         ConfigError: The skeleton is too large for the learned prior, which was asked for.
@@ -114,12 +119,12 @@ def fill(
         tested = {"spline": spline, prior: prior_of(prior)}
         test = self_test(character, parts.known, plan, tested, only=prior)
     if guess is not None and prior in SURE:
-        test = expecting(test, character, parts.known, plan, guess)
+        test = expecting(test, character, parts.known, plan, guess, made)
     others = []
     if guess is not None:
-        others = [
-            learned.vary(character, plan, made, guess.rotation_error, seed, n) for n in range(2, takes + 1)
-        ]
+        others = [vary(character, plan, made, guess, seed, n) for n in range(2, takes + 1)]
+    if guess is not None and prior in SURE:
+        made = styled(parts.known, plan, made, guess, style)
     for motion in (made, *others):
         _check_finite(motion, character, prior)
     contacts = contacts and prior not in BARE
@@ -142,6 +147,7 @@ def fill_motion(
     takes: int = 1,
     seed: int = 0,
     contacts: bool = True,
+    style: StyleName = "calm",
 ) -> Filled:
     """Arrays in, arrays out: fill a motion without a stage or a folder.
 
@@ -155,6 +161,7 @@ def fill_motion(
         takes: How many motions are wanted.
         seed: Of takes 2, 3, ...
         contacts: Hold the joints that rest.
+        style: How much the motion moves.
 
     Returns:
         The whole motion (``.motion``), equal to the given one bit for bit at all kept samples, with other takes,
@@ -167,16 +174,28 @@ def fill_motion(
     prior_of(prior)  # before any work
     plan = make_plan(character, motion, contexts=context, keys=keys, lock=lock)
     parts = split(motion, plan, partial(resample, motion))
-    return fill(character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts)
+    return fill(character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts, style=style)
 
 
 def expecting(
-    test: SelfTest, character: Character, known: Motion, plan: Plan, guess: learned.LearnedFill
+    test: SelfTest,
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    guess: learned.LearnedFill,
+    made: Motion | None = None,
 ) -> SelfTest:
-    """The self-test with the errors that the learned prior expects (:func:`engine.priors.self_test.foretold`)."""
+    """The self-test with the errors that the learned prior expects of what was made, or else of its own answer
+    (:func:`engine.priors.self_test.foretold`)."""
     if not test.pieces or not len(character.joints):
         return test
-    return foretold(test, plan, guess.position_error, metrics.height(character, known, plan.keys[0]))
+    size = metrics.height(character, known, plan.keys[0])
+    places = [
+        skeleton.joint_positions(character, motion)
+        for motion in (made or guess.motion, offsets.straight(known, plan))
+    ]
+    moved = np.linalg.norm(places[0] - places[1], axis=-1) / size
+    return foretold(test, plan, guess.position_error, moved, size)
 
 
 def _remembering(guess: learned.LearnedFill, plan: Plan) -> Prior:

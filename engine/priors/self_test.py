@@ -19,8 +19,10 @@ ratio; more of it adds noise to calm shots). A prior that is not listed starts a
 STIFFNESS = 1.6
 """Weight of the corpus against the trials: squared changes of shares count as this many times the mean loss in
 ratio per trial. Tuned on the corpus; flat between 0.4 and 3."""
-EXPECTED_SHARE = 0.8
+EXPECTED_SHARE = 0.88
 """L2P of a gap over the norm of its joints' expected errors, on characters that were not trained on (median)."""
+EXPECTED_RANGE = (0.5, 1.8)
+"""Between these times the expected error the true one lies in two of three gaps of such characters."""
 SHARE_STEP, COARSE_STEP = 0.1, 0.2
 """Shares are tried in steps of this size, coarser for more than three priors; the error is flat there."""
 GROWTH = 1.0
@@ -54,6 +56,10 @@ class GapChoice:
     """How far off half of the joints are at most, over the frames [stage units]; None of priors that cannot say."""
     expected_height_share: float | None = None
     """The same [heights]."""
+    expected_range: tuple[float, float] | None = None
+    """Between which L2P the true one lies in two of three gaps [heights]; None of priors that cannot say."""
+    expected_ratio: float | None = None
+    """Error to expect over slerp's; None of priors that cannot say."""
 
     @property
     def prior(self) -> str:
@@ -134,7 +140,11 @@ def self_test(
 
 
 def foretold(
-    test: SelfTest, plan: Plan, position_error: Float[np.ndarray, "fill joint"], height: float
+    test: SelfTest,
+    plan: Plan,
+    position_error: Float[np.ndarray, "fill joint"],
+    moved: Float[np.ndarray, "fill joint"],
+    height: float,
 ) -> SelfTest:
     """The self-test with the errors that the learned prior expects of its own answer, which are nearer to the truth
     than those of the hidden pieces: it sees how fast the keys of the gap itself move.
@@ -143,22 +153,37 @@ def foretold(
         test: What the pieces say.
         plan: Gives the gaps.
         position_error: Expected distance of every joint from the truth at the fill times [heights].
+        moved: Distance of every joint of the answer from slerp's [heights]: what slerp misses beyond the answer, as far
+            as errors have nothing to do with it.
         height: Of the character [stage units].
     """
     ends = np.cumsum([0, *(len(gap.times) for gap in plan.gaps)])
-    parts = [position_error[a:b] for a, b in pairwise(ends)]
     choices = tuple(
-        replace(
-            choice,
-            expected_l2p=EXPECTED_SHARE * float(np.sqrt((part**2).sum(1)).mean()),
-            expected_distance=float(np.median(part)) * height,
-            expected_height_share=float(np.median(part)),
-        )
-        if part.size
-        else choice
-        for choice, part in zip(test.choices, parts, strict=True)
+        _foretold(choice, position_error[a:b], moved[a:b], height) if b > a else choice
+        for choice, (a, b) in zip(test.choices, pairwise(ends), strict=True)
     )
     return replace(test, choices=choices, expected_l2p=_mean_over_frames(choices, plan))
+
+
+def _foretold(
+    choice: GapChoice,
+    position_error: Float[np.ndarray, "fill joint"],
+    moved: Float[np.ndarray, "fill joint"],
+    height: float,
+) -> GapChoice:
+    """What to expect in one gap."""
+    expected = EXPECTED_SHARE * float(np.sqrt((position_error**2).sum(1)).mean())
+    slerp = float(np.hypot(expected, np.sqrt((moved**2).sum(1)).mean()))
+    low, high = EXPECTED_RANGE
+    share = float(np.median(position_error))
+    return replace(
+        choice,
+        expected_l2p=expected,
+        expected_distance=share * height,
+        expected_height_share=share,
+        expected_range=(low * expected, high * expected),
+        expected_ratio=expected / slerp if slerp > 0 else 1.0,
+    )
 
 
 def prior_errors(trials: Sequence[Trial], names: Sequence[str]) -> tuple[PriorError, ...]:

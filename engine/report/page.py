@@ -242,7 +242,7 @@ def _gaps(contents: Contents, actor: Actor) -> str:
         if truth:
             cells += [_cell(contents, actor, true, None), _cell(contents, actor, bare, None)]
         elif expected is not None and ratio:
-            cells.append(_cell(contents, actor, expected / ratio, None))
+            cells.append(_cell(contents, actor, expected / (choice.get("expected_ratio") or ratio), None))
         cells.append(_shares(choice))
         rows.append("".join(f"<td>{cell}</td>" for cell in cells))
     heads = ["Gap", "Frames", "Expected"]

@@ -18,6 +18,7 @@ from engine.priors.fill import Filled, Parts, fill, split
 from engine.priors.self_test import SelfTest
 from engine.runs.stage_cache import RunContext, Stage, StageWork
 from engine.scene.subject import Subject
+from engine.settings.choices import StyleName
 from usd_io.model import Character, Motion
 
 _ARRAYS = ("times", "translations", "rotations", "scales", "T_world_skel", "animated", "blend_weights")
@@ -38,6 +39,7 @@ class FillInputs:
     contacts: bool
     package: str = ""
     """Name and version of the package that the prior comes from; empty for ours."""
+    style: StyleName = "calm"
 
 
 def fill_shot(planned: Planned, source: Source, context: RunContext) -> tuple[Subject, ...]:
@@ -54,10 +56,11 @@ def fill_shot(planned: Planned, source: Source, context: RunContext) -> tuple[Su
                 parts,
                 plan,
                 config.prior,
-                config.takes,
-                config.seed,
-                config.contacts,
-                prior_package(config.prior),
+                takes=config.takes,
+                seed=config.seed,
+                contacts=config.contacts,
+                style=config.style,
+                package=prior_package(config.prior),
             )
         )
     return fill_all(inputs, context)
@@ -83,6 +86,7 @@ def _fill(inputs: FillInputs, work: StageWork) -> Filled:
         takes=inputs.takes,
         seed=inputs.seed,
         contacts=inputs.contacts,
+        style=inputs.style,
     )
 
 

@@ -4,7 +4,6 @@ The network sees the poses around each gap and answers with an offset (:mod:`eng
 both keys, an expected error for every frame and joint, and the share of slerp's error it expects to leave.
 """
 
-import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,17 +33,9 @@ SPEED_SPAN = 0.15
 """Part of the gap's length over which that speed is measured."""
 WINDOW_SAMPLES = 13
 """Poses looked at in the piece of context nearest to the gap."""
-NOISE_SINES = 3
-"""Frequencies of what tells takes apart: slower than the motion itself, so that takes do not shake."""
-NOISE_SHARE = 0.4
-"""Takes stray by this part of the expected error, so that the odd joint does not go wild."""
-SHARED_NOISE = 0.6
-"""Part of a joint's noise that follows its parent's: limbs move as limbs."""
 MOST_JOINTS = 1000
 """Every joint looks at every other: a gap of one so large takes seconds, of 20,000 joints many minutes and all memory.
 """
-_MEAN_LENGTH = 1.596
-"""Mean length of a vector of three standard normal numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +189,7 @@ def _answer(character: Character, known: Motion, plan: Plan, seen: Motion) -> "l
     views = [_view(character, known, plan, gap, seen) for gap in plan.gaps]
     poses, translations, states, seconds, frames = (np.stack(column) for column in zip(*views, strict=True))
     parents = np.asarray(character.parents, int)
-    return predict(shipped_network(), parents, poses, translations, states, seconds, frames, _parts(plan))
+    return predict(shipped_network(), parents, poses, translations, states, seconds, frames, parts_of(plan))
 
 
 def _offset(
@@ -290,49 +281,6 @@ def _frame(character: Character, start: Motion) -> Float[np.ndarray, "3 3"]:
     return frame
 
 
-def vary(
-    character: Character,
-    plan: Plan,
-    best: Motion,
-    leeway: Float[np.ndarray, "fill joint"],
-    seed: int,
-    number: int,
-) -> Motion:
-    """A take: a motion that strays from the best estimate by smooth noise and equals it at the keys.
-
-    Args:
-        character: Joints stray with their parents.
-        plan: Gives the gaps.
-        best: At ``plan.fill_times``, of whatever prior.
-        leeway: How far takes may turn joints away from the best estimate [rad].
-        seed: Of the run.
-        number: Of the take: take 3 is the same whether three are wanted or ten.
-    """
-    rng = np.random.default_rng([seed, number, zlib.crc32(character.skeleton_path.encode())])
-    noise = np.zeros((*leeway.shape, 9))
-    noise[..., offsets.ROTATION] = _noise(character, _parts(plan), leeway, rng)
-    return offsets.apply(best, noise)
-
-
-def _parts(plan: Plan) -> list[Float[np.ndarray, " _"]]:
+def parts_of(plan: Plan) -> list[Float[np.ndarray, " _"]]:
     """Where the fill times lie in their gaps, 0 to 1."""
     return [(np.array(gap.times) - gap.start) / (gap.end - gap.start) for gap in plan.gaps]
-
-
-def _noise(
-    character: Character,
-    parts: list[Float[np.ndarray, " _"]],
-    expected: Float[np.ndarray, "fill joint"],
-    rng: np.random.Generator,
-) -> Float[np.ndarray, "fill joint 3"]:
-    """Smooth random rotation offsets as large as the expected error, alike in a joint and its parent."""
-    k = np.arange(1, NOISE_SINES + 1)
-    result = [np.zeros((0, len(character.joints), 3))]
-    for part in parts:
-        waves = np.sin(np.pi * part[:, None] * k) / np.sqrt(NOISE_SINES / 2)
-        drawn = rng.normal(size=(len(character.joints), NOISE_SINES, 3))
-        for joint, parent in enumerate(character.parents):
-            if parent >= 0:
-                drawn[joint] = SHARED_NOISE * drawn[parent] + np.sqrt(1 - SHARED_NOISE**2) * drawn[joint]
-        result.append(np.einsum("tk,jkc->tjc", waves, drawn))
-    return np.concatenate(result) * (NOISE_SHARE / _MEAN_LENGTH) * expected[..., None]

@@ -25,6 +25,7 @@ from engine.priors.contacts.planting import plant
 from engine.priors.context import context
 from engine.priors.fill import merge
 from engine.priors.learned import prior as learned
+from engine.priors.learned.takes import vary
 from engine.priors.spline import spline
 from engine.training.learned_prior.cases import Case, errors, held_out_cases
 from engine.training.learned_prior.data import FRAME_RATE
@@ -102,10 +103,7 @@ def assess_takes(cases: Sequence[Case], takes: int = 4) -> dict[str, float]:
         known = case.truth.at(case.plan.known(case.truth.times))
         guess = learned.fill(case.character, known, case.plan)
         best = errors(case, guess.motion)[1].mean()
-        filled = [
-            learned.vary(case.character, case.plan, guess.motion, guess.rotation_error, SEED, n)
-            for n in range(takes)
-        ]
+        filled = [vary(case.character, case.plan, guess.motion, guess, SEED, n) for n in range(2, takes + 2)]
         size = metrics.height(case.character, case.truth, case.plan.keys[0])
         p = np.stack([skeleton.joint_positions(case.character, motion) for motion in filled]) / size
         pairs = [metrics.l2p(p[a], p[b]) for a in range(takes) for b in range(a)]

@@ -6,11 +6,12 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from engine.files.json_values import from_plain
 from engine.planning.plan import make_plan
 from engine.priors.auto import CANDIDATES
 from engine.priors.context import context
 from engine.priors.hold import hold
-from engine.priors.self_test import self_test
+from engine.priors.self_test import EXPECTED_SHARE, SelfTest, foretold, self_test
 from engine.priors.slerp import slerp
 from engine.priors.spline import spline
 from engine.priors.trials import LARGEST_SHARE, MOST_PIECES, hidden_pieces, mean_error, run_trials
@@ -101,3 +102,18 @@ def test_a_motionless_context_gives_no_ratio_but_one() -> None:
 def test_it_is_made_of_plain_values() -> None:
     test = self_test(CHARACTER, KNOWN, PLAN, CANDIDATES)
     assert json.loads(json.dumps(asdict(test)))["pieces"] == test.pieces
+
+
+def test_what_the_network_expects_is_a_range_and_a_ratio_to_slerp() -> None:
+    """An answer that is as far from slerp as it errs leaves 1/sqrt(2) of slerp's error."""
+    test = self_test(CHARACTER, KNOWN, PLAN, PRIORS)
+    errors = np.full((len(PLAN.fill_times), len(CHARACTER.joints)), 0.1)
+    told = foretold(test, PLAN, errors, EXPECTED_SHARE * errors, height=2.0)
+    for choice in told.choices:
+        assert choice.expected_l2p is not None
+        assert choice.expected_range is not None
+        low, high = choice.expected_range
+        assert 0 < low < choice.expected_l2p < high
+        assert choice.expected_ratio == pytest.approx(np.sqrt(0.5))
+        assert choice.expected_distance == pytest.approx(0.2)
+    assert from_plain(SelfTest, json.loads(json.dumps(asdict(told)))) == told

@@ -1,0 +1,102 @@
+"""Other motions that are as plausible as the best estimate: the network's own ideas of how a gap may go.
+
+The best estimate is a mean, and so smoother than any motion it stands for. Beside it the network keeps a few *ideas*
+(another step, another arc), each an offset to it, with how likely it is. A take carries one of them, and a style says
+how much of the likeliest the first take carries.
+"""
+
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+
+from engine.planning.plan import Plan
+from engine.priors import offsets
+from engine.priors.learned.prior import LearnedFill, parts_of
+from engine.settings.choices import StyleName
+from usd_io.model import Character, Motion
+
+STYLES: Mapping[StyleName, tuple[float, float]] = {
+    "calm": (1.0, 0.0),
+    "natural": (1.0, 0.25),
+    "lively": (1.15, 1.0),
+}
+"""How much of the best estimate's offset from the straight motion, and of the likeliest idea, take 1 carries. On
+held-out characters calm has the least NPSS, natural the least L2P, lively the longest paths (docs/measurements.md)."""
+NOISE_SINES = 3
+"""Frequencies of what tells takes of one idea apart: slower than the motion itself, so that takes do not shake."""
+NOISE_SHARE = 0.1
+"""Takes of one idea stray by this part of the expected error: more is only worse."""
+SHARED_NOISE = 0.6
+"""Part of a joint's noise that follows its parent's: limbs move as limbs."""
+_MEAN_LENGTH = 1.596
+"""Mean length of a vector of three standard normal numbers."""
+
+
+def styled(known: Motion, plan: Plan, best: Motion, guess: LearnedFill, style: StyleName) -> Motion:
+    """The best estimate with as much movement as a style asks for; ``calm`` leaves it bit for bit.
+
+    Args:
+        known: The known frames only.
+        plan: Gives the gaps.
+        best: At ``plan.fill_times``.
+        guess: Of the learned prior, for its ideas.
+        style: Of :data:`STYLES`.
+    """
+    scale, share = STYLES[style]
+    if not len(guess.ideas):
+        return best
+    moved = best if share == 0 else offsets.apply(best, share * guess.ideas[0])
+    if scale == 1:
+        return moved
+    straight = offsets.straight(known, plan)
+    return offsets.apply(straight, scale * offsets.offsets_from(straight, moved))
+
+
+def vary(
+    character: Character, plan: Plan, best: Motion, guess: LearnedFill, seed: int, number: int
+) -> Motion:
+    """A take: a motion that follows another idea than the best estimate, and equals it at the keys.
+
+    Takes 2 to 6 follow the network's ideas, the likeliest first; those after them mixtures of them, drawn anew in every
+    gap. All stray a little from their idea, so that another seed gives other takes.
+
+    Args:
+        character: Joints stray with their parents.
+        plan: Gives the gaps.
+        best: At ``plan.fill_times``, of whatever prior.
+        guess: Of the learned prior: its ideas, and how far takes may turn joints.
+        seed: Of the run.
+        number: Of the take: take 3 is the same whether three are wanted or ten.
+    """
+    rng = np.random.default_rng([seed, number, zlib.crc32(character.skeleton_path.encode())])
+    parts = parts_of(plan)
+    change = np.zeros((len(best.times), len(character.joints), 9))
+    change[..., offsets.ROTATION] = _noise(character, parts, guess.rotation_error, rng)
+    which, count = number - 2, len(guess.ideas)
+    if which < count:
+        change += guess.ideas[which]
+    elif count:
+        shares = np.repeat(rng.dirichlet(np.ones(count), len(parts)), [len(part) for part in parts], axis=0)
+        change += np.einsum("fi,ifjc->fjc", shares, guess.ideas)
+    return offsets.apply(best, change)
+
+
+def _noise(
+    character: Character,
+    parts: list[Float[np.ndarray, " _"]],
+    expected: Float[np.ndarray, "fill joint"],
+    rng: np.random.Generator,
+) -> Float[np.ndarray, "fill joint 3"]:
+    """Smooth random rotation offsets as large as the expected error, alike in a joint and its parent."""
+    k = np.arange(1, NOISE_SINES + 1)
+    result = [np.zeros((0, len(character.joints), 3))]
+    for part in parts:
+        waves = np.sin(np.pi * part[:, None] * k) / np.sqrt(NOISE_SINES / 2)
+        drawn = rng.normal(size=(len(character.joints), NOISE_SINES, 3))
+        for joint, parent in enumerate(character.parents):
+            if parent >= 0:
+                drawn[joint] = SHARED_NOISE * drawn[parent] + np.sqrt(1 - SHARED_NOISE**2) * drawn[joint]
+        result.append(np.einsum("tk,jkc->tjc", waves, drawn))
+    return np.concatenate(result) * (NOISE_SHARE / _MEAN_LENGTH) * expected[..., None]
