@@ -14,6 +14,8 @@ from usd_io import shown
 
 MOST_GAPS = 8
 """Gaps that are listed."""
+MOST_JOINTS = 3
+"""Joints that a line names."""
 TOUR = (
     "note: the tiny model is a tour of the method. Its confidence says nothing of quality and is not to be"
     " compared with the one of another model or engine"
@@ -98,7 +100,7 @@ def _in_words(scores: Mapping[str, Any], plan: Mapping[str, Any] | None) -> list
             )
     elif not truth:
         lines.append(_row("expected", "not known: there is no finished motion to hide a piece of and try"))
-    lines += _look_at(scores)
+    lines += _changed(scores) + _look_at(scores)
     if (scores.get("source") or {}).get("changed", 1) <= STILL:
         lines.append("note: the result moves as the source does: nothing has changed")
     if truth and truth[scores["prior"]]["l2p"] > WORTH_A_NOTE * truth["spline"]["l2p"]:
@@ -106,6 +108,18 @@ def _in_words(scores: Mapping[str, Any], plan: Mapping[str, Any] | None) -> list
             "note: this result is worse than a spline between the keys; --prior spline gives that one"
         )
     return lines
+
+
+def _changed(scores: Mapping[str, Any]) -> list[str]:
+    """What the video changed of the motion prior's guess."""
+    if not scores.get("changed"):
+        return []
+    joints = ", ".join(
+        f"{shown(entry['joint'].rsplit('/', 1)[-1])} {entry['change']:.1%}"
+        for entry in scores["changed"]["joints"][:MOST_JOINTS]
+    )
+    mean = scores["changed"]["mean"]
+    return [_row("video", f"moved joints by {mean:.1%} of the height from the prior's guess, most {joints}")]
 
 
 def _filled(scores: Mapping[str, Any], plan: Mapping[str, Any] | None) -> str:

@@ -4,13 +4,15 @@ result."""
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_args
 
 from engine.errors import ConfigError
 from engine.files.toml import read_toml
 from engine.settings.choices import (
+    CONTROLLED,
     AdaptMode,
     AuthorMode,
+    ControlName,
     EngineName,
     FeatureName,
     Memory,
@@ -26,6 +28,8 @@ MOST_STEPS = 1000
 """Timesteps of the models' training: more cannot be sampled."""
 MOST_TAKES = 100
 MOST_GUIDANCE = 100.0
+MOST_CONTROL = 2.0
+"""Weight of the branch that takes in known frames and control; what models were trained with is 1."""
 MOST_RATE = 1000.0
 """Frames per second of a video."""
 
@@ -252,6 +256,37 @@ class RunConfig:
             counts_from="adapt",
         ),
     ] = "auto"
+    control: Annotated[
+        ControlName,
+        Setting(
+            "What the video model is shown of the motion prior's guess in the frames that it generates: its distance "
+            "from the camera, its bones, or its pictures without colours. Known frames stay as they are.",
+            MODEL,
+            counts_from="generate",
+        ),
+    ] = "none"
+    control_strength: Annotated[
+        float,
+        Setting(
+            "How strongly the guess is shown, up to 1; less is mixed with grey, which leaves more to the model.",
+            MODEL,
+            least=0,
+            most=1,
+            empty="what does best on a hidden piece of the context, no control among it, which costs about as much "
+            "as four gaps",
+            counts_from="generate",
+        ),
+    ] = 0.0
+    control_scale: Annotated[
+        float,
+        Setting(
+            "Weight of what the video model is shown, known frames and control alike; it was trained with 1.",
+            MODEL,
+            above=0,
+            most=MOST_CONTROL,
+            counts_from="generate",
+        ),
+    ] = 1.0
     video: Annotated[
         str,
         Setting(
@@ -350,7 +385,30 @@ class RunConfig:
             )
         if self.video and self.engine == "motion":
             problems["video"] = "engine motion makes no use of a video; leave one of them out"
-        return problems
+        return problems | self._control_contradictions()
+
+    def _control_contradictions(self) -> dict[str, str]:
+        if self.control == "none":
+            unused = self.control_strength > 0
+            return {"control_strength": "control none has no strength; choose a control"} if unused else {}
+        if self.video:
+            return {
+                "control": "a given video is not generated, so there is nothing to control; leave one of them out"
+            }
+        if self.model in CONTROLLED or self.model not in get_args(ModelName):
+            return {}  # what a model of another package takes it says itself
+        why = (
+            "ltx is reported to fall back to the keys in the middle of a gap when it gets keys and a control together"
+            if self.model == "ltx"
+            else f"{self.model} takes no control"
+        )
+        return {"control": f"{why}; choose control none or the model {', '.join(CONTROLLED)}"}
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether the video engine is tried on a hidden piece of the context first: asked for, or needed to find the
+        strength of the control."""
+        return self.self_test or (self.control != "none" and self.control_strength == 0)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for TOML and JSON."""

@@ -61,7 +61,7 @@ def resolve_engine(config: RunConfig) -> Literal["motion", "video"]:
         return "video"
     from engine.video.catalogue.models import card, find_model
 
-    if (config.model == "tiny" and not config.self_test) or find_model(card(config.model)).state != "ready":
+    if (config.model == "tiny" and not config.is_tested) or find_model(card(config.model)).state != "ready":
         return "motion"
     from engine.video.backends import backend
 
@@ -173,12 +173,13 @@ def _fit_to_video(
     from engine.video_pipeline import VIDEO_WEIGHTS, fit_to_video
 
     fit = partial(fit_to_video, source.stage)
-    if not context.config.self_test:
+    if not context.config.is_tested:
         return fit(subjects, context), {}
     weights = {"fill": STAGE_WEIGHTS["fill"], **VIDEO_WEIGHTS, "score": STAGE_WEIGHTS["score"]}
     found = self_test(subjects, fit, weights, context)
     chosen = context.config.engine == "video" or found.better
     tests = {path: asdict(test) for path, test in found.tests.items()}
+    context = replace(context, config=found.config)
     return (fit(subjects, context) if chosen else subjects), tests
 
 

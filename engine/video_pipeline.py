@@ -23,7 +23,7 @@ from engine.stages.estimate_joints import estimate_joints
 from engine.stages.generate import generate
 from engine.stages.mimic import fit_motion
 from engine.stages.render import choose_view, first_of, render
-from engine.stages.self_test import SELF_TEST
+from engine.stages.self_test import SELF_TEST, variants
 from engine.video.backends import backend
 from usd_io.errors import shown
 
@@ -34,7 +34,7 @@ VIDEO_WEIGHTS = {"render": 3.0, "adapt": 60.0, "generate": 40.0, "estimate_joint
 def stage_weights(config: RunConfig) -> Mapping[str, float]:
     """Shares of the stages that a run with these settings has."""
     given = ("render", "adapt", "generate") if config.video else ()
-    test = {SELF_TEST: sum(VIDEO_WEIGHTS.values())} if config.self_test else {}
+    test = {SELF_TEST: sum(VIDEO_WEIGHTS.values()) * len(variants(config))} if config.is_tested else {}
     return test | {name: weight for name, weight in VIDEO_WEIGHTS.items() if name not in given}
 
 

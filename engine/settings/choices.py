@@ -10,7 +10,12 @@ StyleName = Literal["calm", "natural", "lively"]
 AuthorMode = Literal["rebind", "over", "variant", "flat"]
 FeatureName = Literal["scratch", "dinov2+fit3d"]
 SolverName = Literal["map", "paper"]
-ModelName = Literal["dynamicrafter", "wan-vace", "ltx", "tiny"]
+ModelName = Literal["dynamicrafter", "wan-vace", "wan-vace-14b", "wan22-vace-fun", "ltx", "tiny"]
+ControlName = Literal["none", "depth", "pose", "grey"]
+"""How the motion prior's guess is drawn for a video model: distance from the camera, bones, or pictures without
+colours."""
+CONTROLLED = ("wan-vace", "wan-vace-14b", "wan22-vace-fun")
+"""Models that can be shown a guess in the frames they generate."""
 AdaptMode = Literal["auto", "full", "lora", "off"]
 """``auto``: what suits the model; ``full``: all that the paper trains; ``lora``: low-rank pairs; ``off``: nothing."""
 Memory = Literal["auto", "low", "high"]

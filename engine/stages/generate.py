@@ -1,16 +1,20 @@
 """Run stage *generate*: pictures of what is known -> a video of the whole, by a video model."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from engine.errors import ConfigError
 from engine.files.images import VideoWriter
 from engine.files.video import Video, frames_of, load_videos, pictures_of, save_videos
 from engine.runs.stage_cache import RunContext, Stage, StageWork
 from engine.scene.scene import Scene
-from engine.video.backends.protocol import Backend
+from engine.settings.choices import ControlName
+from engine.stages.render import draw_control
+from engine.video.backends.protocol import Backend, ControlledBackend
 from engine.video.options import GenerateOptions
+from usd_io.errors import shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +31,8 @@ class GenerateInputs:
     """Start and end [s], both true frames."""
     prompt: str
     options: GenerateOptions
+    control: Video | None
+    """The motion prior's guess at the times of the frames to generate; None: not shown."""
     model: Backend = field(compare=False)
     take: int = field(compare=False)
     """Counted from 1."""
@@ -38,20 +44,44 @@ def generate(
     """One video per take.
 
     Raises:
+        ConfigError: The model takes no control.
         OutOfMemory: Memory ran out; finished work is kept.
         RunCancelled: The user stopped the run; finished work is kept.
     """
     config, rate = context.config, scene.time_codes_per_second
     gaps = tuple((start / rate, end / rate) for start, end in scene.schedule.gaps)
+    control = None
+    if config.control != "none":
+        control = draw_control(config.control, scene, free_times(model, config.control, gaps, true), context)
+    usual = GenerateOptions(config.steps, config.guidance)
+    if control is not None:
+        usual = replace(usual, control_strength=config.control_strength)
     videos = []
     for take in range(1, config.takes + 1):
-        options = GenerateOptions(config.steps, config.guidance, config.seed + take - 1)
+        options = replace(usual, seed=config.seed + take - 1, control_scale=config.control_scale)
         inputs = GenerateInputs(
-            model.source, config.memory, adapter, true, gaps, prompt, options, model, take
+            model.source, config.memory, adapter, true, gaps, prompt, options, control, model, take
         )
-        stage = Stage("generate", inputs, _generate, save_videos, load_videos, f"video-{take}.npz")
+        mark = "" if control is None else f"-{config.control}-{config.control_strength:g}"
+        stage = Stage("generate", inputs, _generate, save_videos, load_videos, f"video-{take}{mark}.npz")
         videos.append(context.cache.get(stage)["video"])
     return tuple(videos)
+
+
+def free_times(
+    model: Backend, control: ControlName, gaps: Sequence[tuple[float, float]], true: Video
+) -> tuple[float, ...]:
+    """When the frames are that a model will generate and that may show a control [s].
+
+    Raises:
+        ConfigError: It takes no such control.
+    """
+    if not isinstance(model, ControlledBackend) or control not in model.controls:
+        raise ConfigError(
+            f"the video model {shown(model.name)} takes no control {control}; choose control none.",
+            settings=("control",),
+        )
+    return model.free_times(gaps, true.times)
 
 
 def _generate(inputs: GenerateInputs, work: StageWork) -> dict[str, Video]:
@@ -61,6 +91,7 @@ def _generate(inputs: GenerateInputs, work: StageWork) -> dict[str, Video]:
         inputs.prompt,
         inputs.options,
         adapter=inputs.adapter,
+        **({} if inputs.control is None else {"control": inputs.control}),
         progress=work.progress,
         checkpoint_dir=work.checkpoints(),
     )

@@ -11,7 +11,9 @@ from engine.files.video import Video, frames_of, load_videos, save_videos
 from engine.rendering.threads import limited_threads
 from engine.rendering.views import render_view
 from engine.runs.stage_cache import RunContext, Stage, StageWork, load_json, save_json
+from engine.scene.control import control_pictures
 from engine.scene.scene import Scene, best_azimuth, seen_from
+from engine.settings.choices import ControlName
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,16 @@ class RenderInputs:
     scene: Scene
 
 
+@dataclass(frozen=True, eq=False)
+class ControlInputs:
+    """What decides what a video model is shown of the motion prior's guess."""
+
+    scene: Scene
+    kind: ControlName
+    times: tuple[float, ...]
+    """Of the frames to generate [s]."""
+
+
 def choose_view(scene: Scene, context: RunContext, *, ground: bool) -> Scene:
     """The scene from where the video will best constrain the motion."""
     stage = Stage("render", ViewInputs(scene, ground), _choose_view, save_json, load_json, "view.json")
@@ -40,6 +52,13 @@ def render(scene: Scene, context: RunContext) -> Mapping[str, Video]:
     return context.cache.get(
         Stage("render", RenderInputs(scene), _render, save_videos, load_videos, "renders.npz")
     )
+
+
+def draw_control(kind: ControlName, scene: Scene, times: tuple[float, ...], context: RunContext) -> Video:
+    """The motion prior's guess, drawn at some times [s] for a video model."""
+    inputs = ControlInputs(scene, kind, times)
+    stage = Stage("render", inputs, _draw_control, save_videos, load_videos, "control.npz")
+    return context.cache.get(stage)["control"]
 
 
 def first_of(renders: Mapping[str, Video]) -> Video:
@@ -64,6 +83,13 @@ def _render(inputs: RenderInputs, work: StageWork) -> dict[str, Video]:
             videos[view.name] = _video(times / scene.time_codes_per_second, drawn)
             done += len(times)
     return videos
+
+
+def _draw_control(inputs: ControlInputs, work: StageWork) -> dict[str, Video]:
+    times = np.array(inputs.times)
+    with limited_threads():
+        drawn = control_pictures(inputs.scene, inputs.kind, times * inputs.scene.time_codes_per_second)
+    return {"control": Video(inputs.times, frames_of(drawn))}
 
 
 def _video(times: Float[np.ndarray, " frame"], pictures: Iterable[Picture]) -> Video:

@@ -66,6 +66,7 @@ def score_subject(subject: Subject, truth_stage: Any | None) -> dict[str, Any]:
         "truth": None,
         "takes": [_score_take(character, plan, filled, motion, truth) for motion in filled.takes],
         "confidence": _sum_up_confidence(character, plan, filled),
+        "changed": _change(subject) if subject.fitted else None,
     }
     if truth is not None:
         start = subject.start
@@ -98,6 +99,24 @@ def _key_error(character: Character, plan: Plan, filled: Filled, motion: Motion)
     """[heights]"""
     kept = filled.parts.kept
     return key_error(character, kept, motion, plan) / height(character, kept, plan.keys[0])
+
+
+def _change(subject: Subject) -> dict[str, Any]:
+    """How far the video moved joints from the motion prior's guess, mean over filled frames [heights]; most first."""
+    character, plan, filled = subject.character, subject.plan, subject.filled
+    size = height(character, filled.parts.kept, plan.keys[0])
+    guess, made = (
+        skeleton.joint_positions(character, select(m, tuple(plan.fill_times)))
+        for m in (subject.start.motion, filled.motion)
+    )
+    joints = np.linalg.norm(made - guess, axis=-1).mean(0) / size
+    return {
+        "mean": float(joints.mean()),
+        "joints": [
+            {"joint": character.joints[j], "change": float(joints[j])}
+            for j in np.argsort(-joints, kind="stable")
+        ],
+    }
 
 
 def _sum_up_confidence(character: Character, plan: Plan, filled: Filled) -> dict[str, Any] | None:

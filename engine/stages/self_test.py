@@ -29,6 +29,8 @@ from engine.stages.score import ScoreInputs, score
 
 SELF_TEST = "self_test"
 PERMILLE = 1000
+STRENGTHS = (0.3, 0.6, 1.0)
+"""Of a control, tried beside none at all: a guess that is shown too strongly only comes back."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class SelfTested:
     """By skeleton path; empty where no context is long enough to hide a piece of."""
     better: bool
     """Whether a run that may choose takes video."""
+    config: RunConfig
+    """The settings of the run; with the strength of the control that did best, where none was given."""
 
 
 Fit = Callable[[Sequence[Subject], RunContext], tuple[Subject, ...]]
@@ -73,19 +77,57 @@ def self_test(
     Raises:
         EngineError: As the stages of the video engine.
     """
+    tried = variants(context.config)
     with context.progress.stage(SELF_TEST):
-        tests = _hide_and_fill(subjects, fit, weights, context)
-    return SelfTested(tests, _tell_verdict(subjects, tests, context))
+        pieces = choose_pieces(subjects)
+        results = [
+            _hide_and_fill(subjects, pieces, fit, replace(context, config=config), part)
+            for config, part in zip(tried, _as_one_stage(context.progress, weights, len(tried)), strict=True)
+        ]
+    best = _best(tried, results, context.progress)
+    chosen = replace(tried[best], takes=context.config.takes)
+    return SelfTested(results[best], _tell_verdict(subjects, results[best], context), chosen)
+
+
+def variants(config: RunConfig) -> tuple[RunConfig, ...]:
+    """The settings to test: those of the run; where a control has no strength, some strengths of it, no control
+    first."""
+    if config.control == "none" or config.control_strength > 0:
+        return (config,)
+    return (replace(config, control="none"), *(replace(config, control_strength=s) for s in STRENGTHS))
+
+
+def _best(tried: Sequence[RunConfig], results: Sequence[Mapping[str, VideoTest]], progress: Progress) -> int:
+    """Which settings did best on the hidden piece; the middle strength where none could be told."""
+    if len(tried) == 1:
+        return 0
+    fitted = [[test.errors for test in tests.values() if VIDEO in test.errors] for tests in results]
+    if not all(fitted):
+        best = 1 + STRENGTHS.index(sorted(STRENGTHS)[len(STRENGTHS) // 2])
+        progress.note(
+            f"the strength of the control was not tested; {tried[best].control_strength:g} is taken.",
+            level="warning",
+        )
+        return best
+    errors = [_mean_l2p(each, VIDEO) for each in fitted]
+    best = min(range(len(tried)), key=errors.__getitem__)
+    told = ", ".join(f"{_control(c)} {error:.4f}" for c, error in zip(tried, errors, strict=True))
+    progress.note(
+        f"self-test: errors in heights by strength of the control: {told}; {_control(tried[best])} is taken."
+    )
+    return best
+
+
+def _control(config: RunConfig) -> str:
+    return "no control" if config.control == "none" else f"{config.control} {config.control_strength:g}"
 
 
 def _hide_and_fill(
-    subjects: Sequence[Subject], fit: Fit, weights: Mapping[str, float], context: RunContext
+    subjects: Sequence[Subject], pieces: Mapping[str, Plan], fit: Fit, context: RunContext, progress: Progress
 ) -> dict[str, VideoTest]:
     """By skeleton path; nothing where no context is long enough to hide a piece of."""
-    pieces = choose_pieces(subjects)
     if not pieces:
         return {}
-    progress = _as_one_stage(context.progress, weights)
     config = replace(context.config, takes=1)
     inner = RunContext(config, context.cache.beside(SELF_TEST, progress), progress)
     work = [_piece_inputs(subject, pieces[subject.path], config) for subject in subjects]
@@ -124,8 +166,12 @@ def _piece_inputs(subject: Subject, piece: Plan, config: RunConfig) -> FillInput
     return FillInputs(subject.character, parts, piece, config.prior, 1, 0, True, prior_package(config.prior))
 
 
-def _as_one_stage(progress: Progress, weights: Mapping[str, float]) -> Progress:
-    """Takes what the stages of the test tell, and tells it on as the progress of one stage."""
+def _as_one_stage(progress: Progress, weights: Mapping[str, float], count: int) -> list[Progress]:
+    """For each of some tests what takes what its stages tell, and tells it on as the progress of one stage."""
+    return [_as_part(progress, weights, number, count) for number in range(count)]
+
+
+def _as_part(progress: Progress, weights: Mapping[str, float], number: int, count: int) -> Progress:
     overall = Overall()
     overall.take(RunStarted("", {}, weights), 0.0)
 
@@ -138,7 +184,7 @@ def _as_one_stage(progress: Progress, weights: Mapping[str, float]) -> Progress:
                 progress.preview(Path(path))
             case StageReused("score"):
                 progress.reused()
-        progress.step(round(overall.percent * PERMILLE / 100), PERMILLE)
+        progress.step(round((number + overall.percent / 100) / count * PERMILLE), PERMILLE)
 
     def stop() -> bool:
         progress.check()

@@ -25,6 +25,10 @@ class GenerateOptions:
     guidance: float = 0.0
     """Weight of the prompt (classifier-free guidance), 1: none; 0: the model's own."""
     seed: int = 0
+    control_strength: float = 1.0
+    """How much of the control is left when it is mixed with grey, 0 to 1; 0: all grey."""
+    control_scale: float = 1.0
+    """Weight of the branch that takes in known frames and control."""
 
     def __post_init__(self) -> None:
         if self.steps < 0 or not 0 <= self.guidance < 1000:

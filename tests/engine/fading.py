@@ -9,6 +9,7 @@ import torch
 
 from engine.files.video import Video
 from engine.progress import Progress
+from engine.video.options import GenerateOptions
 
 
 @dataclass
@@ -21,6 +22,9 @@ class Fading:
     drawn: str = "canonical"
     ground: bool = False
     rate: float = 6.0
+    controls: tuple[str, ...] = ("depth", "pose", "grey")
+    shown: list[tuple[float, Video]] = field(default_factory=list)
+    """Strength and control, where there was one."""
     group: int = 1
     source: Mapping[str, Any] = field(default_factory=lambda: {"name": "fading"})
     asked: list[tuple[str, list[float]]] = field(default_factory=list)
@@ -32,9 +36,19 @@ class Fading:
         return out
 
     def generate(
-        self, true: Video, gaps: Sequence[tuple[float, float]], *args: Any, progress: Progress, **kwargs: Any
+        self,
+        true: Video,
+        gaps: Sequence[tuple[float, float]],
+        prompt: str,
+        options: GenerateOptions,
+        *,
+        control: Video | None = None,
+        progress: Progress,
+        **kwargs: Any,
     ) -> Video:
         self.asked.append(("generate", _codes(true)))
+        if control is not None:
+            self.shown.append((options.control_strength, control))
         times, frames = [], []
         for start, end in gaps:
             before, after = (true.frames[true.times.index(t)] for t in (start, end))
@@ -44,6 +58,15 @@ class Fading:
                     frames.append(torch.lerp(before, after, share))
             progress.step(len(times), len(times))
         return Video(tuple(times), torch.stack(frames))
+
+    def free_times(
+        self, gaps: Sequence[tuple[float, float]], true_times: Sequence[float]
+    ) -> tuple[float, ...]:
+        return tuple(
+            start + share * (end - start)
+            for start, end in gaps
+            for share in torch.linspace(0, 1, 1 + round((end - start) * self.rate)).tolist()[1:-1]
+        )
 
 
 def _codes(video: Video) -> list[float]:

@@ -1,5 +1,6 @@
 """Settings: round trip, defaults, all problems in one message."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +131,27 @@ def test_unreadable_and_broken_files_are_config_errors(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text("stage = ")
     with pytest.raises(ConfigError, match="no valid TOML"):
         read_config(tmp_path / "broken.toml")
+
+
+def test_a_control_is_for_models_that_take_one_and_has_a_strength_only_then() -> None:
+    RunConfig("a.usda", model="wan-vace", control="depth", control_strength=0.4)
+    with pytest.raises(
+        ConfigError, match=r"tiny takes no control; choose control none or the model wan-vace,"
+    ):
+        RunConfig("a.usda", model="tiny", control="pose")
+    with pytest.raises(ConfigError, match="in the middle of a gap"):
+        RunConfig("a.usda", model="ltx", control="grey")
+    with pytest.raises(ConfigError, match="a given video is not generated"):
+        RunConfig("a.usda", model="wan-vace", control="grey", video="v")
+    with pytest.raises(ConfigError, match="control none has no strength"):
+        RunConfig("a.usda", control_strength=0.4)
+    with pytest.raises(ConfigError, match="control_strength is 2"):
+        RunConfig("a.usda", model="wan-vace", control="depth", control_strength=2)
+
+
+def test_the_engine_is_tested_where_a_control_has_no_strength() -> None:
+    control = RunConfig("a.usda", model="wan-vace", control="depth")
+    assert control.is_tested
+    assert not replace(control, control_strength=0.4).is_tested
+    assert not RunConfig("a.usda").is_tested
+    assert RunConfig("a.usda", self_test=True).is_tested

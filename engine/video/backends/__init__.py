@@ -38,10 +38,10 @@ def backend(name: str, *, memory: Memory = "auto", device: str = "auto") -> Back
             from engine.video.backends.dynamicrafter import tiny
 
             return tiny(memory, device)
-        case "wan-vace":
+        case "wan-vace" | "wan-vace-14b" | "wan22-vace-fun":
             from engine.video.backends.wan_vace import wan_vace
 
-            return wan_vace(memory, device)
+            return wan_vace(name, memory, device)
         case "ltx":
             from engine.video.backends.ltx import ltx
 

@@ -12,12 +12,19 @@ from engine.video.backends.calls import Call
 
 STATE = "calls.safetensors"
 """Finished frames, in the checkpoint folder."""
+GREY = 0.5
+"""What such models were trained to see where nothing is known."""
 
 
-def fill(call: Call, images: Mapping[float, Tensor]) -> Float[Tensor, "frame 3 height width"]:
-    """Pictures of a call: known ones, and grey."""
-    grey = torch.full_like(next(iter(images.values())), 0.5)
-    return torch.stack([grey if p.source is None else images[p.source] for p in call.places])
+def fill(
+    call: Call, images: Mapping[float, Tensor], control: Mapping[float, Tensor], strength: float
+) -> Float[Tensor, "frame 3 height width"]:
+    """Pictures of a call: known ones; where frames are free the control mixed with grey, or grey alone."""
+    grey = torch.full_like(next(iter(images.values())), GREY)
+    shown = {time: GREY + strength * (frame - GREY) for time, frame in control.items()}
+    return torch.stack(
+        [shown.get(p.time, grey) if p.source is None else images[p.source] for p in call.places]
+    )
 
 
 def keep(

@@ -7,7 +7,7 @@ injection of known frames, trained on clips.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +20,7 @@ from engine.files.hashing import content_hash
 from engine.files.tensors import check_safetensors, load_meta
 from engine.files.video import Video
 from engine.progress import Progress
-from engine.settings.choices import Appearance, Memory
+from engine.settings.choices import Appearance, ControlName, Memory
 from engine.video.adaptation.adapter import load_adapter, save_adapter
 from engine.video.adaptation.lora import merge_lora
 from engine.video.backends import finished
@@ -72,6 +72,7 @@ class FlowBackend(ABC):
     negative: ClassVar[str] = ""
     drawn: ClassVar[Appearance] = "textured"
     ground: ClassVar[bool] = True
+    controls: ClassVar[tuple[ControlName, ...]] = ()
 
     @property
     def rate(self) -> float:
@@ -94,7 +95,7 @@ class FlowBackend(ABC):
         seed: int,
         on_step: Callable[[], None],
     ) -> Float[Tensor, "frame 3 height width"]:
-        """One call of the pipeline; free frames of ``frames`` are grey."""
+        """One call of the pipeline; free frames of ``frames`` are grey, or show the control."""
 
     @abstractmethod
     def loss(
@@ -132,9 +133,10 @@ class FlowBackend(ABC):
             pipe = self._pipe(None)
             self._loaded = None  # it will not be the untouched one any more
             embeds = self._encode(pipe, prompt, guided=False)
+            networks = denoisers(pipe)
             made = train(
-                pipe.transformer,
-                (self.appearance, self.injection),
+                networks,
+                (prefixed(self.appearance), prefixed(self.injection)),
                 lambda part, seed: self.loss(pipe, part.to(self.device), embeds, seed),
                 frames,
                 settings,
@@ -154,15 +156,17 @@ class FlowBackend(ABC):
         options: GenerateOptions,
         *,
         adapter: Path | None = None,
+        control: Video | None = None,
         progress: Progress,
         checkpoint_dir: Path | None = None,
     ) -> Video:
         """See :meth:`engine.video.backends.Backend.generate`."""
         steps, guidance = options.steps or self.steps, options.guidance or self.guidance
-        options = GenerateOptions(steps, guidance, options.seed)
+        options = replace(options, steps=steps, guidance=guidance)
         self._check_size(true)
         calls = plan_calls(gaps, true.times, self.rules)
-        mark = self._fingerprint(calls, true, prompt, options, adapter)
+        guess = self._control_frames(control, self.free_times(gaps, true.times))
+        mark = self._fingerprint(calls, true, control, prompt, options, adapter)
         made, done = finished.restore(checkpoint_dir, mark)
         images = dict(zip(true.times, true.frames, strict=True))
         images |= {time: frame.float() / 255 for time, frame in made.items()}
@@ -175,7 +179,7 @@ class FlowBackend(ABC):
                 frames = self.sample(
                     pipe,
                     call,
-                    finished.fill(call, images),
+                    finished.fill(call, images, guess, options.control_strength),
                     embeds,
                     options,
                     combine_seeds(options.seed, number),
@@ -189,6 +193,23 @@ class FlowBackend(ABC):
         times = sorted({p.time for call in calls for p in call.places if p.writes})
         return Video(tuple(times), torch.stack([images[t] for t in times]))
 
+    def free_times(self, gaps: Sequence[Gap], true_times: Sequence[float]) -> tuple[float, ...]:
+        """See :meth:`engine.video.backends.Backend.free_times`."""
+        calls = plan_calls(gaps, true_times, self.rules)
+        return tuple(sorted({p.time for call in calls for p in call.places if p.writes and p.source is None}))
+
+    def _control_frames(self, control: Video | None, free: Sequence[float]) -> dict[float, Tensor]:
+        """Pictures of the control by time; none where there is no control."""
+        if control is None:
+            return {}
+        if not self.controls:
+            raise ConfigError(f"{self.name} takes no control; choose control none.", settings=("control",))
+        self._check_size(control)
+        frames = dict(zip(control.times, control.frames, strict=True))
+        if missing := [time for time in free if time not in frames]:
+            raise DataError(f"the control lacks {len(missing)} frames, the first at {missing[0]:g} s.")
+        return {time: frames[time] for time in free}
+
     def _check_size(self, true: Video) -> None:
         height, width = true.frames.shape[2:]
         if (height, width) != (self.height, self.width):
@@ -197,10 +218,16 @@ class FlowBackend(ABC):
             )
 
     def _fingerprint(
-        self, calls: Sequence[Call], true: Video, prompt: str, options: GenerateOptions, adapter: Path | None
+        self,
+        calls: Sequence[Call],
+        true: Video,
+        control: Video | None,
+        prompt: str,
+        options: GenerateOptions,
+        adapter: Path | None,
     ) -> str:
         learnt = None if adapter is None else load_meta(adapter)
-        return content_hash([calls, prompt, options, self.source, learnt, true])
+        return content_hash([calls, prompt, options, self.source, learnt, true, control])
 
     def _pipe(self, adapter: Path | None) -> Any:
         """The pipeline on its device, untouched or with one adapter; its text encoder is kept apart."""
@@ -209,7 +236,7 @@ class FlowBackend(ABC):
             pipe = self._load()
             if adapter is not None:
                 self._merge(pipe, adapter)
-            for part in (pipe.transformer, pipe.vae):
+            for part in (denoisers(pipe), pipe.vae):
                 nn.Module.to(part, self.device)
             if self.memory == "low":
                 pipe.vae.enable_tiling()
@@ -236,13 +263,13 @@ class FlowBackend(ABC):
                 f"{self.folder} cannot be read as {self.name}: {shown(str(error).strip().splitlines()[0])}; "
                 f"check it with 'anymole models verify {self.name}'."
             ) from error
-        for part in (pipe.transformer, pipe.vae, pipe.text_encoder):
+        for part in (denoisers(pipe), pipe.vae, pipe.text_encoder):
             part.eval().requires_grad_(False)
         return pipe
 
     def _merge(self, pipe: Any, adapter: Path) -> None:
         learnt = load_adapter(adapter)
-        layers = chosen_layers(pipe.transformer, (self.appearance, self.injection))
+        layers = chosen_layers(denoisers(pipe), (prefixed(self.appearance), prefixed(self.injection)))
         check_pairs(layers, learnt, adapter)
         merge_lora(layers, learnt.tensors)
 
@@ -266,6 +293,35 @@ class FlowBackend(ABC):
     @abstractmethod
     def encode_prompt(self, pipe: Any, prompt: str, guided: bool, device: torch.device) -> Mapping[str, Any]:
         """Embeddings by the pipeline's argument names; None where there are none."""
+
+
+class TwoNetworks(nn.Module):
+    """Networks for high and for low noise as one, to be trained and adapted together."""
+
+    def __init__(self, transformer: Any, transformer_2: Any) -> None:
+        super().__init__()
+        self.transformer, self.transformer_2 = transformer, transformer_2
+
+    def enable_gradient_checkpointing(self) -> None:
+        """Of both."""
+        for network in (self.transformer, self.transformer_2):
+            network.enable_gradient_checkpointing()
+
+    def disable_gradient_checkpointing(self) -> None:
+        """Of both."""
+        for network in (self.transformer, self.transformer_2):
+            network.disable_gradient_checkpointing()
+
+
+def denoisers(pipe: Any) -> Any:
+    """The denoising network of a pipeline, or both of them."""
+    second = getattr(pipe, "transformer_2", None)
+    return pipe.transformer if second is None else TwoNetworks(pipe.transformer, second)
+
+
+def prefixed(pattern: str) -> str:
+    """A pattern of names of layers that fits them in either of two networks, too."""
+    return rf"(transformer(_2)?\.)?({pattern})"
 
 
 def noised(

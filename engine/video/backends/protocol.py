@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from engine.files.video import Video
 from engine.progress import Progress
-from engine.settings.choices import Appearance
+from engine.settings.choices import Appearance, ControlName
 from engine.video.options import AdaptOptions, GenerateOptions
 
 Gap = tuple[float, float]
@@ -120,5 +120,27 @@ class Backend(Protocol):
             DataError: A true frame is missing, or the adapter is of another model.
             OutOfMemory: The device's memory ran out; finished windows are kept.
             RunCancelled: The user stopped the run; finished windows are kept.
+        """
+        ...
+
+
+@runtime_checkable
+class ControlledBackend(Backend, Protocol):
+    """A video model that can be shown a guess in the frames that it generates.
+
+    Its ``generate`` has one more argument, ``control``: what is shown at :meth:`free_times`, in pictures of the model's
+    size; None: nothing. How much of it counts is among the options.
+    """
+
+    @property
+    def controls(self) -> tuple[ControlName, ...]:
+        """What it may be shown in the frames that it generates; empty: nothing."""
+        ...
+
+    def free_times(self, gaps: Sequence[Gap], true_times: Sequence[float]) -> tuple[float, ...]:
+        """When the frames are that it will generate [s], increasing; for drawing a control.
+
+        Raises:
+            ConfigError: Gaps overlap or are empty, or an end of a gap is no true frame.
         """
         ...

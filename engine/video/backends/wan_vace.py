@@ -1,4 +1,7 @@
-"""Wan2.1-VACE through diffusers: context, gaps and keys in one call (Jiang et al. 2025, arXiv 2503.07598)."""
+"""Wan2.1-VACE and its kin through diffusers: context, gaps and keys in one call (Jiang et al. 2025, arXiv 2503.07598).
+
+What is shown in the frames to generate is a control: grey, or the motion prior's guess as depth, bones or grey levels.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -68,6 +71,7 @@ class WanVace(FlowBackend):
     appearance = r"blocks\.\d+\.(attn1\.to_(q|k|v|out\.0)|attn2\.to_(q|k|v|out\.0)|ffn\.net\.(0\.proj|2))"
     injection = r"vace_blocks\.\d+\.(attn1\.to_(q|k|v|out\.0)|attn2\.to_(q|k|v|out\.0)|ffn\.net\.(0\.proj|2))"
     steps, guidance = 50, 5.0
+    controls = ("depth", "pose", "grey")
 
     def encode_prompt(self, pipe: Any, prompt: str, guided: bool, device: torch.device) -> Mapping[str, Any]:
         """See :class:`FlowBackend`."""
@@ -108,6 +112,7 @@ class WanVace(FlowBackend):
             num_frames=len(frames),
             num_inference_steps=options.steps,
             guidance_scale=options.guidance,
+            conditioning_scale=options.control_scale,
             generator=torch.Generator().manual_seed(seed),
             output_type="pt",
             callback_on_step_end=hold,
@@ -133,7 +138,6 @@ class WanVace(FlowBackend):
         self, pipe: Any, frames: Float[Tensor, "frame 3 height width"], embeds: Embeds, seed: int
     ) -> Float[Tensor, ""]:
         """Of one frame without the conditioning branch; of a clip on what lies between its known ends."""
-        network = pipe.transformer
         free = torch.ones(len(frames))
         if len(frames) > 1:
             frames, free = _hide_middle(frames, seed)
@@ -144,6 +148,7 @@ class WanVace(FlowBackend):
             control = pipe.prepare_video_latents(pixels, mask, [[]], None, self.device)
             control = torch.cat([control, pipe.prepare_masks(mask).to(control)], 1)
         noisy, flow, level = noised(clean, seed, SHIFT)
+        network = _network_at(pipe, level)
         predicted = network(
             hidden_states=noisy.to(network.dtype),
             timestep=torch.tensor([level * 1000], device=self.device),
@@ -159,6 +164,12 @@ class WanVace(FlowBackend):
         )[0].float()
         wanted = torch.cat([free[:1], free[1:].reshape(-1, GROUP).amax(1)]).bool().to(self.device)
         return mse_loss(predicted[:, :, wanted], flow[:, :, wanted])
+
+
+def _network_at(pipe: Any, level: float) -> Any:
+    """The network that denoises at a level in (0, 1), by the rule of the pipeline."""
+    boundary = pipe.config.boundary_ratio
+    return pipe.transformer if boundary is None or level >= boundary else pipe.transformer_2
 
 
 def _closed(
@@ -186,11 +197,12 @@ def _hide_middle(
     return frames, free
 
 
-def wan_vace(memory: Memory, device: str) -> WanVace:
-    """The released model.
+def wan_vace(name: str, memory: Memory, device: str) -> WanVace:
+    """A released model: ``wan-vace`` and ``wan-vace-14b`` with one network, ``wan22-vace-fun`` with one for high and
+    one for low noise.
 
     Raises:
         ResourceMissing: Weights or a GPU are missing.
     """
-    folder, source, where = ready_pipeline("wan-vace", device)
-    return WanVace("wan-vace", HEIGHT, WIDTH, source, folder, where, memory, RULES)
+    folder, source, where = ready_pipeline(name, device)
+    return WanVace(name, HEIGHT, WIDTH, source, folder, where, memory, RULES)

@@ -1,5 +1,6 @@
 """The video engine on a hidden piece of the context: what it compares, and what a run makes of it."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,8 +19,10 @@ from engine.geometry.metrics import height
 from engine.mimic.settings import MimicSettings
 from engine.pipeline import RunResult
 from engine.priors.fill import Filled, complete
+from engine.progress import Progress
 from engine.scene.footage import Footage
 from engine.stages import estimate_joints
+from engine.stages.self_test import VideoTest, _best, variants
 from tests.engine.fading import Fading
 from tests.engine.few import Few
 
@@ -193,3 +196,50 @@ def test_without_context_the_tiny_model_is_not_taken_untested(
 def test_a_given_video_cannot_be_tested(config: RunConfig) -> None:
     with pytest.raises(ConfigError, match="no hidden piece of the context"):
         replace(config, video="clip.mp4")
+
+
+def test_strength_of_a_control_is_what_does_best_on_the_hidden_piece(
+    fox: str, tmp_path: Path, model: Fading
+) -> None:
+    """The video gets better with the guess that the model is shown, up to a middle strength."""
+    plain = settings(fox, tmp_path / "run")
+    config = replace(plain, self_test=False, model="wan-vace", control="depth")
+    assert [(c.control, c.control_strength) for c in variants(config)] == [
+        ("none", 0.0), ("depth", 0.3), ("depth", 0.6), ("depth", 1.0)
+    ]  # fmt: skip
+    assert variants(replace(config, control_strength=0.5)) == (replace(config, control_strength=0.5),)
+    events: list[Event] = []
+    result = engine_run.run(config, events.append)
+    tried = [strength for strength, _ in model.shown]
+    assert tried[:3] == [0.3, 0.6, 1.0]
+    (told,) = (e.text for e in events if isinstance(e, Note) and "by strength of the control" in e.text)
+    errors = {
+        name: float(error) for name, error in re.findall(r"(no control|depth [\d.]+) (\d\.\d{4})", told)
+    }
+    assert list(errors) == ["no control", "depth 0.3", "depth 0.6", "depth 1"]
+    best = min(errors, key=errors.__getitem__)
+    assert f"; {best} is taken" in told
+    own = tried[3:]  # of the run itself: none where no control did best
+    assert own == ([] if best == "no control" else [float(best.removeprefix("depth "))])
+    done = [e.done for e in events if isinstance(e, StageProgress) and e.stage == "self_test"]
+    assert done == sorted(done)
+    assert done[-1] == 1000
+    (scores,) = result.scores.values()
+    changed = scores["changed"]
+    assert len(changed["joints"]) == scores["joints"]
+    assert changed["joints"][0]["change"] >= changed["mean"] > 0
+    assert "from the prior's guess, most" in run_report(result)
+
+
+def test_best_strength_is_that_of_least_error_and_the_middle_one_where_nothing_is_told(fox: str) -> None:
+    config = RunConfig(fox, model="wan-vace", control="pose")
+    tried, notes = variants(config), []
+    progress = Progress(notes.append)
+
+    def tests(error: float) -> dict[str, VideoTest]:
+        return {"/A": VideoTest(0, 1, 1, {"video": {"l2p": error}})}
+
+    assert _best(tried, [tests(e) for e in (0.2, 0.1, 0.05, 0.3)], progress) == 2
+    assert _best(tried, [tests(e) for e in (0.01, 0.1, 0.05, 0.3)], progress) == 0
+    assert tried[_best(tried, [{}] * 4, progress)].control_strength == 0.6
+    assert [note.level for note in notes] == ["info", "info", "warning"]

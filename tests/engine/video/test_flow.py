@@ -22,24 +22,28 @@ from engine.errors import (
 )
 from engine.files.video import Video
 from engine.progress import Progress
-from engine.video.backends import backend, wan_vace
+from engine.video.backends import backend, finished, wan_vace
 from engine.video.backends.calls import plan_calls
-from engine.video.backends.flow import FlowBackend
+from engine.video.backends.flow import FlowBackend, denoisers, prefixed
 from engine.video.backends.flow_lora import chosen_layers
 from engine.video.backends.ltx import conditions
 from engine.video.backends.wan_vace import GROUP, _closed, group_masks, held_latents
+from engine.video.network.sample import combine_seeds
 from engine.video.options import AdaptOptions, GenerateOptions
 from tests.engine.video.pipelines import save_ltx, save_wan_vace
 
 QUICK = GenerateOptions(steps=2, guidance=2.0, seed=5)
 GAPS = [(0.6, 0.8)]
-NAMES = ("wan-vace", "ltx")
+NAMES = ("wan-vace", "wan22-vace-fun", "ltx")
+BOUNDARY = 0.875
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     save_wan_vace(folder / "wan-vace")
+    save_wan_vace(folder / "wan-vace-14b")
+    save_wan_vace(folder / "wan22-vace-fun", BOUNDARY)
     save_ltx(folder / "ltx")
     return folder
 
@@ -245,12 +249,12 @@ def test_single_frames_teach_the_look_and_clips_the_injection(
     learnt = {
         k.removesuffix(".lora_up") for k, v in load_tensors(out).items() if k.endswith(".lora_up") and v.any()
     }
-    transformer = model._pipe(None).transformer
+    networks = denoisers(model._pipe(None))
     assert learnt
-    assert all(re.fullmatch(model.appearance, layer) for layer in learnt)
-    injection = chosen_layers(transformer, [model.injection])
-    assert injection.keys().isdisjoint(chosen_layers(transformer, [model.appearance]))
-    wanted = 10 * 2 if name == "wan-vace" else 4 * 2 + 1
+    assert all(re.fullmatch(prefixed(model.appearance), layer) for layer in learnt)
+    injection = chosen_layers(networks, [prefixed(model.injection)])
+    assert injection.keys().isdisjoint(chosen_layers(networks, [prefixed(model.appearance)]))
+    wanted = {"wan-vace": 10 * 2, "wan22-vace-fun": 2 * 10 * 2, "ltx": 4 * 2 + 1}[name]
     assert len(injection) == wanted
 
 
@@ -343,3 +347,158 @@ def test_memory_that_runs_out_says_what_to_change(
     with pytest.raises(OutOfMemory, match="memory low") as caught:
         work[what]()
     assert exit_code(caught.value) == ExitCode.OUT_OF_MEMORY
+
+
+def grey_control(model: FlowBackend, true: Video, level: float = 0.9) -> Video:
+    times = model.free_times(GAPS, true.times)
+    return Video(times, torch.full((len(times), 3, 32, 32), level))
+
+
+def test_known_frames_are_held_to_the_bit_at_each_step_whatever_the_control(
+    load: Callable[[str], FlowBackend], true: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load("wan-vace")
+    pipe = model._pipe(None)
+    entered: list[Tensor] = []
+    forward = pipe.transformer.forward
+
+    def spy(hidden_states: Tensor, **arguments: Any) -> Any:
+        entered.append(hidden_states.clone())
+        return forward(hidden_states=hidden_states, **arguments)
+
+    monkeypatch.setattr(pipe.transformer, "forward", spy)
+    options = replace(QUICK, steps=4, guidance=1.0)
+    (call,) = plan_calls(GAPS, true.times, model.rules)
+    images = dict(zip(true.times, true.frames, strict=True))
+    held = held_latents(call)
+    seen = []
+    for control in (None, grey_control(model, true)):
+        entered.clear()
+        model.generate(true, GAPS, "a fox", options, control=control, progress=Progress())
+        frames = finished_fill(call, images, control)
+        clean = model.latents(pipe, _closed(call, frames))  # type: ignore[attr-defined]
+        noise = torch.randn(
+            clean.shape, generator=torch.Generator().manual_seed(combine_seeds(combine_seeds(5, 0), 1))
+        )
+        assert len(entered) == 4
+        for level, latents in zip(pipe.scheduler.sigmas[1:4], entered[1:], strict=True):
+            wanted = (1 - float(level)) * clean + float(level) * noise
+            assert torch.equal(latents[:, :, held], wanted[:, :, held])
+        seen.append(entered[-1][:, :, ~held].clone())
+    assert not torch.equal(*seen)
+
+
+def finished_fill(call: Any, images: dict[float, Tensor], control: Video | None) -> Tensor:
+    shown = {} if control is None else dict(zip(control.times, control.frames, strict=True))
+    return finished.fill(call, images, shown, 1.0)
+
+
+def test_control_is_given_where_the_mask_says_generate_and_nowhere_else(
+    load: Callable[[str], FlowBackend], true: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The convention: 0 (black) keeps what is shown, 1 (white) is generated and what is shown there is control."""
+    model = load("wan-vace")
+    pipe = model._pipe(None)
+    given: list[tuple[Tensor, Tensor]] = []
+    prepare = pipe.prepare_video_latents
+
+    def spy(video: Tensor, mask: Tensor, *arguments: Any) -> Any:
+        given.append((video.clone(), mask.clone()))
+        return prepare(video, mask, *arguments)
+
+    monkeypatch.setattr(pipe, "prepare_video_latents", spy)
+    model.generate(true, GAPS, "a fox", QUICK, control=grey_control(model, true), progress=Progress())
+    model.generate(true, GAPS, "a fox", QUICK, progress=Progress())
+    (call,) = plan_calls(GAPS, true.times, model.rules)
+    free = ~torch.tensor(call.held)
+    (shown, mask), (plain, same) = given
+    assert torch.equal(mask, same)
+    assert torch.equal(mask.amax((0, 1, 3, 4)) > 0.5, free)
+    assert torch.equal(mask.amin((0, 1, 3, 4)) > 0.5, free)
+    assert torch.equal(shown[:, :, ~free], plain[:, :, ~free])
+    torch.testing.assert_close(shown[:, :, free], torch.full_like(shown[:, :, free], 0.8))  # of -1 to 1
+    assert (plain[:, :, free].abs() < 1e-6).all()
+
+
+def test_control_without_strength_is_none_at_all_and_its_scale_counts(
+    load: Callable[[str], FlowBackend], true: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load("wan-vace")
+    pipe = model._pipe(None)
+    decode, seen = pipe.vae.decode, []
+
+    def spy(latents: Tensor, *arguments: Any, **options: Any) -> Any:
+        seen.append(latents)
+        return decode(latents, *arguments, **options)
+
+    monkeypatch.setattr(pipe.vae, "decode", spy)
+
+    def make(control: Video | None, **options: float) -> Tensor:
+        """Latents that are decoded: bytes of pictures hide small differences of a random network."""
+        made = replace(QUICK, **options)  # type: ignore[arg-type]
+        model.generate(true, GAPS, "a fox", made, control=control, progress=Progress())
+        return seen[-1]
+
+    plain, control = make(None), grey_control(model, true)
+    assert torch.equal(make(control, control_strength=0.0), plain)
+    strong, weak = make(control), make(control, control_strength=0.3)
+    assert not torch.equal(strong, plain)
+    assert not torch.equal(strong, weak)
+    assert not torch.equal(make(None, control_scale=0.5), plain)
+
+
+def test_control_that_does_not_fit_or_is_not_taken_is_refused(
+    load: Callable[[str], FlowBackend], true: Video
+) -> None:
+    model = load("wan-vace")
+    control = grey_control(model, true)
+    short = Video(control.times[1:], control.frames[1:])
+    with pytest.raises(DataError, match="the control lacks 1 frames, the first at"):
+        model.generate(true, GAPS, "", QUICK, control=short, progress=Progress())
+    narrow = Video(control.times, control.frames[..., :16])
+    with pytest.raises(ConfigError, match="takes images of 32 x 32"):
+        model.generate(true, GAPS, "", QUICK, control=narrow, progress=Progress())
+    other = load("ltx")
+    control = grey_control(other, true)
+    with pytest.raises(ConfigError, match="ltx takes no control"):
+        other.generate(true, GAPS, "", QUICK, control=control, progress=Progress())
+
+
+def test_high_noise_is_for_the_first_network_and_low_noise_for_the_second(
+    load: Callable[[str], FlowBackend], true: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load("wan22-vace-fun")
+    pipe = model._pipe(None)
+    asked: list[tuple[str, float]] = []
+    for name in ("transformer", "transformer_2"):
+        network = getattr(pipe, name)
+
+        def spy(*, timestep: Tensor, forward: Any = network.forward, name: str = name, **rest: Any) -> Any:
+            asked.append((name, float(timestep[0])))
+            return forward(timestep=timestep, **rest)
+
+        monkeypatch.setattr(network, "forward", spy)
+    options = replace(QUICK, steps=12, guidance=1.0)
+    model.generate(true, GAPS, "", options, control=grey_control(model, true), progress=Progress())
+    assert len(asked) == 12
+    assert {name for name, _ in asked} == {"transformer", "transformer_2"}
+    assert all((name == "transformer") == (time >= BOUNDARY * 1000) for name, time in asked)
+    assert [time for _, time in asked] == pipe.scheduler.timesteps.tolist()
+
+
+def test_training_asks_the_network_that_denoises_at_the_level(load: Callable[[str], FlowBackend]) -> None:
+    pipe = load("wan22-vace-fun")._pipe(None)
+    assert wan_vace._network_at(pipe, 0.9) is pipe.transformer
+    assert wan_vace._network_at(pipe, 0.5) is pipe.transformer_2
+    single = load("wan-vace")._pipe(None)
+    assert wan_vace._network_at(single, 0.5) is single.transformer
+
+
+def test_the_large_model_is_the_small_one_with_other_weights(
+    load: Callable[[str], FlowBackend], true: Video
+) -> None:
+    small, large = (
+        load(name).generate(true, GAPS, "a fox", QUICK, progress=Progress())
+        for name in ("wan-vace", "wan-vace-14b")
+    )
+    assert torch.equal(small.frames, large.frames)  # the test gives both the same ones
