@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from usd_io.lazy import lazily
 
 if TYPE_CHECKING:
-    from engine.farm.batch import Submission, SubmissionSummary, summarise
+    from engine.farm.batch import Submission, SubmissionSummary, good_chunk, summarise
     from engine.farm.commands import write_commands
     from engine.farm.kubernetes import Cluster, job, write_job
     from engine.farm.needs import Needs
@@ -34,6 +34,7 @@ _HOMES = {
     "ShotTask": "engine.farm.shots",
     "Submission": "engine.farm.batch",
     "SubmissionSummary": "engine.farm.batch",
+    "good_chunk": "engine.farm.batch",
     "job": "engine.farm.kubernetes",
     "mapped": "engine.farm.shots",
     "parameters": "engine.farm.slurm",
@@ -59,6 +60,7 @@ __all__ = [
     "ShotTask",
     "Submission",
     "SubmissionSummary",
+    "good_chunk",
     "job",
     "mapped",
     "parameters",

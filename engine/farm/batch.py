@@ -15,6 +15,8 @@ from engine.runs.process import python_command
 from engine.runs.registry import RunRecord, read_run
 from engine.runs.workspace import SETTINGS
 
+MOST_CHUNK = 8
+"""Shots in a process where nobody says how many."""
 NOT_RETRIED = {int(ExitCode.OK), int(ExitCode.USAGE), int(ExitCode.VALIDATION), int(ExitCode.INTERRUPTED)}
 """The same command would end the same way, or a person has stopped it."""
 
@@ -26,27 +28,42 @@ class Submission:
     shots: tuple[ShotTask, ...]
     out: Path
     needs: Needs = field(default_factory=Needs)
-    command: Callable[[int], list[str]] | None = None
-    """Command of a shot by its number; None: our own. Another one stands in for it in tests of scale."""
+    command: Callable[..., list[str]] | None = None
+    """Command of shots by their numbers; None: our own. Another one stands in for it in tests of scale."""
+    chunk: int = 1
+    """Shots that one process does, one after another: what is read and imported once serves all of them."""
     given: Path | None = None
     """The list that the shots were read from; it is never written to."""
 
-    def task(self, number: int) -> list[str]:
-        """The command of a shot, counted from 1. It may be repeated at any time: what is done is not done again."""
+    def task(self, *numbers: int) -> list[str]:
+        """The command of some shots, counted from 1. It may be repeated at any time: what is done is not done again."""
         if self.command is not None:
-            return self.command(number)
+            return self.command(*numbers)
+        chosen = ",".join(map(str, numbers))
         return python_command(
-            "anymole_tui", *task_arguments(str(self.out / "shots.toml"), str(number), str(self.out))
+            "anymole_tui", *task_arguments(str(self.out / "shots.toml"), chosen, str(self.out))
         )
+
+    def chunks(self) -> tuple[tuple[int, ...], ...]:
+        """The numbers of the shots, those of one process together."""
+        numbers = range(1, len(self.shots) + 1)
+        return tuple(tuple(numbers[i : i + self.chunk]) for i in range(0, len(numbers), self.chunk))
 
     def record(self, shot: ShotTask) -> RunRecord:
         """How a shot stands."""
         return read_run(shot.folder(self.out))
 
 
-def task_arguments(shot_list: str, number: str, out: str, progress: str = "none") -> list[str]:
-    """Arguments of ``anymole`` for one shot; the texts may be placeholders of a template."""
-    return ["shot", shot_list, "--number", number, "--out", out, "--progress", progress]
+def good_chunk(shots: Sequence[ShotTask], needs: Needs, jobs: int) -> int:
+    """So many shots per process that starting it counts for little, and that all processes end at about one time."""
+    if needs.gpus or any(shot.config.engine == "video" or shot.config.video for shot in shots):
+        return 1
+    return max(1, min(MOST_CHUNK, len(shots) // (4 * jobs)))
+
+
+def task_arguments(shot_list: str, numbers: str, out: str, progress: str = "none") -> list[str]:
+    """Arguments of ``anymole`` for some shots; the texts may be placeholders of a template."""
+    return ["shot", shot_list, "--number", numbers, "--out", out, "--progress", progress]
 
 
 def is_current(shot: ShotTask, out: Path) -> bool:

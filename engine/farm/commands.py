@@ -9,13 +9,13 @@ from engine.files.atomic import write_text
 
 
 def write_commands(batch: Submission) -> Path:
-    """Write the shot list and one command per shot, quoted for a POSIX shell, into the folder of the submission.
+    """Write the shot list and one command per chunk of shots, quoted for a POSIX shell, into the submission.
 
     Raises:
         EngineError: The folder cannot be written to.
     """
     write_shots(batch.shots, batch.out, batch.given)
-    lines = [shlex.join(batch.task(number)) for number in range(1, len(batch.shots) + 1)]
+    lines = [shlex.join(batch.task(*numbers)) for numbers in batch.chunks()]
     path = batch.out / COMMANDS
     write_text(path, "".join(f"{line}\n" for line in lines))
     return path

@@ -1,4 +1,4 @@
-"""A submission on a Ray cluster that exists: one Ray task per shot, placed and retried by Ray."""
+"""A submission on a Ray cluster that exists: one Ray task per shot or chunk of shots, placed and retried by Ray."""
 
 import subprocess
 from collections.abc import Callable
@@ -48,22 +48,25 @@ def _gather(ray: Any, batch: Submission, on_shot: OnShot, stop: Callable[[], boo
         retry_exceptions=[ShotFailed],
     )
     waiting = {
-        remote.remote(batch.task(n), python_environment(), needs.timeout_min * 60): n
-        for n in range(1, len(batch.shots) + 1)
+        remote.remote(
+            batch.task(*numbers), python_environment(), needs.timeout_min * 60 * len(numbers)
+        ): numbers
+        for numbers in batch.chunks()
     }
     try:
         while waiting and not stop():
             done, _ = ray.wait(list(waiting), num_returns=1, timeout=0.5)
             for task in done:
-                shot = batch.shots[waiting.pop(task) - 1]
-                on_shot(shot, batch.record(shot).state)
+                for number in waiting.pop(task):
+                    shot = batch.shots[number - 1]
+                    on_shot(shot, batch.record(shot).state)
     finally:
         for task in waiting:
             ray.cancel(task)
 
 
 def _task(command: list[str], env: dict[str, str], timeout_s: float) -> int:
-    """One shot, on a node."""
+    """A process of one shot or more, on a node."""
     done = subprocess.run(command, env=env, timeout=timeout_s, check=False)
     if done.returncode not in NOT_RETRIED:
         raise ShotFailed(f"exit code {done.returncode}")

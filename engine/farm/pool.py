@@ -1,4 +1,5 @@
-"""A submission on this machine: submitit runs every shot as a process of its own, a few at a time."""
+"""A submission on this machine: submitit runs every chunk of shots as a process of its own, a few at a
+time."""
 
 import os
 import threading
@@ -36,13 +37,13 @@ def run_pool(
     """
     need_submitit()
     places = _Places(batch, gpus)
-    width = max(1, min(jobs, places.count or jobs, len(batch.shots)))
+    width = max(1, min(jobs, places.count or jobs, len(batch.chunks())))
     stopping = threading.Event()
     with ThreadPoolExecutor(width) as pool:
-        numbers = iter(range(1, len(batch.shots) + 1))
+        chunks = iter(batch.chunks())
         lock = threading.Lock()
         workers = [
-            pool.submit(_work, batch, _shared(numbers, lock), places, on_shot, stopping) for _ in range(width)
+            pool.submit(_work, batch, _shared(chunks, lock), places, on_shot, stopping) for _ in range(width)
         ]
         try:
             while not all(worker.done() for worker in workers):
@@ -55,13 +56,13 @@ def run_pool(
         worker.result()
 
 
-def _shared(numbers: Iterator[int], lock: threading.Lock) -> Iterator[int]:
+def _shared(chunks: Iterator[tuple[int, ...]], lock: threading.Lock) -> Iterator[tuple[int, ...]]:
     while True:
         with lock:
-            number = next(numbers, None)
-        if number is None:
+            numbers = next(chunks, None)
+        if numbers is None:
             return
-        yield number
+        yield numbers
 
 
 class _Places:
@@ -88,47 +89,80 @@ class _Places:
 
 
 def _work(
-    batch: Submission, numbers: Iterator[int], places: _Places, on_shot: OnShot, stopping: threading.Event
+    batch: Submission,
+    chunks: Iterator[tuple[int, ...]],
+    places: _Places,
+    on_shot: OnShot,
+    stopping: threading.Event,
 ) -> None:
-    for number in numbers:
+    for numbers in chunks:
         if stopping.is_set():
             return
-        shot = batch.shots[number - 1]
-        if not is_current(shot, batch.out):
+        to_do = [n for n in numbers if not is_current(batch.shots[n - 1], batch.out)]
+        if to_do:
             group = places.take()
             try:
-                _try(batch, number, group, stopping)
+                _try(batch, to_do, group, stopping)
             finally:
                 places.give(group)
-        on_shot(shot, batch.record(shot).state)
+        for number in numbers:
+            shot = batch.shots[number - 1]
+            on_shot(shot, batch.record(shot).state)
 
 
-def _try(batch: Submission, number: int, group: tuple[int, ...], stopping: threading.Event) -> None:
-    shot = batch.shots[number - 1]
-    for _ in range(batch.needs.retries + 1):
-        job = _submit(batch, number, group)
-        asked = False
+def _try(batch: Submission, numbers: list[int], group: tuple[int, ...], stopping: threading.Event) -> None:
+    """Do some shots in one process; those that fail, or that it did not come to, again in another."""
+    tries = dict.fromkeys(numbers, 0)
+    left = numbers
+    while left and not stopping.is_set():
+        before = {n: _stand(batch, n) for n in left}
+        job = _submit(batch, left, group)
+        asked: set[int] = set()
         while not job.done():
-            # not before it has begun: what it does not hear yet it would not obey
-            if stopping.is_set() and not asked and batch.record(shot).state == "running":
-                asked = True
-                with suppress(EngineError):
-                    request_cancel(shot.folder(batch.out))
+            if stopping.is_set():
+                _ask_to_stop(batch, left, asked)
             time.sleep(POLL_S)
         _tidy(job)
-        record = batch.record(shot)
-        if stopping.is_set() or (not record.live and record.exit_code in NOT_RETRIED):
-            return
+        # a process that was killed takes the shot at work with it, not those that it had not begun
+        begun = [n for n in left if _stand(batch, n) != before[n]]
+        for number in begun or left:
+            tries[number] += 1
+        left = [n for n in left if not _settled(batch, n) and tries[n] <= batch.needs.retries]
 
 
-def _submit(batch: Submission, number: int, group: tuple[int, ...]) -> Any:
+def _stand(batch: Submission, number: int) -> object:
+    """What changes in the record of a shot when a process works on it."""
+    record = batch.record(batch.shots[number - 1])
+    return record.state, record.exit_code, record.percent, record.id
+
+
+def _settled(batch: Submission, number: int) -> bool:
+    record = batch.record(batch.shots[number - 1])
+    return not record.live and record.exit_code in NOT_RETRIED
+
+
+def _ask_to_stop(batch: Submission, numbers: list[int], asked: set[int]) -> None:
+    """Ask the shot at work to save and stop, which ends its process."""
+    for number in numbers:
+        shot = batch.shots[number - 1]
+        # not before it has begun: what it does not hear yet it would not obey
+        if number not in asked and batch.record(shot).state == "running":
+            asked.add(number)
+            with suppress(EngineError):
+                request_cancel(shot.folder(batch.out))
+
+
+def _submit(batch: Submission, numbers: list[int], group: tuple[int, ...]) -> Any:
     submitit = need_submitit()
     executor = submitit.LocalExecutor(batch.out / JOBS)
     executor.update_parameters(
-        timeout_min=batch.needs.timeout_min, gpus_per_node=len(group), visible_gpus=group, tasks_per_node=1
+        timeout_min=batch.needs.timeout_min * len(numbers),
+        gpus_per_node=len(group),
+        visible_gpus=group,
+        tasks_per_node=1,
     )
     return executor.submit(
-        submitit.helpers.CommandFunction(batch.task(number), verbose=False, env=python_environment())
+        submitit.helpers.CommandFunction(batch.task(*numbers), verbose=False, env=python_environment())
     )
 
 

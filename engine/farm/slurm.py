@@ -1,4 +1,4 @@
-"""A submission as a Slurm array, through submitit: one array task per shot."""
+"""A submission as a Slurm array, through submitit: one array task per shot or chunk of shots."""
 
 import math
 from typing import Any
@@ -18,7 +18,7 @@ def parameters(batch: Submission, *, jobs: int, partition: str = "") -> dict[str
     needs = batch.needs
     wanted: dict[str, Any] = {
         "job_name": "anymole",
-        "time": math.ceil(needs.timeout_min),
+        "time": math.ceil(needs.timeout_min * batch.chunk),
         "mem": f"{math.ceil(needs.memory_gb * 1024)}MB",
         "cpus_per_task": needs.cpus,
         "array_parallelism": jobs,
@@ -44,8 +44,8 @@ def submit(batch: Submission, *, jobs: int, partition: str = "") -> list[str]:
         executor = submitit.SlurmExecutor(batch.out / JOBS)
         executor.update_parameters(**parameters(batch, jobs=jobs, partition=partition))
         commands = [
-            submitit.helpers.CommandFunction(batch.task(n), verbose=False)
-            for n in range(1, len(batch.shots) + 1)
+            submitit.helpers.CommandFunction(batch.task(*numbers), verbose=False)
+            for numbers in batch.chunks()
         ]
         with executor.batch():
             queued = [executor.submit(command) for command in commands]

@@ -9,7 +9,7 @@ import typer
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import AsJson, Debug, GroupedCommand, ProgressOption, takes_settings
 from anymole_tui.wording import count
-from engine import ConfigError
+from engine import SHOWN_ERRORS, ConfigError, EngineError, RunCancelled, message_of
 from engine.farm import Needs
 from engine.settings import fields_of
 from usd_io import shown
@@ -48,6 +48,14 @@ def submit(
         bool, typer.Option("--dry-run", help="Show what would be submitted and stop.")
     ] = False,
     jobs: Annotated[int, typer.Option(help="Shots at a time.", min=1)] = 2,
+    chunk: Annotated[
+        int,
+        typer.Option(
+            help="Shots that one process does, one after another; locally by their number, else 1.",
+            min=1,
+            show_default=False,
+        ),
+    ] = 0,
     partition: Annotated[str, typer.Option(help="Slurm partition.", show_default=False)] = "",
     address: Annotated[str, typer.Option(help="Ray cluster; 'local' starts one.")] = "auto",
     image: Annotated[str, typer.Option(help="Kubernetes: image with anymole.", show_default=False)] = "",
@@ -63,7 +71,7 @@ def submit(
     debug: Debug = False,
 ) -> None:
     """Send shots to a farm, a cluster or this machine; one task is one shot, and may be repeated at any time."""
-    from engine.farm import SHOT_LIST, Submission, read_shots, summarise, write_shots
+    from engine.farm import SHOT_LIST, Submission, good_chunk, read_shots, summarise, write_shots
 
     if to not in TARGETS:
         raise ConfigError(f"{to!r} is no farm that is known; choose {', '.join(TARGETS)}.", settings=("to",))
@@ -75,7 +83,9 @@ def submit(
         return
     names = stages or []
     given = Path(names[0]) if len(names) == 1 and names[0].endswith(".toml") else None
-    batch = Submission(_shots(names), folder, needs, given=given)
+    shots = _shots(names)
+    size = chunk or (good_chunk(shots, needs, jobs) if to == "local" else 1)
+    batch = Submission(shots, folder, needs, given=given, chunk=size)
     if to == "kubernetes":
         return _write_job(batch, (image, claim, mount, queue), jobs=jobs, dry_run=dry_run, as_json=as_json)
     if dry_run:
@@ -93,7 +103,7 @@ def submit(
         ids = to_slurm(batch, jobs=jobs, partition=partition)
         _submitted(
             {"jobs": ids, "out": str(folder)},
-            f"{count(len(ids), 'shot')} queued as {ids[0]} to {ids[-1]}",
+            f"{count(len(batch.shots), 'shot')} queued as {ids[0]} to {ids[-1]}",
             as_json=as_json,
         )
     else:
@@ -184,7 +194,7 @@ def _show(batch: "Submission", to: str, *, jobs: int, as_json: bool) -> None:
     if to == "openjd":
         plan["template"] = template(batch)
     else:
-        plan["tasks"] = [batch.task(n) for n in range(1, len(batch.shots) + 1)]
+        plan["tasks"] = [batch.task(*numbers) for numbers in batch.chunks()]
         plan["needs"] = parameters(batch, jobs=jobs) if to == "slurm" else vars(batch.needs)
     if as_json:
         out.print_json(plan)
@@ -208,7 +218,9 @@ def _answer(summary: "SubmissionSummary", *, as_json: bool) -> None:
 
 def shot(
     shot_list: Annotated[Path, typer.Argument(metavar="SHOTS.toml", help="A shot list.", show_default=False)],
-    number: Annotated[int, typer.Option(help="Which shot, counted from 1.", min=1)],
+    number: Annotated[
+        str, typer.Option(help="Which shot, counted from 1, or several: 1-8,12.", show_default=False)
+    ],
     target: Annotated[Path, typer.Option("--out", help="Folder of the submission.", show_default=False)],
     path_mapping: Annotated[
         Path | None,
@@ -218,7 +230,7 @@ def shot(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Do one shot of a list: begin it, go on with it, or confirm that it is done. This is what farms call."""
+    """Do shots of a list: begin each, go on with it, or confirm that it is done. This is what farms call."""
     from anymole_tui.cli import attach as attaching
     from anymole_tui.cli.progress_view import listener, progress_kind, progress_view
     from engine import run as engine_run
@@ -226,13 +238,41 @@ def shot(
     from engine.runs import stop_signals
 
     kind, shots = progress_kind(progress), read_shots(shot_list)
-    if number > len(shots):
-        raise ConfigError(
-            f"there is no shot {number} among the {len(shots)} of {shown(shot_list)}.", settings=("number",)
-        )
-    chosen = shots[number - 1]
+    chosen = [shots[n - 1] for n in _numbers(number, len(shots), shot_list)]
     rules = read_path_mapping(path_mapping) if path_mapping else ()
-    config = mapped(chosen.config, rules)
-    with progress_view(kind, as_json=as_json) as view, stop_signals() as stop:
-        result = engine_run.resume(chosen.folder(target.absolute()), listener(view), stop, config=config)
-    attaching.answer_run(result, kind, as_json=as_json)
+    failures = []
+    for task in chosen:
+        config = mapped(task.config, rules)
+        folder = task.folder(target.absolute())
+        try:
+            with progress_view(kind, as_json=as_json) as view, stop_signals() as stop:
+                result = engine_run.resume(folder, listener(view), stop, config=config)
+        except RunCancelled:
+            raise
+        except SHOWN_ERRORS as error:
+            if len(chosen) == 1:
+                raise
+            # its own folder says so too, and the shots after it do not wait for it
+            failures.append(task.name)
+            out.say(f"{task.name}: {message_of(error)}")
+        else:
+            attaching.answer_run(result, kind, as_json=as_json)
+    if failures:
+        raise EngineError(f"{len(failures)} of {len(chosen)} shots failed: {', '.join(failures)}.")
+
+
+def _numbers(text: str, most: int, shot_list: Path) -> list[int]:
+    """Which shots ``1-8,12`` names."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not (first.isdecimal() and (last or first).isdecimal()):
+            raise ConfigError(f"{shown(text)} names no shots; write 3, or 1-8,12.", settings=("number",))
+        start, end = int(first), int(last or first)
+        if not 1 <= start <= end <= most:
+            wrong = start if not 1 <= start <= most else end
+            raise ConfigError(
+                f"there is no shot {wrong} among the {most} of {shown(shot_list)}.", settings=("number",)
+            )
+        found += range(start, end + 1)
+    return found

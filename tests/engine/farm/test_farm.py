@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigError, EngineError
-from engine.farm.batch import Needs, Submission, is_current, summarise
+from engine.farm.batch import Needs, Submission, good_chunk, is_current, summarise
 from engine.farm.openjd import template, validate
 from engine.farm.pool import run_pool
 from engine.farm.shots import map_path, read_path_mapping, read_shots, shots_of_stages, write_shots
@@ -156,6 +156,53 @@ def test_pool_tries_again_and_goes_on_past_a_failure(stub) -> None:  # type: ign
     run_pool(broken, jobs=1, on_shot=lambda shot, state: None, stop=lambda: False)
     assert marks.read_text() == "xxx"
     assert summarise(batch.shots, batch.out).states == {"queued": 1, "done": 1}
+
+
+def test_a_chunk_is_one_process_and_a_shot_that_fails_keeps_none_of_it_back(
+    data: Path, tmp_path: Path
+) -> None:
+    good, bad = data / "edge" / "fox_survey_keys.usda", tmp_path / "bad.usda"
+    bad.write_text("#usda 1.0\n")
+    settings = {"preview": False, "report": False, "prior": "hold"}
+    shots = shots_of_stages([str(good), str(bad), str(good)], settings)
+    out = tmp_path / "out"
+    write_shots(shots, out)
+    batch = Submission(shots, out, Needs(timeout_min=1, retries=0), chunk=3)
+    assert batch.chunks() == ((1, 2, 3),)
+    told: list[tuple[str, str]] = []
+    run_pool(batch, jobs=2, on_shot=lambda shot, state: told.append((shot.name, state)), stop=lambda: False)
+    assert [state for _, state in told] == ["done", "failed", "done"]
+    assert len(list((out / "jobs").glob("*_log.out"))) == 1
+
+
+def test_a_process_that_is_killed_takes_no_shot_with_it_that_it_had_not_begun(stub, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    alone = stub(["a", "b", "c"])
+    calls: list[tuple[int, ...]] = []
+
+    def command(*numbers: int) -> list[str]:
+        """All of a chunk one after another; shot 2 kills the process the first time."""
+        calls.append(numbers)
+        steps = [alone.command(n) for n in numbers]
+        if len(calls) == 1:
+            steps[1] = [sys.executable, "-c", "import os; os.kill(os.getppid(), 9)"]
+        script = (
+            "import subprocess, sys, json; [subprocess.run(s, check=True) for s in json.loads(sys.argv[1])]"
+        )
+        return [sys.executable, "-c", script, json.dumps(steps)]
+
+    batch = Submission(alone.shots, alone.out, Needs(timeout_min=1, retries=1), command, chunk=3)
+    run_pool(batch, jobs=1, on_shot=lambda shot, state: None, stop=lambda: False)
+    assert calls == [(1, 2, 3), (2, 3)]
+    assert summarise(batch.shots, batch.out).states == {"done": 3}
+    assert [(batch.out / n / "ran").read_text() for n in "abc"] == ["x", "x", "x"]
+
+
+def test_short_shots_share_a_process_where_all_stay_busy() -> None:
+    shots = shots_of_stages([f"{n}.usda" for n in range(100)], {})
+    assert good_chunk(shots, Needs(), 2) == 8
+    assert good_chunk(shots[:10], Needs(), 2) == 1
+    assert good_chunk(shots, Needs(gpus=1), 2) == 1
+    assert good_chunk(shots_of_stages(["a.usda"] * 100, {"engine": "video"}), Needs(), 2) == 1
 
 
 def test_pool_refuses_shots_that_need_more_gpus_than_there_are(stub) -> None:  # type: ignore[no-untyped-def]
