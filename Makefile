@@ -10,7 +10,7 @@ TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 # Tests run in so many processes; one thread each, or they wait for each other.
 TEST_JOBS ?= 2
 
-.PHONY: demo test package campaign lint check format clean
+.PHONY: demo test package docs campaign lint check format clean
 
 demo: $(VENV)/installed
 	@$(BIN)/anymole demo
@@ -22,6 +22,11 @@ test: $(VENV)/installed-dev
 # Builds wheel and sdist, and tries both in fresh environments; dependencies come from the index that pip knows.
 package: $(VENV)/installed-dev
 	$(BIN)/python scripts/try_package.py
+
+# The documentation as a site, build/site/index.html; links to what does not exist are errors.
+docs: $(VENV)/installed
+	@$(PIP) install --editable '.[docs]'
+	$(BIN)/python scripts/make_site.py
 
 # What the suite samples, in full; for a machine that has nothing else to do for a while.
 campaign: $(VENV)/installed-dev
@@ -43,7 +48,7 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) build demo dist
 
 # Debian without python3-venv has no ensurepip: then an installed pip sets up the environment from outside.
 $(BIN)/python:

@@ -35,12 +35,16 @@ def relative_path(file: str, folder: Path) -> str:
 
 
 def layer_files(stage: Usd.Stage) -> tuple[Path, ...]:
-    """The files that a stage is made of, root first; a layer inside a package counts as its package.
+    """The files that a stage is made of, root first, the others by name; a layer in a package counts as its package.
 
     Files of value clips are among them though USD opens each only when a time of it is asked for.
     """
     root = stage.GetRootLayer()
-    layers = [root, *(layer for layer in stage.GetUsedLayers() if layer != root)]
+    # USD lists them by where they lie in memory: in each process in another order, and work would be done again for it
+    others = sorted(
+        (layer for layer in stage.GetUsedLayers() if layer != root), key=lambda layer: layer.identifier
+    )
+    layers = [root, *others]
     return _files([*(layer.realPath for layer in layers), *_clip_paths(stage)])
 
 

@@ -3,6 +3,7 @@ wire (:mod:`anymole_tui.tui.widgets.cells`)."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from textwrap import wrap
 from typing import Any
 
 from textual.content import Content
@@ -20,6 +21,8 @@ NAME_CELLS = 12
 PLOT_CELLS = 120
 """A curve is at most so wide: every cell of it may change with a value."""
 NARROWEST_PLOT = 24
+MOST_REASON_LINES = 5
+"""A reason of 400 characters has room in so many lines of 80."""
 PLOT_EVERY = 5
 """Looks at a run between two paintings of a curve."""
 
@@ -57,9 +60,15 @@ class RunHead(_Panel):
         left = story.overall.remaining_s
         if record.live and left is not None and percent < 100:
             words.append((f"  {duration(left)} left", ""))
+        line, below = Content.assemble(*words), list[Content]()
         if record.message and not record.live:
-            words.append((f"  {plain(record.message, 400, ascii_only=self.ascii)}", style(state)))
-        line = Content.assemble(*words)
+            reason = plain(record.message, 400, ascii_only=self.ascii)
+            if line.cell_length + 2 + len(reason) <= self.size.width:
+                line = Content.assemble(line, (f"  {reason}", style(state)))
+            else:  # whole, on lines of its own: it ends with what to do
+                below = [
+                    Content.styled(part, style(state)) for part in wrap(reason, max(self.size.width, 20))
+                ]
         where = f"{record.id or 'no id'} on {plain(record.host or '?', 24, ascii_only=self.ascii)}"
         room = self.size.width - len(where) - 1
         if room > line.cell_length:
@@ -68,7 +77,9 @@ class RunHead(_Panel):
         done = Content.styled(
             bar(percent / 100, self.size.width, ascii_only=self.ascii), style(state) or "dim"
         )
-        self.show([line, done])
+        below = below[:MOST_REASON_LINES]
+        self.styles.height = 2 + len(below)
+        self.show([line, *below, done])
 
 
 class StageList(_Panel):

@@ -18,7 +18,7 @@ from anymole_tui.tui.overlays.dialogs import Confirm, Read
 from anymole_tui.tui.run_pictures import newest_picture
 from anymole_tui.tui.screens.runs import Runs
 from anymole_tui.tui.screens.watch import Watch
-from anymole_tui.tui.widgets.watching import LossPlot
+from anymole_tui.tui.widgets.watching import LossPlot, RunHead
 from engine.events import (
     Event,
     Note,
@@ -183,6 +183,25 @@ def test_hostile_words_are_inert(home: Path) -> None:
         assert "\u202e" not in screen_text(app)
 
     drive(journey)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_reason_of_a_failure_is_shown_whole_from_its_place_to_what_to_do(home: Path, size: str) -> None:
+    place = "/shows/long_name_of_a_show/sequences/sq010/shots/sh0010/animation/v012/shot.usda"
+    skeleton = "</World/Characters/Hero/Skeleton> at 1001"
+    reason = f"{place} {skeleton}: 2 joints have no bind transform. Re-export with the bind pose."
+    folder = write_run(
+        home / "run", [*training(5), (RunFailed(reason, 2), NOON + 99)], "failed", message=reason
+    )
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await watching(app, pilot, folder)
+        head = app.screen.query_one(RunHead)
+        await until(pilot, lambda: head.size.height > 2)
+        rows = screen_text(app).splitlines()[head.region.y : head.region.bottom]
+        assert "".join(reason.split()) in "".join("".join(rows).split())
+
+    drive(journey, SIZES[size])
 
 
 def test_pictures_outside_the_run_are_not_read(home: Path) -> None:
