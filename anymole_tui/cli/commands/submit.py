@@ -51,8 +51,8 @@ def submit(
     chunk: Annotated[
         int,
         typer.Option(
-            help="Shots that one process does, one after another; locally by their number, else 1.",
-            min=1,
+            help="Shots that one process does, one after another; 0: locally by their number, else 1.",
+            min=0,
             show_default=False,
         ),
     ] = 0,
