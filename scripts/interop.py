@@ -33,7 +33,13 @@ USD = """
 import json, sys
 from pxr import Usd, UsdGeom, UsdSkel
 stage = Usd.Stage.Open(sys.argv[1])
-found = {}
+found, skinned = {}, set()
+for prim in stage.Traverse():
+    if prim.IsA(UsdSkel.Root):
+        cache = UsdSkel.Cache()
+        cache.Populate(UsdSkel.Root(prim), Usd.PrimDefaultPredicate)
+        for binding in cache.ComputeSkelBindings(UsdSkel.Root(prim), Usd.PrimDefaultPredicate):
+            skinned.add(str(binding.GetSkeleton().GetPrim().GetPath()))
 for prim in Usd.PrimRange.Stage(stage, Usd.TraverseInstanceProxies(Usd.PrimDefaultPredicate)):
     if prim.IsA(UsdSkel.Skeleton):
         query, frames = UsdSkel.Cache().GetSkelQuery(UsdSkel.Skeleton(prim)), []
@@ -45,7 +51,8 @@ for prim in Usd.PrimRange.Stage(stage, Usd.TraverseInstanceProxies(Usd.PrimDefau
             frames.append({str(j): list(p) for j, p in zip(query.GetJointOrder(), places)})
         found[str(prim.GetPath())] = frames
 print("ANSWER" + json.dumps({
-    "rigs": found, "up": str(UsdGeom.GetStageUpAxis(stage)), "metres": UsdGeom.GetStageMetersPerUnit(stage),
+    "rigs": found, "skinned": sorted(skinned),
+    "up": str(UsdGeom.GetStageUpAxis(stage)), "metres": UsdGeom.GetStageMetersPerUnit(stage),
     "rate": stage.GetTimeCodesPerSecond(), "start": stage.GetStartTimeCode(), "end": stage.GetEndTimeCode(),
 }))
 """
@@ -175,7 +182,9 @@ def distance(truth: dict[str, Any], shown: dict[str, Any], reader: str) -> float
         if reader == "three" and truth["up"] == "Z":
             turn = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]])
     worst = 0.0
-    for frames in truth["rigs"].values():
+    for path, frames in truth["rigs"].items():
+        if reader == "three" and path not in truth["skinned"]:
+            continue  # bones without a mesh are not made
         size = max(float(np.ptp(np.array(list(frames[0].values())), axis=0).max()) * scale, 1e-9)
         off = [_rig_distance(frames, rig, turn * scale) for rig in shown["rigs"].values()]
         worst = max(worst, min(off, default=np.inf) / size)

@@ -3,14 +3,16 @@
 Like :mod:`engine.run` this module calls :mod:`usd_io`, with imports inside its functions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from engine.errors import ConfigError
 from engine.planning.plan import dense_ranges, sparse_keys
 from usd_io.check.finding import Finding
-from usd_io.errors import UsdIoError
+from usd_io.errors import UsdIoError, shown
 from usd_io.model import SkeletonInfo
 
 
@@ -108,12 +110,24 @@ def _inspect_skeleton(opened: Any, info: SkeletonInfo) -> SkeletonReport:
     )
 
 
-def check(file: str) -> tuple[Finding, ...]:
+def check(file: str, readers: Sequence[str] = ()) -> tuple[Finding, ...]:
     """Validate a stage for skeletal animation (docs/check.md).
 
+    Args:
+        file: A USD file.
+        readers: Programs that are to open it, such as ``blender``: what it uses and they drop is a warning
+            (docs/interop.md).
+
     Raises:
+        ConfigError: A reader is not known.
         UsdIoError: The file cannot be opened.
     """
-    from usd_io.check.rules import check_file
+    from usd_io.check.readers import READERS, reader_findings
+    from usd_io.check.rules import check_stage
+    from usd_io.read.stage import open_stage
 
-    return check_file(file)
+    unknown = next((name for name in readers if name not in READERS), None)
+    if unknown is not None:
+        raise ConfigError(f"no reader {shown(unknown)!r} is known; name some of {', '.join(READERS)}.")
+    stage = open_stage(file)
+    return (*check_stage(stage), *reader_findings(stage, readers))

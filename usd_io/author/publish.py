@@ -83,21 +83,17 @@ def draft_of(files: Files) -> Iterator[Files]:
 
 def publish(draft: Files, files: Files) -> None:
     """Rename a checked draft to its final names; where that fails, what was there before comes back."""
-    layer = Sdf.Layer.FindOrOpen(str(draft.root))
-    layer.UpdateCompositionAssetDependency(f"./{draft.data.name}", f"./{files.data.name}")
-    layer.Save()
-    del layer
+    if draft.data != draft.root:
+        layer = Sdf.Layer.FindOrOpen(str(draft.root))
+        layer.UpdateCompositionAssetDependency(f"./{draft.data.name}", f"./{files.data.name}")
+        layer.Save()
+        del layer
     with sole_writer(files.root.parent):
         _rename(draft, files)
     _refresh(files)
 
 
 def _rename(draft: Files, files: Files) -> None:
-    if draft.data != draft.root:
-        layer = Sdf.Layer.FindOrOpen(str(draft.root))
-        layer.UpdateCompositionAssetDependency(f"./{draft.data.name}", f"./{files.data.name}")
-        layer.Save()
-        del layer
     backups = {path: _backup(path, draft) for path in files if path.exists()}
     done: list[Path] = []
     try:

@@ -11,7 +11,8 @@ class Finding:
     """One thing that a rule found. All text is fit for a terminal: names from files are shown escaped."""
 
     rule: str
-    """``SA001`` to ``SA016`` (docs/check.md), or the name of a rule of USD's own validators."""
+    """``SA001`` to ``SA016`` (docs/check.md), the name of a rule of USD's own validators, or ``READER:feature``
+    (docs/interop.md)."""
     severity: Severity
     message: str
     """What was found and what to do."""

@@ -36,12 +36,26 @@ def inspect(
         out.answer(inspection(report, joints=joints))
 
 
-def check(file: Stage, as_json: AsJson = False, debug: Debug = False) -> None:
+def check(
+    file: Stage,
+    readers: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            metavar="READERS",
+            help="Warn of what these programs drop: blender, three, lightusd, tinyusdz, usd-25.05, usd-24.03, "
+            "separated by commas.",
+            show_default="none",
+        ),
+    ] = "",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
     """Validate a stage for skeletal animation; exit code 4 when there are errors."""
     from anymole_tui.report import findings_report
     from engine import check as check_stage
 
-    findings = check_stage(file)
+    findings = check_stage(file, [name.strip() for name in readers.split(",") if name.strip()])
     errors = sum(finding.severity == "error" for finding in findings)
     if as_json:
         out.print_json({"file": file, "valid": not errors, "findings": findings})
