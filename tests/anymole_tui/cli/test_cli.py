@@ -132,6 +132,15 @@ def test_dry_run_shows_the_plan_and_writes_nothing(anymole: Anymole, fox: Path, 
     assert plan[0]["gaps"][0]["times"] == list(range(59, 82))
 
 
+@pytest.mark.parametrize("to", ["local", "openjd", "slurm", "ray"])
+def test_shots_are_submitted_with_nothing_but_their_target(
+    anymole: Anymole, fox_keys: Path, tmp_path: Path, to: str
+) -> None:
+    outcome = anymole("submit", fox_keys, "--to", to, "--out", tmp_path / "filled", "--dry-run", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["shots"] == [fox_keys.stem]
+
+
 def test_keys_may_be_a_row(anymole: Anymole, fox: Path) -> None:
     plan = anymole("run", fox, "--keys", "0:80:20", "--dry-run", "--json").json["plan"]
     assert plan[0]["keys"] == [0, 20, 40, 60, 80]

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from anymole_tui.cli.app import command_group
-from anymole_tui.cli.option_sources import commands_of
 from anymole_tui.cli.reference import documented, man_page, named_in, option_table
 from engine.config import RunConfig
 from engine.settings.setting import fields_of
@@ -47,14 +46,6 @@ def test_man_reads_the_page_without_a_complaint() -> None:
     assert not shown.stderr
     assert "--context" in shown.stdout
     assert "anymole run walk.usda --context 1:49 --keys 49,73,97 --lock 'Head,*Hand*'" in shown.stdout
-
-
-def test_what_is_taken_when_an_option_is_left_out_lies_within_its_limits() -> None:
-    for words, command in commands_of(command_group()):
-        for parameter in command.params:
-            least = getattr(parameter.type, "min", None)
-            if least is not None and isinstance(parameter.default, int | float):
-                assert parameter.default >= least, f"{' '.join(words)} {parameter.name}"
 
 
 def test_every_setting_of_a_run_is_in_its_table() -> None:
