@@ -37,7 +37,7 @@ async def take(out: Path) -> None:
     from anymole_tui.tui.app import AnymoleApp
     from anymole_tui.tui.host import Look
     from anymole_tui.tui.lists.lines import Lines
-    from anymole_tui.tui.screens.motion import Motion
+    from anymole_tui.tui.screens.motion import MotionPlace
     from anymole_tui.tui.screens.stage import StagePlace
     from anymole_tui.tui.widgets.image import Still
     from anymole_tui.tui.widgets.timeline import Timeline
@@ -53,7 +53,7 @@ async def take(out: Path) -> None:
         await pilot.pause(0.5)
         save(app.export_screenshot(), out / "tui_stage.svg")
         await pilot.press("L", "m")
-        await until(lambda: isinstance(app.screen, Motion) and app.screen.clip)
+        await until(lambda: isinstance(app.screen, MotionPlace) and app.screen.clip)
         app.screen.query_one(Timeline).go_to(30)
         still = app.screen.query_one(Still)
         await until(lambda: still.display)

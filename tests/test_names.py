@@ -1,7 +1,9 @@
 """One word, one idea: no class name stands for two things."""
 
 import ast
+import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,41 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_no_class_name_has_two_meanings() -> None:
+    """Messages of a widget, which Textual wants inside of it, go by the widget's name: ``Filter.Cleared``."""
     homes = defaultdict(list)
-    for package in ("engine", "usd_io"):
+    for package in ("anymole", "anymole_tui", "engine", "usd_io"):
         for path in sorted((ROOT / package).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.ClassDef):
-                    homes[node.name].append(str(path.relative_to(ROOT)))
+            for name in _classes(ast.parse(path.read_text(encoding="utf-8"))):
+                homes[name].append(str(path.relative_to(ROOT)))
     assert not {name: where for name, where in homes.items() if len(where) > 1}
+
+
+def _classes(node: ast.AST, outer: str = "") -> Iterator[str]:
+    """Names of all classes below a node, those in a class with its name before them."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef):
+            yield outer + child.name
+            yield from _classes(child, f"{outer}{child.name}.")
+        else:
+            yield from _classes(child, outer)
+
+
+def test_the_map_of_the_contributor_names_what_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z_]+/[\w./*-]*)`", text)
+    assert len(named) > 20
+    assert not [name for name in named if not any(ROOT.glob(name.rstrip("/")))]
+
+
+def test_the_map_names_functions_that_exist() -> None:
+    rows = re.findall(
+        r"\| .*? \| `([\w/]+\.py)`: `(\w+)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    )
+    assert len(rows) == 10
+    for path, name in rows:
+        assert re.search(
+            rf"^\s*(def|class) {name}\b|^{name}\b", (ROOT / path).read_text(encoding="utf-8"), re.M
+        ), path
 
 
 @pytest.mark.parametrize("package", ["engine", "usd_io"])

@@ -20,7 +20,7 @@ MOST_LISTED = 20_000
 
 
 @dataclass(frozen=True)
-class Entry:
+class FileEntry:
     """A line of the list."""
 
     path: Path
@@ -30,13 +30,13 @@ class Entry:
     changed: float = 0.0
 
 
-def list_folder(folder: Path) -> list[Entry]:
+def list_folder(folder: Path) -> list[FileEntry]:
     """Folders, runs and stages of a folder by name, the way up first.
 
     Raises:
         OSError: It cannot be read.
     """
-    found: list[Entry] = []
+    found: list[FileEntry] = []
     with os.scandir(folder) as entries:
         for number, entry in enumerate(entries):
             if number >= MOST_LISTED:
@@ -46,23 +46,23 @@ def list_folder(folder: Path) -> list[Entry]:
                 found += [made] if made else []
     order = {"folder": 0, "run": 0, "stage": 1}
     found.sort(key=lambda e: (order[e.kind], e.name.lower()))
-    return [Entry(folder.parent, "up", ".."), *found] if folder.parent != folder else found
+    return [FileEntry(folder.parent, "up", ".."), *found] if folder.parent != folder else found
 
 
-def _entry(entry: "os.DirEntry[str]") -> Entry | None:
+def _entry(entry: "os.DirEntry[str]") -> FileEntry | None:
     try:
         status = entry.stat()
         if entry.is_dir():
             kind: Literal["run", "folder"] = "run" if (Path(entry.path) / STATE).is_file() else "folder"
-            return Entry(Path(entry.path), kind, entry.name, 0, status.st_mtime)
+            return FileEntry(Path(entry.path), kind, entry.name, 0, status.st_mtime)
     except OSError:
         return None
     if Path(entry.name).suffix.lower() not in USD_SUFFIXES:
         return None
-    return Entry(Path(entry.path), "stage", entry.name, status.st_size, status.st_mtime)
+    return FileEntry(Path(entry.path), "stage", entry.name, status.st_size, status.st_mtime)
 
 
-def recent_entries(paths: Sequence[str]) -> list[Entry]:
+def recent_entries(paths: Sequence[str]) -> list[FileEntry]:
     """The stages opened lately that are still there."""
     found = []
     for name in paths:
@@ -70,7 +70,7 @@ def recent_entries(paths: Sequence[str]) -> list[Entry]:
             status = Path(name).stat()
         except (OSError, ValueError):
             continue
-        found.append(Entry(Path(name), "stage", Path(name).name, status.st_size, status.st_mtime))
+        found.append(FileEntry(Path(name), "stage", Path(name).name, status.st_size, status.st_mtime))
     return found
 
 
@@ -86,11 +86,11 @@ class FileList(Rows):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._all: list[Entry] = []
-        self._shown: list[Entry] = []
+        self._all: list[FileEntry] = []
+        self._shown: list[FileEntry] = []
         self._wanted = ""
 
-    def show(self, entries: list[Entry], select: Path | None = None) -> None:
+    def show(self, entries: list[FileEntry], select: Path | None = None) -> None:
         """Show other entries."""
         self._all = entries
         self.narrow("")
@@ -104,7 +104,7 @@ class FileList(Rows):
         self.rows_changed()
 
     @property
-    def entry(self) -> Entry | None:
+    def entry(self) -> FileEntry | None:
         """The one under the cursor."""
         return self._shown[self.cursor] if self.cursor < len(self._shown) else None
 

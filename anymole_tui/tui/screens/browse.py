@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Input
 
 from anymole_tui.safe_text import plain
-from anymole_tui.tui.lists.file_list import Entry, FileList, list_folder, recent_entries
+from anymole_tui.tui.lists.file_list import FileEntry, FileList, list_folder, recent_entries
 from anymole_tui.tui.lists.filter import Filter
 from anymole_tui.tui.lists.run_table import RunTable
 from anymole_tui.tui.lists.virtual_list import Rows
@@ -100,13 +100,13 @@ class Browse(Place):
         folder = folder.absolute()
         came_from = self._folder
 
-        def read(_: object) -> list[Entry]:
+        def read(_: object) -> list[FileEntry]:
             try:
                 return list_folder(folder)
             except OSError as error:
                 raise DataError(f"{shown(folder)} cannot be read: {shown(error.strerror)}.") from error
 
-        def show(entries: list[Entry]) -> None:
+        def show(entries: list[FileEntry]) -> None:
             self._folder = folder
             self.anymole.session.folder = str(folder)
             self.subject = folder.name or str(folder)

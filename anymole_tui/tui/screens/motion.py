@@ -33,7 +33,7 @@ SETTLE_S = 0.08
 """The time rests so long before a picture of it is drawn."""
 
 
-class Motion(Playing):
+class MotionPlace(Playing):
     """The animations of one stage."""
 
     TITLE = "Motion"
@@ -43,13 +43,13 @@ class Motion(Playing):
         " over and over. The curves are the local rotation of the joint away from its mean."
     )
     DEFAULT_CSS = """
-    Motion #joints { height: 7; }
-    Motion #numbers { width: 1fr; }
-    Motion #picture { width: 1fr; }
-    Motion #time { height: auto; }
-    Motion.-wide #joints { height: 14; }
-    Motion.-wide #picture { width: 3fr; }
-    Motion.-wide #numbers { width: 2fr; }
+    MotionPlace #joints { height: 7; }
+    MotionPlace #numbers { width: 1fr; }
+    MotionPlace #picture { width: 1fr; }
+    MotionPlace #time { height: auto; }
+    MotionPlace.-wide #joints { height: 14; }
+    MotionPlace.-wide #picture { width: 3fr; }
+    MotionPlace.-wide #numbers { width: 2fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "view", "View", id="motion.view"),

@@ -257,11 +257,11 @@ class StagePlace(Place):
 
     def action_motion(self) -> None:
         """Look at the motion of the stage."""
-        from anymole_tui.tui.screens.motion import Motion
+        from anymole_tui.tui.screens.motion import MotionPlace
 
         if self.view is not None:
             muted = [row.identifier for row in self._layers if row.muted]
-            self.app.push_screen(Motion(self.view, self.remembered, muted))
+            self.app.push_screen(MotionPlace(self.view, self.remembered, muted))
 
     def action_plan(self) -> None:
         """Plan on what the files hold now: the run will read them, too."""

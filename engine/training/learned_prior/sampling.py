@@ -122,7 +122,7 @@ class Pool:
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class GapRows:
     """Gaps one after another, many rows of them; times in frames of their clips."""
 
     clip: Int[np.ndarray, " row"]
@@ -139,7 +139,7 @@ class Rows:
 
 def draw_rows(
     pool: Pool, size: int, rng: np.random.Generator, *, plain: bool = False, context: bool = True
-) -> Rows:
+) -> GapRows:
     """Rows of so many gaps in all, or a few more: lengths and numbers as users have them, with long gaps and rows more
     often.
 
@@ -176,7 +176,7 @@ def draw_rows(
     keys = start[:, None] + np.concatenate([np.zeros((count, 1)), np.cumsum(lengths, 1)], 1)
     keys = np.minimum(keys, end[:, None])
     ahead, behind = np.minimum(before, start), np.minimum(after, end - keys[:, -1])
-    return Rows(
+    return GapRows(
         clip,
         keys,
         gaps,
@@ -271,7 +271,7 @@ def make_batch(
 
 
 def _known(
-    times: Float[np.ndarray, "batch time"], rows: Rows, row: Int[np.ndarray, " batch"]
+    times: Float[np.ndarray, "batch time"], rows: GapRows, row: Int[np.ndarray, " batch"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """What :func:`layout.anchors` and :func:`layout.states` say of one gap, for many: known times before and after each
     time, the part between them, the states outside, and the gap in which each lies."""

@@ -23,7 +23,7 @@ CONTEXT_FRAMES = 32
 
 
 @dataclass(frozen=True)
-class Place:
+class CallFrame:
     """One frame of a call."""
 
     time: float
@@ -38,7 +38,7 @@ class Place:
 class Call:
     """One clip for the model; 1 + a multiple of ``group`` frames."""
 
-    places: tuple[Place, ...]
+    places: tuple[CallFrame, ...]
     rate: float
     """Frames per second in its gaps."""
     prefix: int
@@ -140,21 +140,21 @@ def _call(gaps: Sequence[tuple[float, float]], known: Sequence[float], rules: Ru
     step = (gaps[0][1] - gaps[0][0]) / count
     before = _neighbours(known, gaps[0][0], -step, CONTEXT_FRAMES)
     before = before[: len(before) // rules.group * rules.group]
-    places = [Place(t, t) for t in reversed(before)]
-    places.append(Place(gaps[0][0], gaps[0][0], True))
+    places = [CallFrame(t, t) for t in reversed(before)]
+    places.append(CallFrame(gaps[0][0], gaps[0][0], True))
     prefix = len(places)
     for i, (start, end) in enumerate(gaps):
         count = intervals((start, end), rules)
-        places += [Place(start + (end - start) * k / count, None, True) for k in range(1, count)]
-        places.append(Place(end, end, True))
+        places += [CallFrame(start + (end - start) * k / count, None, True) for k in range(1, count)]
+        places.append(CallFrame(end, end, True))
         last = i == len(gaps) - 1
         after = _neighbours(known, end, step, CONTEXT_FRAMES) if last else []
         if rules.pause:
             keep = max(rules.group - 1, (len(after) + 1) // rules.group * rules.group - 1)
             after = [*after, *[after[-1] if after else end] * keep][:keep]
-        places += [Place(t, t) for t in after]
+        places += [CallFrame(t, t) for t in after]
     short = -(len(places) - 1) % rules.group
-    places += [Place(places[-1].time, None) for _ in range(short)]
+    places += [CallFrame(places[-1].time, None) for _ in range(short)]
     return Call(tuple(places), 1 / step, prefix)
 
 

@@ -10,7 +10,7 @@ from anymole_tui.tui.host import Look
 from anymole_tui.tui.overlays.dialogs import Ask, Choose, Confirm, Read
 from anymole_tui.tui.screens.base_screen import Place
 from anymole_tui.tui.screens.compare import Compare
-from anymole_tui.tui.screens.motion import Motion
+from anymole_tui.tui.screens.motion import MotionPlace
 from anymole_tui.tui.screens.plan import PlanPlace
 from engine.config import RunConfig
 from engine.run import run
@@ -50,7 +50,7 @@ def test_places_and_what_lies_over_them(fox_keys: Path, grey_pictures: list[dict
         await pilot.press("L")
         await look(app, pilot, "strongest first")
         await pilot.press("L", "m")
-        await until(pilot, lambda: isinstance(app.screen, Motion))
+        await until(pilot, lambda: isinstance(app.screen, MotionPlace))
         await look(app, pilot, "o....", "degrees", "yyy")
         await pilot.press("p")
         await until(pilot, lambda: isinstance(app.screen, PlanPlace))

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from anymole_tui.terminal.graphics import choose_kind
 from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.lists.lines import Lines
-from anymole_tui.tui.screens.motion import Motion
+from anymole_tui.tui.screens.motion import MotionPlace
 from anymole_tui.tui.screens.plan import PlanPlace
 from anymole_tui.tui.widgets.timeline import Timeline, track_names
 from tests.anymole_tui.tui.shots import drive, screen_text, sees, until
@@ -100,7 +100,7 @@ def test_a_stage_without_motion_says_so_and_a_plan_is_one_key_away(
         await sees(pilot, "Xform")
         await pilot.press("m")
         await sees(pilot, "Error", "holds no")
-        await until(pilot, lambda: not isinstance(app.screen, Motion))
+        await until(pilot, lambda: not isinstance(app.screen, MotionPlace))
 
     async def plan(app: AnymoleApp, pilot: Pilot[Any]) -> None:
         await sees(pilot, "Skeleton")

@@ -359,7 +359,7 @@ WITHOUT_TORCH = """
 import sys
 from pathlib import Path
 from tests.anymole_tui.tui.shots import drive, screen_text, sees, until
-from anymole_tui.tui.screens.motion import Motion
+from anymole_tui.tui.screens.motion import MotionPlace
 from anymole_tui.tui.widgets.image import Still
 from tests.patience import PATIENCE_S
 
@@ -372,7 +372,7 @@ async def journey(app, pilot):
     assert app.screen._foretell._process.poll() is None
     process = app.screen._foretell._process
     await pilot.press("escape", "m")
-    await until(pilot, lambda: isinstance(app.screen, Motion) and app.screen.query_one(Still).display)
+    await until(pilot, lambda: isinstance(app.screen, MotionPlace) and app.screen.query_one(Still).display)
     assert process.wait(PATIENCE_S)
 
 drive(journey, target=Path(sys.argv[1]))
