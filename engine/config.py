@@ -22,6 +22,7 @@ from engine.settings.choices import (
     StyleName,
 )
 from engine.settings.packages import PRIORS, VIDEO_MODELS
+from engine.settings.pins import parse_pin
 from engine.settings.setting import Setting, checked, fields_of
 
 MOST_STEPS = 1000
@@ -97,6 +98,26 @@ class RunConfig:
             counts_from="fill",
         ),
     ] = ()
+    pin: Annotated[
+        tuple[str, ...],
+        Setting(
+            "A joint (name, path or shell pattern) that stays where it is from time code A to B, by the limb above it.",
+            SHOT,
+            each=True,
+            metavar="JOINT@A:B",
+            of_shot=True,
+            counts_from="fill",
+        ),
+    ] = ()
+    in_place: Annotated[
+        bool,
+        Setting(
+            "Keep the character in place: over the ground the root goes straight from key to key, and stays where the "
+            "keys do. Contacts are not held.",
+            MOTION,
+            counts_from="fill",
+        ),
+    ] = False
     engine: Annotated[
         EngineName,
         Setting(
@@ -375,6 +396,11 @@ class RunConfig:
     def _contradictions(self) -> dict[str, str]:
         """Settings that cannot be used together; the key is the one to change."""
         problems = {}
+        try:
+            for text in self.pin:
+                parse_pin(text)
+        except ConfigError as error:
+            problems["pin"] = str(error).rstrip(".")
         if self.takes > 1 and self.author == "over":
             problems["author"] = "author over has room for one take; choose rebind or variant for several"
         if self.video and self.takes > 1:

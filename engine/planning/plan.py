@@ -7,7 +7,7 @@ changes stays as it is.
 """
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from engine.errors import ConfigError, NothingToFill
+from engine.settings.pins import parse_pin
 from usd_io.errors import shown
 from usd_io.model import CHANNELS, Channel, Character, Motion
 
@@ -51,6 +52,17 @@ class ChannelPlan:
 
 
 @dataclass(frozen=True)
+class Pin:
+    """A joint that stays where it is."""
+
+    joint: str
+    """Its path."""
+    start: float
+    end: float
+    """Time codes, both included."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """The work on one skeleton; all times are time codes of the stage."""
 
@@ -65,6 +77,9 @@ class Plan:
     warnings: tuple[str, ...] = ()
     channels: Mapping[Channel, ChannelPlan] = field(default_factory=dict)
     """Channels with keys of their own; the others have those of the plan."""
+    pins: tuple[Pin, ...] = ()
+    in_place: bool = False
+    """Whether the root goes straight from key to key over the ground."""
 
     @property
     def channel_gaps(self) -> dict[Channel, tuple[tuple[float, float], ...]]:
@@ -143,6 +158,8 @@ def make_plan(
     contexts: Sequence[tuple[float, float]] = (),
     keys: Sequence[float] = (),
     lock: Sequence[str] = (),
+    pin: Sequence[str] = (),
+    in_place: bool = False,
     fill_at_samples: bool = False,
 ) -> Plan:
     """Find or check context, keys and gaps.
@@ -154,6 +171,8 @@ def make_plan(
             behind the last of the given keys is kept: between keys that are named, motion is recomputed.
         keys: Key times; empty: the sparse samples.
         lock: Joint names, paths or shell patterns to leave as authored.
+        pin: ``JOINT@A:B``, joints by name, path or shell pattern that stay where they are from A to B.
+        in_place: Let the root go straight from key to key over the ground.
         fill_at_samples: Fill the authored samples inside gaps (to compare with them) and not whole frames.
 
     Raises:
@@ -185,6 +204,8 @@ def make_plan(
         gaps=gaps,
         locked=_locked_joints(character, lock),
         channels=channels,
+        pins=tuple(_pins(character, pin, gaps)),
+        in_place=in_place,
     )
     return replace(made, warnings=tuple(_warnings(made, motion, where)))
 
@@ -357,6 +378,20 @@ def _locked_joints(character: Character, lock: Sequence[str]) -> tuple[str, ...]
             )
         locked |= found
     return tuple(j for j in character.joints if j in locked)
+
+
+def _pins(character: Character, wanted: Sequence[str], gaps: Sequence[Gap]) -> Iterator[Pin]:
+    """Pins of text ``JOINT@A:B``; those of a range in which nothing is filled are refused."""
+    for text in wanted:
+        pattern, start, end = parse_pin(text)
+        if not any(start <= time <= end for gap in gaps for time in gap.times):
+            raise ConfigError(
+                f"{shown(character.skeleton_path)}: nothing is filled from {start:g} to {end:g}, where "
+                f"{shown(pattern)} shall stay; pin it over frames of a gap.",
+                settings=("pin",),
+            )
+        for joint in _locked_joints(character, (pattern,)):
+            yield Pin(joint, start, end)
 
 
 def leaf(joint: str) -> str:

@@ -44,7 +44,15 @@ def plan_shot(shot: Shot, config: RunConfig) -> Planned:
     sharing = shot.sharing or tuple((character.skeleton_path,) for character in shot.characters)
     for character, motion, group in zip(shot.characters, shot.motions, sharing, strict=True):
         try:
-            made = make_plan(character, motion, contexts=config.context, keys=config.keys, lock=config.lock)
+            made = make_plan(
+                character,
+                motion,
+                contexts=config.context,
+                keys=config.keys,
+                lock=config.lock,
+                pin=config.pin,
+                in_place=config.in_place,
+            )
             chosen.append((character, motion, group, made))
         except ConfigError as error:
             if config.skeletons:

@@ -18,6 +18,8 @@ from engine.priors.contacts.planting import plant
 from engine.priors.learned import prior as learned
 from engine.priors.learned.takes import styled, vary
 from engine.priors.self_test import Prior, SelfTest, foretold, self_test
+from engine.priors.shaping.in_place import keep_in_place
+from engine.priors.shaping.pins import hold_pins
 from engine.priors.spline import spline
 from engine.settings.choices import StyleName
 from usd_io.errors import shown
@@ -148,6 +150,8 @@ def fill_motion(
     seed: int = 0,
     contacts: bool = True,
     style: StyleName = "calm",
+    pin: Sequence[str] = (),
+    in_place: bool = False,
 ) -> Filled:
     """Arrays in, arrays out: fill a motion without a stage or a folder.
 
@@ -162,6 +166,8 @@ def fill_motion(
         seed: Of takes 2, 3, ...
         contacts: Hold the joints that rest.
         style: How much the motion moves.
+        pin: ``JOINT@A:B``: joints that stay where they are from one time code to another.
+        in_place: Let the root go straight from key to key over the ground.
 
     Returns:
         The whole motion (``.motion``), equal to the given one bit for bit at all kept samples, with other takes,
@@ -172,7 +178,7 @@ def fill_motion(
         NothingToFill: Every frame is there already.
     """
     prior_of(prior)  # before any work
-    plan = make_plan(character, motion, contexts=context, keys=keys, lock=lock)
+    plan = make_plan(character, motion, contexts=context, keys=keys, lock=lock, pin=pin, in_place=in_place)
     parts = split(motion, plan, partial(resample, motion))
     return fill(character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts, style=style)
 
@@ -257,8 +263,12 @@ def complete(
     """
     own = own or {}
     whole = _with_own(_with_authored(made, parts.hidden, character, plan), parts.hidden, plan, own)
-    if contacts:
+    if contacts and not plan.in_place:  # what stays in place has feet that glide
         whole = _with_own(plant(character, parts.known, plan, whole), parts.hidden, plan, own)
+    if plan.in_place:
+        whole = _with_own(keep_in_place(character, parts.known, plan, whole), parts.hidden, plan, own)
+    if plan.pins:
+        whole = _with_own(hold_pins(character, parts.known, plan, whole), parts.hidden, plan, own)
     merged = merge(parts.kept, whole)
     return _with_own(merged, merged, plan, own) if own else merged
 

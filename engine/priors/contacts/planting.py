@@ -45,7 +45,7 @@ def plant(character: Character, known: Motion, plan: Plan, made: Motion) -> Moti
     joints, ways = contacts.corrections(character, known, plan, made, size)
     if not ways.any():
         return made
-    spreads = _spreads(known, plan, np.isin(character.joints, plan.locked))
+    turning = spreads(known, plan, np.isin(character.joints, plan.locked))
     limbs = [limb for limb in find_limbs(character, joints) if len(limb.joints) <= MOST_IN_LIMB]
     turned, shifted = made.rotations.copy(), made.translations.copy()
     first = 0
@@ -53,7 +53,7 @@ def plant(character: Character, known: Motion, plan: Plan, made: Motion) -> Moti
         part = slice(first, first + len(gap.times))
         used = [limb for limb in limbs if ways[part][:, np.searchsorted(joints, limb.ends)].any()]
         if used:
-            _solve(character, made.at(part), used, spreads, joints, ways[part], (turned[part], shifted[part]))
+            solve(character, made.at(part), used, turning, joints, ways[part], (turned[part], shifted[part]))
         first = part.stop
     return replace(made, rotations=turned, translations=shifted)
 
@@ -89,7 +89,7 @@ def find_limbs(character: Character, resting: Int[np.ndarray, " support"]) -> li
     return limbs
 
 
-def _spreads(known: Motion, plan: Plan, locked: Bool[np.ndarray, " joint"]) -> Float[np.ndarray, "joint 6 6"]:
+def spreads(known: Motion, plan: Plan, locked: Bool[np.ndarray, " joint"]) -> Float[np.ndarray, "joint 6 6"]:
     """How joints turn [rad] and shift [stage units] near the gaps: mean squares about and along their parents' axes."""
     near = np.isin(known.times, plan.keys)
     for start, end in nearby_contexts(known, plan):
@@ -106,7 +106,7 @@ def _spreads(known: Motion, plan: Plan, locked: Bool[np.ndarray, " joint"]) -> F
     return result * np.repeat(moves, 3, axis=1)[:, :, None]
 
 
-def _solve(
+def solve(
     character: Character,
     made: Motion,
     limbs: list[Limb],

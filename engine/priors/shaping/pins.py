@@ -1,0 +1,133 @@
+"""Joints that stay where they are for a while: a hand on a rail, a foot in a stirrup.
+
+The limb above a pinned joint turns so that it is there (:mod:`engine.priors.contacts.planting`); what the limb cannot
+reach the root gives. Before and after, the joint leaves its way and comes back to it within :data:`CARRIED_S`.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from engine.errors import ConfigError
+from engine.geometry import metrics, skeleton
+from engine.planning.plan import Pin, Plan
+from engine.priors.contacts import planting
+from engine.priors.contacts.contacts import CARRIED_S
+from usd_io.errors import shown
+from usd_io.model import Character, Motion
+
+TOLERANCE = 1e-3
+"""How far a pinned joint may be from its place [heights]."""
+ROUNDS, REACHES = 12, 4
+"""Of the limbs' least squares, and of the root's help between them."""
+
+
+def hold_pins(character: Character, known: Motion, plan: Plan, made: Motion) -> Motion:
+    """Hold the pinned joints in their places.
+
+    Args:
+        character: The skeleton.
+        known: The known frames only.
+        plan: Gives the pins.
+        made: A filled motion at ``plan.fill_times``.
+
+    Raises:
+        ConfigError: Known poses hold a pinned joint in places that differ.
+    """
+    if not plan.pins:
+        return made
+    size = metrics.height(character, known, plan.keys[0])
+    joints = np.array(sorted({character.joints.index(pin.joint) for pin in plan.pins}))
+    targets = skeleton.joint_positions(character, made)[:, joints]
+    held = np.zeros(targets.shape[:2], bool)
+    for pin in plan.pins:
+        column = int(np.searchsorted(joints, character.joints.index(pin.joint)))
+        inside = (made.times >= pin.start) & (made.times <= pin.end)
+        place = _place(character, known, made, pin, size)
+        before = targets[:, column].copy()
+        targets[:, column] += _ways(plan, made, pin, place - before)
+        held[inside, column] = True
+    moves = np.abs(targets - skeleton.joint_positions(character, made)[:, joints]).max((1, 2)) > 0
+    for _ in range(REACHES):
+        made = _reach(character, known, plan, made, joints, targets, moves)
+        missing = np.where(held[..., None], targets - skeleton.joint_positions(character, made)[:, joints], 0)
+        if np.linalg.norm(missing, axis=-1).max(initial=0) < TOLERANCE / 2 * size:
+            break
+        made = _carried(character, made, missing.sum(1) / np.maximum(held.sum(1), 1)[:, None])
+    return made
+
+
+def _place(
+    character: Character, known: Motion, made: Motion, pin: Pin, size: float
+) -> Float[np.ndarray, "3"]:
+    """Where the joint is in the first known pose of the range, or else in the first filled one."""
+    joint = character.joints.index(pin.joint)
+    at = known.at((known.times >= pin.start) & (known.times <= pin.end))
+    if not len(at.times):
+        at = made.at((made.times >= pin.start) & (made.times <= pin.end))
+        return np.asarray(skeleton.joint_positions(character, at)[0, joint])
+    places = skeleton.joint_positions(character, at)[:, joint]
+    apart = np.linalg.norm(places - places[0], axis=-1)
+    if apart.max() > TOLERANCE * size:
+        raise ConfigError(
+            f"{shown(pin.joint)} cannot be pinned from {pin.start:g} to {pin.end:g}: the known poses at "
+            f"{at.times[0]:g} and {at.times[np.argmax(apart)]:g} hold it {apart.max():.3g} stage units apart, and "
+            "those stay exact; pin it over a range in which it rests.",
+            settings=("pin",),
+        )
+    return np.asarray(places[0])
+
+
+def _ways(
+    plan: Plan, made: Motion, pin: Pin, missing: Float[np.ndarray, "fill 3"]
+) -> Float[np.ndarray, "fill 3"]:
+    """All that is missing inside the range, and what is left of it before and after: none at the keys."""
+    result = np.zeros_like(missing)
+    carried = CARRIED_S * made.time_codes_per_second
+    for gap in plan.gaps:
+        here = (made.times > gap.start) & (made.times < gap.end)
+        inside = np.flatnonzero(here & (made.times >= pin.start) & (made.times <= pin.end))
+        if not len(inside):
+            continue
+        result[inside] = missing[inside]
+        first, last = made.times[inside[0]], made.times[inside[-1]]
+        for edge, limit, side in (
+            (inside[0], max(gap.start, first - carried), here & (made.times < first)),
+            (inside[-1], min(gap.end, last + carried), here & (made.times > last)),
+        ):
+            part = np.clip((made.times[side] - limit) / (made.times[edge] - limit), 0, 1)
+            result[side] = (part**2 * (3 - 2 * part))[:, None] * missing[edge]
+    return result
+
+
+def _reach(
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    made: Motion,
+    joints: np.ndarray,
+    targets: Float[np.ndarray, "fill pinned 3"],
+    moves: np.ndarray,
+) -> Motion:
+    """Turn the limbs above the joints towards their targets in the frames that move."""
+    spreads = planting.spreads(known, plan, np.isin(character.joints, plan.locked))
+    limbs = planting.find_limbs(character, joints)
+    frames = np.flatnonzero(moves)
+    rotations, translations = made.rotations.copy(), made.translations.copy()
+    part = made.at(frames)
+    for _ in range(ROUNDS):
+        ways = targets[frames] - skeleton.joint_positions(character, part)[:, joints]
+        turned, shifted = part.rotations.copy(), part.translations.copy()
+        planting.solve(character, part, limbs, spreads, joints, ways, (turned, shifted))
+        part = replace(part, rotations=turned, translations=shifted)
+    rotations[frames], translations[frames] = part.rotations, part.translations
+    return replace(made, rotations=rotations, translations=translations)
+
+
+def _carried(character: Character, made: Motion, by: Float[np.ndarray, "fill 3"]) -> Motion:
+    """The whole character moved in world space, through its roots."""
+    local = (np.linalg.pinv(made.T_world_skel[:, :3, :3]) @ by[..., None])[..., 0]
+    translations = made.translations.copy()
+    translations[:, np.asarray(character.parents) < 0] += local[:, None].astype(translations.dtype)
+    return replace(made, translations=translations)

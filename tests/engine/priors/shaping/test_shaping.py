@@ -1,0 +1,110 @@
+"""Pinned joints and motion in place, on arrays and through USD."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine import run as engine_run
+from engine.config import RunConfig
+from engine.errors import ConfigError
+from engine.geometry import metrics, skeleton
+from engine.planning.plan import make_plan
+from engine.priors.fill import fill_motion
+from engine.priors.shaping.pins import TOLERANCE
+from tests.engine.conftest import make_character, make_motion
+from usd_io.model import Character, Motion
+from usd_io.read.motion import read_motion
+from usd_io.read.stage import read_shot
+
+CHARACTER = make_character((-1, 0, 1, 2, 0))
+MOTION = make_motion(CHARACTER, range(73))
+HAND = "a/b/c/d"
+SHOT = {"context": [(0, 36)], "keys": [36, 54, 72], "prior": "spline"}
+
+
+def hand(character: Character, motion: Motion, joint: str, start: float, end: float) -> np.ndarray:
+    inside = (motion.times >= start) & (motion.times <= end)
+    return skeleton.joint_positions(character, motion.at(inside))[:, character.joints.index(joint)]
+
+
+@pytest.mark.parametrize(("start", "end"), [(40, 50), (54, 60), (38, 53)])
+def test_a_pinned_joint_stays_and_keys_are_exact(start: float, end: float) -> None:
+    size = metrics.height(CHARACTER, MOTION, 36)
+    free = fill_motion(CHARACTER, MOTION, **SHOT).motion  # type: ignore[arg-type]
+    held = fill_motion(CHARACTER, MOTION, pin=[f"d@{start}:{end}"], **SHOT).motion  # type: ignore[arg-type]
+    assert np.ptp(hand(CHARACTER, free, HAND, start, end), axis=0).max() > 10 * TOLERANCE * size
+    places = hand(CHARACTER, held, HAND, start, end)
+    assert np.linalg.norm(places - places[0], axis=-1).max() < TOLERANCE * size
+    for key in (36, 54, 72):
+        np.testing.assert_array_equal(
+            held.rotations[held.times == key], MOTION.rotations[MOTION.times == key]
+        )
+
+
+def test_a_pinned_joint_leaves_its_way_without_a_jump() -> None:
+    held = fill_motion(CHARACTER, MOTION, pin=["d@44:48"], **SHOT).motion  # type: ignore[arg-type]
+    free = fill_motion(CHARACTER, MOTION, **SHOT).motion  # type: ignore[arg-type]
+    steps = [
+        np.linalg.norm(np.diff(hand(CHARACTER, m, HAND, 36, 54), axis=0), axis=-1).max() for m in (held, free)
+    ]
+    assert steps[0] < 3 * steps[1]
+
+
+def test_keys_that_move_the_joint_refuse_the_pin() -> None:
+    with pytest.raises(ConfigError, match="cannot be pinned from 50 to 72"):
+        fill_motion(CHARACTER, MOTION, pin=["d@50:72"], **SHOT)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["d", "d@4", "@4:5", "d@5:4", "d@x:5", "d@nan:5"])
+def test_a_pin_that_says_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="JOINT@A:B"):
+        RunConfig(stage="shot.usda", pin=(text,))
+
+
+def test_a_pin_outside_of_the_gaps_or_of_no_joint_is_refused() -> None:
+    for text in ("d@0:10", "nobody@40:50"):
+        with pytest.raises(ConfigError):
+            make_plan(CHARACTER, MOTION, contexts=[(0, 36)], keys=[36, 54, 72], pin=[text])
+
+
+def test_in_place_the_root_goes_straight_between_the_keys() -> None:
+    filled = fill_motion(CHARACTER, MOTION, in_place=True, **SHOT).motion  # type: ignore[arg-type]
+    inside = (filled.times >= 36) & (filled.times <= 54)
+    way = filled.translations[inside, 0]
+    part = (filled.times[inside] - 36) / 18
+    straight = way[:1] + (way[-1:] - way[:1]) * part[:, None]
+    np.testing.assert_allclose(way[:, [0, 2]], straight[:, [0, 2]], atol=1e-5)
+    free = fill_motion(CHARACTER, MOTION, contacts=False, **SHOT).motion  # type: ignore[arg-type]
+    np.testing.assert_array_equal(way[:, 1], free.translations[inside, 0, 1])
+
+
+def test_a_run_pins_a_joint_as_usd_sees_it(data: Path, tmp_path: Path) -> None:
+    source = str(data / "edge" / "fox_survey_keys.usda")
+    paw = "b_RightHand_08"
+    result = engine_run.run(
+        RunConfig(
+            stage=source,
+            out=str(tmp_path / "run"),
+            preview=False,
+            report=False,
+            prior="spline",
+            pin=(f"{paw}@1:11",),
+        )
+    )
+    shot = read_shot(result.result, meshes=False)
+    character, motion = (
+        shot.characters[0],
+        read_motion(read_stage(result.result), shot.characters[0].skeleton_path),
+    )
+    joint = next(j for j in character.joints if j.endswith(paw))
+    places = hand(character, motion, joint, 1, 11)
+    assert np.linalg.norm(places - places[0], axis=-1).max() < TOLERANCE * metrics.height(
+        character, motion, 0
+    )
+
+
+def read_stage(path: str) -> object:
+    from usd_io.read.stage import open_stage
+
+    return open_stage(path)
