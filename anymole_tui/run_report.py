@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from anymole_tui.wording import count, numbers, table
-from engine import SHOWN_ERRORS, RunResult, read_config
+from engine import SHOWN_ERRORS, RunResult
 from engine.report import about, in_full, joint_error, length
-from engine.runs import SETTINGS
+from engine.runs import read_settings
 from usd_io import shown
 
 MOST_GAPS = 8
@@ -207,7 +207,7 @@ def _in_full(scores: Mapping[str, Any], l2p: float) -> str:
 def _is_tour(result: RunResult) -> bool:
     """Whether a result was made by the video model that ships with the package."""
     with suppress(*SHOWN_ERRORS):
-        return read_config(Path(result.run) / SETTINGS).model == "tiny"
+        return read_settings(Path(result.run)).model == "tiny"
     return False
 
 

@@ -51,6 +51,21 @@ class RunResult:
     report: str = ""
     """The report as one HTML file; empty without one."""
 
+    def in_folder(self, folder: Path | str) -> "RunResult":
+        """With the paths as seen from where the run folder is now: it holds all files."""
+
+        def place(path: str) -> str:
+            return str(Path(folder) / Path(path).name) if path else ""
+
+        return replace(
+            self,
+            result=place(self.result),
+            layer=place(self.layer),
+            run=str(folder),
+            previews=tuple(map(place, self.previews)),
+            report=place(self.report),
+        )
+
 
 def resolve_engine(config: RunConfig) -> Literal["motion", "video"]:
     """What ``auto`` means here: video where one is given, or where the model named has weights and a GPU. With a

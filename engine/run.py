@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
-from engine.config import RunConfig, read_config
+from engine.config import RunConfig
 from engine.errors import SHOWN_ERRORS, STOPPED, ConfigError, RunCancelled, exit_code, message_of
 from engine.events import Event, OnEvent, RunFailed, RunFinished, RunStarted, ignore
 from engine.inspection.report import check, inspect
@@ -22,7 +22,15 @@ from engine.progress import Overall, Progress, StageReached, never
 from engine.runs.heartbeat import Pulse, where
 from engine.runs.process import StopSignals
 from engine.runs.sidecar import write_sidecar
-from engine.runs.workspace import REPORT, SETTINGS, Workspace, check_out, read_state, run_folder
+from engine.runs.workspace import (
+    REPORT,
+    SETTINGS,
+    Workspace,
+    check_out,
+    read_settings,
+    read_state,
+    run_folder,
+)
 from engine.settings.choices import PriorName
 from usd_io.errors import shown
 
@@ -140,7 +148,7 @@ def resume(
         check_out(folder, config)
 
     def settings() -> RunConfig:
-        return replace(config or read_config(folder / SETTINGS), out=str(folder), force=True)
+        return replace(config or read_settings(folder), out=str(folder), force=True)
 
     workspace = Workspace(folder, by_hand=config is None)
     return _run_in(workspace, settings, on_event, cancel, None, save=config is not None, until=until)
@@ -155,7 +163,7 @@ def advance(folder: Path, stage: str, on_event: OnEvent = ignore, cancel: Callab
     """
     if not (folder / SETTINGS).is_file():
         raise ConfigError(f"{shown(folder)} is no run folder: it holds no {SETTINGS}.")
-    config = read_config(folder / SETTINGS)
+    config = read_settings(folder)
     stages = stage_weights(config, resolve_engine(config))
     if stage not in stages:
         raise ConfigError(
@@ -198,11 +206,11 @@ def _run_in(
             progress = Progress(tell, lambda: _asked_to_stop(pulse, cancel), until)
             progress.check()
             result = run_stages(config, engine, planned or plan(config), workspace, progress)
-        workspace.write_json(REPORT, asdict(result))
+        workspace.write_json(REPORT, asdict(result.in_folder(".")))
         write_sidecar(config, asdict(result), workspace)
         seconds = round(time.monotonic() - started, 3)
         tell(RunFinished(result.result, result.layer, result.scores, seconds))
-        workspace.state("done", **where(overall), exit_code=0, result=result.result)
+        workspace.state("done", **where(overall), exit_code=0, result=Path(result.result).name)
         return result
     except StageReached:
         workspace.state("waiting", **where(overall), message=f"stopped after {until}, as asked")

@@ -76,3 +76,25 @@ def put_in_place(temporary: Path, path: Path) -> None:
     with temporary.open("rb") as stream:
         os.fsync(stream.fileno())
     temporary.replace(path)
+
+
+def relative_path(file: str, folder: Path) -> str:
+    """The path of a file as a layer in ``folder`` names it: relative where both share more than the root.
+
+    A relative path lets the two move together; a way up to the root of the disk and down again would not, so
+    that one stays absolute, as does what is no file but an identifier of a studio's resolver, and what the way leads
+    to by only one of the folder's names (links).
+    """
+    # links stay as they are: USD joins layer paths as text
+    target = Path(os.path.abspath(file))  # noqa: PTH100
+    start = Path(os.path.abspath(folder))  # noqa: PTH100
+    if not target.exists():
+        return file
+    shared = Path(os.path.commonpath([target, start])) if target.anchor == start.anchor else None
+    if shared is None or shared == Path(target.anchor):
+        return target.as_posix()
+    relative = Path(os.path.relpath(target, start)).as_posix()
+    real = os.path.normpath(os.path.join(os.path.realpath(start), relative))  # noqa: PTH118
+    if not (os.path.exists(real) and os.path.samefile(real, target)):  # noqa: PTH110, PTH121
+        return target.as_posix()
+    return relative if relative.startswith("../") else f"./{relative}"

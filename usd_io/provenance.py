@@ -1,6 +1,5 @@
 """What made a result, in the plain values that a USD dictionary can hold."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,28 +9,6 @@ from pxr import Ar, Sdf, Tf, Usd, Vt
 
 from usd_io.diagnostics import captured
 from usd_io.errors import AuthorError, StageReadError, shown
-
-
-def relative_path(file: str, folder: Path) -> str:
-    """The path of a file as a layer in ``folder`` names it: relative where both share more than the root.
-
-    A relative path lets the two move together; a way up to the root of the disk and down again would not, so
-    that one stays absolute, as does what is no file but an identifier of a studio's resolver, and what the way leads
-    to by only one of the folder's names (links).
-    """
-    # links stay as they are: USD joins layer paths as text
-    target = Path(os.path.abspath(file))  # noqa: PTH100
-    start = Path(os.path.abspath(folder))  # noqa: PTH100
-    if not target.exists():
-        return file
-    shared = Path(os.path.commonpath([target, start])) if target.anchor == start.anchor else None
-    if shared is None or shared == Path(target.anchor):
-        return target.as_posix()
-    relative = Path(os.path.relpath(target, start)).as_posix()
-    real = os.path.normpath(os.path.join(os.path.realpath(start), relative))  # noqa: PTH118
-    if not (os.path.exists(real) and os.path.samefile(real, target)):  # noqa: PTH110, PTH121
-        return target.as_posix()
-    return relative if relative.startswith("../") else f"./{relative}"
 
 
 def layer_files(stage: Usd.Stage) -> tuple[Path, ...]:

@@ -144,7 +144,7 @@ def conclude(folder: Path, kind: ProgressKind, *, as_json: bool, metrics: bool =
             out.print_json({"error": message, "exit_code": code})
         raise typer.Exit(code)
     try:
-        result = from_plain(RunResult, result_of(folder, REPORT))
+        result = from_plain(RunResult, result_of(folder, REPORT)).in_folder(folder)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EngineError(
             f"the report of {shown(folder)} cannot be read; 'anymole resume' makes it anew."

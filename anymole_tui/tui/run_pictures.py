@@ -24,6 +24,8 @@ def newest_picture(folder: Path, previews: Sequence[str]) -> Path | None:
     newest_first = previews[::-1]
     for name in sorted(newest_first, key=lambda name: name.endswith("_plot.png")):
         path = Path(name) if Path(name).is_absolute() else folder / name
+        if not os.path.exists(path):  # noqa: PTH110  # the folder was moved, or is seen from elsewhere
+            path = folder / Path(name).name
         try:
             real = Path(os.path.realpath(path))
         except (OSError, ValueError):

@@ -1,9 +1,9 @@
 """What the result of a run is compared with: the original, slerp between the same keys, and each of its takes."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.config import read_config
 from engine.errors import DataError
 from engine.files.json_values import from_plain
 from engine.inspection.report import inspect
@@ -11,7 +11,7 @@ from engine.pipeline import RunResult
 from engine.run import run
 from engine.runs.registry import result_of
 from engine.runs.takes import choose_take, read_gaps
-from engine.runs.workspace import REPORT, SETTINGS
+from engine.runs.workspace import REPORT, read_settings
 from usd_io.author.gaps import ShownGap
 from usd_io.errors import shown
 
@@ -57,11 +57,11 @@ def read_comparison(folder: Path) -> RunComparison:
         raise DataError(
             f"the report of {shown(folder)} cannot be read; continue the run to recompute it."
         ) from error
-    result = _in_folder(result, folder.absolute())
+    result = result.in_folder(os.path.realpath(folder))  # USD joins paths as text
     takes = choose_take(result.result)
     made = [Side(f"take {n}", result.result, n) for n in range(1, takes.count + 1)] if takes.count > 1 else []
     made.append(Side("result", result.result, note="as it is kept"))
-    config = read_config(folder / SETTINGS)
+    config = read_settings(folder)
     known = any(scores["truth"] for scores in result.scores.values())
     if known and not config.truth:
         original = Side("original", config.stage, note="the true motion")
@@ -74,18 +74,12 @@ def read_comparison(folder: Path) -> RunComparison:
     return RunComparison(result, sides, takes.active, rate, read_gaps(result.result))
 
 
-def _in_folder(result: RunResult, folder: Path) -> RunResult:
-    """With the paths of where the run lies now: it wrote them as seen from where it was started."""
-    stage, layer = (str(folder / Path(path).name) for path in (result.result, result.layer))
-    return replace(result, run=str(folder), result=stage, layer=layer)
-
-
 def make_slerp(folder: Path, scratch: Path) -> str:
     """Fill the gaps of a run with slerp, in a folder of its own; returns the stage that shows it.
 
     Raises:
         EngineError, UsdIoError: As for :func:`engine.run.run`.
     """
-    config = read_config(folder / SETTINGS)
+    config = read_settings(folder)
     quick = replace(config, out=str(scratch), engine="motion", prior="slerp", takes=1, force=True)
     return run(replace(quick, truth="", preview=False, report=False)).result

@@ -1,10 +1,11 @@
 """The one task description behind all targets: a command per shot, and what it needs."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.config import read_config
+from engine.config import RunConfig
 from engine.errors import ConfigError, ExitCode
 from engine.farm.needs import Needs
 from engine.farm.shots import ShotTask
@@ -13,7 +14,7 @@ from engine.runs.artefacts import is_intact, read_index
 from engine.runs.inputs import read_inputs
 from engine.runs.process import python_command
 from engine.runs.registry import RunRecord, read_run
-from engine.runs.workspace import SETTINGS
+from engine.runs.workspace import read_settings
 
 MOST_CHUNK = 8
 """Shots in a process where nobody says how many."""
@@ -73,9 +74,7 @@ def is_current(shot: ShotTask, out: Path) -> bool:
     """
     folder = shot.folder(out)
     try:
-        if read_run(folder).state != "done" or _deciding(read_config(folder / SETTINGS)) != _deciding(
-            shot.config
-        ):
+        if read_run(folder).state != "done" or _deciding(read_settings(folder)) != _deciding(shot.config):
             return False
         inputs, index = read_inputs(folder), read_index(folder)
         return (
@@ -88,8 +87,13 @@ def is_current(shot: ShotTask, out: Path) -> bool:
         return False
 
 
-def _deciding(config: object) -> dict[str, object]:
-    return {name: value for name, value in vars(config).items() if name not in ("out", "force")}
+def _deciding(config: RunConfig) -> dict[str, object]:
+    """What decides the result, paths spelt alike."""
+    return {
+        name: os.path.abspath(value) if isinstance(value, str) and os.path.isabs(value) else value  # noqa: PTH100, PTH117
+        for name, value in vars(config).items()
+        if name not in ("out", "force")
+    }
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What a report shows of a run, read from its folder: the motions side by side, their scores, and what made them."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from engine.config import RunConfig, read_config
+from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.files.json_values import from_plain, read_json
 from engine.geometry.metrics import height
@@ -20,7 +21,7 @@ from engine.priors.fill import Filled, Parts, fill_plainly, merge, split
 from engine.priors.self_test import SelfTest
 from engine.rendering.bones import with_bones
 from engine.runs.inputs import read_inputs
-from engine.runs.workspace import REPORT, SETTINGS
+from engine.runs.workspace import REPORT, SETTINGS, read_settings
 from engine.scene.subject import Subject
 from engine.scene.truth import true_motion
 from usd_io.errors import UsdIoError, shown
@@ -84,7 +85,7 @@ def read_contents(folder: Path) -> Contents:
     """
     if not (folder / SETTINGS).is_file():
         raise ConfigError(f"{shown(folder)} is no run folder: it holds no {SETTINGS}.")
-    return gather(read_config(folder / SETTINGS), read_result(folder), folder)
+    return gather(read_settings(folder), read_result(folder), folder)
 
 
 def read_result(folder: Path) -> Mapping[str, Any]:
@@ -129,7 +130,7 @@ def gather(
     from usd_io.read.motion import read_motion
     from usd_io.read.stage import open_stage
 
-    root = folder / Path(result["result"]).name
+    root = Path(os.path.realpath(folder)) / Path(result["result"]).name  # USD joins paths as text
     plans = _plans(result)
     source, made = open_stage(stage or config.stage), open_stage(root)
     characters = [read_bound_character(source, plan.skeleton_path, find_skinned(source)) for plan in plans]

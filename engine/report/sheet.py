@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from engine.config import read_config
 from engine.errors import SHOWN_ERRORS, ConfigError
 from engine.files.atomic import write_text
 from engine.report.contents import SLERP, read_result
@@ -21,7 +20,7 @@ from engine.report.page import SHEET, asset, document, inert
 from engine.report.words import about, in_full, joint_error
 from engine.report.write import REPORT_PAGE
 from engine.runs.registry import RunRecord, list_runs
-from engine.runs.workspace import SETTINGS
+from engine.runs.workspace import read_settings
 from usd_io.errors import shown
 
 SHEET_PAGE = "runs.html"
@@ -98,7 +97,7 @@ def _rows(record: RunRecord) -> list[SheetRow]:
     folder = Path(record.folder)
     shot, result = "", {}
     try:
-        shot = Path(read_config(folder / SETTINGS).stage).name
+        shot = Path(read_settings(folder).stage).name
         result = dict(read_result(folder)) if record.state == "done" else {}
     except SHOWN_ERRORS:
         pass

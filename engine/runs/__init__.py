@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     )
     from engine.runs.takes import choose_gap, choose_gaps, read_gaps
     from engine.runs.telemetry import LoadSampler
-    from engine.runs.workspace import EVENTS, LOG, REPORT, SETTINGS, STATE
+    from engine.runs.workspace import EVENTS, LOG, REPORT, SETTINGS, STATE, read_settings
 
 _HOMES = {
     "EVENTS": "engine.runs.workspace",
@@ -67,6 +67,7 @@ _HOMES = {
     "read_events": "engine.runs.registry",
     "read_gaps": "engine.runs.takes",
     "read_run": "engine.runs.registry",
+    "read_settings": "engine.runs.workspace",
     "remember": "engine.runs.registry",
     "request_cancel": "engine.runs.process",
     "result_of": "engine.runs.registry",
@@ -104,6 +105,7 @@ __all__ = [
     "read_events",
     "read_gaps",
     "read_run",
+    "read_settings",
     "remember",
     "request_cancel",
     "result_of",

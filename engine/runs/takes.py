@@ -99,6 +99,9 @@ def result_of(name: str) -> str:
         return name
     folder = find_run(name)
     try:
-        return str(folder / Path(str(read_json(folder / REPORT, LARGEST_REPORT)["result"])).name)
+        return str(
+            Path(os.path.realpath(folder))
+            / Path(str(read_json(folder / REPORT, LARGEST_REPORT)["result"])).name
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"run {shown(name)} has no result yet.") from error

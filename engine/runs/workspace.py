@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -30,6 +30,7 @@ from engine.files.regular import open_regular
 from engine.runs.artefacts import INDEX, Artefact, is_intact, read_index
 from engine.runs.lock import LOCK, RunLock, process_start
 from usd_io.errors import shown
+from usd_io.files import relative_path
 
 FORMAT = 1
 """Version of the run folder; readers refuse newer ones."""
@@ -153,13 +154,13 @@ class Workspace:
             raise _unwritable(self.folder / CANCEL, error) from error
 
     def settings(self, config: RunConfig) -> None:
-        """Write the resolved settings, with paths that hold from any current folder."""
+        """Write the resolved settings, with paths that hold from any current folder, and when both are moved."""
         values = {name: v for name, v in config.to_dict().items() if v is not None}
-        paths = ["stage", "truth", "video", "caption"]
-        paths += ["camera"] if config.camera.endswith(".json") else []  # else a prim, or a view
-        for name in paths:
-            if values.get(name) and Path(values[name]).exists():
-                values[name] = str(Path(values[name]).absolute())
+        for name in _PATHS:
+            if values.get(name) and os.path.exists(values[name]):  # noqa: PTH110  # else no path: a prim, a view
+                values[name] = relative_path(values[name], self.folder)
+        if config.out:
+            values["out"] = "."
         text = tomli_w.dumps(values)
         self._write_bytes(SETTINGS, text.encode("utf-8", "surrogatepass"))
 
@@ -273,6 +274,38 @@ class Workspace:
         """Remove what a killed process left half-written; the lock proves that nobody is at it."""
         for left in self._own.drafts((ARTEFACTS, CHECKPOINTS)):
             left.unlink(missing_ok=True)
+
+
+def read_settings(folder: Path) -> RunConfig:
+    """The settings of the run of a folder, with paths that hold from the current one.
+
+    Raises:
+        ConfigError: There are none, or they cannot be used.
+    """
+    config = read_config(folder / SETTINGS)
+    seen: dict[str, Any] = {name: _from_folder(folder, getattr(config, name)) for name in _PATHS}
+    seen |= {"out": str(folder)} if config.out else {}
+    return replace(config, **seen)
+
+
+_PATHS = ("stage", "truth", "video", "caption", "camera")
+"""Settings that name files, some of them besides other things."""
+
+
+def _from_folder(folder: Path, path: str) -> str:
+    if not path.startswith(("./", "../")):
+        return path
+    joined = seen_from(folder, path)
+    by_hand = not run_id(folder)  # then it may have been meant from the current folder
+    return path if by_hand and not os.path.exists(joined) else joined  # noqa: PTH110
+
+
+def seen_from(folder: Path, path: str) -> str:
+    """A path that a file of a run folder names, as it is seen from anywhere: joined as text, as USD joins those of
+    layers, or, where the folder is named through a link that was laid later, from where it really is."""
+    joined = os.path.normpath(folder.absolute() / path)
+    real = os.path.normpath(os.path.join(os.path.realpath(folder), path))  # noqa: PTH118
+    return joined if os.path.exists(joined) else real if os.path.exists(real) else joined  # noqa: PTH110
 
 
 def own_run_folder(folder: Path, *, by_hand: bool = False) -> OwnedFolder:
@@ -440,7 +473,7 @@ def _earlier_stage(folder: Path) -> Path | None:
     if not (folder / SETTINGS).is_file():
         return None
     try:
-        return Path(read_config(folder / SETTINGS).stage)
+        return Path(read_settings(folder).stage)
     except ConfigError:
         return None
 

@@ -10,9 +10,10 @@ import pytest
 from pxr import Usd, UsdSkel
 
 from engine import run as engine_run
-from engine.config import RunConfig, read_config
+from engine.config import RunConfig
 from engine.errors import ConfigError, EngineError, NothingToFill, RunCancelled
 from engine.events import Event, Note, RunFailed, RunFinished, Telemetry, from_json_line
+from engine.runs.workspace import read_settings
 from usd_io.errors import StageNotFoundError, UsdIoError
 
 QuickConfig = partial(RunConfig, preview=False, report=False)
@@ -62,9 +63,9 @@ def test_run_folder_tells_the_whole_story(fox_keys: str, tmp_path: Path) -> None
     config = RunConfig(stage=fox_keys, out=str(tmp_path / "run"))
     result = engine_run.run(config, events.append)
     folder = tmp_path / "run"
-    assert read_config(folder / "run.toml") == config
+    assert read_settings(folder) == config
     assert json.loads((folder / "state.json").read_text())["state"] == "done"
-    assert json.loads((folder / "report.json").read_text())["result"] == result.result
+    assert json.loads((folder / "report.json").read_text())["result"] == Path(result.result).name
     written = [from_json_line(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     assert [type(entry[0]) for entry in written if entry] == [type(event) for event in events]
     assert isinstance(events[-1], RunFinished)

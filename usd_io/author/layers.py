@@ -8,7 +8,7 @@ from pxr import Sdf, Usd, UsdGeom, UsdSkel
 
 from usd_io.author.samples import Filling, Placed, Take, copy_attribute
 from usd_io.convert import to_floats
-from usd_io.provenance import relative_path
+from usd_io.files import relative_path
 from usd_io.read.placement import ORIGINAL_VARIANT, VARIANT_SET, Placement, Variants
 
 CONFIDENCE = "userProperties:anymole:confidence"

@@ -15,9 +15,9 @@ from usd_io.author.samples import Filling, Placed, Take
 from usd_io.author.verify import check_take, verify_result
 from usd_io.diagnostics import captured, reason
 from usd_io.errors import AuthorError, shown
-from usd_io.files import file_hash
+from usd_io.files import file_hash, relative_path
 from usd_io.judge import Comparison
-from usd_io.provenance import layer_files, relative_path, to_dictionary
+from usd_io.provenance import layer_files, to_dictionary
 from usd_io.read.placement import AuthorMode, place_takes
 from usd_io.read.stage import open_stage
 

@@ -8,8 +8,7 @@ from pxr import Sdf, Tf, UsdUtils
 
 from usd_io.diagnostics import captured, reason
 from usd_io.errors import AuthorError, shown
-from usd_io.files import put_in_place
-from usd_io.provenance import relative_path
+from usd_io.files import put_in_place, relative_path
 
 FORMATS = (".usd", ".usda", ".usdc")
 

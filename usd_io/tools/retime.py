@@ -7,7 +7,8 @@ from pxr import Sdf
 
 from usd_io.diagnostics import captured
 from usd_io.errors import AuthorError, shown
-from usd_io.provenance import layer_files, relative_path
+from usd_io.files import relative_path
+from usd_io.provenance import layer_files
 from usd_io.read.stage import open_stage
 from usd_io.tools.output import check_output, write_layer
 from usd_io.tools.text import read_layer
