@@ -12,7 +12,7 @@ import numpy as np
 from pxr import Ar, Sdf, Usd, UsdGeom, UsdSkel, UsdUtils, Vt
 
 from usd_io.errors import AuthorError, shown
-from usd_io.provenance import relative_path
+from usd_io.files import relative_path
 from usd_io.read.skeleton import animation_of, skeleton_prims
 
 _EARLIEST = Usd.TimeCode.EarliestTime()
