@@ -15,8 +15,17 @@ def frame_times(first: float, last: float, step: float) -> Float[np.ndarray, " f
 def nearest_frames(
     times: Float[np.ndarray, " frame"], wanted: Float[np.ndarray, " wanted"]
 ) -> Int[np.ndarray, " wanted"]:
-    """The frames whose times are nearest to those wanted, the earlier of two as near; there is at least one frame."""
-    return np.abs(np.asarray(times)[:, None] - np.asarray(wanted, float)).argmin(0)
+    """The frames whose times are nearest to those wanted, the earlier of two as near.
+
+    Args:
+        times: Rising; at least one.
+        wanted: In any order.
+    """
+    times, wanted = np.asarray(times, float), np.asarray(wanted, float)
+    # the frames on either side of each time; beyond an end both are the frame there
+    after = np.clip(np.searchsorted(times, wanted), 0, len(times) - 1)
+    before = np.maximum(after - 1, 0)
+    return np.where(np.abs(wanted - times[before]) <= np.abs(times[after] - wanted), before, after)
 
 
 def frames_at(

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from engine.geometry import rotations
 from engine.planning.plan import Plan
+from engine.planning.time_grid import nearest_frames
 from usd_io.model import Motion
 
 Offsets = Float[np.ndarray, "fill joint 9"]
@@ -34,11 +35,7 @@ class Anchors:
 
 def frames_at(known: Motion, times: Float[np.ndarray, " time"]) -> Int[np.ndarray, " time"]:
     """Frames of a motion nearest to the given times."""
-    after = np.clip(np.searchsorted(known.times, times), 1, max(len(known.times) - 1, 1))
-    after = np.minimum(after, len(known.times) - 1)
-    before = np.maximum(after - 1, 0)
-    nearer_before = times - known.times[before] < known.times[after] - times
-    return np.where(nearer_before, before, after)
+    return nearest_frames(known.times, times)
 
 
 def anchors_of(known: Motion, plan: Plan) -> Anchors:

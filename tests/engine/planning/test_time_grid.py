@@ -30,3 +30,13 @@ def test_times_that_no_frame_has_are_named() -> None:
     frames, missing = frames_at(np.array([0.0, 1.0, 2.0]), np.array([1.0000001, 1.5, 2.0]), 1e-5)
     assert frames.tolist() == [1, 1, 2]
     assert missing.tolist() == [1.5]
+
+
+def test_the_nearest_frame_is_that_of_the_least_distance() -> None:
+    """The naive way looks at every pair; ties go to the earlier frame in both."""
+    draw = np.random.default_rng(0)
+    for _ in range(100):
+        times = np.unique(draw.integers(0, 40, draw.integers(1, 12)) * 0.5)
+        wanted = draw.integers(-10, 60, 20) * 0.25
+        naive = np.abs(times[:, None] - wanted).argmin(0)
+        np.testing.assert_array_equal(nearest_frames(times, wanted), naive)
