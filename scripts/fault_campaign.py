@@ -1,7 +1,8 @@
 """Break runs in every way that a farm knows, resume them, and compare with an undisturbed one.
 
-    python scripts/fault_campaign.py [--kills 100] [--preview-kills 10] [--disks 20] [--starts 10] [--seed 0]
-        [--prior auto] [--run-options="--no-preview"] [--stages begin,fill,score,author,check,end]
+    python scripts/fault_campaign.py [--kills 100] [--preview-kills 10] [--disks 20] [--starts 10]
+        [--torn 10] [--damages 700] [--streams 100] [--seed 0] [--prior auto]
+        [--run-options="--no-preview"] [--stages begin,fill,score,author,check,end]
 
 The last three say which runs are broken, by their options, and where they are killed: in stages as their events name
 them, before the first (begin) and after the last (end). Runs with other stages are a matter of these.
@@ -11,10 +12,13 @@ need the right to mount a small tmpfs; without it they are skipped, and the repo
 """
 
 import argparse
+import contextlib
 import hashlib
+import io
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -279,6 +283,171 @@ def torn_lines(campaign: Campaign, count: int) -> None:
         campaign.check_result(out, wanted, f"torn log {number}")
 
 
+DAMAGED = (
+    "state.json",
+    "events.jsonl",
+    "report.json",
+    "run.toml",
+    "inputs.json",
+    "artefacts.json",
+    ".anymole",
+    "lock",
+    "log.txt",
+    "cancel",
+)
+COMMANDS = ("runs", "attach", "logs", "take", "clean", "cancel")
+LONGEST_S = 60
+
+
+def damage(path: Path, rng: random.Random) -> str:
+    """Put something else in the place of a file; says what."""
+    content = path.read_bytes() if path.is_file() else b""
+    kind = rng.choice(
+        ("pipe", "folder", "link", "cut", "noise", "flips", "brackets", "value", "value", "value")
+    )
+    path.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to(rng.choice(("/dev/zero", "/dev/null", "/nowhere", str(path))))
+    elif kind == "cut":
+        path.write_bytes(content[: rng.randrange(len(content) + 1)])
+    elif kind == "noise":
+        path.write_bytes(rng.randbytes(rng.choice((0, 1, 500))))
+    elif kind == "flips":
+        flipped = bytearray(content)
+        for _ in range(min(len(flipped), 5)):
+            flipped[rng.randrange(len(flipped))] ^= 1 << rng.randrange(8)
+        path.write_bytes(flipped)
+    elif kind == "brackets":
+        path.write_bytes(content + b"[" * 100_000)
+    else:
+        path.write_text(other_value(content.decode(), rng))
+    return f"{path.name}: {kind}"
+
+
+def other_value(text: str, rng: random.Random) -> str:
+    """A text of JSON, or of lines of it, with one value replaced by one of another kind."""
+    odd = rng.choice(
+        (None, True, -1, 1e308, 10**30, float("nan"), "", "x" * 5000, "\x1b[2J", [], {}, [[]], {"a": 1})
+    )
+    lines = text.splitlines() if text.count('"event"') > 1 else [text]
+    at = rng.randrange(len(lines)) if lines else 0
+    try:
+        values = json.loads(lines[at])
+        place = values
+        while isinstance(place, dict) and place:
+            name = rng.choice(sorted(place))
+            if not (isinstance(place[name], dict) and place[name]) or rng.random() < 0.3:
+                place[name] = odd
+                break
+            place = place[name]
+        lines[at] = json.dumps(values)
+    except (ValueError, IndexError):
+        return f"{text}\n{odd!r} = 1"
+    return "\n".join(lines) + "\n"
+
+
+def too_long(*_: object) -> None:
+    raise TimeoutError("hangs")
+
+
+def said(*arguments: str) -> tuple[int, str]:
+    """A command in this process: its exit code and all that it says."""
+    from anymole_tui.cli.app import main as command_line
+
+    told = io.StringIO()
+    signal.alarm(LONGEST_S)
+    try:
+        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+            command_line(list(arguments))
+    except SystemExit as stop:
+        return int(stop.code or 0), told.getvalue()
+    except BaseException as error:
+        return -1, f"Traceback {type(error).__name__}: {error}"
+    finally:
+        signal.alarm(0)
+    return 0, told.getvalue()
+
+
+def damaged_folders(campaign: Campaign, count: int) -> None:
+    """Run folders with one to three files damaged: every command answers or says why not, and the run goes on, or says
+    what is in its way."""
+    # beside the reference: a run names its stage by the way from its folder
+    reference, place = campaign.folder / "reference_run", campaign.folder
+    out, good = place / "damaged", place / "good"
+    wanted, source = result_hashes(reference), hashlib.sha256(campaign.stage.read_bytes()).digest()
+    signal.signal(signal.SIGALRM, too_long)
+    for number in range(count):
+        for copy in (out, good):
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(reference, copy)
+        names = campaign.random.sample(DAMAGED, campaign.random.choice((1, 1, 2, 3)))
+        what = f"damage {number}: {', '.join(damage(out / name, campaign.random) for name in names)}"
+        campaign.counts["damaged folders"] += 1
+        for command in COMMANDS:
+            where = str(place) if command == "runs" else str(out)
+            more = (
+                ("--progress", "none")
+                if command == "attach"
+                else ("--dry-run",)
+                if command == "clean"
+                else ()
+            )
+            code, text = said(command, where, *more)
+            campaign.expect(
+                "Traceback" not in text and "unexpected" not in text, f"{what}: {command}: {text[-200:]}"
+            )
+            campaign.expect("\x1b" not in text, f"{what}: {command}: an escape sequence")
+            campaign.expect(command != "runs" or "good" in text, f"{what}: runs hides another run")
+            campaign.expect(code in (0, 1, 2, 3, 4, 130), f"{what}: {command}: exit code {code}")
+        code, text = said("resume", str(out), "--progress", "none", "--here")
+        campaign.expect(
+            "Traceback" not in text and "unexpected" not in text, f"{what}: resume: {text[-200:]}"
+        )
+        same = result_hashes(out) == wanted
+        campaign.expect(same or code != 0, f"{what}: the resumed result differs")
+        campaign.expect(bool(result_hashes(out)), f"{what}: the earlier result is lost")
+        campaign.expect(result_hashes(good) == wanted, f"{what}: another run changed")
+        campaign.counts[
+            "damaged folders that went on" if code == 0 else "damaged folders that say why not"
+        ] += 1
+    campaign.expect(hashlib.sha256(campaign.stage.read_bytes()).digest() == source, "the source changed")
+
+
+STREAMS = (
+    "2>&-",
+    ">&-",
+    "<&- >&- 2>&-",
+    ">/dev/full",
+    "2>/dev/full",
+    ">/dev/full 2>&1",
+    "| true",
+    "2>&1 | head -c 5",
+)
+
+
+def lost_streams(campaign: Campaign, count: int) -> None:
+    """Runs whose streams are closed, full or gone, in terminals of any encoding: they end well all the same."""
+    wanted = result_hashes(campaign.folder / "reference_run")
+    for number in range(count):
+        out, streams = campaign.folder / f"stream_{number}", campaign.random.choice(STREAMS)
+        encoding = campaign.random.choice(("utf-8", "latin-1", "ascii", "utf-16"))
+        extra = campaign.random.choice(
+            ("", "--json", "--progress plain", "--progress json", "--progress openjd")
+        )
+        words = f"{shlex.join(campaign.command(out))} {extra} {streams}; exit ${{PIPESTATUS[0]}}"
+        done = call(["env", f"PYTHONIOENCODING={encoding}", "bash", "-c", words])
+        campaign.counts["lost streams"] += 1
+        what = f"stream {number} ({extra} {streams}, {encoding})"
+        campaign.expect(done.returncode == 0, f"{what}: {done.returncode} {done.stderr[-200:]}")
+        campaign.expect("Traceback" not in done.stdout + done.stderr, f"{what}: traceback")
+        campaign.check_result(out, wanted, what)
+        shutil.rmtree(out, ignore_errors=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -289,6 +458,8 @@ def main() -> int:
         ("disks", 20),
         ("starts", 10),
         ("torn", 10),
+        ("damages", 700),
+        ("streams", 100),
         ("seed", 0),
     ):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -310,6 +481,8 @@ def main() -> int:
         two_starts(campaign, options.starts)
         changed_sources(campaign)
         torn_lines(campaign, options.torn)
+        damaged_folders(campaign, options.damages)
+        lost_streams(campaign, options.streams)
     report = {
         "faults": dict(campaign.counts),
         "failures": campaign.failures,

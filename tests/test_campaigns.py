@@ -17,7 +17,7 @@ HANG_S = 1800.0
     [
         (
             "fault_campaign",
-            "--kills 1 --preview-kills 0 --disks 1 --starts 1 --torn 1 --prior slerp --seed 7",
+            "--kills 1 --preview-kills 0 --disks 1 --starts 1 --torn 1 --damages 2 --streams 1 --prior slerp --seed 7",
         ),
         ("hostile_campaign", "--inputs 6 --only-crafted 4"),
         ("pool_campaign", "--shots 4 --jobs 2"),
