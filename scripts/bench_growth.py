@@ -50,13 +50,13 @@ def make_clip(folder: Path, name: str, size: int) -> list[str]:
     keys = [frames - 2 - step * k for k in range(gaps + 1)][::-1]
     arguments = ["--keys", ",".join(map(str, keys)), "--context", f"{max(0, keys[0] - 48)}:{keys[0] - 1}"]
     if name == "vertices":
-        add_mesh(path, joints, size)
+        add_mesh(path, size)
     preview = [] if name == "vertices" else ["--no-preview"]
     return ["run", str(path), *arguments, *preview, "--no-report", "--out", str(folder / "out")]
 
 
-def add_mesh(path: Path, joints: int, vertices: int) -> None:
-    """A skinned sheet of some vertices."""
+def add_mesh(path: Path, vertices: int) -> None:
+    """A sheet of some vertices, skinned to the first joint."""
     from pxr import Sdf, Usd, UsdGeom, UsdSkel, Vt
 
     stage = Usd.Stage.Open(str(path))
@@ -71,8 +71,7 @@ def add_mesh(path: Path, joints: int, vertices: int) -> None:
     mesh.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(quads.ravel()))
     binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
     binding.CreateSkeletonRel().SetTargets([Sdf.Path("/Long/Skel")])
-    joint = np.random.default_rng(0).integers(0, joints, len(points)).astype(np.int32)
-    binding.CreateJointIndicesPrimvar(False, 1).Set(Vt.IntArray.FromNumpy(joint))
+    binding.CreateJointIndicesPrimvar(False, 1).Set(Vt.IntArray(len(points), 0))
     binding.CreateJointWeightsPrimvar(False, 1).Set(Vt.FloatArray.FromNumpy(np.ones(len(points), np.float32)))
     stage.Save()
 

@@ -6,6 +6,7 @@ vertices (Gouraud 1971), and outlines are smooth since each pixel is the mean of
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -27,11 +28,14 @@ IMAGES_AT_ONCE = 8
 AMBIENT, DIFFUSE, SPECULAR, SHININESS = 0.5, 0.5, 0.08, 32
 LIGHT = (-0.5, -0.7, 0.0)
 """Goes with the camera, in camera space, as parts of the depth of what it lights."""
+ROWS_AT_ONCE = 1 << 18
+"""Rows of triangles looked at together, and"""
+SAMPLES_AT_ONCE = 1 << 20
+"""samples filled together: bounds memory where large triangles lie one over another."""
 LEAST_AREA = 1e-9
 """Of a triangle that is drawn [samples], doubled."""
 OVERLAP = 1e-4
 """Triangles reach this far over their edges [samples], so that rounding leaves no hole between two of them."""
-_FAR = np.iinfo(np.int64).max
 _FACE_BITS = (1 << 32) - 1
 
 
@@ -200,12 +204,43 @@ def _visible(
     faces: _Faces, images: int, height: int, width: int
 ) -> tuple[Int[np.ndarray, " pixel"], Int[np.ndarray, "sample pixel"]]:
     """The pixels, over all pictures, that show a face, and which is the nearest at each of their samples (-1: none)."""
-    # a triangle meets each row of samples in one span, whose ends are where a share becomes negative
     low_y, high_y = np.minimum.reduce(faces.y), np.maximum.reduce(faces.y)
     top = np.ceil(low_y - 0.5).clip(0, height * ROWS).astype(int)
     counts = (np.floor(high_y + 0.5).clip(0, height * ROWS).astype(int) - top).clip(0)
-    face = np.repeat(np.arange(len(counts)), counts)
-    row = np.arange(len(face)) + np.repeat(top - np.cumsum(counts) + counts, counts)
+    pixels = images * height * width
+    best = np.zeros(ROWS * pixels, np.int64)
+    for some in _parts(counts, ROWS_AT_ONCE):
+        face = np.repeat(np.arange(some.start, some.stop), counts[some])
+        before = np.cumsum(counts[some]) - counts[some]
+        row = np.arange(len(face)) + np.repeat(top[some] - before, counts[some])
+        start, length = _spans(faces, face, row, width)
+        kept = np.flatnonzero(length > 0)  # no span where there is no area, and so no shares (NaN)
+        face, row, start, length = face[kept], row[kept], start[kept].astype(int), length[kept].astype(int)
+        for part in _parts(length, SAMPLES_AT_ONCE):
+            place = (faces.image[face[part]] * height + row[part] // ROWS) * width + start[part]
+            place += row[part] % ROWS * pixels
+            _fill(best, faces, face[part], row[part], start[part], length[part], place)
+    samples = best.reshape(ROWS, pixels)
+    pixel = np.flatnonzero(np.bitwise_or.reduce(samples))
+    samples = samples[:, pixel]
+    return pixel, np.where(samples > 0, _FACE_BITS - (samples & _FACE_BITS), -1)
+
+
+def _parts(counts: Int[np.ndarray, " item"], limit: int) -> Iterator[slice]:
+    """Runs of items with about ``limit`` counts together; one item alone may have more."""
+    total = np.cumsum(counts)
+    most = int(total[-1]) if len(total) else 0
+    bounds = np.unique(np.searchsorted(total, np.arange(0, most, limit), side="right"))
+    for first, end in pairwise([*bounds.tolist(), len(counts)]):
+        if end > first:
+            yield slice(first, end)
+
+
+def _spans(
+    faces: _Faces, face: Int[np.ndarray, " span"], row: Int[np.ndarray, " span"], width: int
+) -> tuple[Float[np.ndarray, " span"], Float[np.ndarray, " span"]]:
+    """First column and length of what each triangle covers of a row of samples: one span, whose ends are where a share
+    becomes negative."""
     low, high = np.zeros(len(face)), np.full(len(face), width - 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         for constant, growth, fall in np.moveaxis(faces.shares, 1, 0):
@@ -216,9 +251,19 @@ def _visible(
             high = np.where(grows < 0, np.minimum(high, crossing), high)
             high = np.where((grows == 0) & (value < 0), -1, high)
     start = np.ceil(low - OVERLAP)
-    length = np.floor(high + OVERLAP) - start + 1
-    kept = np.flatnonzero(length > 0)  # no span where there is no area, and so no shares (NaN)
-    face, row, start, length = face[kept], row[kept], start[kept].astype(int), length[kept].astype(int)
+    return start, np.floor(high + OVERLAP) - start + 1
+
+
+def _fill(
+    best: Int[np.ndarray, " sample"],
+    faces: _Faces,
+    face: Int[np.ndarray, " span"],
+    row: Int[np.ndarray, " span"],
+    start: Int[np.ndarray, " span"],
+    length: Int[np.ndarray, " span"],
+    place: Int[np.ndarray, " span"],
+) -> None:
+    """Keep the nearest at every sample of some spans, which begin at ``place``."""
     # 1 / depth is linear in the picture
     nearness = faces.values[face, :, 0]
     slope = nearness[:, 1]
@@ -231,15 +276,8 @@ def _visible(
     # positive floats sort like their bits: nearness above, face below, so that one maximum finds the nearest face
     keys = step.clip(1e-30).view(np.int32).astype(np.int64) << 32
     keys |= np.repeat(_FACE_BITS - face, length)
-    pixels = images * height * width
-    first = (faces.image[face] * height + row // ROWS) * width + start
-    order += np.repeat(row % ROWS * pixels + first - before, length)
-    best = np.zeros(ROWS * pixels, np.int64)
+    order += np.repeat(place - before, length)
     np.maximum.at(best, order, keys)
-    samples = best.reshape(ROWS, pixels)
-    pixel = np.flatnonzero(np.bitwise_or.reduce(samples))
-    samples = samples[:, pixel]
-    return pixel, np.where(samples > 0, _FACE_BITS - (samples & _FACE_BITS), -1)
 
 
 def _across(row: Int[np.ndarray, " sample"]) -> Float[np.ndarray, " sample"]:

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
+from engine.rendering import numpy_renderer
 from engine.rendering.actors import Actors
 from engine.rendering.camera import Cameras
 from engine.rendering.ground import draw_ground, ground_below
@@ -131,6 +133,14 @@ def test_what_lies_below_the_ground_is_hidden_and_what_is_behind_the_camera_left
     assert 0.3 < changed.sum() / whole.sum() < 0.8
     behind = points.numpy() + 2 * camera.positions()[0]
     np.testing.assert_array_equal(drawn(behind[None], ball(), camera), 255)
+
+
+def test_many_small_parts_make_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    points, _ = sphere(16)
+    whole = drawn(points.numpy()[None], ball(), camera_at(5.0))
+    monkeypatch.setattr(numpy_renderer, "ROWS_AT_ONCE", 50)
+    monkeypatch.setattr(numpy_renderer, "SAMPLES_AT_ONCE", 30)
+    np.testing.assert_array_equal(drawn(points.numpy()[None], ball(), camera_at(5.0)), whole)
 
 
 def test_nothing_to_see_is_the_ground() -> None:
