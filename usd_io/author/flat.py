@@ -4,7 +4,7 @@ What composes, and what some readers leave out, is written where it counts: each
 each mesh its skeleton, joints and influences per point.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,13 @@ from usd_io.read.skeleton import animation_of, skeleton_prims
 _EARLIEST = Usd.TimeCode.EarliestTime()
 
 
-def write_flat(root: Path, out: Path, custom: Mapping[str, Any], replaced: Collection[str]) -> None:
+def write_flat(root: Path, out: Path, custom: Mapping[str, Any]) -> None:
     """Write a composed result as one layer.
 
     Args:
         root: Root stage of the result.
         out: File to create.
         custom: Value of ``customLayerData["anymole"]``, plain USD values.
-        replaced: Prim paths of animations that are left out where nothing is bound to them any more.
 
     Raises:
         AuthorError: It cannot be written.
@@ -40,7 +39,9 @@ def write_flat(root: Path, out: Path, custom: Mapping[str, Any], replaced: Colle
         _sample_spline(layer, attribute, frames)
     _bind_directly(stage)
     bound = {animation.GetPath() for animation in map(animation_of, skeleton_prims(stage)) if animation}
-    for path in {Sdf.Path(each) for each in replaced} - bound:
+    # readers play what they find, also what nothing is bound to
+    unbound = [prim.GetPath() for prim in stage.TraverseAll() if prim.IsA(UsdSkel.Animation)]
+    for path in set(unbound) - bound:
         stage.RemovePrim(path)
     _name_files_from(layer, out.parent)
     layer.comment = "Result of anymole as one file, for readers that do not compose."

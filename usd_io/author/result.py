@@ -134,8 +134,7 @@ def _write(
     widen_extents(draft.root, draft.data, stage, placed)
     if flat:
         whole = draft.root.with_name(draft.root.name.replace(".draft.", ".draft_flat.")).with_suffix(".usdc")
-        replaced = [p.source_animation_path for p, _ in placed if p.source_animation_path]
-        write_flat(draft.root, whole, custom, replaced)
+        write_flat(draft.root, whole, custom)
         draft = Files(whole, whole)
     return draft, verify_result(draft.root, stage, placed)
 

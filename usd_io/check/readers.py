@@ -127,6 +127,26 @@ def _ignored(stage: Usd.Stage) -> Iterator[Place]:
         yield finding.prim, "USD ignores the animation or its binding, and the reader plays it"
 
 
+def _uneven_channels(stage: Usd.Stage) -> Iterator[Place]:
+    for animation in _animations(stage):
+        attributes = [animation.GetAttribute(name) for name in ("translations", "rotations", "scales")]
+        times = [a.GetTimeSamples() for a in attributes if a and a.GetNumTimeSamples()]
+        if any(own != times[0] for own in times[1:]):
+            yield (
+                str(animation.GetPath()),
+                "translations, rotations and scales have samples at different times",
+            )
+
+
+def _same_joint_names(stage: Usd.Stage) -> Iterator[Place]:
+    known: set[str] = set()
+    for prim in skeleton_prims(stage):
+        joints = {str(j).rpartition("/")[2] for j in UsdSkel.Skeleton(prim).GetJointsAttr().Get() or ()}
+        if joints & known:
+            yield str(prim.GetPath()), "another skeleton has joints of the same names"
+        known |= joints
+
+
 def _external(stage: Usd.Stage) -> Iterator[Place]:
     others = [
         layer
@@ -235,12 +255,14 @@ _BLOCK = Feature(
     "animation-block", _animation_blocks, f"The layer does not open there at all: remove the block. {FLAT}"
 )
 _EDITS = Feature("array-edits", _array_edits, f"The layer does not open there at all. {FLAT}")
+_UNEVEN = Feature("uneven-channels", _uneven_channels, "Author all channels at the same times.")
+_SAME = Feature("joint-names", _same_joint_names, "Give each character a file of its own.")
 _SPLINES = Feature("splines", _layer_splines, f"The layer does not open there at all: sample them. {FLAT}")
 
 READERS: Mapping[str, tuple[str, tuple[Feature, ...]]] = {
-    "blender": ("Blender 4.5", (_XFORM, _OWN_TRANSFORM, _INHERITED, _SCALED, _SUMS, _DUAL)),
-    "three": ("three.js 0.187", (_LAYERS, _VARIANTS, _ROOTS, _CONSTANT, _BLOCKS, _DUAL, _PLAYED)),
-    "lightusd": ("lightusd 1.0.0rc4", (_ABOVE, _CODES, _TEXT)),
+    "blender": ("Blender 4.5", (_XFORM, _OWN_TRANSFORM, _INHERITED, _SCALED, _SUMS, _DUAL, _UNEVEN, _EDITS)),
+    "three": ("three.js 0.187", (_LAYERS, _VARIANTS, _ROOTS, _CONSTANT, _BLOCKS, _DUAL, _PLAYED, _SAME)),
+    "lightusd": ("lightusd 1.0.0rc4", (_ABOVE, _CODES, _TEXT, _EDITS)),
     "tinyusdz": ("tinyusdz 0.9.4", (_LAYERS,)),
     "usd-25.05": ("usd-core 25.5", (_BLOCK, _EDITS)),
     "usd-24.03": ("usd-core 24.3", (_BLOCK, _EDITS, _SPLINES)),

@@ -114,6 +114,16 @@ def bound_above(stage: Usd.Stage) -> None:
     UsdSkel.BindingAPI.Apply(stage.GetPrimAtPath("/Char")).CreateAnimationSourceRel().SetTargets([target])
 
 
+def other_times(stage: Usd.Stage) -> None:
+    rotations = animation(stage).GetAttribute("rotations")
+    rotations.Set(rotations.Get(1), 99)
+
+
+def same_names(stage: Usd.Stage) -> None:
+    joints = UsdSkel.Skeleton(skeleton(stage)).GetJointsAttr().Get()
+    UsdSkel.Skeleton.Define(stage, "/Char/Other").CreateJointsAttr(joints)
+
+
 def animation_block(stage: Usd.Stage) -> None:
     Sdf.AttributeSpec(
         stage.GetRootLayer().GetPrimAtPath("/Char"), "userProperties:x", Sdf.ValueTypeNames.Float
@@ -133,6 +143,8 @@ def animation_block(stage: Usd.Stage) -> None:
         (block, {"three:blocked-samples"}),
         (variant, {"three:variants"}),
         (moving_root, {"three:moving-skelroot"}),
+        (other_times, {"blender:uneven-channels"}),
+        (same_names, {"three:joint-names"}),
         (bound_above, {"lightusd:inherited-bindings"}),
         (
             animation_block,
@@ -154,7 +166,7 @@ def test_layers_and_array_edits_are_found() -> None:
     rules = {
         found.rule for found in reader_findings(Usd.Stage.Open(str(CASES / "array_edit.usda")), list(READERS))
     }
-    assert {"three:layers", "tinyusdz:layers", "usd-25.05:array-edits"} <= rules
+    assert {"three:layers", "tinyusdz:layers", "usd-25.05:array-edits", "blender:array-edits"} <= rules
 
 
 def test_a_flat_result_uses_nothing_that_is_dropped(stage: Usd.Stage, tmp_path: Path) -> None:
@@ -178,4 +190,4 @@ def test_a_flat_result_uses_nothing_that_is_dropped(stage: Usd.Stage, tmp_path: 
 def test_an_unknown_reader_is_refused() -> None:
     with pytest.raises(ConfigError, match="no reader 'maya' is known; name some of blender"):
         check(str(CASES / "baked_channel.usda"), ["maya"])
-    assert check(str(CASES / "baked_channel.usda"), ["blender"]) == ()
+    assert check(str(CASES / "baked_channel.usda"), ["usd-24.03", "lightusd"]) == ()
