@@ -23,6 +23,7 @@ from engine.settings.choices import (
 )
 from engine.settings.packages import PRIORS, VIDEO_MODELS
 from engine.settings.pins import parse_pin
+from engine.settings.samples import parse_samples
 from engine.settings.setting import Setting, checked, fields_of
 
 MOST_STEPS = 1000
@@ -193,6 +194,16 @@ class RunConfig:
             counts_from="author",
         ),
     ] = "rebind"
+    samples: Annotated[
+        str,
+        Setting(
+            "How many samples lie between the keys: full, one per frame, or sparse, as few breakdowns as keep every "
+            "joint within 0.1 % of the height (sparse:0.5 within 0.5 %) of the full motion.",
+            RESULT,
+            metavar="full|sparse[:PERCENT]",
+            counts_from="author",
+        ),
+    ] = "full"
     truth: Annotated[
         str,
         Setting(
@@ -401,6 +412,10 @@ class RunConfig:
                 parse_pin(text)
         except ConfigError as error:
             problems["pin"] = str(error).rstrip(".")
+        try:
+            parse_samples(self.samples)
+        except ConfigError as error:
+            problems["samples"] = str(error).rstrip(".")
         if self.takes > 1 and self.author == "over":
             problems["author"] = "author over has room for one take; choose rebind or variant for several"
         if self.video and self.takes > 1:

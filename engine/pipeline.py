@@ -23,6 +23,7 @@ from engine.runs.inputs import note_inputs
 from engine.runs.stage_cache import RunContext, StageCache
 from engine.runs.workspace import Workspace, result_stem
 from engine.scene.subject import Subject
+from engine.settings.samples import parse_samples
 from engine.stages.author import AuthorInputs, author, provenance_of
 from engine.stages.check import CheckInputs, check_result
 from engine.stages.fill import fill_shot
@@ -139,6 +140,7 @@ def run_stages(
                 folder=str(workspace.folder.absolute()),
                 stem=result_stem(config),
                 mode=config.author,
+                tolerance=parse_samples(config.samples),
                 subjects=subjects,
                 provenance=provenance_of(
                     config.to_dict(),

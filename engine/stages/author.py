@@ -1,13 +1,21 @@
 """Run stage *author*: the motion of every subject -> a new layer over the untouched source."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from engine.geometry.metrics import height
+from engine.geometry.sparse import breakdowns
+from engine.priors.fill import Filled
 from engine.runs.stage_cache import FileStage, RunContext, StageWork
 from engine.scene.subject import Subject
 from engine.settings.choices import AuthorMode
+
+SAFETY = 0.95
+"""Part of the tolerance that is used: what is written is rounded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +38,8 @@ class AuthorInputs:
     overwrite: bool = field(compare=False)
     confirm: Callable[[], None] = field(compare=False)
     """As in :func:`usd_io.author.result.author_result`."""
+    tolerance: float | None = None
+    """Of sparse samples [heights]; None: one per frame."""
 
 
 def author(inputs: AuthorInputs, context: RunContext) -> tuple[Path, Path]:
@@ -41,17 +51,24 @@ def author(inputs: AuthorInputs, context: RunContext) -> tuple[Path, Path]:
 def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
     from usd_io.author.result import Take, author_result
 
+    filled = {subject.path: _thinned(subject, inputs.tolerance) for subject in inputs.subjects}
     takes = {
         subject.path: Take(
-            subject.filled.motion,
+            filled[subject.path].motion,
             subject.plan.pose_keys,
-            subject.filled.confidence,
-            subject.filled.others,
+            filled[subject.path].confidence,
+            filled[subject.path].others,
             gaps=subject.plan.channel_gaps,
             kept_joints=subject.plan.locked,
         )
         for subject in inputs.subjects
     }
+    provenance = dict(inputs.provenance)
+    if inputs.tolerance is not None:
+        provenance["breakdowns"] = {
+            subject.path: np.intersect1d(filled[subject.path].motion.times, subject.plan.fill_times).tolist()
+            for subject in inputs.subjects
+        }
     for end in (".usdc", ".json") if inputs.mode == "flat" else (".usda", "_anim.usdc", ".json"):
         work.claim(work.folder / f"{inputs.stem}{end}")
     authored = author_result(
@@ -61,11 +78,27 @@ def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
         takes,
         mode=inputs.mode,
         overwrite=inputs.overwrite,
-        provenance=inputs.provenance,
+        provenance=provenance,
         confirm=inputs.confirm,
         sharing=inputs.sharing,
     )
     return authored.root, authored.layer
+
+
+def _thinned(subject: Subject, tolerance: float | None) -> Filled:
+    """What is authored of a subject: all of it, or, where its channels share their keys, as few samples as keep it."""
+    filled = subject.filled
+    if tolerance is None or any(own.gaps for own in subject.plan.channels.values()):
+        return filled
+    size = height(subject.character, filled.motion, subject.plan.keys[0])
+    gaps = [(gap.start, gap.end) for gap in subject.plan.gaps]
+    kept = np.flatnonzero(breakdowns(subject.character, filled.takes, gaps, SAFETY * tolerance * size))
+    return replace(
+        filled,
+        motion=filled.motion.at(kept),
+        others=tuple(other.at(kept) for other in filled.others),
+        confidence=None if filled.confidence is None else filled.confidence[kept],
+    )
 
 
 _ELSEWHERE = ("stage", "truth", "out", "force", "preview", "report")

@@ -51,7 +51,7 @@ def test_all_problems_come_in_one_message() -> None:
         "engine is 'magic'",
         "prior is 'best'",
         "author is ['over']",
-        "choose rebind, over or variant",
+        "choose rebind, over, variant or flat",
     ):
         assert words in str(caught.value)
 
@@ -112,7 +112,8 @@ def test_every_setting_says_what_it_is() -> None:
 
 
 def test_settings_of_one_shot_are_its_paths_times_and_prims() -> None:
-    stage, video = {"stage", "skeletons", "context", "keys", "lock"}, {"video", "video_fps", "video_offset"}
+    stage = {"stage", "skeletons", "context", "keys", "lock", "pin"}
+    video = {"video", "video_fps", "video_offset"}
     assert of_a_shot() == stage | video | {"camera", "prompt", "out", "truth", "force"}
 
 
