@@ -9,12 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from engine.errors import ConfigError, EngineError
+from engine.errors import ConfigError, EngineError, ExitCode
 from engine.farm.batch import NOT_RETRIED, Submission, is_current
 from engine.farm.shots import JOBS, ShotTask
 from engine.runs.process import python_environment, request_cancel
+from engine.runs.workspace import Workspace
 
 POLL_S = 0.05
+SPARE_MIN = 1.0
+"""A shot that was asked to stop has so long to save."""
 
 OnShot = Callable[[ShotTask, str], None]
 """Called with every shot that ends and its state."""
@@ -118,8 +121,10 @@ def _try(batch: Submission, numbers: list[int], group: tuple[int, ...], stopping
         before = {n: _stand(batch, n) for n in left}
         job = _submit(batch, left, group)
         asked: set[int] = set()
+        ends, late = time.monotonic() + batch.needs.timeout_min * 60 * len(left), False
         while not job.done():
-            if stopping.is_set():
+            late = late or time.monotonic() > ends
+            if stopping.is_set() or late:
                 _ask_to_stop(batch, left, asked)
             time.sleep(POLL_S)
         _tidy(job)
@@ -127,6 +132,8 @@ def _try(batch: Submission, numbers: list[int], group: tuple[int, ...], stopping
         begun = [n for n in left if _stand(batch, n) != before[n]]
         for number in begun or left:
             tries[number] += 1
+            if late and not stopping.is_set():
+                _tell_late(batch, number)
         left = [n for n in left if not _settled(batch, n) and tries[n] <= batch.needs.retries]
 
 
@@ -139,6 +146,22 @@ def _stand(batch: Submission, number: int) -> object:
 def _settled(batch: Submission, number: int) -> bool:
     record = batch.record(batch.shots[number - 1])
     return not record.live and record.exit_code in NOT_RETRIED
+
+
+def _tell_late(batch: Submission, number: int) -> None:
+    """Write down of a shot that is not done why its process was stopped."""
+    shot = batch.shots[number - 1]
+    if batch.record(shot).state in ("done", "failed"):
+        return
+    limit = f"{batch.needs.timeout_min:g} min"
+    with suppress(EngineError):  # a process that cannot be stopped has the folder still
+        workspace = Workspace(shot.folder(batch.out))
+        workspace.state(
+            "failed",
+            exit_code=int(ExitCode.TERMINATED),
+            message=f"it took longer than its time limit of {limit}; allow more. What was done is kept.",
+        )
+        workspace.close()
 
 
 def _ask_to_stop(batch: Submission, numbers: list[int], asked: set[int]) -> None:
@@ -156,7 +179,8 @@ def _submit(batch: Submission, numbers: list[int], group: tuple[int, ...]) -> An
     submitit = need_submitit()
     executor = submitit.LocalExecutor(batch.out / JOBS)
     executor.update_parameters(
-        timeout_min=batch.needs.timeout_min * len(numbers),
+        # it would kill without a word; the pool itself asks the run to stop before that
+        timeout_min=batch.needs.timeout_min * len(numbers) + SPARE_MIN,
         gpus_per_node=len(group),
         visible_gpus=group,
         tasks_per_node=1,

@@ -275,3 +275,31 @@ def test_ray_runs_every_shot(stub) -> None:  # type: ignore[no-untyped-def]
     batch = stub(["a", "b"], Needs(cpus=1, memory_gb=0.1, timeout_min=1))
     run_on_ray(batch, address="local", on_shot=lambda shot, state: None, stop=lambda: False)
     assert summarise(batch.shots, batch.out).states == {"done": 2}
+
+
+def test_a_shot_over_its_time_limit_failed_for_that_reason(data: Path, tmp_path: Path) -> None:
+    stage = data / "edge" / "fox_survey_keys.usda"
+    shots, out = shots_of_stages([str(stage)], {"prior": "slerp", "preview": False}), tmp_path / "out"
+    write_shots(shots, out)
+    slow = (
+        "import sys, time; from pathlib import Path; from engine.errors import RunCancelled; "
+        "from engine.run import run; from engine.config import RunConfig\n"
+        "def wait(event):\n"
+        "    time.sleep(0.2)\n"
+        "    if (Path(sys.argv[2]) / 'cancel').exists(): raise RunCancelled('stopped by the user')\n"
+        "while True:\n"
+        "    run(RunConfig(stage=sys.argv[1], out=sys.argv[2], force=True, prior='slerp', preview=False), wait)\n"
+        "    (Path(sys.argv[2]) / 'artefacts.json').unlink()"
+    )
+    batch = Submission(
+        shots,
+        out,
+        Needs(timeout_min=0.1),
+        lambda *_: [sys.executable, "-c", slow, str(stage), str(shots[0].folder(out))],
+    )
+    ended: list[str] = []
+    run_pool(batch, jobs=1, on_shot=lambda shot, state: ended.append(state), stop=lambda: False)
+    found = summarise(shots, out)
+    assert ended == ["failed"]
+    assert found.states == {"failed": 1}
+    assert "longer than its time limit of 0.1 min" in str(found.failures[0]["message"])
