@@ -115,7 +115,7 @@ def run_stages(
     if engine == "video":
         from engine.video_pipeline import check_ready
 
-        check_ready(config)
+        check_ready(config, planned.plans, planned.shot.motions[0].time_codes_per_second)
     source = planned.source or Source(config)
     workspace.before_keep = source.check_unchanged
     cache = StageCache(workspace, progress, workspace.folder)

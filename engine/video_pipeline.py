@@ -6,6 +6,7 @@ The motion prior's answer is where the fit starts and what it falls back to. Wit
 stages are left out.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.joints.settings import EstimatorSettings
 from engine.mimic.settings import MimicSettings
+from engine.planning.plan import Plan
 from engine.runs.stage_cache import RunContext
 from engine.scene.footage import Footage, given_footage, span
 from engine.scene.scene import make_scene
@@ -25,6 +27,7 @@ from engine.stages.mimic import fit_motion
 from engine.stages.render import choose_view, first_of, render
 from engine.stages.self_test import SELF_TEST, variants
 from engine.video.backends import backend
+from engine.video.catalogue.model_cards import CARDS
 from usd_io.errors import shown
 
 VIDEO_WEIGHTS = {"render": 3.0, "adapt": 60.0, "generate": 40.0, "estimate_joints": 40.0, "mimic": 40.0}
@@ -38,14 +41,33 @@ def stage_weights(config: RunConfig) -> Mapping[str, float]:
     return test | {name: weight for name, weight in VIDEO_WEIGHTS.items() if name not in given}
 
 
-def check_ready(config: RunConfig) -> None:
-    """Find out that something is missing before any work is done.
+def check_ready(config: RunConfig, plans: Sequence[Plan] = (), time_codes_per_second: float = 1.0) -> None:
+    """Find out that something is missing, or cannot be done, before any work is done.
 
     Raises:
+        ConfigError: A gap is longer than what the video model holds at once; says which keys make it fit.
         ResourceMissing: Weights or a device are missing; says what to do and what runs without.
     """
-    if not config.video:
-        backend(config.model, memory=config.memory)
+    if config.video:
+        return
+    known = next((card for card in CARDS if card.name == config.model), None)
+    if known is not None and known.longest_gap_s:
+        for plan in plans:
+            for gap in plan.gaps:
+                _check_length(config.model, gap.start, gap.end, known.longest_gap_s * time_codes_per_second)
+    backend(config.model, memory=config.memory)
+
+
+def _check_length(model: str, start: float, end: float, longest: float) -> None:
+    """Refuse a gap that is too long [time codes]."""
+    parts = math.ceil((end - start) / longest - 1e-9)
+    if parts > 1:
+        keys = ", ".join(f"{round(start + (end - start) * i / parts):g}" for i in range(1, parts))
+        raise ConfigError(
+            f"the gap {start:g} to {end:g} is longer than the {longest:g} time codes that the video model {model} "
+            f"holds at once; add keys, at {keys} for example, or choose the model dynamicrafter.",
+            settings=("keys", "model"),
+        )
 
 
 def fit_to_video(stage: Any, subjects: Sequence[Subject], context: RunContext) -> tuple[Subject, ...]:

@@ -16,6 +16,7 @@ from engine.errors import ConfigError, DataError, OutOfMemory, ResourceMissing, 
 from engine.events import Event, Note, StageProgress, StageReused, StageStarted
 from engine.files.video import Video
 from engine.mimic.settings import MimicSettings
+from engine.planning.plan import Gap, Plan
 from engine.progress import StageReached
 from engine.scene import footage
 from tests.engine.fading import Fading
@@ -206,3 +207,34 @@ def test_the_tiny_model_goes_the_whole_way_also_without_context(data: Path, tmp_
     assert Path(again.layer).read_bytes() == first
     reused = [e.stage for e in events if isinstance(e, StageReused)]
     assert set(fitted) - {"adapt"} <= set(reused)
+
+
+def test_a_gap_that_the_model_does_not_hold_at_once_is_refused_with_keys_that_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(video_run, "backend", lambda name, **_: asked.append(name))
+    plan = Plan("/A", ((0, 20),), (20, 320), (Gap(20, 320, (21.0,)),))
+    wan = RunConfig("a.usda", model="wan-vace")
+    with pytest.raises(
+        ConfigError, match=r"gap 20 to 320 is longer than the 122.4 .* at 120, 220 for example"
+    ):
+        video_run.check_ready(wan, [plan], 24.0)
+    assert not asked
+    video_run.check_ready(wan, [plan], 60.0)  # 5 s
+    video_run.check_ready(replace(wan, model="dynamicrafter"), [plan], 24.0)
+    assert asked == ["wan-vace", "dynamicrafter"]
+
+
+def test_longest_gaps_are_those_that_one_call_holds() -> None:
+    from engine.video.backends import ltx, wan_vace
+    from engine.video.backends.calls import intervals
+    from engine.video.catalogue.models import card
+
+    for name, rules in (("wan-vace", wan_vace.RULES), ("ltx", ltx.RULES)):
+        longest = card(name).longest_gap_s
+
+        def frames(seconds: float, rules: Any = rules) -> int:
+            return 1 + intervals((0.0, seconds), rules) + (rules.group - 1 if rules.pause else 0)
+
+        assert frames(longest) <= rules.most < frames(longest + 0.1)

@@ -40,6 +40,8 @@ class ModelCard:
     """Sub-folders of a diffusers pipeline, whose weights may be one file or many."""
     parts_gb: float = 0.0
     """Size of all of them, from parameter counts at two bytes each; a repository may store four."""
+    longest_gap_s: float = 0.0
+    """The longest gap whose frames fit into what it was trained on at once [s]; 0: any."""
 
     @property
     def gigabytes(self) -> float:
@@ -87,6 +89,7 @@ CARDS = (
         4,
         _PARTS,
         16.0,
+        5.1,
     ),
     ModelCard(
         "wan-vace-14b",
@@ -100,6 +103,7 @@ CARDS = (
         4,
         _PARTS,
         46.3,
+        5.1,
     ),
     ModelCard(
         "wan22-vace-fun",
@@ -113,6 +117,7 @@ CARDS = (
         4,
         (*_PARTS, "transformer_2"),
         80.9,
+        5.1,
     ),
     ModelCard(
         "ltx",
@@ -126,6 +131,7 @@ CARDS = (
         8,
         _PARTS,
         14.0,
+        10.6,
     ),
     ModelCard(
         "fit3d",
