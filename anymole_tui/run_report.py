@@ -38,7 +38,7 @@ def run_report(result: RunResult, *, metrics: bool = False) -> str:
         metrics: Add the figures by the names of the field: L2P, L2Q, NPSS, shares of the priors, confidence.
     """
     lines = [
-        *figures(result, metrics=metrics),
+        *_figures(result),
         "",
         _row("result", shown(str(Path(result.run) / Path(result.result).name))),
     ]
@@ -57,15 +57,17 @@ def run_report(result: RunResult, *, metrics: bool = False) -> str:
     lines.append(_row("open it", f"anymole {shown(result.run)}  (in the terminal); {viewers}"))
     if any(len(scores["takes"]) > 1 for scores in result.scores.values()):
         lines.append(_row("takes", f"take 1 is shown; another one: anymole take {shown(result.result)} N"))
-    if not metrics:
+    if metrics:
+        lines += _metrics(result)
+    else:
         lines.append(
             _row("more", f"anymole attach {shown(result.run)} --metrics  (L2P, L2Q, NPSS, confidence)")
         )
     return "\n".join(lines)
 
 
-def figures(result: RunResult, *, metrics: bool) -> list[str]:
-    """What is known of the result of every skeleton, without where it lies."""
+def _figures(result: RunResult) -> list[str]:
+    """What is known of the result of every skeleton, in words."""
     plans = {str(plan["skeleton_path"]): plan for plan in result.plan}
     lines: list[str] = []
     for path, scores in result.scores.items():
@@ -74,8 +76,14 @@ def figures(result: RunResult, *, metrics: bool) -> list[str]:
         lines += _in_words(scores, plans.get(path))
         if scores["prior"] == "video" and _is_tour(result):
             lines.append(TOUR)
-        if metrics:
-            lines += ["", *_by_name(scores)]
+    return lines
+
+
+def _metrics(result: RunResult) -> list[str]:
+    """The figures of every skeleton by name."""
+    lines: list[str] = []
+    for path, scores in result.scores.items():
+        lines += ["", *([shown(path)] if len(result.scores) > 1 else []), *_by_name(scores)]
     return lines
 
 
