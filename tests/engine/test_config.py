@@ -121,7 +121,7 @@ def test_every_setting_counts_from_a_stage_that_there_is_or_from_none() -> None:
     known = {*STAGE_WEIGHTS, *VIDEO_WEIGHTS, SELF_TEST}
     assert {field.setting.counts_from for field in fields_of(RunConfig)} <= {*known, ""}
     config = RunConfig("a.usda", prior="slerp", author="over")
-    assert counting_from(config, "author") == {"author": "over"}
+    assert counting_from(config, "author") == {"author": "over", "samples": "full"}
     assert counting_from(config, "fill")["prior"] == "slerp"
     assert not {"stage", "out", "force", "author", "solver"} & set(counting_from(config, "fill"))
 
