@@ -25,6 +25,13 @@ SLOWEST_RATE = 1e-6
 """Rates below this, and above its inverse, are no rates of time: quotients of them leave the range of numbers."""
 
 
+def _is_pipe(name: str) -> bool:
+    try:
+        return Path(name).is_fifo()
+    except OSError:  # a name that no file can have
+        return False
+
+
 def open_stage(path: str | Path | Usd.Stage) -> Usd.Stage:
     """Open a USD stage with all its payloads.
 
@@ -42,6 +49,8 @@ def open_stage(path: str | Path | Usd.Stage) -> Usd.Stage:
     if isinstance(path, Usd.Stage):
         return path
     identifier = str(path)
+    if _is_pipe(identifier):
+        raise StageReadError(f"{shown(identifier)} is a pipe, which USD would wait for; name a file.")
     with captured():
         try:
             stage = Usd.Stage.Open(identifier)

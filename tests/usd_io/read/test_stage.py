@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,3 +171,9 @@ def test_the_source_is_never_changed(two_bone_arm: Path) -> None:
     assert two_bone_arm.read_bytes() == before
     layer = Sdf.Layer.Find(str(two_bone_arm))
     assert layer is None or not layer.dirty
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.usda")
+    with pytest.raises(StageReadError, match="is a pipe"):
+        open_stage(tmp_path / "pipe.usda")
