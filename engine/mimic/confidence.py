@@ -53,11 +53,14 @@ def sureness(
     centre = unknowns.filled(z, fill_times)
     samples = draw(form, z, SAMPLES, seed)
     positions = skeleton.joint_positions(unknowns.character, centre)
+    # the first camera's axes in the world: x right, y down, z forward along the view
     axes = cameras.T_camera_world[0, :3, :3]
     squares = np.zeros((*positions.shape[:2], 3))
     for sample in samples:
+        # mean square of each joint's way from the outcome over the samples, in those axes [stage units^2]
         moved = skeleton.joint_positions(unknowns.character, unknowns.filled(sample, fill_times)) - positions
         squares += (moved @ axes.T) ** 2 / SAMPLES
+    # x and y as one standard deviation per axis, depth by itself
     return Sureness(np.sqrt(squares[..., :2].mean(-1)), np.sqrt(squares[..., 2]))
 
 
@@ -67,10 +70,14 @@ def explained(scene: FitScene, level: Level, poses: tuple[Pose, ...]) -> float:
     1 (perfectly), over the pixels where either shows something."""
     ours, empty = 0.0, 0.0
     for frames in parts(level):
+        # colours of the fitted characters before the backdrop, and which triangle each pixel shows (-1: none)
         rgb, ids = draw_frames(scene, level, vertices(scene, poses, frames), frames)
         video, backdrop = level.frames[frames], at_frames(level, frames)[1]
+        # pixels that show a character here or there: drawn ones, and those where the video is not the backdrop
         apart = (video - backdrop.rgb).norm(dim=-1)
         seen = (ids >= 0) | (apart > CONTRAST)
+        # sums of colour distances. Ours from the video; for comparison what an empty picture misses, the mean of how
+        # far the drawn character and the video are from the backdrop, so that neither a small nor a large one gains
         ours += float((rgb - video).norm(dim=-1)[seen].sum())
         empty += float(torch.where(ids >= 0, (rgb - backdrop.rgb).norm(dim=-1), 0)[seen].sum()) / 2
         empty += float(apart[seen].sum()) / 2

@@ -69,6 +69,7 @@ def rescaled(
     """
     if not z.numel():
         return now
+    # samples of the Gaussian around the outcome, less the outcome: their squares are the variances that are left
     apart = draw(form, z, SAMPLES, seed) - z
     return Scales(
         _of_offsets(unknowns, z, apart, now),
@@ -83,13 +84,20 @@ def _of_offsets(
     now: Scales,
 ) -> Float[Tensor, " free"]:
     """Per joint: squares of offsets over how many of them the data determine."""
+    # L z in prior standard deviations, the norms of L's rows: under the prior the mean of these squares is 1
     deviation = (unknowns.mixing**2).sum(1).sqrt()
     offset, unsure = ((x @ unknowns.mixing.T / deviation) ** 2 for x in (z, apart))
+    # 1 - (variance left / variance before) of each number, summed: MacKay's count gamma of what the data determine
     known = (1 - unsure.mean(0)).clamp(0, 1)
+    # per joint, over modes and axes; squares are in units of the sizes in use, times `before` in those first expected
     square, count = (x.reshape(len(z), -1, 3).sum((0, 2)) for x in (offset, known))
     before = now.prior**2
+    # MacKay's fixed point, variance = sum of squares / gamma, drawn towards the expected one by OVERALL numbers
     alone = (OVERALL + before * square) / (OVERALL + count)
+    # the factor of the character as a whole: the geometric mean of the joints' factors, weighed by what the data
+    # determine of each, and of OVERALL numbers at 1
     overall = torch.exp((count * alone.log()).sum() / (OVERALL + count.sum()))
+    # each joint, drawn towards the whole by OWN numbers; from variances to standard deviations
     return ((OWN * overall + before * square) / (OWN + count)).sqrt().clamp(LEAST, MOST)
 
 
@@ -101,11 +109,16 @@ def _of_errors(
     now: Scales,
 ) -> Float[Tensor, " 2"]:
     """Squares of residuals over how many of them the fit left free."""
+    # whitened offsets of the samples at the frames of the video
     moved = form.basis @ apart
     result = []
     for term, count, before in zip((told.plane, told.depth), told.numbers, now.errors.tolist(), strict=True):
+        # the evidence's own matrix in whitened parameters; its mean quadratic form over the samples is the trace of
+        # it times the variance left: how many of the evidence's numbers the fit has used up
         hessian = unknowns.mixing.T @ term.hessian @ unknowns.mixing
         used = float(torch.einsum("sfp,fpq,sfq->s", moved, hessian, moved).mean())
+        # MacKay's fixed point for the noise, variance = sum of squared residuals / (numbers - used); the cost is half
+        # that sum in the errors now in use, hence `before`
         left = max(count - used, UNDETERMINED * count)
         result.append(((EVIDENCE + before**2 * 2 * term.cost) / (EVIDENCE + left)) ** 0.5)
     least = torch.tensor(LEAST_ERRORS, dtype=torch.float64)

@@ -70,7 +70,9 @@ def fit_paper(problem: Fit, progress: Progress, checkpoint_dir: Path | None, mar
     """Motions at the frames of the video, smoothed; a stopped fit goes on after its last round."""
     scene = problem.scene
     tracks = [_track(u.base) for u in scene.unknowns]
+    # one level of pictures, the finest, compared as they are: the paper has no pyramid and no outline term
     level = make_level(scene, problem.frames, max(problem.settings.heights), 0.0, 1.0)
+    # of each character in turn, its rounds from the keys to the middle; other characters stand still meanwhile
     rounds = [(i, r) for i, u in enumerate(scene.unknowns) for r in range(_rounds(u))]
     done = _restore(checkpoint_dir, mark, tracks)
     for number, (index, place) in enumerate(rounds):
@@ -90,6 +92,7 @@ def fit_paper(problem: Fit, progress: Progress, checkpoint_dir: Path | None, mar
 
 def to_unknowns(unknowns: Unknowns, motion: Motion) -> Float[Tensor, "mode parameter"]:
     """The unknowns that give a motion's offsets at the frames of the video: sines are as many as frames."""
+    # offsets are B z L^T, with the sines B at the frames of the video: solved for z
     change = torch.from_numpy(offsets.offsets_from(unknowns.base, motion))
     turned = change[:, unknowns.turning][..., offsets.ROTATION].flatten(1)
     moved = change[:, unknowns.moving][..., offsets.TRANSLATION].flatten(1)
@@ -101,8 +104,10 @@ def filled(unknowns: Unknowns, motion: Motion, fill_times: Float[np.ndarray, " f
     """The motion at the times to fill: slerp between the frames of the video and the keys."""
     if not unknowns.gaps:
         return offsets.sample(unknowns.start, fill_times)
+    # keys and fitted frames, brought to the stage's rate (public code: 15 to 30 frames a second by slerp)
     ends = np.unique([t for gap in unknowns.gaps for t in (gap.start, gap.end)])
     made = offsets.sample(merge(offsets.sample(unknowns.start, ends), motion.at(unknowns.free)), fill_times)
+    # joints that were not fitted keep the start bit for bit
     base = offsets.sample(unknowns.start, fill_times)
     turned, moved = base.rotations.copy(), base.translations.copy()
     turning, moving = unknowns.turning.numpy(), unknowns.moving.numpy()
@@ -131,7 +136,9 @@ def _round(unknowns: Unknowns, track: _Track, place: int) -> _Round:
         inside = _frames(unknowns, gap)
         if 2 * place >= len(inside):
             continue
+        # the frames that far from both ends of the gap; one and the same in the middle of an odd number
         left, right = int(inside[place]), int(inside[-1 - place])
+        # a frame starts from its neighbour on the side of its key: that key at first, then what the last round fitted
         keys = _track(offsets.sample(unknowns.start, np.array([gap.start, gap.end])))
         before, after = (
             _Pose(keys.rotations[k], keys.translations[k])
@@ -139,9 +146,11 @@ def _round(unknowns: Unknowns, track: _Track, place: int) -> _Round:
             else _Pose(track.rotations[f], track.translations[f])
             for k, f in ((0, left - 1), (1, right + 1))
         )
+        # the innermost frames start part of the way towards the other side (public code: slerp by 0.3)
         last = 2 * place + 2 >= len(inside)
         for frame, own, other in {left: (left, before, after), right: (right, after, before)}.values():
             start = own if not last else _towards(own, other)
+            # where the straight line between the keys has the root at this frame [stage units]
             part = (unknowns.base.times[frame] - gap.start) / (gap.end - gap.start)
             line = torch.lerp(keys.translations[0], keys.translations[1], float(part))
             found.append((frame, start.rotations, start.translations, line))
@@ -170,6 +179,7 @@ def _fit_round(
 ) -> float:
     """Fit some frames of one character, the others standing as they are; returns the lowest loss."""
     track, unknowns = tracks[index], problem.scene.unknowns[index]
+    # unknown are the rotations of all turning joints and the translation of roots alone
     turning = unknowns.turning
     roots = torch.from_numpy(unknowns.character.parents)[unknowns.moving] < 0
     moving = unknowns.moving[roots]
@@ -182,8 +192,11 @@ def _fit_round(
         progress.check()
         for group in optimiser.param_groups:
             group["lr"] = _rate(rise)
+        # quaternions are free 4-vectors, normalised before use but not in the loss that holds them near their start
         turned = work.rotations.index_copy(1, turning, normalize(values[0], dim=-1))
         moved = work.translations.index_copy(1, moving, values[1])
+        # the sum of losses of section 3.4 with the public code's weights: joints and pictures, rotations off their
+        # start, the root off its line [heights]
         loss = (
             _distance(problem, level, tracks, index, work.frames, turned, moved, size)
             + TURN * mse_loss(values[0], begin[0])
@@ -194,6 +207,7 @@ def _fit_round(
             best, least, since = [value.detach().clone() for value in values], now, 0
         else:
             since += 1
+        # loss doubled or stalled: back to the best, with a new optimiser and a new cycle of its rate
         if now > 2 * least or since >= STALL or not np.isfinite(now):
             with torch.no_grad():
                 for value, kept in zip(values, best, strict=True):
@@ -211,6 +225,7 @@ def _fit_round(
 
 
 def _rate(step: int) -> float:
+    # the cycle is two ramps of STEP_SIZE_UP steps, up and down; each peak is half the one before
     cycle, along = divmod(step, 2 * STEP_SIZE_UP)
     return BASE_LR + (MAX_LR - BASE_LR) * max(0.0, 1 - abs(along / STEP_SIZE_UP - 1)) / 2**cycle
 
@@ -230,18 +245,22 @@ def _distance(
     which = frames.numpy()
     points = []
     for i, (skin, track) in enumerate(zip(scene.skins, tracks, strict=True)):
+        # the fitted character as it is tried, the others as they stand
         own = (turned, moved) if i == index else (track.rotations[frames], track.translations[frames])
         T_skel_joint = skin.joint_transforms(own[1], own[0], track.scales[frames])
         above = track.T_world_skel[frames]
+        # world vertices of all characters, which the picture shows together
         if scene.unknowns[i].character.meshes:
             bound = scene.bound[i]
             points.append(skin.vertices(T_skel_joint, above, None if bound is None else bound[frames]))
         joints = problem.joints[i]
         if i == index and joints is not None:
+            # joint origins in the world, then in the picture: x, y [pixels] after division by depth [stage units]
             cameras = scene.cameras if len(scene.cameras) == 1 else scene.cameras.at(which)
             world = (above[:, None] @ T_skel_joint)[..., :3, 3]
             pixels = homogeneous_pixels(cameras, camera_points(cameras, world))
             depth = pixels[..., 2:].clamp_min(cameras.near)
+            # pixels as they are, depth in half picture heights per character height: what is squared has one unit
             scale = torch.tensor([1, 1, scene.cameras.height / 2 / size])
             off = (torch.cat([pixels[..., :2] / depth, depth], -1) - joints.target[frames].float()) * scale
             loss = loss + JOINTS * (off[:, joints.used] ** 2).mean()
@@ -250,6 +269,7 @@ def _distance(
         backdrop = level.backdrop
         if len(backdrop.rgb) > 1:
             backdrop = Backdrop(backdrop.rgb[frames], backdrop.depth[frames])
+        # mean squared error of colours in ImageNet's standard deviations (public code), over all pixels
         drawn = render(
             torch.cat(points, 1), cameras, scene.surface, appearance=scene.appearance, backdrop=backdrop
         )
@@ -262,6 +282,7 @@ def _smoothed(unknowns: Unknowns, track: _Track) -> Motion:
     """The track as a motion, smoothed over each gap and its keys."""
     turned, moved = track.rotations.double().numpy(), track.translations.double().numpy()
     turned, moved = turned.copy(), moved.copy()
+    # a Gaussian over frames, cut off at four standard deviations, of sum 1
     radius = int(4 * SMOOTH_FRAMES)
     kernel = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * SMOOTH_FRAMES**2))
     kernel /= kernel.sum()
@@ -269,9 +290,11 @@ def _smoothed(unknowns: Unknowns, track: _Track) -> Motion:
         frames = _frames(unknowns, gap)
         keys = offsets.sample(unknowns.start, np.array([gap.start, gap.end]))
         for values, ends in ((turned, keys.rotations), (moved, keys.translations)):
+            # key, fitted frames, key; quaternions with continuous signs, as components are averaged
             run = np.concatenate([ends[:1], values[frames], ends[1:]]).astype(float)
             if values is turned:
                 run = rotations.continuous(run)
+            # beyond the keys their poses are repeated; unlike the public code's filter this one leaves keys alone
             padded = np.concatenate([run[:1].repeat(radius, 0), run, run[-1:].repeat(radius, 0)])
             values[frames] = sum(k * padded[i : i + len(run)] for i, k in enumerate(kernel))[1:-1]
     base = unknowns.base

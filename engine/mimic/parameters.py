@@ -60,12 +60,14 @@ class Unknowns:
 
     def scaled(self, factors: Float[Tensor, " free"]) -> "Unknowns":
         """With other sizes expected of the offsets of each turning, then each moving joint."""
+        # scales the rows of L, three for each joint: its rotation vector [rad] or its translation [stage units]
         return replace(self, mixing=factors.repeat_interleave(3)[:, None] * self.mixing)
 
     def taken_over(
         self, z: Float[Tensor, "mode parameter"], other: "Unknowns"
     ) -> Float[Tensor, "mode parameter"]:
         """The unknowns under these sizes of what ``z`` is under those of another."""
+        # the same offsets under both: L z^T = L' z'^T for every mode; L is lower triangular
         return torch.linalg.solve_triangular(self.mixing, other.mixing @ z.T, upper=False).T
 
     def zeros(self) -> Float[Tensor, "mode parameter"]:
@@ -76,12 +78,14 @@ class Unknowns:
         self, z: Float[Tensor, "*batch mode parameter"], basis: Float[Tensor, "time mode"]
     ) -> tuple[Float[Tensor, "*batch time turning 3"], Float[Tensor, "*batch time moving 3"]]:
         """Rotation vectors [rad] and translations [stage units]."""
+        # B z L^T: modes to times by the sines, whitened parameters to rotation vectors and translations by L
         values = basis @ z @ self.mixing.T
         values = values.reshape(*values.shape[:-1], len(self.turning) + len(self.moving), 3)
         return values[..., : len(self.turning), :], values[..., len(self.turning) :, :]
 
     def filled(self, z: Float[Tensor, "mode parameter"], fill_times: Float[np.ndarray, " fill"]) -> Motion:
         """The motion at the times to fill."""
+        # put on the start in the form that all priors share: q exp(r) in the joint's own frame, t + d in its parent's
         base = offsets.sample(self.start, fill_times)
         turned, moved = self.offsets(z, self.fill_basis)
         change = np.zeros((len(fill_times), len(self.character.joints), 9))
@@ -114,6 +118,7 @@ def make_unknowns(
         else OffsetSpread(np.zeros((0, 0)))
     )
     gaps = [] if plan is None else list(plan.gaps)
+    # as many sines as the video has frames inside the gap: no more could be told apart
     counts = [int(((times > gap.start) & (times < gap.end)).sum()) for gap in gaps]
     fill_times = np.zeros(0) if plan is None else plan.fill_times
     spans = [(gap.start, gap.end) for gap in gaps]
@@ -124,6 +129,7 @@ def make_unknowns(
         base=offsets.sample(start, times),
         turning=torch.from_numpy(turning),
         moving=torch.from_numpy(moving),
+        # both bases hold the same sines, at the video's frames for the fit and at the stage's for the result
         basis=torch.from_numpy(sines(spans, counts, times)),
         fill_basis=torch.from_numpy(sines(spans, counts, fill_times)),
         mixing=torch.from_numpy(spread.mixing),
@@ -136,8 +142,10 @@ def sines(
     """The sines of every gap, as many as the video has frames in it, scaled to a mean variance of 1 in each."""
     columns = []
     for (start, end), count in zip(gaps, counts, strict=True):
+        # part of the gap gone by, 0 to 1; outside of it the gap's sines are zero
         part = (times - start) / (end - start)
         inside = (part > 0) & (part < 1)
+        # variances fall as k^-SPECTRUM; sin^2 is 1/2 in the mean over a gap, hence the 2
         k = np.arange(1, count + 1)
         share = k**-SPECTRUM
         waves = np.sqrt(2 * share / share.sum()) * np.sin(np.pi * k * part[:, None]) if count else None

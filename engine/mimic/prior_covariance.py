@@ -64,23 +64,32 @@ def spread_of(
     known = start.at(plan.known(start.times))
     expected = fill(character, known, plan)
     size = height(character, start, plan.keys[0])
+    # the learned prior's errors are lengths of 3-vectors, root mean square over the fill times: per axis a third of
+    # the square, of rotations [rad], of positions from heights to stage units
     expected_turn = np.sqrt((expected.rotation_error**2).mean(0) / 3)[turning]
     move = size * np.sqrt((expected.position_error**2).mean(0) / 3)[moving]
     roots = np.asarray(character.parents)[moving] < 0
+    # standard deviations of the context's changes of pose, per axis: rotations in the joints' own frames [rad],
+    # translations in their parents' [stage units]
     ways = _ways(known, plan, turning, moving)
     seen = ways.std(0).reshape(-1, 3)
+    # turning joints: the geometric mean of both sizes, kept above a share of what the context shows [rad]
     usual = np.sqrt((seen[: len(turning)] ** 2).mean(-1))
     turn = np.maximum(np.sqrt(expected_turn * USUAL_SHARE * usual), LEAST_SHARE * usual)
+    # moving joints below a root are expected to translate no further than the context shows; roots are not held so
     if len(moving):
         limit = np.sqrt((seen[len(turning) :] ** 2).mean(-1))
         move = np.where(roots, move, np.minimum(move, limit))
+    # one size for each joint, never zero, so that evidence can still move it
     scale = INFLATION * np.concatenate(
         [np.maximum(turn, LEAST_TURN), np.maximum(move, np.where(roots, LEAST_MOVE, 0.1 * LEAST_MOVE) * size)]
     )
     if not pose_prior:
         return OffsetSpread(np.diag(np.repeat(scale, 3)))
+    # shares of the joint's variance by axis, of mean 1; alike where the context shows none
     shares = seen**2 / np.maximum((seen**2).sum(-1, keepdims=True), 1e-12) * 3
     shares = np.where((seen > 0).any(-1, keepdims=True), shares, 1.0)
+    # L = D C with the standard deviations D and C C^T the correlations: L L^T is the covariance, L lower triangular
     deviation = (scale[:, None] * np.sqrt(ISOTROPIC + (1 - ISOTROPIC) * shares)).ravel()
     return OffsetSpread(deviation[:, None] * np.linalg.cholesky(_correlation(ways)))
 
@@ -90,8 +99,10 @@ def _correlation(ways: Float[np.ndarray, "pose parameter"]) -> Float[np.ndarray,
     count = ways.shape[1]
     if len(ways) < 3:
         return np.eye(count)
+    # changes in standard deviations; divided by infinity those of a still parameter are 0, correlated with none
     deviation = ways.std(0)
     scaled = (ways - ways.mean(0)) / np.where(deviation > 1e-9, deviation, np.inf)
+    # COUPLING times the correlations R, and the diagonal filled up to 1: positive definite, as R is semidefinite
     return COUPLING * (scaled.T @ scaled) / len(ways) + np.diag(1 - COUPLING * (scaled**2).mean(0))
 
 
@@ -99,6 +110,7 @@ def _ways(
     known: Motion, plan: Plan, turning: Int[np.ndarray, " turning"], moving: Int[np.ndarray, " moving"]
 ) -> Float[np.ndarray, "pose parameter"]:
     """Changes of the pose over some time, all through the context, and between neighbouring keys."""
+    # pairs of times [time codes]: part of the median gap apart, from every frame of the contexts, and gaps' ends
     lag = LAG * float(np.median([gap.end - gap.start for gap in plan.gaps]))
     pairs = [
         (time, time + lag)
@@ -107,6 +119,7 @@ def _ways(
     ]
     pairs += [(gap.start, gap.end) for gap in plan.gaps]
     first, second = (offsets.sample(known, np.array(side, float)) for side in zip(*pairs, strict=True))
+    # from the first pose to the second, as rotation vectors in the joint's own frame, as offsets are
     turned = rotations.log(
         rotations.multiply(
             rotations.conjugate(first.rotations[:, turning].astype(float)),
@@ -114,5 +127,6 @@ def _ways(
         )
     )
     moved = (second.translations - first.translations)[:, moving].astype(float)
+    # there and back are as likely: the mean is 0 and the standard deviation the root mean square
     both = np.concatenate([turned, moved], axis=1).reshape(len(pairs), -1)
     return np.concatenate([both, -both])

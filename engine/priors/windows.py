@@ -69,10 +69,12 @@ def runs_near(
 ) -> list[Run]:
     """Context near a gap on the search grid, as it is and, for a symmetric rig, mirrored."""
     second = known.time_codes_per_second
+    # time codes between nodes of the search grid, and of the reach on either side of the gap
     step, reach = second / SEARCH_RATE, SEARCH_REACH_S * second
     axes = ground.T_ground_skel(character, known)
     runs = []
     for context in plan.contexts:
+        # the stretch of this context within reach of the gap [time codes]; three intervals are the least for a window
         start, end = max(context[0], gap.start - reach), min(context[1], gap.end + reach)
         count = int((end - start) / step + 1e-6) if end > start else 0
         if count < 3:
@@ -80,9 +82,12 @@ def runs_near(
         # the grid starts at the side of the gap, so that the pose there is a node
         steps = np.arange(count + 1) * step
         times = end - steps[::-1] if end <= gap.start else start + steps
+        # known frames around the nodes, one step more on either side, so that the sampling has both neighbours
         inside = (known.times >= times[0] - step) & (known.times <= times[-1] + step)
         seen = known.at(np.flatnonzero(inside))
         for image in [seen] if symmetry is None else [seen, mirror.mirrored(character, seen, symmetry)]:
+            # joint origins in ground space [stage units] and velocities, by second-order
+            # differences [stage units/s]
             positions = ground_positions(character, offsets.sample(image, times), axes)
             velocities = np.gradient(positions, 1 / SEARCH_RATE, axis=0, edge_order=2)
             runs.append(Run(image, image is not seen, times, positions, velocities))
@@ -100,6 +105,7 @@ def goal_of(character: Character, known: Motion, gap: Gap, runs: list[Run]) -> G
     """The ends of a gap and, where a run touches them, the velocities there."""
     axes = ground.T_ground_skel(character, known)
     ends = known.at(offsets.frames_at(known, np.array([gap.start, gap.end])))
+    # velocities at the gap's ends are taken from unmirrored context that ends at its start, or starts at its end
     tolerance = 1e-6 * known.frame_step
     real = [run for run in runs if not run.is_mirrored]
     before = [run.velocities[-1] for run in real if abs(run.times[-1] - gap.start) < tolerance]
@@ -119,6 +125,7 @@ def best_windows(runs: list[Run], goal: Goal) -> Windows | None:
         return None
     start, end, angle, misfit = (np.concatenate(column) for column in zip(*found, strict=True))
     run = np.repeat(np.arange(len(runs)), sizes)
+    # the least misfit of all runs and windows; a stable order keeps equal ones in theirs
     best = np.argsort(misfit, kind="stable")[:MOST_WINDOWS]
     run, start, end, angle = run[best], start[best], end[best], angle[best]
     return Windows(
@@ -135,16 +142,20 @@ def _compare(
     run: Run, goal: Goal
 ) -> tuple[Int[np.ndarray, " w"], Int[np.ndarray, " w"], Float[np.ndarray, " w"], Float[np.ndarray, " w"]]:
     """First and last node, best turn and squared misfit of every window of a run."""
+    # every pair of nodes whose time apart, in lengths of the gap, is a plausible warp
     nodes = np.arange(len(run.times))
     start, end = (grid.ravel() for grid in np.meshgrid(nodes, nodes, indexing="ij"))
     warp = (end - start) / SEARCH_RATE / goal.seconds
     fits = (warp > SHORTEST_WARP - 1e-6) & (warp < LONGEST_WARP + 1e-6) & (end - start >= 2)
     start, end, warp = start[fits], end[fits], warp[fits]
     joints = run.positions.shape[1]
+    # a, b: the gap's ends about their common centre on the ground; `middle`: each window's own [stage units]
     centre = _ground_centre(goal.ends.reshape(-1, 3))
     a, b = goal.ends - centre
     middle = (run.positions.mean(1)[start] + run.positions.mean(1)[end]) / 2
     middle[:, 2] = 0
+    # with p the joints at the window's ends and g those at the gap's: `along` = sum p . g and `across` = sum p x g on
+    # the ground, `level` = sum of the products of heights, over joints and both ends [stage units^2]
     along, across, level = (
         at_a[start] + at_b[end]
         for at_a, at_b in zip(_moments(run.positions, a), _moments(run.positions, b), strict=True)
@@ -153,14 +164,19 @@ def _compare(
     total = (a + b).sum(0)
     along = along - middle[:, :2] @ total[:2]
     across = across - (middle[:, 0] * total[1] - middle[:, 1] * total[0])
+    # the turn about the up axis of least squares in closed form: cos(w) along + sin(w) across is largest at this w
     angle = np.arctan2(across, along)
+    # sum |p - m|^2 = sum |p|^2 - 2 m . sum p + 2 joints |m|^2, from sums per node
     squares, sums = (run.positions**2).sum((1, 2)), run.positions.sum(1)
     own = squares[start] + squares[end] - 2 * ((sums[start] + sums[end]) * middle).sum(-1)
     own = own + 2 * joints * (middle**2).sum(-1)
+    # mean over joints and both ends of |R (p - m) - g|^2 [stage units^2]
     fitted = np.cos(angle) * along + np.sin(angle) * across + level
     misfit = (own + (a**2).sum() + (b**2).sum() - 2 * fitted) / (2 * joints)
     for velocity, node in zip(goal.velocities, (start, end), strict=True):
         if velocity is not None:
+            # played in the gap's time a window's velocities change by its warp; differences under the same turn,
+            # times VELOCITY_WEIGHT_S, are lengths that add to the misfit
             moments = [moment[node] * warp for moment in _moments(run.velocities, velocity)]
             turned = np.cos(angle) * moments[0] + np.sin(angle) * moments[1] + moments[2]
             own = (run.velocities**2).sum((1, 2))[node] * warp**2
@@ -172,6 +188,7 @@ def _moments(
     values: Float[np.ndarray, "node joint 3"], goal: Float[np.ndarray, "joint 3"]
 ) -> tuple[Float[np.ndarray, " node"], Float[np.ndarray, " node"], Float[np.ndarray, " node"]]:
     """Sums over joints of products with the goal: along and across on the ground, and upwards."""
+    # z is up: along = x gx + y gy, across = x gy - y gx
     flat = values.reshape(len(values), -1)
     x, y, z = np.eye(3)
     along = flat @ (goal * (x + y)).ravel()
@@ -193,20 +210,25 @@ def _features(
     angle: Float[np.ndarray, " window"],
 ) -> Float[np.ndarray, "window feature"]:
     joints = goal.ends.shape[1]
+    # both end poses about their common centre on the ground; divided so that sums of squares are means over joints
+    # and ends, as the misfit of `_compare` is
     ends = np.stack([runs[r].positions[[i, j]] for r, i, j in zip(run, start, end, strict=True)])
     centred = ends - ends.mean((1, 2), keepdims=True) * np.array([1, 1, 0])
     parts = [centred.reshape(len(run), -1, 3) / np.sqrt(2 * joints)]
     warp = (end - start) / SEARCH_RATE / goal.seconds
     for velocity, node in zip(goal.velocities, (start, end), strict=True):
         if velocity is not None:
+            # velocities at the window's ends as lengths, under the same warp and weight as in `_compare`
             own = np.stack([runs[r].velocities[i] for r, i in zip(run, node, strict=True)])
             parts.append(own * warp[:, None, None] * VELOCITY_WEIGHT_S / np.sqrt(joints))
+    # row vectors: turning by R is a product with its transpose
     turned = np.concatenate(parts, 1) @ ground.turn(angle).transpose(0, 2, 1)
     return turned.reshape(len(run), -1)
 
 
 def _goal_features(goal: Goal) -> Float[np.ndarray, " feature"]:
     joints = goal.ends.shape[1]
+    # as in `_features`, with nothing to turn or to warp
     parts = [(goal.ends - _ground_centre(goal.ends.reshape(-1, 3))).reshape(-1, 3) / np.sqrt(2 * joints)]
     parts += [v * VELOCITY_WEIGHT_S / np.sqrt(joints) for v in goal.velocities if v is not None]
     return np.concatenate(parts).ravel()

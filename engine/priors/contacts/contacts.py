@@ -1,11 +1,10 @@
 """Which joints rest on a support, when they do so in a gap, and where: learnt from the known frames of the shot.
 
 No label is needed: a *support joint* is one that the context shows low and slow again and again (the definition of
-:func:`engine.geometry.metrics.contacts`) and quick in between. In a gap it is taken to rest where the filled
-motion has it low,
-and slow beside its swing; while it rests it stays in one place, the key's where the rest begins or ends at a key. It
-may stray from there as far as it does in the context. The constants were settled on characters that the learned prior
-was not trained on (docs/experiments.md).
+:func:`engine.geometry.metrics.contacts`) and quick in between. In a gap it is taken to rest where the filled motion
+has it low, and slow beside its swing; while it rests it stays in one place, the key's where the rest begins or ends at
+a key. It may stray from there as far as it does in the context. The constants were settled on characters that the
+learned prior was not trained on (docs/experiments.md).
 """
 
 from collections.abc import Iterator
@@ -73,6 +72,8 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         if len(seen.times) < 2:
             continue
         positions = skeleton.joint_positions(character, seen)
+        # in world space, for each interval between context frames: seconds, whether joints rest (the metric takes
+        # heights), speed [stage units/s] and height above the context's lowest joint [stage units]
         steps = np.diff(seen.times)[:, None] / known.time_codes_per_second
         rests.append(metrics.contacts(character, positions / size, steps))
         seconds.append(steps)
@@ -81,12 +82,16 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         strays.append(_strays(positions, rests[-1]))
         floor = min(floor, float(positions[..., up].min()))
     rest = np.concatenate(rests)
+    # with no rest in any context there is nothing to hold
     if not rest.any():
         nothing = np.zeros(0)
         return Supports(nothing.astype(int), nothing, nothing, nothing, 0.0)
     weight, speed, level, stray = (np.concatenate(arrays) for arrays in (seconds, speeds, levels, strays))
+    # seconds of rest per joint; swing is the speed of a joint's quicker intervals outside its rests [stage units/s]
     resting = (rest * weight).sum(0)
     swings = np.array([_quantile(speed[~rest[:, joint], joint], SWING) for joint in range(count)])
+    # a support rests often and long enough, and either always lies still or swings clearly faster than a rest may be:
+    # what drags along is neither
     often = (resting >= LEAST_SHARE * weight.sum()) & (resting >= LEAST_S)
     joints = np.flatnonzero(often & ((swings == 0) | (swings > STRIDE * metrics.CONTACT_SPEED * size)))
     return Supports(
@@ -109,6 +114,8 @@ def _strays(
     result = np.zeros(rests.shape)
     for joint in np.flatnonzero(rests.any(0)):
         for first, last in runs(rests[:, joint]):
+            # the n-th interval lies between frames n and n + 1, so rests in intervals first..last span frames
+            # first..last + 1
             places = positions[first : last + 2, joint]
             result[first : last + 1, joint] = np.linalg.norm(places[1:] - places.mean(0), axis=-1)
     return result
@@ -134,15 +141,18 @@ def corrections(
     if not len(supports.joints):
         return supports.joints, result
     up = "XYZ".index(character.up_axis)
+    # world positions of the supports at the fill times, and of all joints at the two keys of every gap [stage units]
     inside = skeleton.joint_positions(character, made)[:, supports.joints]
     ends = offsets.frames_at(known, np.array([t for gap in plan.gaps for t in (gap.start, gap.end)]))
     at_keys = skeleton.joint_positions(character, known.at(ends))
     first = 0
     for index, gap in enumerate(plan.gaps):
         part, keys = slice(first, first + len(gap.times)), at_keys[2 * index : 2 * index + 2]
+        # key, fill times, key: the whole way of each support through this gap, with its times in seconds
         start, end = keys[:, supports.joints]
         paths = np.concatenate([start[None], inside[part], end[None]])
         seconds = np.array([gap.start, *gap.times, gap.end]) / known.time_codes_per_second
+        # the floor of the gap is the context's, or that of its keys where they reach lower (a step down)
         floor = min(supports.floor, keys[..., up].min())
         for j, (level, swing, stray) in enumerate(
             zip(supports.levels, supports.swings, supports.strays, strict=True)
@@ -172,6 +182,7 @@ class Way:
 
     def correction(self) -> Float[np.ndarray, "frame 3"]:
         """What has to be added to the path."""
+        # keys are exact: the correction is zero there, whatever the rests in between ask for
         pinned = {0: np.zeros(3), len(self.path) - 1: np.zeros(3)}
         for first, last in runs(self.resting()):
             pinned |= self._pinned(first, last)
@@ -179,33 +190,42 @@ class Way:
 
     def resting(self) -> Bool[np.ndarray, " frame"]:
         """Frames at which the joint is low, and slow on either side."""
+        # speed in each interval [stage units/s]; the slow limit is the largest of a resting joint's speed, a part of
+        # the gap's fastest and a part of the context's swing
         speed = np.linalg.norm(np.diff(self.path, axis=0), axis=-1) / np.diff(self.seconds)
         limit = max(
             metrics.CONTACT_SPEED * self.size, SLOW_IN_GAP * speed.max(), SLOW_IN_CONTEXT * self.swing
         )
         slow = speed < limit
         low = self.path[:, self.up] < self.level + metrics.CONTACT_HEIGHT * self.size
+        # a frame counts as slow only if the intervals before and after it are; the keys have one interval each
         return low & np.append(slow, True) & np.insert(slow, 0, True)
 
     def _pinned(self, first: int, last: int) -> dict[int, Float[np.ndarray, "3"]]:
         """The ways to the place of one rest by frame; none of what is too short or has no place."""
         end, part = len(self.path) - 1, self.path[first : last + 1]
         at_start, at_end = first == 0, last == end
+        # what always lies still in the context has no swing: it is held only where it rests through the whole gap
         if self.seconds[last] - self.seconds[first] < SHORTEST_S or not (self.swing or (at_start and at_end)):
             return {}
         if at_start and at_end:
+            # rest from key to key, if these agree: a straight line over time from one key's place to the other's
             if np.linalg.norm(part[-1] - part[0]) > SAME_PLACE * self.size:
                 return {}
             gone = (self.seconds - self.seconds[0]) / (self.seconds[-1] - self.seconds[0])
             places = part[0] + gone[:, None] * (part[-1] - part[0])
         elif at_start or at_end:
+            # rest that begins or ends at a key: the key's place
             places = part[:1] if at_start else part[-1:]
         else:
+            # rest inside the gap: its mean place along the ground, at the height of the context's rests
             places = part.mean(0, keepdims=True)
             places[0, self.up] = self.level
+        # ways to the place [stage units, world], shortened by what the joint strays from it in the context anyway
         ways = places - part
         far = np.linalg.norm(ways, axis=-1)
         ways *= np.maximum(1 - self.stray / np.where(far > 0, far, 1), 0)[:, None]
+        # frames too far off do not rest after all; the keys are pinned to zero elsewhere
         near = far < LONGEST_WAY * self.size
         return {first + int(i): ways[i] for i in np.flatnonzero(near) if 0 < first + i < end}
 
@@ -221,15 +241,21 @@ def carried(
     seconds: Float[np.ndarray, " frame"], pinned: dict[int, Float[np.ndarray, "3"]]
 ) -> Float[np.ndarray, "frame 3"]:
     """A cubic Hermite curve through the pinned frames, in order, that is zero away from them."""
+    # seconds from each frame to the nearer of the pinned frames on either side of it
     frames, at = np.arange(len(seconds)), np.array(list(pinned))
     after = np.clip(np.searchsorted(at, frames), 1, len(at) - 1)
     gap = np.minimum(np.abs(seconds - seconds[at[after - 1]]), np.abs(seconds[at[after]] - seconds))
+    # knots of the curve: the pinned frames, and at zero all frames further than CARRIED_S from any of them
     knots = np.unique(np.concatenate([at, frames[gap > CARRIED_S]]))
     values = np.array([pinned.get(int(knot), np.zeros(3)) for knot in knots])
+    # slopes [stage units/s] are known inside rests and where the curve is zero, between knots that are neighbouring
+    # frames; at the last frame of a rest the slope is that of the interval before
     rates = np.diff(values, axis=0) / np.diff(seconds[knots])[:, None]
     rates *= CARRIED_SPEED * (np.diff(knots) == 1)[:, None]
     slopes = np.concatenate([rates, np.zeros((1, 3))])
     slopes[1:] = np.where((slopes[1:] == 0).all(-1, keepdims=True), rates, slopes[1:])
+    # the cubic Hermite polynomials in the part t of the way from knot a to knot b: h00 = 1 - h01 with
+    # h01 = t^2 (3 - 2 t) for the values, h10 = t (1 - t)^2 and h11 = -t^2 (1 - t) for the slopes, times the length
     after = np.clip(np.searchsorted(knots, frames), 1, len(knots) - 1)
     a, b = knots[after - 1], knots[after]
     length = (seconds[b] - seconds[a])[:, None]
