@@ -87,7 +87,7 @@ class SettingsForm(Vertical):
     DEFAULT_CSS = """
     SettingsForm #fields { height: 1fr; scrollbar-size-vertical: 1; }
     SettingsForm .row { height: 1; }
-    SettingsForm .name { width: 13; color: $foreground 70%; }
+    SettingsForm .name { width: 17; color: $foreground 70%; }
     SettingsForm .row:focus-within .name { color: $primary; text-style: bold; }
     SettingsForm Choice { width: 1fr; height: 1; padding: 0 1; }
     SettingsForm Choice:focus { background: $block-cursor-background; color: $block-cursor-foreground; }

@@ -93,7 +93,7 @@ def test_compare(fox_keys: Path, grey_pictures: list[dict[str, Any]]) -> None:
         app.open_compare(out)
         await until(pilot, lambda: isinstance(app.screen, Compare) and len(app.screen._pictured) == 2)
         for key, words in (
-            ("i", ("caf\\xe9", "key error")),
+            ("i", ("caf\\xe9", "keys     exact")),
             ("f", ("> take 1  (kept)",)),
             ("n", ("> take 2",)),
             ("question_mark", ("escape closes",)),

@@ -430,10 +430,11 @@ def test_arrows_go_from_setting_to_setting(walk: Path, size: str) -> None:
 
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
         await planning(app, pilot, walk, "nothing to fill")
-        await pilot.press("tab", "tab", *["down"] * 8)
+        names = [field.name for field in plan_screen.run_fields()]
+        await pilot.press("tab", "tab", *["down"] * names.index("seed"))
         await until(pilot, lambda: app.focused is not None and app.focused.id == "set-seed")
         await until(pilot, lambda: "seed" in screen_text(app) and "Prim paths" not in screen_text(app))
-        await pilot.press(*["up"] * 4, "right")
+        await pilot.press(*["up"] * (names.index("seed") - names.index("engine")), "right")
         await until(pilot, lambda: app.screen.config.engine == "motion")  # type: ignore[attr-defined]
 
     drive(journey, SIZES[size], target=walk.parent)

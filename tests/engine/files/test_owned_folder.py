@@ -117,7 +117,9 @@ def test_checkpoints_may_be_a_link_and_what_lies_behind_it_stays(config: RunConf
     own = workspace.checkpoint_dir("adapt", "0" * 64)
     (own / "state").write_text("1")
     assert own.resolve().parent == big
+    workspace.close()
     clean(out)
+    workspace = Workspace(out)
     workspace.drop_checkpoints("adapt")
     workspace.close()
     assert contents(big) == before
