@@ -108,7 +108,8 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
             self._drawn.clear()
 
     def on_resize(self) -> None:
-        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True, x_axis=False)
+        """As far down as shows the cursor, whatever heights the list has had before."""
+        self.scroll_to(y=max(0, self.cursor - self.size.height + 1), animate=False, force=True)
 
     def validate_cursor(self, cursor: int) -> int:
         return max(0, min(cursor, self.row_count() - 1))
