@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from engine.priors.catalogue import prior_names
 from engine.priors.fill import fill_plainly
 from engine.progress import Progress
 from usd_io.errors import shown
+from usd_io.files import relative_path
 from usd_io.model import Character, Motion, Shot
 
 ALL = "all"
@@ -238,12 +240,16 @@ def benchmark(
 
 
 def save_benchmark(result: Benchmark, path: Path) -> Path:
-    """Write the whole table as JSON.
+    """Write the whole table as JSON. Suite and stages are named from its folder: it may be kept and moved with them.
 
     Raises:
         EngineError: The file cannot be written.
     """
-    write_text(path, json.dumps(asdict(result), indent=1) + "\n", "name another file")
+    plain = asdict(result)
+    plain["suite"] = relative_path(result.suite, path.parent)
+    for part in chain.from_iterable(plain["cases"]):
+        part["stage"] = relative_path(part["stage"], path.parent)
+    write_text(path, json.dumps(plain, indent=1) + "\n", "name another file")
     return path
 
 

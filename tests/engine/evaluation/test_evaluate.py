@@ -58,6 +58,9 @@ def test_benchmark_sums_up_calm_cases_as_differences(fox: str, tmp_path: Path) -
     assert hold.calm_difference == calm.rows[1].scores.l2p - calm.rows[0].scores.l2p
     saved = json.loads(save_benchmark(result, tmp_path / "out.json").read_text())
     assert saved["summaries"][1]["prior"] == "hold"
+    assert saved["suite"] == "./suite.toml"
+    where = saved["cases"][0][0]["stage"]
+    assert not Path(where).is_absolute() or where == fox  # nothing but the root is shared
 
 
 @pytest.mark.parametrize(
