@@ -2,27 +2,22 @@
 
     python -m engine.training.learned_prior.train --corpus DIR --assets DIR --out DIR --minutes N --resume
 
-Features: a fixed seed gives the same weights on the same machine and number of threads; the run can be stopped at any
-time and resumed from its last checkpoint, and is then the same run; a log as JSON lines; an evaluation on held-out
-characters at fixed intervals. Checkpoints are safetensors and JSON, nothing is pickled.
+Features: those of :mod:`engine.training.long_training`; an evaluation on held-out characters.
 
 Limits: one process, one device; a checkpoint fits the settings it was begun with.
 """
 
 import argparse
-import json
 import logging
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from engine.files.training_state import optimiser_tensors, restore_optimiser
 from engine.training.learned_prior import checkpoint, data
 from engine.training.learned_prior.augment import retargeted
 from engine.training.learned_prior.data import Clip
@@ -33,8 +28,7 @@ from engine.training.learned_prior.poses import Poses
 from engine.training.learned_prior.procedural import procedural_clips
 from engine.training.learned_prior.sampling import ALONE, MOST_JOINTS, Batch, Pool, Truth, fitted, make_batch
 from engine.training.learned_prior.warm_start import put_weights
-
-log = logging.getLogger(__name__)
+from engine.training.long_training import STATE, LongTraining, TrainingSchedule, train_for
 
 CPU = torch.device("cpu")
 HELD_OUT_BATCHES = 10
@@ -48,14 +42,11 @@ BUCKETS = (24, MOST_JOINTS)
 """Joint counts up to which clips share batches, so that little is padded."""
 DEPTH_BITS = 4
 """Strides of the kinematics: chains of up to 15 ancestors (:data:`sampling.MOST_DEPTH`)."""
-SAVE_SECONDS = 180
-EVALUATED = 4
-"""Of so many saves one is evaluated."""
-STATE, WEIGHTS, LOG, CLIPS = "state.safetensors", "learned.safetensors", "log.jsonl", "clips.txt"
+WEIGHTS, CLIPS = "learned.safetensors", "clips.txt"
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TrainingSchedule):
     """Everything that decides what is learnt."""
 
     steps: int = 40_000
@@ -64,7 +55,6 @@ class Settings:
     warm_up: int = 200
     weight_decay: float = 0.02
     average: float = 0.999
-    """Decay per step of the averaged weights, which are the result."""
     seed: int = 8
     mocap: float = 0.6
     """Share of cases from motion capture, from rigs animated by hand, and made up."""
@@ -75,8 +65,6 @@ class Settings:
     """Copies of every clip on changed proportions and joints."""
     context: bool = True
     """Whether finished motion around the gap is seen, or keys alone."""
-    begun_at: int = 0
-    """Step from which the schedule counts: a later round begins anew."""
 
 
 WITHOUT: dict[str, tuple[dict[str, float | bool], dict[str, bool]]] = {
@@ -150,50 +138,24 @@ def run_pass(
     return measure(answer, features, frame, poses, truth, depth)
 
 
-class Training:
-    """The state of a run: network, averaged weights, optimiser, random numbers, step."""
+class Training(LongTraining[Batch]):
+    """The network and its average, and how they are saved."""
 
     def __init__(self, settings: Settings, shape: Shape, device: torch.device = CPU) -> None:
         torch.manual_seed(settings.seed)
         self.settings, self.shape, self.device = settings, shape, device
         self.network, self.averaged = TorchNetwork(shape).to(device), TorchNetwork(shape).to(device)
         self.averaged.load_state_dict(self.network.state_dict())
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(),
-            lr=0.0,
-            betas=(0.9, 0.98),
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-        self.step, self.seconds = 0, 0.0
-        self.gone = 0.0
-        """Part of the time of a run whose rate falls with the time and not with the steps."""
-
-    def learning_rate(self) -> float:
-        """Linear warm-up, then half a cosine down to a hundredth."""
-        s = self.settings
-        gone = self.step - s.begun_at
-        part = max(self.gone, gone / max(s.steps - s.begun_at, 1))
-        cosine = 0.5 * (1 + np.cos(np.pi * min(part, 1.0)))
-        return s.learning_rate * min(1.0, (gone + 1) / s.warm_up) * float(0.01 + 0.99 * cosine)
+        super().__init__(settings, self.network.parameters(), self.averaged.parameters(), fused=True)
 
     def draw(self, sampler: Sampler, step: int) -> Batch:
         """The batch of a step, which depends on the seed and the step alone: resuming needs no other state."""
         return sampler.draw(np.random.default_rng([self.settings.seed, step]))
 
-    def advance(self, batch: Batch) -> tuple[Measures, Measures]:
-        """One step of the optimiser."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate()
-        self.optimiser.zero_grad()
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Add up the gradients of both passes: the losses of the first, and the ratio to slerp of the second."""
         first, second = run_network(self.network, batch, backward=True)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
-        decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.averaged.parameters()), list(self.network.parameters()), 1 - decay)
-        self.step += 1
-        return first, second
+        return {**first.losses, "second": second.ratio.mean()}
 
     def warm_start(self, path: Path) -> None:
         """Begin from weights, of this or of the first format."""
@@ -205,10 +167,8 @@ class Training:
         """Write the checkpoint and the averaged weights."""
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"averaged.{k}": v for k, v in self.averaged.state_dict().items()}
-        tensors |= optimiser_tensors(self.optimiser)
-        meta = {"step": self.step, "seconds": self.seconds, "settings": asdict(self.settings)}
-        checkpoint.save(out / STATE, tensors, {**meta, "shape": asdict(self.shape)})
-        checkpoint.save_weights(out / WEIGHTS, self.averaged, self.shape, meta)
+        self.save_state(out, tensors, {"shape": asdict(self.shape)})
+        checkpoint.save_weights(out / WEIGHTS, self.averaged, self.shape, self.record())
 
     @classmethod
     def load(
@@ -239,8 +199,7 @@ class Training:
         run = cls(settings, Shape(**state["shape"]), device)
         for name, module in (("network.", run.network), ("averaged.", run.averaged)):
             module.load_state_dict({k[len(name) :]: v for k, v in tensors.items() if k.startswith(name)})
-        restore_optimiser(run.optimiser, tensors)
-        run.step, run.seconds = state["step"], state["seconds"]
+        run.restore_state(tensors, state)
         return run
 
 
@@ -295,7 +254,7 @@ def train(
     *,
     by_time: bool = False,
 ) -> None:
-    """Go on until the steps or the minutes are over; log and save every three minutes and at the end.
+    """Go on until the steps or the minutes are over.
 
     Args:
         run: What is trained.
@@ -307,43 +266,16 @@ def train(
     held_out_settings = Settings(batch=run.settings.batch, context=run.settings.context)
     sampler = Sampler(clips[0], run.settings, run.device)
     held_out = Sampler(clips[1], held_out_settings, run.device)
-    began, saved, before = time.monotonic(), time.monotonic(), run.seconds
-    recent: list[Tensor] = []
-    saves = 0
     run.network.train()
-    # a second thread draws the next batch while an accelerator is busy; on a processor it would take from the first
-    ahead = ThreadPoolExecutor(max_workers=1) if run.device.type != "cpu" else None
-    drawn = ahead.submit(run.draw, sampler, run.step) if ahead else None
-    while run.step < run.settings.steps:
-        batch = drawn.result() if drawn else run.draw(sampler, run.step)
-        drawn = ahead.submit(run.draw, sampler, run.step + 1) if ahead else None
-        first, second = run.advance(batch)
-        recent.append(torch.stack([*first.losses.values(), second.ratio.mean()]).detach())
-        now = time.monotonic()
-        run.gone = (now - began) / (60 * minutes) if by_time else 0.0
-        over = now - began > 60 * minutes or run.step == run.settings.steps
-        if over or now - saved > SAVE_SECONDS:
-            run.seconds = before + now - began
-            means = torch.stack(recent).mean(0).tolist()
-            row = dict(zip([*first.losses, "second"], means, strict=True))
-            row |= {"cpu_seconds": time.process_time(), "steps": len(recent), "rate": run.learning_rate()}
-            if over or saves % EVALUATED == 0:
-                row |= evaluate(run.averaged, held_out)
-            write_row(out / LOG, {"step": run.step, "seconds": run.seconds, **row})
-            run.save(out)
-            saved, recent, saves = time.monotonic(), [], saves + 1
-        if over:
-            break
-    if ahead:
-        ahead.shutdown()
-
-
-def write_row(path: Path, row: dict[str, float]) -> None:
-    """Append a line of the log."""
-    log.info(" ".join(f"{k} {v:.4g}" for k, v in row.items()))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({k: round(v, 5) for k, v in row.items()}) + "\n")
+    train_for(
+        run,
+        partial(run.draw, sampler),
+        lambda: evaluate(run.averaged, held_out),
+        out,
+        minutes,
+        by_time=by_time,
+        ahead=run.device.type != "cpu",
+    )
 
 
 def write_clip_list(path: Path, clips: Sequence[Clip]) -> None:

@@ -2,20 +2,16 @@
 
     python -m engine.training.tiny_video.train --corpus DIR --assets DIR --out DIR --minutes N --resume
 
-Features: a fixed seed gives the same weights on the same machine and number of threads; the run can be stopped at any
-time and resumed from its last checkpoint, and is then the same run; a log as JSON lines; an evaluation on held-out
-characters at fixed intervals. Checkpoints are safetensors and JSON, nothing is pickled.
+Features: those of :mod:`engine.training.long_training`; an evaluation on held-out characters.
 
 Limits: CPU only, one process; a checkpoint fits the settings it was begun with.
 """
 
 import argparse
-import json
 import logging
-import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from engine.files.tensors import load_meta, load_tensors, save_tensors
-from engine.files.training_state import optimiser_tensors, restore_optimiser
+from engine.training.long_training import STATE, LongTraining, TrainingSchedule, train_for
 from engine.training.tiny_video.data import Pictures, draw_pictures, load_pictures, save_pictures
 from engine.training.tiny_video.samples import ClipBatch, draw_batch
 from engine.video.adaptation.trainable import PARTS
@@ -35,31 +31,26 @@ from engine.video.network.schedule import TRAIN_STEPS, add_noise, rescale_clean,
 from engine.video.network.shapes import TINY_TRAINED
 from engine.video.tiny import WEIGHTS, shipped_tensors, silence_text
 
-log = logging.getLogger(__name__)
-
 HELD_OUT_CLIPS, HELD_OUT_CASES, HELD_OUT_SEED = 60, 32, 1
-EVALUATE_EVERY = 100
-STATE, LOG = "state.safetensors", "log.jsonl"
 
 
 @dataclass(frozen=True)
-class TinySettings:
+class TinySettings(TrainingSchedule):
     """Everything that decides what is learnt."""
 
-    clips: int = 900
-    """Drawn once, kept in the folder of the run."""
     steps: int = 4000
     batch: int = 8
-    crop: int = 32
-    """Pixels, squared, that are cut out of each picture."""
     learning_rate: float = 1.5e-3
     warm_up: int = 50
     weight_decay: float = 0.01
     average: float = 0.995
-    """Decay per step of the averaged weights, which are the result."""
+    seed: int = 5
+    clips: int = 900
+    """Drawn once, kept in the folder of the run."""
+    crop: int = 32
+    """Pixels, squared, that are cut out of each picture."""
     pure_noise: float = 0.9
     """Share of cases at the last timestep, where the whole motion has to be found; the others are spread evenly."""
-    seed: int = 5
 
 
 def latents_of(model: VideoModel, frames: Float[Tensor, "batch 16 3 height width"]) -> Tensor:
@@ -76,8 +67,8 @@ def known_latents(latents: Tensor, batch: ClipBatch) -> Tensor:
     return torch.where(batch.known[:, None, :, None, None], given, 0)
 
 
-class TinyTraining:
-    """The state of a run: model, averaged weights, optimiser, step."""
+class TinyTraining(LongTraining[tuple[ClipBatch, np.random.Generator]]):
+    """The model and its averaged weights, and how they are saved."""
 
     def __init__(self, settings: TinySettings) -> None:
         torch.manual_seed(settings.seed)
@@ -88,17 +79,8 @@ class TinyTraining:
             for name, p in getattr(self.model, part).named_parameters()
         }
         self.averaged = {name: p.detach().clone() for name, p in self.values.items()}
-        self.optimiser = torch.optim.AdamW(
-            self.values.values(), lr=0.0, betas=(0.9, 0.98), weight_decay=settings.weight_decay
-        )
         self.text = encode_text(self.model, [""])
-        self.step, self.seconds = 0, 0.0
-
-    def learning_rate(self) -> float:
-        """Linear warm-up, then half a cosine down to a hundredth."""
-        s = self.settings
-        cosine = 0.5 * (1 + np.cos(np.pi * min(self.step / s.steps, 1.0)))
-        return s.learning_rate * min(1.0, (self.step + 1) / s.warm_up) * float(0.01 + 0.99 * cosine)
+        super().__init__(settings, self.values.values(), self.averaged.values())
 
     def predict(self, batch: ClipBatch, latents: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor:
         """The network's velocity."""
@@ -121,22 +103,16 @@ class TinyTraining:
         weight = (levels(timestep)[2] / SPREAD).reshape(-1, 1, 1, 1, 1).float()
         return mse_loss(weight * predicted, weight * velocity(clean, noise, timestep))
 
-    def advance(self, pictures: Pictures) -> float:
-        """One step of the optimiser; its random numbers depend on the seed and the step alone."""
-        rng = np.random.default_rng([self.settings.seed, self.step])
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate()
-        loss = self.loss(draw_batch(pictures, self.settings.batch, self.settings.crop, rng), rng)
-        self.optimiser.zero_grad()
+    def draw(self, pictures: Pictures, step: int) -> tuple[ClipBatch, np.random.Generator]:
+        """The clips of a step, and where its noise comes from; both depend on the seed and the step alone."""
+        rng = np.random.default_rng([self.settings.seed, step])
+        return draw_batch(pictures, self.settings.batch, self.settings.crop, rng), rng
+
+    def losses(self, batch: tuple[ClipBatch, np.random.Generator]) -> dict[str, Tensor]:
+        """Add up the gradients of the loss."""
+        loss = self.loss(*batch)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.values.values(), 1.0)
-        self.optimiser.step()
-        decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for name, mean in self.averaged.items():
-                mean.lerp_(self.values[name], 1 - decay)
-        self.step += 1
-        return loss.item()
+        return {"loss": loss}
 
     @torch.no_grad()
     def evaluate(self, pictures: Pictures) -> dict[str, float]:
@@ -165,14 +141,13 @@ class TinyTraining:
 
     def save(self, out: Path) -> None:
         """Write the checkpoint, and the averaged weights as they are shipped."""
-        meta: dict[str, Any] = {"step": self.step, "seconds": self.seconds, "settings": asdict(self.settings)}
         tensors = {f"network.{k}": v.detach() for k, v in self.values.items()}
         tensors |= {f"averaged.{k}": v for k, v in self.averaged.items()}
         tensors |= {f"image.{k}": v for k, v in self.model.image.state_dict().items()}
-        save_tensors(out / STATE, tensors | optimiser_tensors(self.optimiser), meta)
+        self.save_state(out, tensors, {})
         half = {name: value.half() for name, value in shipped_tensors(self.model).items()}
         half |= {name: value.half() for name, value in self.averaged.items()}
-        save_tensors(out / WEIGHTS, half, {**meta, "shape": self.model.shape.to_dict()})
+        save_tensors(out / WEIGHTS, half, {**self.record(), "shape": self.model.shape.to_dict()})
 
     @classmethod
     def load(cls, out: Path, *, steps: int | None = None, crop: int | None = None) -> "TinyTraining":
@@ -182,10 +157,10 @@ class TinyTraining:
         settings = TinySettings(**state["settings"])
         run = cls(replace(settings, steps=steps or settings.steps, crop=crop or settings.crop))
         run._use({k: tensors[f"network.{k}"] for k in run.values})
-        run.averaged = {k: tensors[f"averaged.{k}"] for k in run.values}
+        for name, mean in run.averaged.items():
+            mean.copy_(tensors[f"averaged.{name}"])
         run.model.image.load_state_dict({k: tensors[f"image.{k}"] for k in run.model.image.state_dict()})
-        restore_optimiser(run.optimiser, tensors)
-        run.step, run.seconds = state["step"], state["seconds"]
+        run.restore_state(tensors, state)
         return run
 
 
@@ -196,29 +171,6 @@ def pictures_of(path: Path, corpus: Path, assets: Path | None, count: int, seed:
     return load_pictures(path)
 
 
-def train(run: TinyTraining, pictures: Pictures, held_out: Pictures, out: Path, minutes: float) -> None:
-    """Go on until the steps or the minutes [of processor time] are over; log and save at intervals and at the end."""
-    began, before, losses = time.process_time(), run.seconds, []
-    while run.step < run.settings.steps:
-        losses.append(run.advance(pictures))
-        run.seconds = before + time.process_time() - began
-        over = run.seconds - before > 60 * minutes or run.step == run.settings.steps
-        if over or run.step % EVALUATE_EVERY == 0:
-            row = {"step": run.step, "seconds": run.seconds, "loss": float(np.mean(losses))}
-            write_row(out / LOG, row | run.evaluate(held_out))
-            run.save(out)
-            losses = []
-        if over:
-            break
-
-
-def write_row(path: Path, row: dict[str, float]) -> None:
-    """Append a line of the log."""
-    log.info(" ".join(f"{k} {v:.4g}" for k, v in row.items()))
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({k: round(v, 5) for k, v in row.items()}) + "\n")
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -227,7 +179,9 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="folder of the motion corpus (.npz)")
     parser.add_argument("--assets", type=Path, required=True, help="folder of the test assets; few are used")
     parser.add_argument("--out", type=Path, required=True, help="folder for pictures, checkpoint and weights")
-    parser.add_argument("--minutes", type=float, default=60.0, help="of processor time, for this call")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="stop after so long, even if steps are left"
+    )
     parser.add_argument("--steps", type=int, help="length of the schedule; may be changed on resuming")
     parser.add_argument("--clips", type=int, default=TinySettings.clips)
     parser.add_argument("--crop", type=int, help="size of the cuts; may be changed on resuming")
@@ -247,7 +201,7 @@ def main() -> None:
     seed = run.settings.seed
     pictures = pictures_of(args.out / "train.npz", args.corpus, args.assets, run.settings.clips, seed)
     held_out = pictures_of(args.out / "held-out.npz", args.corpus, None, HELD_OUT_CLIPS, seed)
-    train(run, pictures, held_out, args.out, args.minutes)
+    train_for(run, partial(run.draw, pictures), partial(run.evaluate, held_out), args.out, args.minutes)
 
 
 if __name__ == "__main__":

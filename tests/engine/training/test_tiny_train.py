@@ -8,10 +8,11 @@ import torch
 
 from engine.files.tensors import load_tensors
 from engine.training.learned_prior.procedural import procedural_clips
+from engine.training.long_training import STATE
 from engine.training.tiny_video.bodies import embody
 from engine.training.tiny_video.data import SIZE, Pictures, draw_actor, load_pictures, save_pictures
 from engine.training.tiny_video.samples import draw_batch
-from engine.training.tiny_video.train import STATE, TinySettings, TinyTraining, known_latents, latents_of
+from engine.training.tiny_video.train import TinySettings, TinyTraining, known_latents, latents_of
 
 SMALL = TinySettings(batch=1, crop=16, steps=10, warm_up=2)
 
@@ -68,12 +69,12 @@ def test_windows_know_their_ends_and_guides_alone_are_faded(pictures: Pictures) 
 def test_a_resumed_run_is_the_same_run(pictures: Pictures, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     whole, part = TinyTraining(SMALL), TinyTraining(SMALL)
-    for _ in range(2):
-        whole.advance(pictures)
-    part.advance(pictures)
+    for step in range(2):
+        whole.advance(whole.draw(pictures, step))
+    part.advance(part.draw(pictures, 0))
     part.save(tmp_path)
     resumed = TinyTraining.load(tmp_path)
-    resumed.advance(pictures)
+    resumed.advance(resumed.draw(pictures, 1))
     assert resumed.step == whole.step == 2
     assert all(torch.equal(resumed.values[name], value) for name, value in whole.values.items())
     assert all(torch.equal(resumed.averaged[name], value) for name, value in whole.averaged.items())
