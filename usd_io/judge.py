@@ -25,6 +25,8 @@ _MOST_POINTS = 2_000_000
 """Points compared per skeleton, over all times and meshes."""
 _ROUNDING = 1e-6
 """Between samples, of what is 1 or the rig's size: a key between two samples is one more place to round at."""
+_HALF_ROUNDING = 2.0**-11
+"""The same per joint of a chain where scales have such a key: they are stored, and interpolated, in 11 bits."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,12 @@ class Judge:
         local = distance = 0.0
         worst: float | None = unequal[0][1] if unequal else None
         points = self._points_budget(skeleton)
+        rounding = _rounding(ours, theirs, gaps)
         for number, time in enumerate(at.exact + at.between):
             off_local, off = _pose_difference(ours, theirs, time)
             if number % max(len(at.exact + at.between) // max(points, 1), 1) == 0:
                 off = max(off, self._point_difference(skeleton, time))
-            allowed = 0.0 if number < len(at.exact) else _ROUNDING * max(1.0, _size(ours, time))
+            allowed = 0.0 if number < len(at.exact) else rounding * max(1.0, _size(ours, time))
             off_local, off = (0.0 if value <= allowed else value for value in (off_local, off))
             if off_local > local or off > distance:
                 worst = time
@@ -159,7 +162,7 @@ def _blend(query: UsdSkel.SkeletonQuery, target: UsdSkel.SkinningQuery, points: 
         return
     mapper = target.GetBlendShapeMapper()
     if mapper:
-        weights = mapper.Remap(weights, type(weights)(), 1, 0.0)
+        weights = mapper.Remap(weights, type(weights)())  # shapes that the animation lacks get 0
     shapes = UsdSkel.BlendShapeQuery(UsdSkel.BindingAPI(target.GetPrim()))
     found = shapes.ComputeSubShapeWeights(weights) if weights is not None else None
     if found:
@@ -224,6 +227,15 @@ def _compare_samples(
     if list(ours.GetBlendShapesAttr().Get() or ()) != list(theirs.GetBlendShapesAttr().Get() or ()):
         unequal.append(("blendShapes", None))
     return count, unequal
+
+
+def _rounding(ours: UsdSkel.SkeletonQuery, theirs: UsdSkel.SkeletonQuery, gaps: Gaps) -> float:
+    """Largest difference between samples [1] that rounding explains."""
+    times = [_sample_times(_animation(each))["scales"] for each in (ours, theirs)]
+    kept = [own[outside_of(own, gaps.get("scales", ()))] for own in times]
+    if not len(np.setdiff1d(kept[1], kept[0])):
+        return _ROUNDING
+    return _HALF_ROUNDING * max(str(joint).count("/") + 1 for joint in ours.GetJointOrder())
 
 
 def _kept_times(

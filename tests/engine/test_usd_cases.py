@@ -13,42 +13,11 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel, Vt
 from engine import run as engine_run
 from engine.config import RunConfig
 from engine.errors import ConfigError
+from tests.engine.outcome import CHANNELS, SKEL, Outcome
 from usd_io.check.rules import check_file
 from usd_io.errors import StageReadError
 
 CASES = Path(__file__).parents[1] / "data/cases/usd"
-CHANNELS = ("translations", "rotations", "scales")
-SKEL = "/Char/Skel"
-
-
-class Outcome:
-    """A source and what a run made of it, open."""
-
-    def __init__(self, source: Path, folder: Path, **options: Any) -> None:
-        config = RunConfig(
-            stage=str(source), prior="slerp", preview=False, report=False, out=str(folder / "out"), **options
-        )
-        self.run = engine_run.run(config)
-        self.source, self.result = Usd.Stage.Open(str(source)), Usd.Stage.Open(self.run.result)
-
-    def query(self, stage: Usd.Stage, path: str) -> UsdSkel.SkeletonQuery:
-        return UsdSkel.Cache().GetSkelQuery(UsdSkel.Skeleton(stage.GetPrimAtPath(path)))
-
-    def animation(self, stage: Usd.Stage, path: str = SKEL) -> Usd.Prim:
-        return self.query(stage, path).GetAnimQuery().GetPrim()
-
-    def samples(self, stage: Usd.Stage, channel: str, path: str = SKEL) -> dict[float, Any]:
-        attribute = self.animation(stage, path).GetAttribute(channel)
-        return {time: attribute.Get(time) for time in attribute.GetTimeSamples()}
-
-    def differs(self, path: str, time: float) -> float:
-        """Largest difference of a local or skeleton-space matrix."""
-        ours, theirs = (self.query(stage, path) for stage in (self.source, self.result))
-        pairs = (
-            (ours.ComputeJointLocalTransforms(time), theirs.ComputeJointLocalTransforms(time)),
-            (ours.ComputeJointSkelTransforms(time), theirs.ComputeJointSkelTransforms(time)),
-        )
-        return max(float(np.abs(np.array(a) - np.array(b)).max()) for a, b in pairs)
 
 
 def case(name: str, tmp_path: Path, **options: Any) -> Outcome:

@@ -27,7 +27,7 @@ def widen_extents(root: Path, data: Path, source: Usd.Stage, placed: Sequence[Pl
     boxed: dict[tuple[Sdf.Path, int], tuple[Placement, Take]] = {}
     for number, (placement, takes) in enumerate(placed):
         for path in placement.skeleton_paths:
-            prim = _boxed_root(source.GetPrimAtPath(path))
+            prim = _boxed_root(source.GetPrimAtPath(path), bool(placement.opened))
             if prim is not None:
                 boxed[prim.GetPath(), number] = placement, next(iter(takes.values()))
     if not boxed:
@@ -46,10 +46,10 @@ def widen_extents(root: Path, data: Path, source: Usd.Stage, placed: Sequence[Pl
     layer.Save()
 
 
-def _boxed_root(skeleton: Usd.Prim) -> Usd.Prim | None:
-    """The SkelRoot around a skeleton, if it has an extent that can be overridden."""
+def _boxed_root(skeleton: Usd.Prim, opened: bool) -> Usd.Prim | None:
+    """The SkelRoot around a skeleton, if it has an extent that can be overridden: not inside instances that stay so."""
     root = next((prim for prim in ancestry(skeleton) if prim.IsA(UsdSkel.Root)), None)
-    if root is None or root.IsInstanceProxy():
+    if root is None or (root.IsInstanceProxy() and not opened):
         return None
     return root if UsdGeom.Boundable(root).GetExtentAttr().HasAuthoredValue() else None
 

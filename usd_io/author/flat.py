@@ -1,7 +1,7 @@
 """A result as one file for readers that do not compose: no layers, references, instances, variants, clips or splines.
 
 What composes, and what some readers leave out, is written where it counts: each skeleton names its animation itself,
-each mesh its skeleton, joints and influences per point.
+each mesh its skeleton, joints and influences per point; all channels of an animation have samples at the same times.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,7 @@ from pxr import Ar, Sdf, Usd, UsdGeom, UsdSkel, UsdUtils, Vt
 
 from usd_io.errors import AuthorError, shown
 from usd_io.files import relative_path
+from usd_io.judge import channel_attributes
 from usd_io.read.skeleton import animation_of, skeleton_prims
 
 _EARLIEST = Usd.TimeCode.EarliestTime()
@@ -43,6 +44,8 @@ def write_flat(root: Path, out: Path, custom: Mapping[str, Any]) -> None:
     unbound = [prim.GetPath() for prim in stage.TraverseAll() if prim.IsA(UsdSkel.Animation)]
     for path in set(unbound) - bound:
         stage.RemovePrim(path)
+    for path in bound:
+        _even_channels(UsdSkel.Animation(stage.GetPrimAtPath(path)))
     _name_files_from(layer, out.parent)
     layer.comment = "Result of anymole as one file, for readers that do not compose."
     layer.documentation = ""
@@ -74,6 +77,19 @@ def _sample_spline(layer: Sdf.Layer, attribute: Usd.Attribute, frames: np.ndarra
         layer.SetTimeSample(spec.path, time, Sdf.ValueBlock() if value is None else value)
 
 
+def _even_channels(animation: UsdSkel.Animation) -> None:
+    """Samples of all channels that have some at the same times: where one has none, what USD shows there. Some readers
+    hold a channel that has no sample where another has one."""
+    moving = [each for each in channel_attributes(animation).values() if each.GetNumTimeSamples()]
+    times = Usd.Attribute.GetUnionedTimeSamples(moving)
+    lacking = [sorted(set(times).difference(each.GetTimeSamples())) for each in moving]
+    # all are read before one is written: a sample more rounds what lies beside it
+    values = [[each.Get(time) for time in own] for each, own in zip(moving, lacking, strict=True)]
+    for each, own, shown_there in zip(moving, lacking, values, strict=True):
+        for time, value in zip(own, shown_there, strict=True):
+            each.Set(Sdf.ValueBlock() if value is None else value, time)
+
+
 def _bind_directly(stage: Usd.Stage) -> None:
     """Author on every skeleton and skinned prim what UsdSkel finds for it above."""
     for skeleton in list(skeleton_prims(stage)):
@@ -98,7 +114,8 @@ def _bind_target(target: UsdSkel.SkinningQuery, skeleton: UsdSkel.Skeleton) -> N
     count = len(UsdGeom.PointBased(prim).GetPointsAttr().Get(_EARLIEST) or ())
     indices, weights = target.ComputeVaryingJointInfluences(count, _EARLIEST) or (None, None)
     width = target.GetNumInfluencesPerComponent()
-    if indices is None or not count or target.GetJointIndicesPrimvar().ValueMightBeTimeVarying():
+    primvars = target.GetJointIndicesPrimvar(), target.GetJointWeightsPrimvar()
+    if indices is None or not count or any(primvar.ValueMightBeTimeVarying() for primvar in primvars):
         return
     joints = target.GetJointOrder()
     if joints is not None and list(joints) != list(skeleton.GetJointsAttr().Get() or ()):

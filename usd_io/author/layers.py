@@ -101,7 +101,9 @@ def _copy_metrics(stage: Usd.Stage, layer: Sdf.Layer, placed: Sequence[Placed]) 
 
 
 def write_bindings(layer: Sdf.Layer, placement: Placement) -> None:
-    """The animation prims without their samples, and the bindings to them."""
+    """The animation prims without their samples, the bindings to them, and the instances opened for them."""
+    for opened in placement.opened:
+        Sdf.CreatePrimInLayer(layer, opened).SetInfo("instanceable", False)
     prefixes = _prefixes(layer, placement)
     for path, prefix in zip(placement.animation_paths, prefixes, strict=True):
         animation = Sdf.CreatePrimInLayer(layer, in_variant(path, prefix if _switched(placement) else None))

@@ -255,7 +255,7 @@ _BLOCK = Feature(
     "animation-block", _animation_blocks, f"The layer does not open there at all: remove the block. {FLAT}"
 )
 _EDITS = Feature("array-edits", _array_edits, f"The layer does not open there at all. {FLAT}")
-_UNEVEN = Feature("uneven-channels", _uneven_channels, "Author all channels at the same times.")
+_UNEVEN = Feature("uneven-channels", _uneven_channels, f"Author all channels at the same times. {FLAT}")
 _SAME = Feature("joint-names", _same_joint_names, "Give each character a file of its own.")
 _SPLINES = Feature("splines", _layer_splines, f"The layer does not open there at all: sample them. {FLAT}")
 

@@ -31,6 +31,7 @@ VARIANT_SET = "inbetween"
 TAKE_SET = "anymole_take"
 """Of the mode ``rebind``, where there are several takes."""
 ORIGINAL_VARIANT = "original"
+_ALL = Usd.TraverseInstanceProxies(Usd.PrimAllPrimsPredicate)
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Placement:
     """The variants that hold the samples; None where the prims themselves do."""
     made_of: tuple[str, ...] = ()
     """Paths of the skeletons whose takes give the motion."""
+    opened: tuple[str, ...] = ()
+    """Instances that become prims of their own, each before those inside of it: one file has no use for them."""
 
     @property
     def animation_path(self) -> str:
@@ -180,14 +183,20 @@ def binding_problem(result: Usd.Stage, placement: Placement, binding: Binding, n
 
 
 def _place_rebind(
-    group: Sequence[Usd.Prim], name: str, taken: set[str], takes: int, refused: dict[str, str]
+    group: Sequence[Usd.Prim],
+    name: str,
+    taken: set[str],
+    takes: int,
+    refused: dict[str, str],
+    *,
+    open_instances: bool = False,
 ) -> Placement:
     bindings: list[Binding] = []
     writable: list[Usd.Prim] = []
     problem = ""
     for skeleton in group:
         try:
-            prim = _rebindable_prim(skeleton, group)
+            prim = _rebindable_prim(skeleton, group, open_instances)
         except AuthorError as error:
             refused[str(skeleton.GetPath())] = problem = str(error)
             continue
@@ -197,12 +206,17 @@ def _place_rebind(
         raise AuthorError(problem)
     first = group[0].GetStage().GetPrimAtPath(bindings[0].skeleton_path)
     animation = animation_of(first)
-    parent = _editable_parent(animation) or writable[0].GetParent()
+    parent = _editable_parent(animation, open_instances) or writable[0].GetParent()
     path = _free_child(parent, _take_prim_name(animation, name), taken)
     variants = None if takes == 1 else _take_variants(first, path, takes)
     return Placement(
         _joints(first, animation), (str(path),) * takes, _path(animation), tuple(bindings), variants
     )
+
+
+def _instances_around(prim: Usd.Prim | None) -> list[str]:
+    """Instances that a prim lies in, the outermost first."""
+    return [] if prim is None else [str(p.GetPath()) for p in ancestry(prim) if p.IsInstance()][::-1]
 
 
 def _take_variants(skeleton: Usd.Prim, animation: Sdf.Path, takes: int) -> Variants:
@@ -218,9 +232,9 @@ def _take_variants(skeleton: Usd.Prim, animation: Sdf.Path, takes: int) -> Varia
     return Variants(str(path), _free_name(TAKE_SET, used), tuple(f"take_{n}" for n in range(1, takes + 1)))
 
 
-def _rebindable_prim(skeleton: Usd.Prim, group: Sequence[Usd.Prim]) -> Usd.Prim:
+def _rebindable_prim(skeleton: Usd.Prim, group: Sequence[Usd.Prim], open_instances: bool) -> Usd.Prim:
     """Where the binding is authored, unless that also serves other animations' skeletons: then the skeleton itself."""
-    instance = instance_root_of(skeleton)
+    instance = None if open_instances else instance_root_of(skeleton)
     binding = binding_of(skeleton)
     if instance is None:
         return skeleton if binding is None or _serves_others(binding, skeleton, group) else binding
@@ -274,13 +288,15 @@ def _place_over(
 def _place_flat(
     group: Sequence[Usd.Prim], name: str, taken: set[str], takes: int, refused: dict[str, str]
 ) -> Placement:
-    """As ``rebind``: what that writes is what becomes one file."""
+    """As ``rebind``, and inside instances too: what that writes is what becomes one file, which has none."""
     if takes > 1:
         raise AuthorError(
             "The mode flat has room for one take: readers that do not compose know no variants. Use the mode rebind or "
             "variant for several."
         )
-    return _place_rebind(group, name, taken, takes, refused)
+    placed = _place_rebind(group, name, taken, takes, refused, open_instances=True)
+    around = [path for prim in (*group, animation_of(group[0])) for path in _instances_around(prim)]
+    return replace(placed, opened=tuple(dict.fromkeys(around)))
 
 
 def _place_variant(
@@ -357,10 +373,10 @@ def _nested_instance(prim: Usd.Prim) -> Usd.Prim | None:
 def _remedy_of_instances(prim: Usd.Prim) -> str:
     nested = _nested_instance(prim)
     if nested is None:
-        return "Use the mode variant, or set instanceable = false on the instance."
+        return "Use the mode variant or flat, or set instanceable = false on the instance."
     outer = instance_root_of(prim)
     also = "" if outer is None else f" and <{outer.GetPath()}>"
-    return f"Set instanceable = false on <{nested.GetPath()}>{also}."
+    return f"Set instanceable = false on <{nested.GetPath()}>{also}, or use the mode flat."
 
 
 def _variant_owner(skeleton: Usd.Prim) -> Usd.Prim | None:
@@ -380,8 +396,8 @@ def _parent_below(animation: Usd.Prim | None, owner: Usd.Prim) -> Usd.Prim:
     return animation.GetParent()
 
 
-def _editable_parent(animation: Usd.Prim | None) -> Usd.Prim | None:
-    if animation is None or animation.IsInstanceProxy() or animation.IsInPrototype():
+def _editable_parent(animation: Usd.Prim | None, open_instances: bool) -> Usd.Prim | None:
+    if animation is None or (animation.IsInstanceProxy() and not open_instances):
         return None
     return animation.GetParent()
 
@@ -394,7 +410,9 @@ def _take_prim_name(animation: Usd.Prim | None, name: str) -> str:
 
 
 def _free_child(parent: Usd.Prim, name: str, taken: set[str]) -> Sdf.Path:
-    here = {Sdf.Path(path) for path in taken} | {child.GetPath() for child in parent.GetAllChildren()}
+    here = {Sdf.Path(path) for path in taken} | {
+        child.GetPath() for child in parent.GetFilteredChildren(_ALL)
+    }
     used = {path.name for path in here if path.GetParentPath() == parent.GetPath()}
     return parent.GetPath().AppendChild(_free_name(name, used))
 
