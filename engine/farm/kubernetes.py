@@ -1,4 +1,5 @@
-"""A submission as an Indexed Job of Kubernetes: one pod per shot, retried by itself, queued by Kueue if wished."""
+"""A submission as an Indexed Job of Kubernetes: one pod per shot or chunk of shots, retried by itself, queued by Kueue
+if wished."""
 
 import json
 import math
@@ -20,6 +21,16 @@ MOST_INDEXES = 100_000
 MOST_NAME = 50
 """Room for the index and a suffix in names of 63 characters."""
 _COMMAND = 'exec anymole "$@" --number "$((JOB_COMPLETION_INDEX + 1))"'
+_CHUNK_COMMAND = """last=$(((JOB_COMPLETION_INDEX + 1) * {chunk})) first=$((JOB_COMPLETION_INDEX * {chunk} + 1))
+[ "$last" -le {shots} ] || last={shots}
+exec anymole "$@" --number "$first-$last\""""
+_NAME = 50
+"""Room for the index and a suffix in names of 63 characters."""
+_COMMAND = """number=$((JOB_COMPLETION_INDEX + 1))
+exec anymole "$@" --number "$number\""""
+_CHUNK_COMMAND = """first=$((JOB_COMPLETION_INDEX * {chunk} + 1)) last=$((JOB_COMPLETION_INDEX * {chunk} + {chunk}))
+[ "$last" -le {shots} ] || last={shots}
+exec anymole "$@" --number "$first-$last\""""
 _NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 
 
@@ -55,15 +66,19 @@ def job(batch: Submission, cluster: Cluster, *, jobs: int) -> dict[str, Any]:
     Args:
         batch: The submission.
         cluster: Where the pods run.
-        jobs: Shots at a time.
+        jobs: Pods at a time.
 
     Raises:
         ConfigError: There are too many shots, or the paths share no folder to mount.
     """
-    if len(batch.shots) > MOST_INDEXES:
+    pods = len(batch.chunks())
+    if pods > MOST_INDEXES:
         raise ConfigError(
-            f"{len(batch.shots)} shots are more than a job takes ({MOST_INDEXES}); submit fewer at once."
+            f"{pods} pods are more than a job takes ({MOST_INDEXES}); submit fewer shots at once."
         )
+    command = _COMMAND
+    if batch.chunk > 1:
+        command = _CHUNK_COMMAND.format(chunk=batch.chunk, shots=len(batch.shots))
     needs = batch.needs
     out = str(batch.out.absolute())
     arguments = [
@@ -75,17 +90,17 @@ def job(batch: Submission, cluster: Cluster, *, jobs: int) -> dict[str, Any]:
     container = {
         "name": "shot",
         "image": cluster.image,
-        "command": ["sh", "-c", _COMMAND, "anymole", *arguments],
+        "command": ["sh", "-c", command, "anymole", *arguments],
         "resources": {"requests": {"cpu": str(needs.cpus), "memory": limits["memory"]}, "limits": limits},
         "volumeMounts": [{"name": "shots", "mountPath": cluster.mount or _shared(batch)}],
     }
     never_again = sorted(NOT_RETRIED - {0})
     spec: dict[str, Any] = {
         "completionMode": "Indexed",
-        "completions": len(batch.shots),
-        "parallelism": min(jobs, len(batch.shots)),
+        "completions": pods,
+        "parallelism": min(jobs, pods),
         "backoffLimitPerIndex": needs.retries,
-        "maxFailedIndexes": len(batch.shots),
+        "maxFailedIndexes": pods,
         "podFailurePolicy": {
             "rules": [
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
@@ -96,7 +111,7 @@ def job(batch: Submission, cluster: Cluster, *, jobs: int) -> dict[str, Any]:
             "spec": {
                 "restartPolicy": "Never",
                 "terminationGracePeriodSeconds": SAVE_S,
-                "activeDeadlineSeconds": math.ceil(needs.timeout_min * 60),
+                "activeDeadlineSeconds": math.ceil(needs.timeout_min * 60 * batch.chunk),
                 "containers": [container],
                 "volumes": [{"name": "shots", "persistentVolumeClaim": {"claimName": cluster.claim}}],
             }

@@ -11,6 +11,8 @@ from engine.farm.shots import ASSETS, PARAMETERS, SHOT_LIST, TEMPLATE, write_sho
 from engine.files.atomic import write_text
 
 SPECIFICATION = "jobtemplate-2023-09"
+CHUNKING = "TASK_CHUNKING"
+"""Extension of the specification that a template with chunks asks for."""
 NOTIFY_S = 60
 """Time between the notice to stop and the end: enough to save."""
 MOST_NAME = 64
@@ -19,9 +21,9 @@ MOST_NAME = 64
 def template(batch: Submission, name: str = "anymole") -> dict[str, Any]:
     """The job template, as plain values; JSON of it is a valid template file.
 
-    One task is one shot. Paths are relative to the template, which lies in the folder of the submission, and
-    parameters of type PATH, so that a farm maps them; those inside the shot list are
-    mapped by the task from the session's rules.
+    One task is one shot, or a chunk of them by the extension TASK_CHUNKING. Paths are relative to the template, which
+    lies in the folder of the submission, and parameters of type PATH, so that a farm maps them; those inside the shot
+    list are mapped by the task from the session's rules.
     """
     needs = batch.needs
     arguments = task_arguments(
@@ -33,11 +35,16 @@ def template(batch: Submission, name: str = "anymole") -> dict[str, Any]:
     ]
     if needs.gpus:
         amounts.append({"name": "amount.worker.gpu", "min": needs.gpus})
+    shots: dict[str, Any] = {"name": "Shot", "type": "INT", "range": f"1-{len(batch.shots)}"}
+    if batch.chunk > 1:
+        shots["type"] = "CHUNK[INT]"
+        shots["chunks"] = {"defaultTaskCount": batch.chunk, "rangeConstraint": "CONTIGUOUS"}
     return {
         "specificationVersion": SPECIFICATION,
+        **({"extensions": [CHUNKING]} if batch.chunk > 1 else {}),
         "name": name[:MOST_NAME],
         "parameterDefinitions": [
-            _path("ShotList", "FILE", "IN", SHOT_LIST, "The shots, one task each."),
+            _path("ShotList", "FILE", "IN", SHOT_LIST, "The shots, in the order of their numbers."),
             _path("OutputFolder", "DIRECTORY", "OUT", ".", "One run folder per shot is made in here."),
             {
                 "name": "Anymole",
@@ -49,18 +56,14 @@ def template(batch: Submission, name: str = "anymole") -> dict[str, Any]:
         "steps": [
             {
                 "name": "InBetween",
-                "parameterSpace": {
-                    "taskParameterDefinitions": [
-                        {"name": "Shot", "type": "INT", "range": f"1-{len(batch.shots)}"}
-                    ]
-                },
+                "parameterSpace": {"taskParameterDefinitions": [shots]},
                 "hostRequirements": {"amounts": amounts},
                 "script": {
                     "actions": {
                         "onRun": {
                             "command": "{{Param.Anymole}}",
                             "args": [*arguments, "--path-mapping", "{{Session.PathMappingRulesFile}}"],
-                            "timeout": int(needs.timeout_min * 60),
+                            "timeout": int(needs.timeout_min * 60 * batch.chunk),
                             "cancelation": {
                                 "mode": "NOTIFY_THEN_TERMINATE",
                                 "notifyPeriodInSeconds": NOTIFY_S,
@@ -95,7 +98,7 @@ def validate(values: dict[str, Any]) -> bool:
     except ImportError:
         return False
     try:
-        decode_job_template(template=values)
+        decode_job_template(template=values, supported_extensions=[CHUNKING])
     except DecodeValidationError as error:
         raise ConfigError(f"the template is not valid Open Job Description: {error}") from error
     return True

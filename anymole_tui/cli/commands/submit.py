@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 EXAMPLES = """anymole submit shots.toml --to openjd --out filled
 anymole submit a.usda b.usda --jobs 4 --gpus 1"""
 TARGETS = ("openjd", "slurm", "ray", "local", "commands", "kubernetes")
+_OWNERS = {
+    "partition": "slurm",
+    "address": "ray",
+    **dict.fromkeys(("image", "claim", "mount", "queue"), "kubernetes"),
+}
+"""Options that one farm alone takes."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -51,13 +57,13 @@ def submit(
     chunk: Annotated[
         int,
         typer.Option(
-            help="Shots that one process does, one after another; 0: locally by their number, else 1.",
+            help="Shots that one process does, one after another.",
             min=0,
-            show_default=False,
+            show_default="locally by their number, else 1",
         ),
     ] = 0,
     partition: Annotated[str, typer.Option(help="Slurm partition.", show_default=False)] = "",
-    address: Annotated[str, typer.Option(help="Ray cluster; 'local' starts one.")] = "auto",
+    address: Annotated[str, typer.Option(help="Ray cluster; 'local' starts one.", show_default="auto")] = "",
     image: Annotated[str, typer.Option(help="Kubernetes: image with anymole.", show_default=False)] = "",
     claim: Annotated[
         str, typer.Option(help="Kubernetes: volume claim with the shots.", show_default=False)
@@ -84,6 +90,9 @@ def submit(
     names = stages or []
     given = Path(names[0]) if len(names) == 1 and names[0].endswith(".toml") else None
     shots = _shots(names)
+    _refuse_options_of_others(
+        to, partition=partition, image=image, claim=claim, mount=mount, queue=queue, address=address
+    )
     size = chunk or (good_chunk(shots, needs, jobs) if to == "local" else 1)
     batch = Submission(shots, folder, needs, given=given, chunk=size)
     if to == "kubernetes":
@@ -107,8 +116,18 @@ def submit(
             as_json=as_json,
         )
     else:
-        _run_here(batch, to, jobs=jobs, address=address)
+        _run_here(batch, to, jobs=jobs, address=address or "auto")
         _answer(summarise(batch.shots, folder), as_json=as_json)
+
+
+def _refuse_options_of_others(to: str, **given: str) -> None:
+    """An option that another farm takes would be ignored without a word."""
+    for name, value in given.items():
+        owner = _OWNERS[name]
+        if value and owner != to:
+            raise ConfigError(
+                f"{name} is for {owner} alone, and these shots go to {to}.", settings=(name, "to")
+            )
 
 
 def _shots(names: list[str]) -> "tuple[ShotTask, ...]":

@@ -141,6 +141,24 @@ def test_shots_are_submitted_with_nothing_but_their_target(
     assert outcome.json["shots"] == [fox_keys.stem]
 
 
+@pytest.mark.parametrize(
+    ("to", "option", "words"),
+    [
+        ("openjd", "--partition=gpu", "partition is for slurm alone, and these shots go to openjd"),
+        ("local", "--address=auto", "address is for ray alone"),
+        ("slurm", "--queue=team-a", "queue is for kubernetes alone"),
+    ],
+)
+def test_an_option_of_another_farm_is_refused_and_nothing_is_written(
+    anymole: Anymole, fox_keys: Path, tmp_path: Path, to: str, option: str, words: str
+) -> None:
+    outcome = anymole("submit", fox_keys, "--to", to, option, "--out", tmp_path / "filled")
+    assert outcome.code == 2
+    assert words in outcome.err
+    assert option.split("=")[0] in outcome.err
+    assert not (tmp_path / "filled").exists()
+
+
 def test_keys_may_be_a_row(anymole: Anymole, fox: Path) -> None:
     plan = anymole("run", fox, "--keys", "0:80:20", "--dry-run", "--json").json["plan"]
     assert plan[0]["keys"] == [0, 20, 40, 60, 80]

@@ -107,17 +107,33 @@ def test_template_is_valid_and_asks_for_what_a_shot_needs(tmp_path: Path) -> Non
     assert str(tmp_path) not in json.dumps(values)
 
 
-def test_openjd_runs_the_template(data: Path, tmp_path: Path) -> None:
+def test_a_chunk_is_a_task_of_the_template_with_the_time_of_all_its_shots(tmp_path: Path) -> None:
+    pytest.importorskip("openjd.model")
+    shots = shots_of_stages(["a.usda", "b.usda", "c.usda"], {})
+    values = template(Submission(shots, tmp_path, Needs(timeout_min=90), chunk=2))
+    assert validate(values)
+    assert values["extensions"] == ["TASK_CHUNKING"]
+    (step,) = values["steps"]
+    (parameter,) = step["parameterSpace"]["taskParameterDefinitions"]
+    assert parameter["type"] == "CHUNK[INT]"
+    assert (parameter["range"], parameter["chunks"]["defaultTaskCount"]) == ("1-3", 2)
+    assert step["script"]["actions"]["onRun"]["timeout"] == 10800
+
+
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_openjd_runs_the_template(data: Path, tmp_path: Path, chunk: int) -> None:
     openjd = Path(sys.executable).with_name("openjd")
     if not openjd.exists():
         pytest.skip("openjd-cli is not installed")
     stage = data / "edge" / "fox_survey_keys.usda"
-    shots = shots_of_stages([str(stage)], {"preview": False, "prior": "spline"})
+    shots = shots_of_stages([str(stage)] * chunk, {"preview": False, "prior": "spline"})
     out = tmp_path / "out"
     write_shots(shots, out)
-    (out / "template.json").write_text(json.dumps(template(Submission(shots, out))))
+    (out / "template.json").write_text(json.dumps(template(Submission(shots, out, chunk=chunk))))
     command = tmp_path / "anymole"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m anymole_tui "$@"\n')
+    command.write_text(
+        f'#!/bin/sh\necho x >>{tmp_path}/processes\nexec {sys.executable} -m anymole_tui "$@"\n'
+    )
     command.chmod(0o755)
     call = [openjd, "run", out / "template.json", "--step", "InBetween", "-p", f"Anymole={command}"]
     done = subprocess.run(
@@ -125,7 +141,8 @@ def test_openjd_runs_the_template(data: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert "openjd_progress: 100.0" in done.stdout
-    assert summarise(shots, out).states == {"done": 1}
+    assert summarise(shots, out).states == {"done": chunk}
+    assert (tmp_path / "processes").read_text() == "x\n"
 
 
 def test_pool_does_all_shots_once_and_skips_what_is_done(stub, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

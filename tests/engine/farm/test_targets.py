@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,18 +97,24 @@ def test_a_job_asks_for_what_a_shot_needs_and_retries_what_may_pass(
     assert container["volumeMounts"][0]["mountPath"] == str(tmp_path)
 
 
-def test_a_pod_does_the_shot_of_its_index(batch: Submission, tmp_path: Path) -> None:
-    (container,) = job(batch, CLUSTER, jobs=1)["spec"]["template"]["spec"]["containers"]
+@pytest.mark.parametrize(("chunk", "index", "numbers"), [(1, 1, "2"), (2, 0, "1-2"), (2, 1, "3-3")])
+def test_a_pod_does_the_shots_of_its_index(
+    batch: Submission, tmp_path: Path, chunk: int, index: int, numbers: str
+) -> None:
+    spec = job(replace(batch, chunk=chunk), CLUSTER, jobs=1)["spec"]
+    assert spec["completions"] == {1: 3, 2: 2}[chunk]
+    assert spec["template"]["spec"]["activeDeadlineSeconds"] == chunk * 240 * 60
+    (container,) = spec["template"]["spec"]["containers"]
     write_commands(batch)  # writes the shot list
     command = tmp_path / "bin" / "anymole"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -c "import sys; print(sys.argv[1:])" "$@"\n')
     command.chmod(0o755)
-    environment = {"PATH": f"{command.parent}:/usr/bin:/bin", "JOB_COMPLETION_INDEX": "1"}
+    environment = {"PATH": f"{command.parent}:/usr/bin:/bin", "JOB_COMPLETION_INDEX": str(index)}
     done = subprocess.run(container["command"], capture_output=True, text=True, env=environment, timeout=60)
     out = str(batch.out)
     assert done.stdout.strip() == str(
-        ["shot", f"{out}/shots.toml", "--out", out, "--progress", "none", "--number", "2"]
+        ["shot", f"{out}/shots.toml", "--out", out, "--progress", "none", "--number", numbers]
     )
 
 
