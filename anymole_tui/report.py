@@ -33,7 +33,7 @@ def _skeleton(skeleton: SkeletonReport, *, joints: bool) -> list[str]:
         f"  joints       {skeleton.joint_count}, {len(skeleton.unobservable)} without skin weight (unobservable)",
         f"  animation    {shown(skeleton.animation or 'none')}, {skeleton.sample_count} samples",
         f"  dense        {dense}",
-        f"  sparse keys  {numbers(skeleton.sparse) or 'none'}",
+        f"  keys         {numbers(skeleton.keys) or 'none'}",
     ]
     if skeleton.moving_xform:
         lines.append(f"  root motion  on the Xform {shown(skeleton.moving_xform)}; it is kept as it is")

@@ -2,7 +2,7 @@
 # Slurm itself on this one machine, to try a farm of 20 shots: scripts/farm_slurm.sh up|run|down FOLDER
 #
 # Needs root and Debian's slurm-wlm and munge. 'up' starts munged, slurmctld and slurmd with a configuration and all state in
-# FOLDER; 'run' submits 20 shots, requeues one that is at work and cancels another; 'down' ends what 'up' has started.
+# FOLDER; 'run' submits 20 shots, requeues one that has ended a stage and cancels another; 'down' ends what 'up' has started.
 set -euo pipefail
 what=${1:?up, run or down}
 folder=$(realpath -m "${2:?a folder}")
@@ -48,8 +48,17 @@ down() {
   for pid in "$folder"/slurmd.pid "$folder"/slurmctld.pid; do [ -f "$pid" ] && kill "$(cat "$pid")" || true; done
 }
 
-# the id of a task that is at work, the Nth of them
-working() { squeue -h -t RUNNING -o %i | sort -t_ -k2n | sed -n "${1}p"; }
+# the ids of the tasks that are at work
+working() { squeue -h -t RUNNING -o %i | sort -t_ -k2n; }
+
+# the id of a task at work that has ended its stage 'fill' and is not done
+half_done() {
+  local id log
+  for id in $(working); do
+    log=$folder/filled/$(printf 'sh%02d' $((${id#*_} + 1)))/events.jsonl
+    grep -qs '"StageFinished".*"fill"' "$log" && ! grep -q '"RunFinished"' "$log" && { echo "$id"; return; }
+  done
+}
 
 run() {
   local shots=$folder/shots.toml out=$folder/filled
@@ -61,11 +70,13 @@ run() {
     # submit waits for the array; the node takes two of its tasks at a time
     "$anymole" submit "$shots" --to slurm --partition all --cpus 1 --memory 1 --timeout 30 --jobs 2 --out "$out" &
     submitted=$!
-    for _ in $(seq 120); do [ -n "$(working 2)" ] && break; sleep 0.5; done
-    requeued=$(working 1) cancelled=$(working 2)
-    sleep 3
-    echo "requeue $requeued, cancel $cancelled"
+    for _ in $(seq 1200); do [ -n "$(half_done)" ] && break; sleep 0.1; done
+    requeued=$(half_done)
+    echo "requeue $requeued, whose stage fill has ended"
     scontrol requeue "$requeued"
+    sleep 3
+    cancelled=$(working | grep -vx "$requeued" | tail -1)
+    echo "cancel $cancelled"
     scancel --signal=TERM "$cancelled" && scancel "$cancelled"
     wait "$submitted" || true
     while [ -n "$(squeue -h)" ]; do sleep 2; done

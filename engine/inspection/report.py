@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from engine.errors import ConfigError
-from engine.planning.plan import dense_ranges, sparse_keys
+from engine.planning.plan import dense_ranges, make_plan, sparse_keys
 from usd_io.check.finding import Finding
 from usd_io.errors import UsdIoError, shown
-from usd_io.model import SkeletonInfo
+from usd_io.model import Character, Motion, SkeletonInfo
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,10 @@ class SkeletonReport:
     dense: tuple[tuple[float, float], ...]
     """Ranges of finished motion [time codes]."""
     sparse: tuple[float, ...]
-    """Lone keys [time codes]."""
+    """Lone samples [time codes]."""
+    keys: tuple[float, ...]
+    """Between which a run without options fills: lone samples, and the end of finished motion where a gap begins or
+    ends [time codes]."""
     unobservable: tuple[str, ...]
     """Joints without skin weight of their own (roots, leaf ends, IK targets): no picture shows their rotation apart
     from that of the joints below."""
@@ -105,9 +108,17 @@ def _inspect_skeleton(opened: Any, info: SkeletonInfo) -> SkeletonReport:
         sample_count=info.sample_count,
         dense=() if motion is None else dense_ranges(motion),
         sparse=() if motion is None else sparse_keys(motion),
+        keys=() if character is None or motion is None else _keys(character, motion),
         unobservable=() if character is None else tuple(character.joints[j] for j in hidden),
         warnings=tuple(warnings),
     )
+
+
+def _keys(character: Character, motion: Motion) -> tuple[float, ...]:
+    try:
+        return make_plan(character, motion).keys
+    except ConfigError:  # nothing to fill
+        return sparse_keys(motion)
 
 
 def check(file: str, readers: Sequence[str] = ()) -> tuple[Finding, ...]:

@@ -189,6 +189,14 @@ def test_inspect_shows_keys_and_joints_without_weight(fox_keys: str) -> None:
     assert (report.up_axis, report.meters_per_unit, report.frame_rate) == ("Y", 0.01, 24)
 
 
+def test_inspect_names_the_keys_of_the_plan() -> None:
+    shot = str(Path(__file__).parents[2] / "examples" / "boxer" / "shot.usda")
+    (boxer,) = engine_run.inspect(shot).skeletons
+    (plan,) = engine_run.plan(QuickConfig(stage=shot)).plans
+    assert boxer.keys == plan.keys == (216, 246, 276, 306)
+    assert boxer.sparse == (246, 276, 306)
+
+
 def test_inspect_shows_what_it_can_of_a_stage_without_skeletons(tmp_path: Path) -> None:
     path = tmp_path / "empty.usda"
     Usd.Stage.CreateNew(str(path)).Save()

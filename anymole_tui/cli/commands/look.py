@@ -25,7 +25,7 @@ def inspect(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show what is in a stage: layers, skeletons, dense and sparse keys, warnings."""
+    """Show what is in a stage: layers, skeletons, finished motion, keys, warnings."""
     from anymole_tui.report import inspection
     from engine import inspect as inspect_stage
 

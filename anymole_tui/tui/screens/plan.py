@@ -214,7 +214,7 @@ class PlanPlace(Place):
         plan = next((p for p in plans if p.skeleton_path == skeleton.path), None)
         first, last = min(times, default=0.0), max(times, default=1.0)
         last = last if last > first else first + 1
-        authored = Track("authored", first, last, skeleton.dense, skeleton.sparse)
+        authored = Track("authored", first, last, skeleton.dense, skeleton.keys)
         planned = Track(
             "planned",
             first,

@@ -75,7 +75,7 @@ def test_version(anymole: Anymole) -> None:
 def test_inspect_is_readable_and_has_json(anymole: Anymole, fox_keys: Path) -> None:
     text = anymole("inspect", fox_keys)
     assert (text.code, text.err) == (0, "")
-    assert "sparse keys  0 12 24 36 48 60 72 82" in text.out
+    assert "  keys         0 12 24 36 48 60 72 82" in text.out
     report = anymole("inspect", fox_keys, "--json").json
     assert report["skeletons"][0]["sparse"] == [0, 12, 24, 36, 48, 60, 72, 82]
     assert len(report["skeletons"][0]["unobservable"]) == 2
