@@ -18,7 +18,13 @@ SAVE_S = 60
 """Time between SIGTERM and the end of a pod: enough to save."""
 MOST_INDEXES = 100_000
 """Of an Indexed Job."""
-MOST_NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
+MOST_NAME = 50
+"""Room for the index and a suffix in names of 63 characters."""
+_COMMAND = 'exec anymole "$@" --number "$((JOB_COMPLETION_INDEX + 1))"'
+_CHUNK_COMMAND = """last=$(((JOB_COMPLETION_INDEX + 1) * {chunk})) first=$((JOB_COMPLETION_INDEX * {chunk} + 1))
+[ "$last" -le {shots} ] || last={shots}
+exec anymole "$@" --number "$first-$last\""""
+_NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 
 
 @dataclass(frozen=True)
