@@ -42,7 +42,8 @@ def plan(config: RunConfig) -> Planned:
 
     Raises:
         UsdIoError: The stage cannot be read.
-        ConfigError: Times, joints or skeletons that do not exist; nothing to fill; nothing can be written.
+        ConfigError: Times, joints, skeletons or a video that do not exist; nothing to fill; nothing can be written.
+        DataError: The video cannot be read.
         SourceChanged: A file of the stage was saved meanwhile.
     """
     run_folder(config)  # refuses one that cannot or must not be written to

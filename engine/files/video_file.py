@@ -5,6 +5,7 @@ Only the demuxers of the named containers are used: a playlist under the name of
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -57,13 +58,40 @@ def read_video(path: str | Path, fps: float | None = None) -> Video:
         elif path.is_file():
             times, pictures = _read_film(path, fps)
         else:
-            raise ConfigError(f"{shown(path)} is no folder and no file; name a video.", settings=("video",))
+            raise _nothing(path)
     except OSError as error:
-        raise DataError(
-            f"{shown(path)} cannot be read as a video: {shown(error.strerror or error)}."
-        ) from error
+        raise _unreadable(path, error) from error
     frames = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
     return Video(times, frames)
+
+
+def check_video(path: str | Path, fps: float | None = None) -> None:
+    """Read the first frame of a video: what is no video is refused before any work.
+
+    Raises:
+        ConfigError, DataError: As :func:`read_video`, as far as the first frame tells.
+    """
+    path = Path(path)
+    if fps is not None:
+        _check_rate(fps)
+    try:
+        if path.is_dir():
+            next(_checked(_read_folder(path), path))
+        elif path.is_file():
+            with _opened(path) as (container, stream):
+                next(_checked(_decoded(container.decode(stream), []), path))
+        else:
+            raise _nothing(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _nothing(path: Path) -> ConfigError:
+    return ConfigError(f"{shown(path)} is no folder and no file; name a video.", settings=("video",))
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(f"{shown(path)} cannot be read as a video: {shown(error.strerror or error)}.")
 
 
 def _even_times(count: int, rate: float) -> tuple[float, ...]:
@@ -137,7 +165,9 @@ def _over_white(image: Image.Image) -> Picture:
     return np.asarray(image.convert("RGB"))
 
 
-def _read_film(path: Path, fps: float | None) -> tuple[tuple[float, ...], list[Picture]]:
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """A film and the track of it that is read; what goes wrong while it is read is one sentence."""
     kind = CONTAINERS.get(path.suffix.lower())
     if kind is None:
         raise DataError(
@@ -152,13 +182,18 @@ def _read_film(path: Path, fps: float | None) -> tuple[tuple[float, ...], list[P
                 raise DataError(f"{shown(path)} is coded in a way that cannot be read; make it H.264.")
             stream.codec_context.options = {"max_pixels": str(LARGEST_SIDE**2)}
             stream.codec_context.thread_count = 1
-            promised, ends = stream.frames, _end(stream)
-            stamps: list[float | None] = []
-            pictures = list(_checked(_decoded(container.decode(stream), stamps), path))
-            started = None if container.start_time is None else container.start_time / av.time_base
-            even = float(stream.average_rate or 0)
+            yield container, stream
     except (FFmpegError, ValueError) as error:
         raise DataError(f"{shown(path)} cannot be read as a video: {shown(error)}.") from error
+
+
+def _read_film(path: Path, fps: float | None) -> tuple[tuple[float, ...], list[Picture]]:
+    stamps: list[float | None] = []
+    with _opened(path) as (container, stream):
+        promised, ends = stream.frames, _end(stream)
+        pictures = list(_checked(_decoded(container.decode(stream), stamps), path))
+        started = None if container.start_time is None else container.start_time / av.time_base
+        even = float(stream.average_rate or 0)
     if len(pictures) < promised and not _reaches(stamps, ends):  # an edit list leaves frames out
         raise DataError(f"{shown(path)} ends after {len(pictures)} of {promised} frames; copy it again.")
     return _film_times(path, stamps, started, fps, even), pictures

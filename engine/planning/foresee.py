@@ -1,4 +1,4 @@
-"""What stands in the way of a result, told when planning: what stage, author options and folder decide."""
+"""What stands in the way of a result, told when planning: what stage, author options, folder and video decide."""
 
 import os
 from dataclasses import replace
@@ -20,9 +20,15 @@ def foresee(planned: Planned, stage: Any, config: RunConfig) -> Planned:
         config: Gives the author options and the folder.
 
     Raises:
-        ConfigError: Nothing can be written, not for a skeleton that was asked for, or not to the folder.
+        ConfigError: Nothing can be written, not for a skeleton that was asked for, or not to the folder; there is no
+            such video.
+        DataError: The video cannot be read.
     """
     _check_folder(config)
+    if config.video:
+        from engine.files.video_file import check_video
+
+        check_video(config.video, config.video_fps or None)
     from usd_io.author.foresee import foresee_placement
 
     groups = planned.shot.sharing or tuple((c.skeleton_path,) for c in planned.shot.characters)

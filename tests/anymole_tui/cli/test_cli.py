@@ -132,6 +132,12 @@ def test_dry_run_shows_the_plan_and_writes_nothing(anymole: Anymole, fox: Path, 
     assert plan[0]["gaps"][0]["times"] == list(range(59, 82))
 
 
+def test_a_plan_refuses_a_video_that_is_not_there(anymole: Anymole, fox_keys: Path, tmp_path: Path) -> None:
+    outcome = anymole("mimic", fox_keys, "--video", tmp_path / "none.mp4", "--dry-run")
+    assert outcome.code == 2
+    assert "none.mp4 is no folder and no file; name a video (--video)." in outcome.err
+
+
 @pytest.mark.parametrize("to", ["local", "openjd", "slurm", "ray"])
 def test_shots_are_submitted_with_nothing_but_their_target(
     anymole: Anymole, fox_keys: Path, tmp_path: Path, to: str

@@ -14,7 +14,7 @@ from PIL import Image
 from engine.errors import ConfigError, DataError, ExitCode, exit_code
 from engine.files import video_file
 from engine.files.images import Picture, VideoWriter, write_png
-from engine.files.video_file import read_video
+from engine.files.video_file import check_video, read_video
 
 
 def pictures(count: int = 5, height: int = 32, width: int = 48) -> list[Picture]:
@@ -69,9 +69,14 @@ def test_missing_videos_and_impossible_rates_are_usage_errors(tmp_path: Path, fi
     with pytest.raises(ConfigError, match="no folder and no file") as missing:
         read_video(tmp_path / "none.mp4")
     assert exit_code(missing.value) == ExitCode.USAGE
+    with pytest.raises(ConfigError, match="no folder and no file"):
+        check_video(tmp_path / "none.mp4")
+    check_video(film)
     for fps in (0.0, -1.0, float("nan"), float("inf"), 1e9):
         with pytest.raises(ConfigError, match="frame rate"):
             read_video(film, fps)
+        with pytest.raises(ConfigError, match="frame rate"):
+            check_video(film, fps)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.9])
@@ -104,8 +109,9 @@ def test_other_things_are_no_videos(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no video that is read here"):
         read_video(tmp_path / "notes.txt")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no PNG"):
-        read_video(tmp_path / "empty")
+    for read in (read_video, check_video):
+        with pytest.raises(DataError, match="holds no PNG"):
+            read(tmp_path / "empty")
     os.mkfifo(tmp_path / "pipe.mp4")
     with pytest.raises(ConfigError, match="no folder and no file"):
         read_video(tmp_path / "pipe.mp4")
@@ -115,8 +121,9 @@ def test_other_things_are_no_videos(tmp_path: Path) -> None:
         frame.rate = 8000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    with pytest.raises(DataError, match="no video"):
-        read_video(tmp_path / "sound.mp4")
+    for read in (read_video, check_video):
+        with pytest.raises(DataError, match="no video"):
+            read(tmp_path / "sound.mp4")
 
 
 def test_broken_and_odd_pictures_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
