@@ -183,6 +183,7 @@ class RunConfig:
             metavar="FOLDER",
             empty="STEM_inbetween beside the stage, numbered where that exists",
             of_shot=True,
+            decides=False,
         ),
     ] = ""
     author: Annotated[
@@ -214,9 +215,10 @@ class RunConfig:
             of_shot=True,
         ),
     ] = ""
-    force: Annotated[bool, Setting("Replace an earlier result in the run folder.", RESULT, of_shot=True)] = (
-        False
-    )
+    force: Annotated[
+        bool,
+        Setting("Replace an earlier result in the run folder.", RESULT, of_shot=True, decides=False),
+    ] = False
     preview: Annotated[
         bool,
         Setting("Draw the result beside slerp and the keys: a video, a contact sheet and a plot.", RESULT),
@@ -481,14 +483,6 @@ def of_a_shot() -> frozenset[str]:
     return frozenset(field.name for field in fields_of(RunConfig) if field.setting.of_shot)
 
 
-def counting_from(config: RunConfig, *stages: str) -> dict[str, Any]:
-    """The settings that the named stages are the first to depend on, by name.
-
-    Those that count from no stage decide nothing (``out``, ``force``, ``preview``), or by the content of the files
-    they name (``stage``, ``truth``).
-    """
-    return {
-        field.name: getattr(config, field.name)
-        for field in fields_of(RunConfig)
-        if field.setting.counts_from in stages
-    }
+def deciding(config: RunConfig) -> dict[str, Any]:
+    """The settings that decide which files a run makes and what is in them, by name."""
+    return {f.name: getattr(config, f.name) for f in fields_of(RunConfig) if f.setting.decides}

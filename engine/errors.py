@@ -145,16 +145,17 @@ _MEMORY_WORDS = (
 
 def is_foreseen(error: BaseException) -> bool:
     """Whether :func:`message_of` says in one sentence what to do; all else is a fault of ours."""
-    return (
-        isinstance(error, (*SHOWN_ERRORS, KeyboardInterrupt))
-        or is_damage(error)
-        or is_out_of_memory(error)
-        or (isinstance(error, OSError) and bool(error.strerror))
-    )
+    return _foreseen_message(error) is not None
 
 
 def message_of(error: BaseException) -> str:
     """What a user is told of any error."""
+    message = _foreseen_message(error)
+    return f"unexpected {type(error).__name__}: {shown(error)}" if message is None else message
+
+
+def _foreseen_message(error: BaseException) -> str | None:
+    """The sentence for an error that a user or the system can cause; None for a fault of ours."""
     if isinstance(error, SHOWN_ERRORS):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
@@ -163,11 +164,11 @@ def message_of(error: BaseException) -> str:
         return "memory ran out; fill fewer gaps at once or fewer skeletons, or give the process more."
     if isinstance(error, OSError) and error.strerror:
         where = f"{shown(error.filename)} cannot be used" if error.filename else "a file cannot be used"
-        return f"{where} ({error.strerror}); mend that and try again."
+        return f"{where} ({error.strerror}); fix that and try again."
     if is_damage(error):
         said = str(error).strip().splitlines() or [""]
         return f"the stage, or a layer that it uses, is damaged: {shown(said[-1].strip())}"
-    return f"unexpected {type(error).__name__}: {shown(error)}"
+    return None
 
 
 def exit_code(error: BaseException) -> ExitCode:

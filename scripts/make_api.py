@@ -107,7 +107,7 @@ def _class(name: str, value: Any) -> str:
 
 
 def _declared(value: Any) -> dict[str, str]:
-    """What a settings class declares of its fields: help, limits and what an empty value means."""
+    """What a settings class declares of its fields: help, limits, meaning of empty, first stage that depends on it."""
     try:
         fields = fields_of(value)
     except TypeError:  # a class without settings
@@ -116,7 +116,8 @@ def _declared(value: Any) -> dict[str, str]:
     for field in fields:
         limits = limits_text(field.setting) if field.kind in ("integer", "number") else ""
         empty = f"empty: {field.setting.empty}" if field.setting.empty else ""
-        more = "; ".join(filter(None, (limits, empty)))
+        first = f"redone from: {field.setting.counts_from}" if field.setting.counts_from else ""
+        more = "; ".join(filter(None, (limits, empty, first)))
         says[field.name] = f"{field.setting.help} [{more}]" if more else field.setting.help
     return says
 

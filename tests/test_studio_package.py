@@ -184,7 +184,7 @@ def test_a_broken_prior_is_refused_at_plan_time(
 ) -> None:
     declare(module, "broken", "wave = broken_code:wave")
     config = RunConfig(stage=str(KEYS), prior="wave", out=str(tmp_path / "run"))  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=f"the prior wave of broken 2.0 {said}.*mend that package"):
+    with pytest.raises(ConfigError, match=f"the prior wave of broken 2.0 {said}.*fix that package"):
         engine_run.plan(config)
     assert not (tmp_path / "run").exists()
 

@@ -19,7 +19,7 @@ from engine.files.atomic import write_text
 from engine.files.toml import read_toml
 from engine.geometry.metrics import Scores, score
 from engine.planning.plan import Plan, make_plan
-from engine.priors.catalogue import prior_names
+from engine.priors.catalogue import check_prior, prior_names
 from engine.priors.fill import fill_plainly
 from engine.progress import Progress
 from usd_io.errors import shown
@@ -76,11 +76,10 @@ def priors_named(names: str | Sequence[str]) -> tuple[str, ...]:
         ConfigError: An unknown name.
     """
     wanted = [names] if isinstance(names, str) else list(names)
-    known = prior_names()
-    unknown = [name for name in wanted if name not in known and name != ALL]
-    if unknown:
-        raise ConfigError(f"unknown prior {unknown[0]!r}; choose {', '.join((ALL, *known))}.")
-    chosen = list(known) if ALL in wanted else wanted
+    for name in wanted:
+        if name != ALL:
+            check_prior(name, also=(ALL,))
+    chosen = list(prior_names()) if ALL in wanted else wanted
     return ("slerp", *(name for name in chosen if name != "slerp"))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.config import RunConfig
+from engine.config import RunConfig, deciding
 from engine.errors import ConfigError, ExitCode
 from engine.farm.needs import Needs
 from engine.farm.shots import ShotTask
@@ -91,8 +91,7 @@ def _deciding(config: RunConfig) -> dict[str, object]:
     """What decides the result, paths spelt alike."""
     return {
         name: os.path.abspath(value) if isinstance(value, str) and os.path.isabs(value) else value  # noqa: PTH100, PTH117
-        for name, value in vars(config).items()
-        if name not in ("out", "force")
+        for name, value in deciding(config).items()
     }
 
 

@@ -156,8 +156,8 @@ def sines(
 def _free_joints(
     character: Character, plan: Plan | None, start: Motion
 ) -> tuple[Int[np.ndarray, " turning"], Int[np.ndarray, " moving"]]:
-    """Joints that pictures can show, that are not locked and that move in what is known. Translations are free where
-    the known frames move them, and never those of a joint whose parent shows nothing of it."""
+    """Indices of joints whose rotation, and of those whose translation, is free: what moves in the known frames, of
+    joints that skin hangs on (their own or a descendant's) and that are not locked; none without a plan."""
     if plan is None:
         return np.zeros(0, int), np.zeros(0, int)
     known = start.at(plan.known(start.times))

@@ -48,13 +48,23 @@ def prior_of(name: str) -> Prior:
     Raises:
         ConfigError: There is none of this name, or the package that adds it is broken.
     """
-    if name in PRIORS:
-        return PRIORS[name]
-    if name not in prior_names():
-        raise ConfigError(
-            f"prior {name!r} is unknown; choose {', '.join(prior_names())}.", settings=("prior",)
-        )
-    return _added(name)
+    check_prior(name)
+    return PRIORS[name] if name in PRIORS else _added(name)
+
+
+def check_prior(name: str, *, also: tuple[str, ...] = ()) -> None:
+    """Refuse what is no name of a prior; packages are looked at for names that are not ours.
+
+    Args:
+        name: As given.
+        also: Words that stand for priors where it was given, for the message.
+
+    Raises:
+        ConfigError: There is none of this name.
+    """
+    if name not in PRIORS and name not in prior_names():
+        known = ", ".join((*also, *prior_names()))
+        raise ConfigError(f"prior {name!r} is unknown; choose {known}.", settings=("prior",))
 
 
 @cache
@@ -62,7 +72,7 @@ def _added(name: str) -> Prior:
     made, package = load_added(GROUP, name, "prior"), prior_package(name)
     if not callable(made):
         raise ConfigError(
-            f"the prior {name} of {package} is no function; mend that package or uninstall it.",
+            f"the prior {name} of {package} is no function; fix that package or uninstall it.",
             settings=("prior",),
         )
 
@@ -84,7 +94,7 @@ def _added(name: str) -> Prior:
 
     def _failed(what: str, character: Character) -> DataError:
         return DataError(
-            f"{shown(character.skeleton_path)}: the prior {name} of {package} {what}; choose another prior or mend "
+            f"{shown(character.skeleton_path)}: the prior {name} of {package} {what}; choose another prior or fix "
             "that package.",
             settings=("prior",),
         )

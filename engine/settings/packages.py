@@ -86,7 +86,7 @@ def load_added(group: str, name: str, what: str) -> Any:
     except Exception as error:  # it is code of others, which may fail in any way
         raise ConfigError(
             f"the {what} {name} of {package_of(point)} cannot be loaded ({reason_of(error)}); "
-            "mend that package or uninstall it.",
+            "fix that package or uninstall it.",
             settings=(what.split()[-1],),
         ) from error
 

@@ -70,6 +70,8 @@ class Setting:
     """Whether it is a path, a time or a prim of one shot, and so no preference to be kept for others."""
     counts_from: str = ""
     """The first stage of a run that depends on it; empty: none does, or only by the content of what it names."""
+    decides: bool = True
+    """Whether another value may make other files; not so for what says where they go."""
     packages: str = ""
     """Group of entry points by which installed packages add to its choices."""
 

@@ -9,7 +9,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config import RunConfig, config_from_mapping, counting_from, of_a_shot, read_config
+from engine.config import RunConfig, config_from_mapping, deciding, of_a_shot, read_config
 from engine.errors import ConfigError
 from engine.pipeline import STAGE_WEIGHTS
 from engine.settings.setting import fields_of
@@ -120,10 +120,13 @@ def test_settings_of_one_shot_are_its_paths_times_and_prims() -> None:
 def test_every_setting_counts_from_a_stage_that_there_is_or_from_none() -> None:
     known = {*STAGE_WEIGHTS, *VIDEO_WEIGHTS, SELF_TEST}
     assert {field.setting.counts_from for field in fields_of(RunConfig)} <= {*known, ""}
-    config = RunConfig("a.usda", prior="slerp", author="over")
-    assert counting_from(config, "author") == {"author": "over", "samples": "full"}
-    assert counting_from(config, "fill")["prior"] == "slerp"
-    assert not {"stage", "out", "force", "author", "solver"} & set(counting_from(config, "fill"))
+
+
+def test_where_files_go_does_not_decide_what_is_in_them() -> None:
+    config = RunConfig("a.usda", prior="slerp", out="there", force=True)
+    assert deciding(config) == {
+        name: value for name, value in config.to_dict().items() if name not in ("out", "force")
+    }
 
 
 def test_unreadable_and_broken_files_are_config_errors(tmp_path: Path) -> None:

@@ -59,12 +59,12 @@ def _added(name: str, memory: Memory, device: str) -> Backend:
         raise
     except Exception as error:  # it is code of others, which may fail in any way
         raise ConfigError(
-            f"the video model {name} cannot be made ({reason_of(error)}); mend the package that adds it.",
+            f"the video model {name} cannot be made ({reason_of(error)}); fix the package that adds it.",
             settings=("model",),
         ) from error
     if not isinstance(made, Backend):
         raise ConfigError(
-            f"the video model {name} lacks a part of engine.video.backends.protocol.Backend; mend the package that "
+            f"the video model {name} lacks a part of engine.video.backends.protocol.Backend; fix the package that "
             "adds it.",
             settings=("model",),
         )

@@ -47,7 +47,7 @@ def added_model(name: str) -> AddedModel:
     if not isinstance(found, AddedModel) or found.card.name != name:
         raise ConfigError(
             f"the video model {name} of {added_package(VIDEO_MODELS, name, OWN)} is no AddedModel with a card of that "
-            "name; mend that package or uninstall it.",
+            "name; fix that package or uninstall it.",
             settings=("model",),
         )
     return found

@@ -43,7 +43,7 @@ def test_skeletons_that_the_times_do_not_suit_are_left_out(arm_pair: Path) -> No
 
 
 def test_unknown_prior_is_named() -> None:
-    with pytest.raises(ConfigError, match="unknown prior 'best'"):
+    with pytest.raises(ConfigError, match="prior 'best' is unknown; choose all, auto"):
         priors_named(["slerp", "best"])
 
 
