@@ -1,14 +1,18 @@
-"""Motion on changed bodies: proportions, fewer joints, roots as other rigs have them.
+"""Motion on changed bodies: proportions, fewer joints, roots as other rigs have them, and upper bodies of other clips.
 
 People's motion capture comes on a handful of skeletons; users' characters have longer arms, fewer spine joints, a root
-on the floor. A copy keeps the angles and changes what they turn.
+on the floor. A copy keeps the angles and changes what they turn. An hour of capture also holds few pairs of what legs
+and arms do at once; a mixed copy walks with one clip's legs and waves with another's arms.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from engine.geometry import rotations, skeleton
-from engine.training.learned_prior.data import Clip, make_clip
+from engine.training.learned_prior.data import Clip, below, make_clip
 from engine.training.learned_prior.poses import make_rig
 
 LIMB, BONE = 0.25, 0.08
@@ -19,6 +23,10 @@ MERGED = 0.5
 """How likely each of them is."""
 FLOOR_ROOT = 0.35
 """How likely a root that stays at the origin is put above."""
+ALIKE = float(np.cos(np.radians(20)))
+"""Cosine of the angle between a bone's directions in two clips up to which their joint frames count as the same."""
+LEAST_MIXED = 60
+"""Frames that two clips must share to be mixed."""
 
 
 def retargeted(clip: Clip, rng: np.random.Generator) -> Clip:
@@ -37,6 +45,54 @@ def retargeted(clip: Clip, rng: np.random.Generator) -> Clip:
         still[..., 0] = 1
         q, t = np.concatenate([still, q], 1), np.concatenate([np.zeros((len(t), 1, 3), np.float32), t], 1)
     return make_clip(clip.source, clip.name, make_rig(parents), q, t)
+
+
+def mixed(clip: Clip, others: Sequence[Clip], rng: np.random.Generator) -> Clip:
+    """The clip with what its legs do not carry (spine, arms, head) as another clip has it.
+
+    Args:
+        clip: Gives the tree, the travel, the legs, and all lengths of bones.
+        others: One is drawn of those on the same tree whose bones point the same way in their parents.
+        rng: Random numbers.
+
+    Returns:
+        A piece as long as the shorter of the two, from random places; the clip itself where no other fits, or where its
+        first pose does not tell legs from the rest.
+    """
+    upper = _above_legs(clip)
+    fitting = [other for other in others if other is not clip and _same_frames(clip, other)]
+    if not fitting or not upper.any():
+        return clip
+    other = fitting[rng.integers(len(fitting))]
+    length = min(clip.frames, other.frames)
+    here, there = (int(rng.integers(c.frames - length + 1)) for c in (clip, other))
+    poses = clip.poses[here : here + length].copy()
+    poses[:, upper, :4] = other.poses[there : there + length, upper, :4]
+    return replace(clip, poses=poses)
+
+
+def _above_legs(clip: Clip) -> Bool[np.ndarray, " joint"]:
+    """Joints that hang on the joint where the legs meet, or on one above it, and are in no leg; none where the lowest
+    joints are not ends of at least two limbs."""
+    parents, lowest = clip.rig.parents, _lowest(clip)
+    chains = np.stack([_with_ancestors(parents, np.array([joint])) for joint in lowest])
+    shared, legs = np.logical_and.reduce(chains), np.logical_or.reduce(chains)
+    if shared[lowest].any():
+        return np.zeros(len(parents), bool)
+    carried = np.array([parent >= 0 and shared[parent] for parent in parents]) & ~legs
+    return below(clip.rig, carried)
+
+
+def _same_frames(clip: Clip, other: Clip) -> bool:
+    """Whether rotations of the one mean the same in the other, and both last long enough."""
+    if min(clip.frames, other.frames) < LEAST_MIXED or not np.array_equal(
+        clip.rig.parents, other.rig.parents
+    ):
+        return False
+    inner = clip.rig.parents >= 0
+    a, b = (c.translations[0, inner] for c in (clip, other))
+    lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
+    return bool(((a * b).sum(-1) >= ALIKE * lengths - 1e-9).all())
 
 
 def _lengths(clip: Clip, rng: np.random.Generator) -> Float[np.ndarray, " joint"]:

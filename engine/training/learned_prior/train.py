@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from engine.training.learned_prior import checkpoint, data
-from engine.training.learned_prior.augment import retargeted
+from engine.training.learned_prior.augment import mixed, retargeted
 from engine.training.learned_prior.data import Clip
 from engine.training.learned_prior.features import make_features
 from engine.training.learned_prior.losses import Measures, measure, see_filled
@@ -36,6 +36,8 @@ HELD_OUT_BATCHES = 10
 HELD_OUT_SEED = 1
 FEWER = 0.4
 """Copies without some of their leaf joints."""
+MOCAP = "cmu/"
+"""Where sources of motion capture lie."""
 CROWDED = 0.5
 """Power of the total of a character's clips by which each counts less."""
 BUCKETS = (24, MOST_JOINTS)
@@ -63,6 +65,8 @@ class Settings(TrainingSchedule):
     procedural_clips: int = 400
     retargeted: int = 3
     """Copies of every clip on changed proportions and joints."""
+    mixed: float = 0.5
+    """Part of the copies of motion capture whose upper bodies are another clip's."""
     context: bool = True
     """Whether finished motion around the gap is seen, or keys alone."""
 
@@ -239,7 +243,17 @@ def read_clips(corpus: Path, assets: Path | None, settings: Settings) -> tuple[l
     training = list(data.read_corpus(corpus, held_out=False))
     training += list(data.read_assets(assets)) if assets else []
     rng = np.random.default_rng(settings.seed)
-    copies = [retargeted(clip, rng) for _ in range(settings.retargeted) for clip in training]
+    people = [clip for clip in training if clip.source.startswith(MOCAP)]
+    copies = [
+        retargeted(
+            mixed(clip, people, rng)
+            if clip.source.startswith(MOCAP) and rng.random() < settings.mixed
+            else clip,
+            rng,
+        )
+        for _ in range(settings.retargeted)
+        for clip in training
+    ]
     copies = [fitted(clip, rng, fewer=bool(rng.random() < FEWER)) for clip in copies]
     made_up = procedural_clips(settings.procedural_clips, settings.seed)
     plain = [fitted(clip, rng) for clip in (*training, *made_up)]
