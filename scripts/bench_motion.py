@@ -1,12 +1,13 @@
 """How the motion of priors moves, beside slerp's and the truth's: what L2P does not tell (docs/measurements.md).
 
     python scripts/bench_motion.py SUITE.toml|CORPUS [--priors slerp,learned,auto] [--cases N] [--gap S] [--takes]
+        [--weights FILE]
 
 Of a suite all cases, of a corpus (a folder of npz files) up to N clips of every character that the learned prior
 was not trained on. Per prior, over the moving cases: L2P, L2Q and NPSS over slerp's, L2P also by place of the gap
 in its row and by kind of character; length of joint paths and jerk over the truth's (median); change of velocity
 at keys between gaps, and the truth's [heights/s]; speed of joints that rest in the truth [heights/s]. ``--takes``
-adds styles and takes of the learned prior, contacts not held.
+adds styles and takes of the learned prior, contacts not held; ``--weights`` tries other weights of it.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from engine.evaluation.rows import split_dense
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Plan
 from engine.priors.fill import fill_plainly, merge
+from engine.priors.learned import predict
 from engine.priors.learned import prior as learned
 from engine.priors.learned.takes import STYLES, styled, vary
 from engine.training.learned_prior.cases import held_out_cases
@@ -31,7 +33,8 @@ from usd_io.read.stage import read_shot
 MOVING = 0.05
 """Cases in which slerp misses less than this [heights] are calm: ratios say little of them."""
 FOUR_LEGS = ("horse", "fox", "cat", "rat", "apatosaurus", "stegosaurus")
-OTHERS = ("snake", "manta", "eagle", "trex", "shark", "kaiju", "spider", "wasp", "frog")
+OTHERS = ("snake", "manta", "eagle", "trex", "shark", "kaiju", "spider", "wasp", "frog", "jellyfish")
+CAPTURED = ("cmu", "fair_", "rokoko", "hik_")
 TAKES = 5
 
 
@@ -91,6 +94,8 @@ class Figures:
             "paths": path / self.true[0] if self.true[0] > 0 else 1.0,
             case.kind: got.l2p / base.l2p,
         }
+        if case.name.lower().startswith(CAPTURED):
+            found["captured"] = got.l2p / base.l2p
         if self.true[1] > 0:
             found["jumps"], found["true jumps"] = jump, self.true[1]
         if got.foot_skate is not None:
@@ -130,7 +135,7 @@ def takes_of(figures: Figures) -> dict[str, Motion]:
 
 def table(rows: dict[str, list[dict[str, float]]]) -> str:
     """One line per prior, style or take."""
-    names = ["L2P", "L2Q", "NPSS", "paths", "jerk", "jumps", "true jumps", "resting"]
+    names = ["L2P", "worst", "L2Q", "NPSS", "paths", "jerk", "jumps", "true jumps", "resting"]
     names += sorted({n for found in rows.values() for one in found for n in one if n not in names})
     lines = [f"{'':12}" + "".join(f"{name:>14}" for name in names)]
     for row, found in rows.items():
@@ -138,7 +143,8 @@ def table(rows: dict[str, list[dict[str, float]]]) -> str:
         for name in names:
             values = [one[name] for one in found if name in one]
             mean = np.median if name in ("paths", "jerk") else np.mean
-            cells.append(f"{mean(values):14.3f}" if values else f"{'-':>14}")
+            value = max(one["L2P"] for one in found) if name == "worst" else mean(values) if values else None
+            cells.append(f"{'-':>14}" if value is None else f"{value:14.3f}")
         lines.append(f"{row:12}" + "".join(cells))
     return "\n".join(lines)
 
@@ -152,7 +158,10 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=4, help="clips of every character of a corpus")
     parser.add_argument("--gap", type=float, default=1.0, help="length of a corpus's gaps [s]")
     parser.add_argument("--takes", action="store_true", help="styles and takes of the learned prior too")
+    parser.add_argument("--weights", type=Path, help="of the learned prior, in place of those shipped")
     arguments = parser.parse_args()
+    if arguments.weights:
+        predict.WEIGHTS = arguments.weights
     rows: dict[str, list[dict[str, float]]] = {}
     best = []
     for case in cases_of(arguments.source, arguments.cases, arguments.gap):
