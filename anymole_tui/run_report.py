@@ -57,7 +57,7 @@ def run_report(result: RunResult, *, metrics: bool = False) -> str:
     viewers = "or the result in usdview, Blender, Houdini, Maya"
     lines.append(_row("open it", f"anymole {shown(result.run)}  (in the terminal); {viewers}"))
     if any(len(scores["takes"]) > 1 for scores in result.scores.values()):
-        lines.append(_row("takes", f"take 1 is shown; another one: anymole take {shown(result.result)} N"))
+        lines.append(_row("takes", f"take 1 is shown; another one: anymole take {shown(result.run)} N"))
     if metrics:
         lines += _metrics(result)
     else:

@@ -8,7 +8,7 @@ import typer
 
 import anymole
 from anymole_tui.cli import output as out
-from anymole_tui.cli.options import Debug, Metrics, ProgressOption
+from anymole_tui.cli.options import Debug, GroupedCommand, Metrics, ProgressOption
 from engine import ConfigError, ExitCode
 from usd_io import shown
 
@@ -26,7 +26,7 @@ REMEDY = "name another folder: anymole demo FOLDER."
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(demo)
+    app.command(cls=GroupedCommand)(demo)
 
 
 def demo(

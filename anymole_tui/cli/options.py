@@ -1,6 +1,7 @@
 """Options of commands: those made from declared settings, and those of the command itself that several take."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Annotated, Any
@@ -82,6 +83,10 @@ Metrics = Annotated[
 ]
 
 
+_TYPE = re.compile(r" <\w[\w ]*(\[\w+\])?>")
+_CHOICES = re.compile(r" <(\w+(?:\|\w+)+)>")
+
+
 class GroupedCommand(TyperCommand):
     """A command whose help lists options under titles, in their order."""
 
@@ -94,12 +99,18 @@ class GroupedCommand(TyperCommand):
                 parameter.metavar = metavar_of(field, field.choices)
             record = parameter.get_help_record(ctx)
             if record is not None:
-                if parameter.param_type_name == "argument":  # its type says nothing that a person needs
-                    record = (record[0].split(" <")[0], record[1])
+                # the type of a value says nothing that a person needs; what it is called does
+                named = (
+                    "" if parameter.param_type_name == "argument" else f" {(parameter.name or '').upper()}"
+                )
+                record = (_CHOICES.sub(r" \1", _TYPE.sub(named, record[0])), record[1])
                 title = getattr(parameter, "rich_help_panel", None) or "Options"
                 sections.setdefault(title, []).append(record)
-        last = [(title, sections.pop(title)) for title in (COMMAND, "Options") if title in sections]
-        for title, records in [*sections.items(), *last]:
+        first, last = (
+            [(title, sections.pop(title)) for title in titles if title in sections]
+            for titles in (("Arguments",), (COMMAND, "Options"))
+        )
+        for title, records in [*first, *sections.items(), *last]:
             with formatter.section(title):
                 formatter.write_dl(records)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.options import AsJson, Debug
+from anymole_tui.cli.options import AsJson, Debug, GroupedCommand
 from anymole_tui.wording import table
 
 
@@ -14,8 +14,8 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(
         help="Settings from files and the environment.", no_args_is_help=True, rich_markup_mode=None
     )
-    group.command()(show)
-    group.command()(where)
+    group.command(cls=GroupedCommand)(show)
+    group.command(cls=GroupedCommand)(where)
     app.add_typer(group, name="config")
 
 

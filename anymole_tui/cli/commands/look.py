@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.options import AsJson, Debug, Stage
+from anymole_tui.cli.options import AsJson, Debug, GroupedCommand, Stage
 from anymole_tui.wording import gap_words
 from engine import ConfigError, ExitCode
 from usd_io import shown
@@ -14,9 +14,9 @@ from usd_io import shown
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(inspect)
-    app.command()(check)
-    app.command()(take)
+    app.command(cls=GroupedCommand)(inspect)
+    app.command(cls=GroupedCommand)(check)
+    app.command(cls=GroupedCommand)(take)
 
 
 def inspect(

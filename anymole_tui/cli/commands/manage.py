@@ -9,7 +9,7 @@ import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.commands.run import in_own_process
-from anymole_tui.cli.options import AsJson, Debug, Detach, Here, Metrics, ProgressOption
+from anymole_tui.cli.options import AsJson, Debug, Detach, GroupedCommand, Here, Metrics, ProgressOption
 from anymole_tui.wording import count, day_and_time, one_line, table
 from engine import ConfigError
 
@@ -30,7 +30,7 @@ SILENT_WAIT_S = 3.0
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
     for command in (runs, attach, logs, cancel, resume, clean):
-        app.command()(command)
+        app.command(cls=GroupedCommand)(command)
 
 
 def runs(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.options import AsJson, Debug
+from anymole_tui.cli.options import AsJson, Debug, GroupedCommand
 from anymole_tui.wording import table
 from engine import ConfigError, ResourceMissing
 
@@ -25,9 +25,9 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(
         help="Weights of video models and image features.", no_args_is_help=True, rich_markup_mode=None
     )
-    group.command(name="list")(list_models)
+    group.command(name="list", cls=GroupedCommand)(list_models)
     for command in (pull, verify, path, convert):
-        group.command()(command)
+        group.command(cls=GroupedCommand)(command)
     app.add_typer(group, name="models")
 
 

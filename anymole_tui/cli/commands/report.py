@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.options import AsJson, Debug
+from anymole_tui.cli.options import AsJson, Debug, GroupedCommand
 from engine import ConfigError
 
 RunOrResult = Annotated[
@@ -24,7 +24,7 @@ RunOrResult = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
     for command in (report, view):
-        app.command()(command)
+        app.command(cls=GroupedCommand)(command)
 
 
 def report(

@@ -31,7 +31,7 @@ _OWNERS = {
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(cls=GroupedCommand, epilog=EXAMPLES)(submit)
-    app.command()(shot)
+    app.command(cls=GroupedCommand)(shot)
 
 
 @takes_settings(fields_of(Needs), lambda values: Needs(**values))

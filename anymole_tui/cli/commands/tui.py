@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from anymole_tui.cli.options import Debug
+from anymole_tui.cli.options import Debug, GroupedCommand
 from anymole_tui.starting import wait_for_starts
 from anymole_tui.tui.preload import start_cold
 from engine import ConfigError, ExitCode
@@ -18,7 +18,7 @@ Pictures = Literal["auto", "kitty", "sixel", "blocks", "ascii"]
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(tui)
+    app.command(cls=GroupedCommand)(tui)
 
 
 def tui(

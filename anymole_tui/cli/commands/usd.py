@@ -6,15 +6,18 @@ from typing import Annotated
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.options import AsJson, Debug
+from anymole_tui.cli.options import AsJson, Debug, GroupedCommand
 from anymole_tui.wording import count
 from engine import ConfigError
 
-File = Annotated[str, typer.Argument(help="A .usd, .usda, .usdc or .usdz file.", show_default=False)]
+File = Annotated[
+    str, typer.Argument(metavar="FILE", help="A .usd, .usda, .usdc or .usdz file.", show_default=False)
+]
 Flatten = Annotated[bool, typer.Option("--flatten", help="All that is composed as one layer.")]
 Overwrite = Annotated[bool, typer.Option("--force", help="Replace the file named by --out.")]
 OutLayer = Annotated[
-    str, typer.Option("--out", help="The new layer: .usd, .usda or .usdc.", show_default=False)
+    str,
+    typer.Option("--out", metavar="FILE", help="The new layer: .usd, .usda or .usdc.", show_default=False),
 ]
 DIFFERENT = 1
 """Exit code of ``usd diff`` where there is a difference, as of diff."""
@@ -28,14 +31,16 @@ def add_to(app: typer.Typer) -> None:
         rich_markup_mode=None,
     )
     for command in (cat, tree, diff, trim, retime):
-        group.command()(command)
+        group.command(cls=GroupedCommand)(command)
     app.add_typer(group, name="usd")
 
 
 def cat(
     file: File,
     flatten: Flatten = False,
-    out_file: Annotated[str, typer.Option("--out", help="Write it there instead.", show_default=False)] = "",
+    out_file: Annotated[
+        str, typer.Option("--out", metavar="FILE", help="Write it to this file instead.", show_default=False)
+    ] = "",
     force: Overwrite = False,
     debug: Debug = False,
 ) -> None:
@@ -51,7 +56,7 @@ def cat(
 
 def tree(
     file: File,
-    under: Annotated[str, typer.Option("--under", help="Prim to begin with.")] = "/",
+    under: Annotated[str, typer.Option("--under", metavar="PRIM", help="Prim to begin with.")] = "/",
     attributes: Annotated[
         bool, typer.Option("--attributes", "-a", help="Properties and their samples too.")
     ] = False,
@@ -68,7 +73,9 @@ def diff(
     first: File,
     second: File,
     flatten: Flatten = False,
-    tolerance: Annotated[float, typer.Option(help="Numbers no further apart are the same.")] = 0.0,
+    tolerance: Annotated[
+        float, typer.Option(metavar="NUMBER", help="Numbers no further apart are the same.")
+    ] = 0.0,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -90,7 +97,9 @@ def diff(
 def trim(
     file: File,
     out_file: OutLayer,
-    time_range: Annotated[str, typer.Option("--range", help="Time codes to keep, A:B.", show_default=False)],
+    time_range: Annotated[
+        str, typer.Option("--range", metavar="A:B", help="Time codes to keep.", show_default=False)
+    ],
     flatten: Flatten = False,
     force: Overwrite = False,
     as_json: AsJson = False,
@@ -117,8 +126,8 @@ def trim(
 def retime(
     file: File,
     out_file: OutLayer,
-    scale: Annotated[float, typer.Option(help="2 makes it twice as long.")] = 1.0,
-    offset: Annotated[float, typer.Option(help="Moves it later, in time codes.")] = 0.0,
+    scale: Annotated[float, typer.Option(metavar="NUMBER", help="2 makes it twice as long.")] = 1.0,
+    offset: Annotated[float, typer.Option(metavar="NUMBER", help="Moves it later, in time codes.")] = 0.0,
     force: Overwrite = False,
     as_json: AsJson = False,
     debug: Debug = False,

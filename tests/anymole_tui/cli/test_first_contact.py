@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from anymole_tui.cli import app
+from anymole_tui.cli.option_sources import commands_of
 from engine.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -63,6 +65,13 @@ def test_help_of_run_is_in_groups_with_examples_and_without_noise(call: Call) ->
     assert out.count("  anymole run ") >= 2
     for noise in ("<list[str]>", "env var", "ANYMOLE_RUN", "<str>"):
         assert noise not in out
+
+
+def test_no_help_shows_the_types_of_values(call: Call) -> None:
+    for words, command in commands_of(app.command_group()):
+        if not getattr(command, "commands", None):
+            _, out, _ = call(*words, "--help")
+            assert not re.search(r" <\w", out), out
 
 
 def test_a_file_or_a_folder_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
