@@ -152,7 +152,12 @@ def _keys(scores: Mapping[str, Any], plan: Mapping[str, Any] | None) -> str:
         )
     if scores["key_error"] == 0:
         return f"exact: {many}kept to the last bit"
-    return f"up to {scores['key_error']:.1e} of the height off"
+    return _key_error(scores["key_error"])
+
+
+def _key_error(error: float) -> str:
+    """How far off the keys a motion is."""
+    return "exact" if error == 0 else f"up to {error:.1e} of the height off"
 
 
 def _against_truth(scores: Mapping[str, Any]) -> list[str]:
@@ -170,7 +175,7 @@ def _gain(ratio: float) -> str:
 
 
 def _expected(scores: Mapping[str, Any]) -> str:
-    """The error foretold, with its range."""
+    """The expected error, with its range."""
     test, joints = scores["self_test"], scores["joints"]
     low, high = (
         length(joint_error(bound, joints) * scores["height"], scores["meters_per_unit"])
@@ -226,7 +231,7 @@ def _by_name(scores: Mapping[str, Any]) -> list[str]:
     if scores["prior"] == "video":
         lines.append("of the motion prior that the fit to the video began with:")
     if test["expected_l2p"] is None:
-        lines.append("self-test: no context to hide a piece of, so no error can be foretold")
+        lines.append("self-test: no context to hide a piece of; expected error unknown")
     else:
         ratios = ", ".join(f"{error['prior']} {error['ratio']:.2f}" for error in test["errors"])
         lines.append(
@@ -271,7 +276,7 @@ def _takes(takes: Sequence[Mapping[str, Any]]) -> list[str]:
     for number, take in enumerate(takes, start=1):
         truth = f", L2P {take['truth']['l2p']:.4f} from the truth" if take["truth"] else ""
         far = "the best estimate" if number == 1 else f"L2P {take['from_first']:.4f} from take 1"
-        lines.append(f"  {number}: {far}{truth}; largest key error {take['key_error']:.1e}")
+        lines.append(f"  {number}: {far}{truth}; keys: {_key_error(take['key_error'])}")
     return lines
 
 

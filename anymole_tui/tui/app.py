@@ -36,7 +36,7 @@ from anymole_tui.tui.screens.help import Help
 from anymole_tui.tui.screens.jump import Jump, targets_of
 from anymole_tui.tui.state.session import Session, load_session, save_session
 from anymole_tui.tui.themes import DARK, LIGHT, user_themes
-from anymole_tui.tui.workers import StillsProcess
+from anymole_tui.tui.workers import ThumbnailProcess
 from engine import ConfigError
 from engine.runs import STATE
 from usd_io import shown
@@ -84,7 +84,7 @@ class AnymoleApp(SparingApp):
         self.look = look or Look()
         super().__init__(driver_class=driver_class)
         self.session: Session = load_session()
-        self.stills = StillsProcess()
+        self.thumbnails = ThumbnailProcess()
         self.painted = Painted()
         self._keys: deque[events.Key] = deque()
         """Those that wait for the one before them."""
@@ -294,7 +294,7 @@ class AnymoleApp(SparingApp):
         self.session.theme = theme
 
     def on_unmount(self) -> None:
-        self.stills.close()
+        self.thumbnails.close()
         save_session(self.session)
 
     def _listen(self) -> None:
@@ -306,7 +306,7 @@ class AnymoleApp(SparingApp):
 
     def _hang_up(self) -> None:
         """The terminal is gone: nothing can be written to it any more."""
-        self.stills.close()
+        self.thumbnails.close()
         save_session(self.session)
         wait_for_starts()
         os._exit(128 + signal.SIGHUP)

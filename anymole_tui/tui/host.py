@@ -10,7 +10,7 @@ from textual.app import App
 from anymole_tui.terminal.diff_renderer import Painted
 from anymole_tui.terminal.graphics import Kind
 from anymole_tui.tui.state.session import Session
-from anymole_tui.tui.workers import StillsProcess
+from anymole_tui.tui.workers import ThumbnailProcess
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Host(Protocol):
 
     look: Look
     session: Session
-    stills: StillsProcess
+    thumbnails: ThumbnailProcess
     """Draws pictures in a process of its own."""
     painted: Painted
 

@@ -100,13 +100,13 @@ def _send(pipe: Any, line: str) -> None:
     pipe.flush()
 
 
-class StillsProcess(Service):
+class ThumbnailProcess(Service):
     """Draws one picture at a time (:mod:`engine.workers.thumbnails`)."""
 
     def __init__(self) -> None:
         super().__init__(
             "engine.workers.thumbnails",
-            "the process that draws pictures has ended; the next picture starts it anew.",
+            "the process that draws pictures has ended; the next picture starts it again.",
         )
 
     def draw(self, request: Mapping[str, Any], stopped: Callable[[], bool] = never) -> Pixels:
@@ -115,13 +115,13 @@ class StillsProcess(Service):
         return np.frombuffer(pixels, np.uint8).reshape(told["height"], told["width"], 3)
 
 
-class ForetellProcess(Service):
+class SelfTestProcess(Service):
     """Makes one self-test at a time (:mod:`engine.workers.self_test`)."""
 
     def __init__(self) -> None:
         super().__init__(
             "engine.workers.self_test",
-            "the process of the self-test has ended; any change of the plan starts it anew.",
+            "the process of the self-test has ended; any change of the plan starts it again.",
         )
 
     def expect(self, config: RunConfig, stopped: Callable[[], bool]) -> dict[str, Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""Changes of labelled pictures, so that the estimator bears what generated video does to them."""
+"""Data augmentation of labelled pictures against artefacts of generated video."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

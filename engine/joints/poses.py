@@ -1,4 +1,4 @@
-"""Poses around known ones: a rig can be drawn in any pose, so labelled pictures of poses like those that are sought
+"""Poses around known ones: a rig can be drawn in any pose, so labelled pictures of poses like those to be estimated
 cost nothing but the drawing."""
 
 from collections.abc import Sequence

@@ -17,7 +17,7 @@ from engine.priors.catalogue import BARE, PRIORS, SURE, prior_of
 from engine.priors.contacts.planting import plant
 from engine.priors.learned import prior as learned
 from engine.priors.learned.takes import styled, vary
-from engine.priors.self_test import Prior, SelfTest, foretold, self_test
+from engine.priors.self_test import Prior, SelfTest, expected_errors, self_test
 from engine.priors.shaping.in_place import keep_in_place
 from engine.priors.shaping.pins import hold_pins
 from engine.priors.spline import spline
@@ -192,7 +192,7 @@ def expecting(
     made: Motion | None = None,
 ) -> SelfTest:
     """The self-test with the errors that the learned prior expects of what was made, or else of its own answer
-    (:func:`engine.priors.self_test.foretold`)."""
+    (:func:`engine.priors.self_test.expected_errors`)."""
     if not test.pieces or not len(character.joints):
         return test
     size = metrics.height(character, known, plan.keys[0])
@@ -201,7 +201,7 @@ def expecting(
         for motion in (made or guess.motion, offsets.straight(known, plan))
     ]
     moved = np.linalg.norm(places[0] - places[1], axis=-1) / size
-    return foretold(test, plan, guess.position_error, moved, size)
+    return expected_errors(test, plan, guess.position_error, moved, size)
 
 
 def _remembering(guess: learned.LearnedFill, plan: Plan) -> Prior:

@@ -139,7 +139,7 @@ def self_test(
     )
 
 
-def foretold(
+def expected_errors(
     test: SelfTest,
     plan: Plan,
     position_error: Float[np.ndarray, "fill joint"],
@@ -159,13 +159,13 @@ def foretold(
     """
     ends = np.cumsum([0, *(len(gap.times) for gap in plan.gaps)])
     choices = tuple(
-        _foretold(choice, position_error[a:b], moved[a:b], height) if b > a else choice
+        _expected_in_gap(choice, position_error[a:b], moved[a:b], height) if b > a else choice
         for choice, (a, b) in zip(test.choices, pairwise(ends), strict=True)
     )
     return replace(test, choices=choices, expected_l2p=_mean_over_frames(choices, plan))
 
 
-def _foretold(
+def _expected_in_gap(
     choice: GapChoice,
     position_error: Float[np.ndarray, "fill joint"],
     moved: Float[np.ndarray, "fill joint"],

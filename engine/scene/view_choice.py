@@ -1,4 +1,4 @@
-"""From where a video tells most of the motion that is sought.
+"""Choose the camera azimuth that best constrains the motion.
 
 A horse that walks towards the camera hides its hind legs, and no fit can find what no picture shows. Before any video
 is made, each view is asked what a fit could learn from it: the spread that is left of the joints' places (the expected

@@ -48,7 +48,7 @@ def test_percentage_never_falls_whatever_is_told_and_however_the_clock_jumps(
         before = overall.percent
 
 
-def test_stages_count_by_their_cost_and_the_rest_is_foretold() -> None:
+def test_stages_count_by_their_cost_and_the_rest_is_estimated() -> None:
     overall = Overall()
     overall.take(RunStarted("run", {}, WEIGHTS), 100.0)
     overall.take(StageStarted("fill"), 100.0)

@@ -18,7 +18,7 @@ class Log(Rows):
     """Lines of a run."""
 
     TITLE = "Log"
-    EMPTY = UNREAD = "nothing told yet"
+    EMPTY = UNREAD = "nothing reported yet"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "Whole line", id="log.read")]
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:

@@ -172,7 +172,7 @@ class Browse(Place):
             "background": picture.background,
         }
         self.in_background(
-            lambda stopped: self.anymole.stills.draw(request, stopped),
+            lambda stopped: self.anymole.thumbnails.draw(request, stopped),
             picture.show,
             group="preview",
             failed=lambda why: picture.say(plain(why, 300, ascii_only=self.anymole.ascii)),

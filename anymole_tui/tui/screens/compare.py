@@ -289,7 +289,7 @@ class Compare(Playing):
                 pane.show(pixels)
 
         self.in_background(
-            lambda stopped: None if stopped() else self.anymole.stills.draw(request),
+            lambda stopped: None if stopped() else self.anymole.thumbnails.draw(request),
             show,
             group=f"picture-{number}",
             failed=lambda why: pane.say(plain(why, 300, ascii_only=self.anymole.ascii)),

@@ -248,7 +248,7 @@ class MotionPlace(Playing):
         (request,), still = requests, self.query_one(Picture)
         self.query_one("#picture").border_title = f"{self._side} at {request['time']:g}"
         self.in_background(
-            lambda stopped: None if stopped() else self.anymole.stills.draw(request),
+            lambda stopped: None if stopped() else self.anymole.thumbnails.draw(request),
             self._show_picture,
             group="picture",
             failed=still.say,

@@ -28,7 +28,7 @@ from anymole_tui.tui.state import presets
 from anymole_tui.tui.widgets.plan_timeline import PlanTimeline
 from anymole_tui.tui.widgets.settings_form import Entry, SettingsForm
 from anymole_tui.tui.widgets.timeline import Track
-from anymole_tui.tui.workers import ForetellProcess
+from anymole_tui.tui.workers import SelfTestProcess
 from engine import ConfigError, EngineError, Planned, RunConfig, StageReport, inspect
 from engine.inspection import Draft, SkeletonReport
 from engine.runs import run_command
@@ -92,7 +92,7 @@ class PlanPlace(Place):
         self._draft = Draft(str(self.stage))
         self._report: StageReport | None = None
         self._planned: Planned | None = None
-        self._foretell = ForetellProcess()
+        self._self_test = SelfTestProcess()
         self._tests: Mapping[str, Mapping[str, Any]] | None = None
         self._no_test = ""
         """Why no error can be expected."""
@@ -128,7 +128,7 @@ class PlanPlace(Place):
         )
 
     def on_unmount(self) -> None:
-        self._foretell.close()
+        self._self_test.close()
 
     def _unreadable(self, why: str) -> None:
         self.query_one(GapTable).refuse(why)
@@ -179,17 +179,17 @@ class PlanPlace(Place):
         self._tell_plan()
         config = self.config
         self.in_background(
-            lambda stopped: self._foretell.expect(config, stopped),
-            self._foretold,
+            lambda stopped: self._self_test.expect(config, stopped),
+            self._show_expected,
             group="expect",
-            failed=self._not_foretold,
+            failed=self._no_expected,
         )
 
-    def _foretold(self, tests: Mapping[str, Mapping[str, Any]]) -> None:
+    def _show_expected(self, tests: Mapping[str, Mapping[str, Any]]) -> None:
         self._tests = tests
         self._tell_plan()
 
-    def _not_foretold(self, why: str) -> None:
+    def _no_expected(self, why: str) -> None:
         self._no_test = why
         self._tell_plan()
 

@@ -115,9 +115,9 @@ class Playing(Place):
             frames, line.rate / line.frame_step, reel=self._reel(), start=begin, speed=self._speed
         )
         self._playback = playback
-        stills = self.anymole.stills
+        thumbnails = self.anymole.thumbnails
         self.in_background(
-            lambda stopped: playback.draw_ahead(lambda request: stills.draw(request, stopped), stopped),
+            lambda stopped: playback.draw_ahead(lambda request: thumbnails.draw(request, stopped), stopped),
             lambda _: None,
             group="play",
             failed=self._cannot_play,

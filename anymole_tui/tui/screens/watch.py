@@ -212,7 +212,7 @@ class Watch(Place):
         }
         still.border_subtitle = Content(plain(Path(result).name, 40, ascii_only=self.anymole.ascii))
         self.in_background(
-            lambda stopped: self.anymole.stills.draw(request, stopped),
+            lambda stopped: self.anymole.thumbnails.draw(request, stopped),
             still.show,
             group="picture",
             failed=still.say,

@@ -3,7 +3,7 @@
 No label is needed: a *support joint* is one that the context shows low and slow again and again (the definition of
 :func:`engine.geometry.metrics.contacts`) and quick in between. In a gap it is taken to rest where the filled motion
 has it low, and slow beside its swing; while it rests it stays in one place, the key's where the rest begins or ends at
-a key. It may stray from there as far as it does in the context. The constants were settled on characters that the
+a key. It may deviate from there as far as it does in the context. The constants were settled on characters that the
 learned prior was not trained on (docs/experiments.md).
 """
 
@@ -23,8 +23,8 @@ LEAST_SHARE, LEAST_S = 0.1, 0.2
 """A support joint rests in at least this part of the context, and so long [s]."""
 STRIDE = 3.0
 """What moves, but never so many times faster than a resting joint, lies or drags and does not step."""
-SWING, STRAY = 0.9, 0.9
-"""Quantiles of speed and of distance from the place of rest that stand for a joint's swing and for its stray."""
+SWING_QUANTILE, DEVIATION_QUANTILE = 0.9, 0.9
+"""Quantiles of speed between rests, and of distance from the place of rest, that stand for a joint in the context."""
 SLOW_IN_GAP, SLOW_IN_CONTEXT = 0.75, 0.33
 """A joint is slow below this part of its fastest in the gap, where averages of what is plausible smear rest and swing,
 or below this part of the speed with which it swings in the context."""
@@ -32,11 +32,11 @@ SHORTEST_S = 0.1
 """Rests in a gap are at least so long [s]."""
 SAME_PLACE = 0.03
 """Keys that hold a joint at places less than this apart [heights] hold it at rest between them."""
-LONGEST_WAY = 0.25
+LARGEST_CORRECTION = 0.25
 """No joint is moved further than this [heights]: where it would have to be, it does not rest."""
-CARRIED_S = 0.4
-"""How long before and after a rest the joint is off its way [s]."""
-CARRIED_SPEED = 0.5
+BLEND_S = 0.4
+"""How long before and after a rest the joint is off its trajectory [s]."""
+BLEND_SPEED = 0.5
 """Part of the change of velocity at the end of a rest that goes on there; 0 would start a swing with a jerk."""
 
 
@@ -47,9 +47,9 @@ class Supports:
     joints: Int[np.ndarray, " support"]
     levels: Float[np.ndarray, " support"]
     """Height of their rests above the lowest joint of the context."""
-    swings: Float[np.ndarray, " support"]
+    swing_speeds: Float[np.ndarray, " support"]
     """Speed between rests, 0 of joints that always rest."""
-    strays: Float[np.ndarray, " support"]
+    deviations: Float[np.ndarray, " support"]
     """Distance from the middle of their place that they reach while they rest."""
     floor: float
     """The lowest joint of the context, along the world's up axis."""
@@ -65,7 +65,7 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         size: The character's height [stage units].
     """
     up, count = "XYZ".index(character.up_axis), len(character.joints)
-    seconds, speeds, levels, strays = [], [], [], []
+    seconds, speeds, levels, deviations = [], [], [], []
     rests, floor = [np.zeros((0, count), bool)], np.inf
     for start, end in nearby_contexts(known, plan):
         seen = known.at((known.times >= start) & (known.times <= end))
@@ -79,26 +79,32 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         seconds.append(steps)
         speeds.append(np.linalg.norm(np.diff(positions, axis=0), axis=-1) / steps)
         levels.append(positions[1:, :, up] - positions[..., up].min())
-        strays.append(_strays(positions, rests[-1]))
+        deviations.append(_deviations(positions, rests[-1]))
         floor = min(floor, float(positions[..., up].min()))
     rest = np.concatenate(rests)
     # with no rest in any context there is nothing to hold
     if not rest.any():
         nothing = np.zeros(0)
         return Supports(nothing.astype(int), nothing, nothing, nothing, 0.0)
-    weight, speed, level, stray = (np.concatenate(arrays) for arrays in (seconds, speeds, levels, strays))
+    weight, speed, level, deviation = (
+        np.concatenate(arrays) for arrays in (seconds, speeds, levels, deviations)
+    )
     # seconds of rest per joint; swing is the speed of a joint's quicker intervals outside its rests [stage units/s]
     resting = (rest * weight).sum(0)
-    swings = np.array([_quantile(speed[~rest[:, joint], joint], SWING) for joint in range(count)])
+    swing_speeds = np.array(
+        [_quantile(speed[~rest[:, joint], joint], SWING_QUANTILE) for joint in range(count)]
+    )
     # a support rests often and long enough, and either always lies still or swings clearly faster than a rest may be:
     # what drags along is neither
     often = (resting >= LEAST_SHARE * weight.sum()) & (resting >= LEAST_S)
-    joints = np.flatnonzero(often & ((swings == 0) | (swings > STRIDE * metrics.CONTACT_SPEED * size)))
+    joints = np.flatnonzero(
+        often & ((swing_speeds == 0) | (swing_speeds > STRIDE * metrics.CONTACT_SPEED * size))
+    )
     return Supports(
         joints,
         np.array([np.median(level[rest[:, joint], joint]) for joint in joints]),
-        swings[joints],
-        np.array([_quantile(stray[rest[:, joint], joint], STRAY) for joint in joints]),
+        swing_speeds[joints],
+        np.array([_quantile(deviation[rest[:, joint], joint], DEVIATION_QUANTILE) for joint in joints]),
         floor,
     )
 
@@ -107,7 +113,7 @@ def _quantile(values: Float[np.ndarray, " _"], part: float) -> float:
     return float(np.quantile(values, part)) if len(values) else 0.0
 
 
-def _strays(
+def _deviations(
     positions: Float[np.ndarray, "frame joint 3"], rests: Bool[np.ndarray, "interval joint"]
 ) -> Float[np.ndarray, "interval joint"]:
     """Distance from the mean place of the rest."""
@@ -134,7 +140,7 @@ def corrections(
         size: The character's height [stage units].
 
     Returns:
-        The joints, and for each the way from where it is to where it should be [stage units, world].
+        The joints, and for each the vector from where it is to where it should be [stage units, world].
     """
     supports = find_supports(character, known, plan, size)
     result = np.zeros((len(made.times), len(supports.joints), 3))
@@ -148,32 +154,32 @@ def corrections(
     first = 0
     for index, gap in enumerate(plan.gaps):
         part, keys = slice(first, first + len(gap.times)), at_keys[2 * index : 2 * index + 2]
-        # key, fill times, key: the whole way of each support through this gap, with its times in seconds
+        # key, fill times, key: the trajectory of each support through this gap, with its times in seconds
         start, end = keys[:, supports.joints]
         paths = np.concatenate([start[None], inside[part], end[None]])
         seconds = np.array([gap.start, *gap.times, gap.end]) / known.time_codes_per_second
         # the floor of the gap is the context's, or that of its keys where they reach lower (a step down)
         floor = min(supports.floor, keys[..., up].min())
-        for j, (level, swing, stray) in enumerate(
-            zip(supports.levels, supports.swings, supports.strays, strict=True)
+        for j, (level, swing_speed, deviation) in enumerate(
+            zip(supports.levels, supports.swing_speeds, supports.deviations, strict=True)
         ):
-            way = Way(paths[:, j], seconds, floor + level, swing, stray, size, up)
-            result[part, j] = way.correction()[1:-1]
+            trajectory = Trajectory(paths[:, j], seconds, floor + level, swing_speed, deviation, size, up)
+            result[part, j] = trajectory.correction()[1:-1]
         first = part.stop
     return supports.joints, result
 
 
 @dataclass(frozen=True, eq=False)
-class Way:
-    """The way of one support joint through one gap, keys included."""
+class Trajectory:
+    """The trajectory of one support joint through one gap, keys included."""
 
     path: Float[np.ndarray, "frame 3"]
     """[stage units, world]"""
     seconds: Float[np.ndarray, " frame"]
     level: float
     """Where it rests, along the up axis [stage units]."""
-    swing: float
-    stray: float
+    swing_speed: float
+    deviation: float
     """As of :class:`Supports`."""
     size: float
     """The character's height [stage units]."""
@@ -182,11 +188,11 @@ class Way:
 
     def correction(self) -> Float[np.ndarray, "frame 3"]:
         """What has to be added to the path."""
-        # keys are exact: the correction is zero there, whatever the rests in between ask for
+        # keys are exact: the correction is zero there, whatever the rests in between need
         pinned = {0: np.zeros(3), len(self.path) - 1: np.zeros(3)}
         for first, last in runs(self.resting()):
             pinned |= self._pinned(first, last)
-        return carried(self.seconds, dict(sorted(pinned.items())))
+        return blended(self.seconds, dict(sorted(pinned.items())))
 
     def resting(self) -> Bool[np.ndarray, " frame"]:
         """Frames at which the joint is low, and slow on either side."""
@@ -194,7 +200,7 @@ class Way:
         # the gap's fastest and a part of the context's swing
         speed = np.linalg.norm(np.diff(self.path, axis=0), axis=-1) / np.diff(self.seconds)
         limit = max(
-            metrics.CONTACT_SPEED * self.size, SLOW_IN_GAP * speed.max(), SLOW_IN_CONTEXT * self.swing
+            metrics.CONTACT_SPEED * self.size, SLOW_IN_GAP * speed.max(), SLOW_IN_CONTEXT * self.swing_speed
         )
         slow = speed < limit
         low = self.path[:, self.up] < self.level + metrics.CONTACT_HEIGHT * self.size
@@ -202,11 +208,13 @@ class Way:
         return low & np.append(slow, True) & np.insert(slow, 0, True)
 
     def _pinned(self, first: int, last: int) -> dict[int, Float[np.ndarray, "3"]]:
-        """The ways to the place of one rest by frame; none of what is too short or has no place."""
+        """The vectors to the place of one rest by frame; none of what is too short or has no place."""
         end, part = len(self.path) - 1, self.path[first : last + 1]
         at_start, at_end = first == 0, last == end
         # what always lies still in the context has no swing: it is held only where it rests through the whole gap
-        if self.seconds[last] - self.seconds[first] < SHORTEST_S or not (self.swing or (at_start and at_end)):
+        if self.seconds[last] - self.seconds[first] < SHORTEST_S or not (
+            self.swing_speed or (at_start and at_end)
+        ):
             return {}
         if at_start and at_end:
             # rest from key to key, if these agree: a straight line over time from one key's place to the other's
@@ -221,13 +229,13 @@ class Way:
             # rest inside the gap: its mean place along the ground, at the height of the context's rests
             places = part.mean(0, keepdims=True)
             places[0, self.up] = self.level
-        # ways to the place [stage units, world], shortened by what the joint strays from it in the context anyway
-        ways = places - part
-        far = np.linalg.norm(ways, axis=-1)
-        ways *= np.maximum(1 - self.stray / np.where(far > 0, far, 1), 0)[:, None]
+        # vectors to the place [stage units, world], shortened by how far the joint is off it in the context anyway
+        missing = places - part
+        far = np.linalg.norm(missing, axis=-1)
+        missing *= np.maximum(1 - self.deviation / np.where(far > 0, far, 1), 0)[:, None]
         # frames too far off do not rest after all; the keys are pinned to zero elsewhere
-        near = far < LONGEST_WAY * self.size
-        return {first + int(i): ways[i] for i in np.flatnonzero(near) if 0 < first + i < end}
+        near = far < LARGEST_CORRECTION * self.size
+        return {first + int(i): missing[i] for i in np.flatnonzero(near) if 0 < first + i < end}
 
 
 def runs(flags: Bool[np.ndarray, " frame"]) -> Iterator[tuple[int, int]]:
@@ -237,7 +245,7 @@ def runs(flags: Bool[np.ndarray, " frame"]) -> Iterator[tuple[int, int]]:
         yield int(first), int(after) - 1
 
 
-def carried(
+def blended(
     seconds: Float[np.ndarray, " frame"], pinned: dict[int, Float[np.ndarray, "3"]]
 ) -> Float[np.ndarray, "frame 3"]:
     """A cubic Hermite curve through the pinned frames, in order, that is zero away from them."""
@@ -245,13 +253,13 @@ def carried(
     frames, at = np.arange(len(seconds)), np.array(list(pinned))
     after = np.clip(np.searchsorted(at, frames), 1, len(at) - 1)
     gap = np.minimum(np.abs(seconds - seconds[at[after - 1]]), np.abs(seconds[at[after]] - seconds))
-    # knots of the curve: the pinned frames, and at zero all frames further than CARRIED_S from any of them
-    knots = np.unique(np.concatenate([at, frames[gap > CARRIED_S]]))
+    # knots of the curve: the pinned frames, and at zero all frames further than BLEND_S from any of them
+    knots = np.unique(np.concatenate([at, frames[gap > BLEND_S]]))
     values = np.array([pinned.get(int(knot), np.zeros(3)) for knot in knots])
     # slopes [stage units/s] are known inside rests and where the curve is zero, between knots that are neighbouring
     # frames; at the last frame of a rest the slope is that of the interval before
     rates = np.diff(values, axis=0) / np.diff(seconds[knots])[:, None]
-    rates *= CARRIED_SPEED * (np.diff(knots) == 1)[:, None]
+    rates *= BLEND_SPEED * (np.diff(knots) == 1)[:, None]
     slopes = np.concatenate([rates, np.zeros((1, 3))])
     slopes[1:] = np.where((slopes[1:] == 0).all(-1, keepdims=True), rates, slopes[1:])
     # the cubic Hermite polynomials in the part t of the way from knot a to knot b: h00 = 1 - h01 with

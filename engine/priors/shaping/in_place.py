@@ -32,10 +32,14 @@ def keep_in_place(character: Character, known: Motion, plan: Plan, made: Motion)
     for joint in carriers(character, known, plan):
         T = skeleton.joint_transforms(character, replace(made, translations=translations))
         a, b = ends[anchors.before, joint], ends[anchors.after, joint]
-        strays = T[:, joint, :3, 3] - (a + (b - a) * anchors.part[:, None])
-        strays -= (strays * up).sum(-1, keepdims=True) * up
+        deviations = T[:, joint, :3, 3] - (a + (b - a) * anchors.part[:, None])
+        deviations -= (deviations * up).sum(-1, keepdims=True) * up
         parent = int(character.parents[joint])
-        moves = strays if parent < 0 else (np.linalg.pinv(T[:, parent, :3, :3]) @ strays[..., None])[..., 0]
+        moves = (
+            deviations
+            if parent < 0
+            else (np.linalg.pinv(T[:, parent, :3, :3]) @ deviations[..., None])[..., 0]
+        )
         translations[:, joint] -= moves.astype(translations.dtype)
     return replace(made, translations=translations)
 

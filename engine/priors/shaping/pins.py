@@ -1,7 +1,7 @@
 """Joints that stay where they are for a while: a hand on a rail, a foot in a stirrup.
 
 The limb above a pinned joint turns so that it is there (:mod:`engine.priors.contacts.planting`); what the limb cannot
-reach the root gives. Before and after, the joint leaves its way and comes back to it within :data:`CARRIED_S`.
+reach the root gives. Before and after, the joint leaves its trajectory and comes back to it within :data:`BLEND_S`.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from engine.errors import ConfigError
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Pin, Plan
 from engine.priors.contacts import planting
-from engine.priors.contacts.contacts import CARRIED_S
+from engine.priors.contacts.contacts import BLEND_S
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
 
@@ -54,7 +54,7 @@ def hold_pins(character: Character, known: Motion, plan: Plan, made: Motion) -> 
         missing = np.where(held[..., None], targets - skeleton.joint_positions(character, made)[:, joints], 0)
         if np.linalg.norm(missing, axis=-1).max(initial=0) < TOLERANCE / 2 * size:
             break
-        made = _carried(character, made, missing.sum(1) / np.maximum(held.sum(1), 1)[:, None])
+        made = _shifted_by_roots(character, made, missing.sum(1) / np.maximum(held.sum(1), 1)[:, None])
     return made
 
 
@@ -84,7 +84,7 @@ def _ways(
 ) -> Float[np.ndarray, "fill 3"]:
     """All that is missing inside the range, and what is left of it before and after: none at the keys."""
     result = np.zeros_like(missing)
-    carried = CARRIED_S * made.time_codes_per_second
+    blend = BLEND_S * made.time_codes_per_second
     for gap in plan.gaps:
         here = (made.times > gap.start) & (made.times < gap.end)
         inside = np.flatnonzero(here & (made.times >= pin.start) & (made.times <= pin.end))
@@ -93,8 +93,8 @@ def _ways(
         result[inside] = missing[inside]
         first, last = made.times[inside[0]], made.times[inside[-1]]
         for edge, limit, side in (
-            (inside[0], max(gap.start, first - carried), here & (made.times < first)),
-            (inside[-1], min(gap.end, last + carried), here & (made.times > last)),
+            (inside[0], max(gap.start, first - blend), here & (made.times < first)),
+            (inside[-1], min(gap.end, last + blend), here & (made.times > last)),
         ):
             part = np.clip((made.times[side] - limit) / (made.times[edge] - limit), 0, 1)
             result[side] = (part**2 * (3 - 2 * part))[:, None] * missing[edge]
@@ -125,7 +125,7 @@ def _reach(
     return replace(made, rotations=rotations, translations=translations)
 
 
-def _carried(character: Character, made: Motion, by: Float[np.ndarray, "fill 3"]) -> Motion:
+def _shifted_by_roots(character: Character, made: Motion, by: Float[np.ndarray, "fill 3"]) -> Motion:
     """The whole character moved in world space, through its roots."""
     local = (np.linalg.pinv(made.T_world_skel[:, :3, :3]) @ by[..., None])[..., 0]
     translations = made.translations.copy()

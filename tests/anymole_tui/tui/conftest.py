@@ -12,7 +12,7 @@ import pytest
 
 from anymole_tui.tui.lists.run_table import RunTable
 from anymole_tui.tui.screens.browse import Browse
-from anymole_tui.tui.workers import StillsProcess
+from anymole_tui.tui.workers import ThumbnailProcess
 from tests.anymole_tui.tui.recorded import NOON
 
 
@@ -63,9 +63,9 @@ def grey_pictures(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Pictures that are grey at once, and the requests for them: the renderer has its own tests."""
     asked: list[dict[str, Any]] = []
 
-    def draw(_: StillsProcess, request: dict[str, Any], stopped: object = None) -> np.ndarray:
+    def draw(_: ThumbnailProcess, request: dict[str, Any], stopped: object = None) -> np.ndarray:
         asked.append(request)
         return np.full((request["height"], request["width"], 3), 128, np.uint8)
 
-    monkeypatch.setattr(StillsProcess, "draw", draw)
+    monkeypatch.setattr(ThumbnailProcess, "draw", draw)
     return asked

@@ -19,7 +19,7 @@ from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.overlays.dialogs import Read
 from anymole_tui.tui.screens.compare import Compare
 from anymole_tui.tui.widgets.timeline import Timeline
-from anymole_tui.tui.workers import StillsProcess
+from anymole_tui.tui.workers import ThumbnailProcess
 from engine.config import RunConfig
 from engine.errors import ConfigError, ResourceMissing
 from engine.run import run
@@ -43,7 +43,7 @@ class Painted:
 @pytest.fixture
 def painted(monkeypatch: pytest.MonkeyPatch) -> Painted:
     stand_in = Painted()
-    monkeypatch.setattr(StillsProcess, "draw", lambda self, request, stopped=None: stand_in.draw(request))
+    monkeypatch.setattr(ThumbnailProcess, "draw", lambda self, request, stopped=None: stand_in.draw(request))
     return stand_in
 
 

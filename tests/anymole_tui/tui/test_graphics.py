@@ -14,7 +14,7 @@ from textual.strip import Strip
 
 from anymole_tui.terminal.diff_renderer import Painted
 from anymole_tui.terminal.graphics import Graphic, kitty_graphic, sixel_graphic
-from anymole_tui.tui.workers import StillsProcess
+from anymole_tui.tui.workers import ThumbnailProcess
 from tests.anymole_tui.tui.pixels import Pixels
 from tests.anymole_tui.tui.terminal import Terminal, tui
 
@@ -127,16 +127,16 @@ def test_a_picture_of_another_size_fills_its_cells() -> None:
     screen.check(np.asarray(large))
 
 
-def expected(stills: StillsProcess, stage: Path, view: str, shape: tuple[int, ...]) -> np.ndarray:
+def expected(thumbnails: ThumbnailProcess, stage: Path, view: str, shape: tuple[int, ...]) -> np.ndarray:
     request: dict[str, Any] = {"stage": str(stage), "time": 0.0, "view": view}
     background = tuple(c / 255 for c in (0x16, 0x16, 0x1D))
-    return stills.draw({**request, "height": shape[0], "width": shape[1], "background": background})
+    return thumbnails.draw({**request, "height": shape[0], "width": shape[1], "background": background})
 
 
 @pytest.mark.parametrize("kind", ["kitty", "sixel"])
 def test_the_app_sends_what_the_renderer_drew(kind: str, fox_keys: Path) -> None:
     """On a pty: the picture comes, changes, is covered by help, moves with the size of the terminal, and goes."""
-    stills = StillsProcess()
+    thumbnails = ThumbnailProcess()
     size = (100, 30)
     environment = {"ANYMOLE_STATE_DIR": str(fox_keys.parent / "state"), "ANYMOLE_CONFIG": ""}
     command = tui(fox_keys, "--pictures", kind)
@@ -149,7 +149,7 @@ def test_the_app_sends_what_the_renderer_drew(kind: str, fox_keys: Path) -> None
                 screen.feed(terminal.read(0.1))
                 seen = screen.picture()
                 if seen.shape[0] % CELL[1] == 0 and seen.shape[0] >= least:
-                    wanted = expected(stills, fox_keys, view, seen.shape)
+                    wanted = expected(thumbnails, fox_keys, view, seen.shape)
                     if np.abs(seen.astype(int) - wanted).max() <= NEAR[kind]:
                         return seen
             raise AssertionError(f"{view} was not drawn")
@@ -174,4 +174,4 @@ def test_the_app_sends_what_the_renderer_drew(kind: str, fox_keys: Path) -> None
             if not screen.canvas.any():
                 break
         assert not screen.canvas.any()
-    stills.close()
+    thumbnails.close()

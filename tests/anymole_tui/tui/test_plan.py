@@ -33,7 +33,7 @@ from anymole_tui.tui.screens.plan import PlanPlace
 from anymole_tui.tui.screens.watch import Watch
 from anymole_tui.tui.widgets.plan_timeline import PlanTimeline
 from anymole_tui.tui.widgets.settings_form import Choice, Entry, SettingsForm
-from anymole_tui.tui.workers import ForetellProcess
+from anymole_tui.tui.workers import SelfTestProcess
 from engine.config import RunConfig, read_config
 from engine.errors import ConfigError, EngineError
 from engine.inspection.draft import Draft
@@ -46,10 +46,10 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
-def _foretold(monkeypatch: pytest.MonkeyPatch) -> None:
+def _expected_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The self-test itself takes seconds and has its own tests (tests/engine/inspection/test_draft.py)."""
 
-    def expect(_: ForetellProcess, config: RunConfig, stopped: Any) -> dict[str, Any]:
+    def expect(_: SelfTestProcess, config: RunConfig, stopped: Any) -> dict[str, Any]:
         return {
             made.skeleton_path: asdict(
                 SelfTest(
@@ -64,7 +64,7 @@ def _foretold(monkeypatch: pytest.MonkeyPatch) -> None:
             for made in Draft(config.stage).plan(config).plans
         }
 
-    monkeypatch.setattr(ForetellProcess, "expect", expect)
+    monkeypatch.setattr(SelfTestProcess, "expect", expect)
 
 
 @pytest.fixture
@@ -369,8 +369,8 @@ async def journey(app, pilot):
     await until(pilot, lambda: "no plan yet" in screen_text(app))
     app.screen.change(context=((0.0, 48.0),), keys=(58.0, 70.0), prior="spline")
     await until(pilot, lambda: "hidden pieces" in screen_text(app) and "of slerp" in screen_text(app))
-    assert app.screen._foretell._process.poll() is None
-    process = app.screen._foretell._process
+    assert app.screen._self_test._process.poll() is None
+    process = app.screen._self_test._process
     await pilot.press("escape", "m")
     await until(pilot, lambda: isinstance(app.screen, MotionPlace) and app.screen.query_one(Still).display)
     assert process.wait(PATIENCE_S)
@@ -394,10 +394,10 @@ def test_torch_is_never_imported_where_keys_are_read(walk: Path) -> None:
 
 
 def test_self_test_that_fails_is_said(walk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def expect(_: ForetellProcess, config: RunConfig, stopped: Any) -> dict[str, Any]:
+    def expect(_: SelfTestProcess, config: RunConfig, stopped: Any) -> dict[str, Any]:
         raise EngineError("the process of the self-test has ended.")
 
-    monkeypatch.setattr(ForetellProcess, "expect", expect)
+    monkeypatch.setattr(SelfTestProcess, "expect", expect)
 
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
         await planning(app, pilot, walk, "no plan yet")
@@ -454,13 +454,13 @@ def test_a_letter_for_every_panel_and_none_for_its_fields(walk: Path) -> None:
 def test_a_stage_that_is_saved_while_it_is_planned(fox_keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The self-test, in a process of its own, has read it anew; so has the plan, once asked for anew."""
     before = fox_keys.read_text()
-    other_gaps = ForetellProcess.expect
+    other_gaps = SelfTestProcess.expect
 
-    def expect(self: ForetellProcess, config: RunConfig, stopped: Any) -> dict[str, Any]:
+    def expect(self: SelfTestProcess, config: RunConfig, stopped: Any) -> dict[str, Any]:
         (path, test), *_ = other_gaps(self, config, stopped).items()
         return {path: {**test, "choices": test["choices"][1:]}}
 
-    monkeypatch.setattr(ForetellProcess, "expect", expect)
+    monkeypatch.setattr(SelfTestProcess, "expect", expect)
 
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
         await sees(pilot, "Composition")

@@ -1,4 +1,4 @@
-"""Motion to be looked at: ranges, keys, gaps and curves; and the stills that a process of its own draws."""
+"""Motion to be looked at: ranges, keys, gaps and curves; and the thumbnails that a process of its own draws."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def test_a_stage_without_motion_is_refused(tmp_path: Path) -> None:
         read_clips(open_stage(tmp_path / "empty.usda"))
 
 
-def test_stills_are_drawn_from_every_side_and_errors_are_sentences(data: Path, tmp_path: Path) -> None:
+def test_thumbnails_are_drawn_from_every_side_and_errors_are_sentences(data: Path, tmp_path: Path) -> None:
     stage = str(data / "edge" / "fox_survey_keys.usda")
     common = {"stage": stage, "height": 24, "width": 40, "background": [0.0, 0.0, 0.0]}
     requests = [{**common, "time": 24.0, "view": view} for view in VIEWS]

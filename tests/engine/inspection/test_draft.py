@@ -1,4 +1,4 @@
-"""A draft plans and foretells what the run then does and reports."""
+"""A draft plans and expects what the run then does and reports."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def test_reads_the_stage_once(walk: RunConfig, tmp_path: Path) -> None:
     assert draft.plan(walk).shot.motions[0] is draft.plan(walk).shot.motions[0]
 
 
-def test_foretells_what_the_run_reports(walk: RunConfig, tmp_path: Path) -> None:
+def test_expects_what_the_run_reports(walk: RunConfig, tmp_path: Path) -> None:
     from dataclasses import asdict, replace
 
     from engine.files.json_values import as_json

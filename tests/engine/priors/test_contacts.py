@@ -273,11 +273,11 @@ def test_a_chain_is_no_limb() -> None:
 def test_pinned_frames_are_met_and_what_is_far_from_them_is_left_alone() -> None:
     seconds = np.arange(121) / RATE
     pinned = {0: np.zeros(3), **{i: np.array([0.1, 0, 0]) for i in range(50, 61)}, 120: np.zeros(3)}
-    way = contacts.carried(seconds, pinned)
-    np.testing.assert_allclose(way[50:61, 0], 0.1)
-    np.testing.assert_array_equal(way[:38], 0)
-    np.testing.assert_array_equal(way[73:], 0)
-    assert np.abs(np.diff(way[:, 0])).max() < 0.1 / 5
+    trajectory = contacts.blended(seconds, pinned)
+    np.testing.assert_allclose(trajectory[50:61, 0], 0.1)
+    np.testing.assert_array_equal(trajectory[:38], 0)
+    np.testing.assert_array_equal(trajectory[73:], 0)
+    assert np.abs(np.diff(trajectory[:, 0])).max() < 0.1 / 5
 
 
 def test_slerp_stays_bare_and_the_setting_turns_it_off() -> None:

@@ -11,7 +11,7 @@ from engine.planning.plan import make_plan
 from engine.priors.auto import CANDIDATES
 from engine.priors.context import context
 from engine.priors.hold import hold
-from engine.priors.self_test import EXPECTED_SHARE, SelfTest, foretold, self_test
+from engine.priors.self_test import EXPECTED_SHARE, SelfTest, expected_errors, self_test
 from engine.priors.slerp import slerp
 from engine.priors.spline import spline
 from engine.priors.trials import LARGEST_SHARE, MOST_PIECES, hidden_pieces, mean_error, run_trials
@@ -108,7 +108,7 @@ def test_what_the_network_expects_is_a_range_and_a_ratio_to_slerp() -> None:
     """An answer that is as far from slerp as it errs leaves 1/sqrt(2) of slerp's error."""
     test = self_test(CHARACTER, KNOWN, PLAN, PRIORS)
     errors = np.full((len(PLAN.fill_times), len(CHARACTER.joints)), 0.1)
-    told = foretold(test, PLAN, errors, EXPECTED_SHARE * errors, height=2.0)
+    told = expected_errors(test, PLAN, errors, EXPECTED_SHARE * errors, height=2.0)
     for choice in told.choices:
         assert choice.expected_l2p is not None
         assert choice.expected_range is not None

@@ -1,4 +1,4 @@
-"""A video is made from where it tells most of the motion that is sought."""
+"""The azimuth of the camera is the one that best constrains the motion."""
 
 from dataclasses import replace
 from pathlib import Path
