@@ -27,7 +27,6 @@ from engine.training.learned_prior.network import AnswerTensors, Shape, TorchNet
 from engine.training.learned_prior.poses import Poses
 from engine.training.learned_prior.procedural import procedural_clips
 from engine.training.learned_prior.sampling import ALONE, MOST_JOINTS, Batch, Pool, Truth, fitted, make_batch
-from engine.training.learned_prior.warm_start import put_weights
 from engine.training.long_training import STATE, LongTraining, TrainingSchedule, train_for
 
 CPU = torch.device("cpu")
@@ -165,7 +164,7 @@ class Training(LongTraining[Batch]):
         """Begin from weights, of this or of the first format."""
         tensors, _ = checkpoint.load(path)
         for module in (self.network, self.averaged):
-            put_weights(module, tensors)
+            checkpoint.put_weights(module, tensors)
 
     def save(self, out: Path) -> None:
         """Write the checkpoint and the averaged weights."""
