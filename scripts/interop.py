@@ -3,11 +3,12 @@
     python scripts/interop.py --envs FOLDER [--count N] [--usd 24.3,25.5] [FILE ...]
 
 Each file, and N stages built at random (scripts/usd_campaign.py), is filled with ``--author rebind`` (layers) and
-``--author flat`` (one file), a dense one in its last second. Blender (bpy), three.js, lightusd and other versions of
-usd-core then open both, each in an environment of its own in FOLDER, which is made where it is missing (pip, npm;
-Python 3.11 and node). Compared are the
-positions in the world of all joints at five times inside and outside of the gaps; printed is the largest distance over
-the character's size. Exit code 1 where a reader shows a flat result otherwise than UsdSkel.
+``--author flat`` (one file), a dense one in its last second. Blender (bpy), three.js, lightusd, tinyusdz and other
+versions of usd-core then open both, each in an environment of its own in FOLDER, which is made where it is missing
+(pip, npm; Python 3.11 and node). Compared are the positions in the world of all joints at five times inside and
+outside of the gaps; printed is the largest distance over the character's size. tinyusdz computes nothing: samples are
+interpolated and joints chained here from what it reads, and the place of the skeleton is USD's. Exit code 1 where a
+reader shows a flat result otherwise than UsdSkel.
 """
 
 import argparse
@@ -24,7 +25,12 @@ import numpy as np
 TOLERANCE = 1e-4
 """Of the character's size: Blender keeps bones in float32 and in another form."""
 TIMES = 5
-PINNED = {"blender": "bpy==4.5.*", "lightusd": "lightusd==1.0.0rc4", "three": "three@0.187"}
+PINNED = {
+    "blender": "bpy==4.5.*",
+    "lightusd": "lightusd==1.0.0rc4",
+    "three": "three@0.187",
+    "tinyusdz": "tinyusdz==0.9.4",
+}
 
 Frames = list[dict[str, list[float]]]
 """Per time, the position of each joint by its path or name."""
@@ -33,7 +39,7 @@ USD = """
 import json, sys
 from pxr import Usd, UsdGeom, UsdSkel
 stage = Usd.Stage.Open(sys.argv[1])
-found, skinned = {}, set()
+found, skinned, worlds = {}, set(), {}
 for prim in stage.Traverse():
     if prim.IsA(UsdSkel.Root):
         cache = UsdSkel.Cache()
@@ -49,9 +55,10 @@ for prim in Usd.PrimRange.Stage(stage, Usd.TraverseInstanceProxies(Usd.PrimDefau
             world = UsdGeom.XformCache(time).GetLocalToWorldTransform(prim)
             places = [(m * world).ExtractTranslation() for m in query.ComputeJointSkelTransforms(time)]
             frames.append({str(j): list(p) for j, p in zip(query.GetJointOrder(), places)})
+            worlds.setdefault(str(prim.GetPath()), []).append([list(row) for row in world])
         found[str(prim.GetPath())] = frames
 print("ANSWER" + json.dumps({
-    "rigs": found, "skinned": sorted(skinned),
+    "rigs": found, "skinned": sorted(skinned), "worlds": worlds,
     "up": str(UsdGeom.GetStageUpAxis(stage)), "metres": UsdGeom.GetStageMetersPerUnit(stage),
     "rate": stage.GetTimeCodesPerSecond(), "start": stage.GetStartTimeCode(), "end": stage.GetEndTimeCode(),
 }))
@@ -111,6 +118,62 @@ for prim in stage.prims_of_type("Skeleton"):
 print("ANSWER" + json.dumps({"rigs": found}))
 """
 
+TINYUSDZ = """
+import json, re, sys
+import numpy as np
+import tinyusdz
+stage, times, worlds = tinyusdz.load(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+
+def tokens(prim, name):
+    return re.findall(r'"([^"]*)"', prim.get_attribute(name).value.to_string())
+
+def channel(prim, name, kind, width, time):
+    read = lambda value: np.frombuffer(memoryview(value), kind).reshape(-1, width).astype(float)
+    samples = prim.get_attribute_timesamples(name)
+    if not samples:
+        return read(prim.get_attribute(name).value)
+    known = np.array([at for at, _ in samples])
+    after = int(np.clip(np.searchsorted(known, time), 0, len(known) - 1))
+    before = max(after - 1, 0) if known[after] > time else after
+    a, b = read(samples[before][1]), read(samples[after][1])
+    if width == 4:
+        b = np.where((a * b).sum(1, keepdims=True) < 0, -b, b)
+    share = (time - known[before]) / (known[after] - known[before]) if after > before else 0
+    mixed = a + np.clip(share, 0, 1) * (b - a)
+    return mixed / np.linalg.norm(mixed, axis=1, keepdims=True) if width == 4 else mixed
+
+def matrices(prim, time):
+    t, s = channel(prim, "translations", np.float32, 3, time), channel(prim, "scales", np.float16, 3, time)
+    x, y, z, w = channel(prim, "rotations", np.float32, 4, time).T
+    m = np.tile(np.eye(4), (len(t), 1, 1))
+    m[:, :3, :3] = np.moveaxis(np.array([
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]]), -1, 0) * s[:, None, :]
+    m[:, :3, 3] = t
+    return m
+
+found = {}
+for path in worlds:
+    skeleton = stage.get_prim_at_path(path)
+    # it reads relationships of its own schemas, and gives them as text alone
+    bound = re.search("skel:animationSource = <([^>]*)>", skeleton.to_string())
+    animation = stage.get_prim_at_path(bound.group(1))
+    joints, driven, frames = tokens(skeleton, "joints"), tokens(animation, "joints"), []
+    rest = np.asarray(skeleton.get_attribute("restTransforms").value, float).reshape(-1, 4, 4).swapaxes(1, 2)
+    for time, world in zip(times, worlds[path]):
+        local = dict(zip(joints, rest)) | dict(zip(driven, matrices(animation, time)))
+        posed = {"": np.array(world).T}
+        for joint in joints:
+            above = joint.rpartition("/")[0]
+            while above and above not in posed:
+                above = above.rpartition("/")[0]
+            posed[joint] = posed[above] @ local[joint]
+        frames.append({joint: posed[joint][:3, 3].tolist() for joint in joints})
+    found[path] = frames
+print("ANSWER" + json.dumps({"rigs": found}))
+"""
+
 THREE = """
 import fs from 'fs'
 import * as THREE from 'three'
@@ -152,7 +215,7 @@ def environment(folder: Path, name: str, package: str) -> list[str]:
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", "-q", package, "numpy"], check=True)
-    program = BLENDER if name == "blender" else LIGHTUSD if name == "lightusd" else USD
+    program = {"blender": BLENDER, "lightusd": LIGHTUSD, "tinyusdz": TINYUSDZ}.get(name, USD)
     return [str(python), "-c", program]
 
 
@@ -226,7 +289,7 @@ def main() -> int:
     )
     parser.add_argument("--envs", type=Path, required=True, help="folder for the environments of the readers")
     parser.add_argument("--usd", default="", help="versions of usd-core, separated by commas")
-    parser.add_argument("--readers", default="blender,three,lightusd")
+    parser.add_argument("--readers", default="blender,three,lightusd,tinyusdz")
     parser.add_argument("--count", type=int, default=0, help="stages built at random")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("files", nargs="*", type=Path)
@@ -278,7 +341,8 @@ def _try(
     truth = ask(here, result, times)
     line = []
     for reader, command in readers.items():
-        shown = ask(command, result, times, *([str(truth["rate"])] if reader == "three" else []))
+        more = {"three": [str(truth["rate"])], "tinyusdz": [json.dumps(truth["worlds"])]}.get(reader, [])
+        shown = ask(command, result, times, *more)
         off = distance(truth, shown, reader)
         worst[reader, mode] = max(worst.get((reader, mode), 0.0), off)
         line.append(f"{reader} {off:.1e}" + (f" ({shown['why'][:160]})" if "why" in shown else ""))

@@ -87,11 +87,13 @@ class Judge:
         worst: float | None = unequal[0][1] if unequal else None
         points = self._points_budget(skeleton)
         rounding = _rounding(ours, theirs, gaps)
+        bracketed = [_sample_times(_animation(each)) for each in (ours, theirs)]
         for number, time in enumerate(at.exact + at.between):
             off_local, off = _pose_difference(ours, theirs, time)
             if number % max(len(at.exact + at.between) // max(points, 1), 1) == 0:
                 off = max(off, self._point_difference(skeleton, time))
-            allowed = 0.0 if number < len(at.exact) else rounding * max(1.0, _size(ours, time))
+            exact = number < len(at.exact) and _same_brackets(*bracketed, time)
+            allowed = 0.0 if exact else rounding * max(1.0, _size(ours, time))
             off_local, off = (0.0 if value <= allowed else value for value in (off_local, off))
             if off_local > local or off > distance:
                 worst = time
@@ -227,6 +229,22 @@ def _compare_samples(
     if list(ours.GetBlendShapesAttr().Get() or ()) != list(theirs.GetBlendShapesAttr().Get() or ()):
         unequal.append(("blendShapes", None))
     return count, unequal
+
+
+def _same_brackets(
+    ours: Mapping[Channel, np.ndarray], theirs: Mapping[Channel, np.ndarray], time: float
+) -> bool:
+    """Whether every channel has a sample at a time, or is interpolated there between the same ones in both: the end of
+    a gap is one more sample of a channel that has none there."""
+    for channel, times in theirs.items():
+        if time in times:
+            continue
+        ends = [
+            (own[own < time][-1:].tolist(), own[own > time][:1].tolist()) for own in (ours[channel], times)
+        ]
+        if ends[0] != ends[1]:
+            return False
+    return True
 
 
 def _rounding(ours: UsdSkel.SkeletonQuery, theirs: UsdSkel.SkeletonQuery, gaps: Gaps) -> float:

@@ -223,9 +223,11 @@ def clips_with_a_jump(folder: Path) -> Path:
         ("check_passes_ignored_sparse_animation", "no valid restTransforms for them, so USD ignores it"),
         ("check_passes_invalid_joint_order", "joints are no valid hierarchy"),
         ("wrong_type_read_as_if_it_counted", "USD reads quatf"),
+        ("quaternion_shown_in_other_order", r"A/B at time code 20 is no unit quaternion, .* \(0, 2, 0, 0\)"),
     ],
 )
-def test_what_usd_ignores_is_not_filled(name: str, said: str) -> None:
+def test_what_usd_ignores_or_cannot_turn_by_is_not_filled(name: str, said: str) -> None:
+    """Quaternions are shown as the file has them, real part first."""
     with pytest.raises(StageReadError, match=said.replace("[", r"\[")):
         engine_run.plan(RunConfig(stage=str(CASES / f"{name}.usda")))
 

@@ -162,3 +162,19 @@ def test_channels_of_one_file_have_samples_at_the_same_times(tmp_path: Path) -> 
     rotations = done.samples(done.result, "rotations")
     assert all(rotations[time] == value for time, value in done.samples(done.source, "rotations").items())
     assert [done.differs(SKEL, time) for time in (-3.0, 1.0, 30.0, 34.0)] == [0] * 4
+
+
+@pytest.mark.parametrize("author", ["rebind", "flat"])
+def test_a_key_where_one_channel_has_no_sample_rounds_beside_it_alone(author: str, tmp_path: Path) -> None:
+    """Scales are set at two times far apart; the end of a gap is one more sample of theirs, from which what lies before
+    is interpolated, in half precision."""
+    times = {"scales": (1.0, 26.0), "translations": (*DENSE, 26.0)}
+    source = Rig(tmp_path, times=times).saved()
+    done = Outcome(source, tmp_path, author=author, context=((1.0, 10.0),), keys=(10.0, 18.0, 26.0))
+    assert [done.differs(SKEL, time) for time in (-1.0, 1.0, 10.0, 18.0, 26.0, 28.0)] == [0] * 6
+    assert max(done.differs(SKEL, time) for time in (4.0, 6.5, 9.0)) < 4e-3
+    for channel in ("translations", "rotations"):
+        kept = done.samples(done.result, channel)
+        assert all(
+            kept[time] == value for time, value in done.samples(done.source, channel).items() if time <= 10
+        )

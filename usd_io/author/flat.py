@@ -4,7 +4,7 @@ What composes, and what some readers leave out, is written where it counts: each
 each mesh its skeleton, joints and influences per point; all channels of an animation have samples at the same times.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from pxr import Ar, Sdf, Usd, UsdGeom, UsdSkel, UsdUtils, Vt
 
 from usd_io.errors import AuthorError, shown
 from usd_io.files import relative_path
-from usd_io.judge import channel_attributes
+from usd_io.judge import channel_attributes, inside
 from usd_io.read.skeleton import animation_of, skeleton_prims
 
 _EARLIEST = Usd.TimeCode.EarliestTime()
@@ -40,12 +40,12 @@ def write_flat(root: Path, out: Path, custom: Mapping[str, Any]) -> None:
         _sample_spline(layer, attribute, frames)
     _bind_directly(stage)
     bound = {animation.GetPath() for animation in map(animation_of, skeleton_prims(stage)) if animation}
+    for path in bound:
+        _even_channels(stage, path, custom["takes"].values())
     # readers play what they find, also what nothing is bound to
     unbound = [prim.GetPath() for prim in stage.TraverseAll() if prim.IsA(UsdSkel.Animation)]
     for path in set(unbound) - bound:
         stage.RemovePrim(path)
-    for path in bound:
-        _even_channels(UsdSkel.Animation(stage.GetPrimAtPath(path)))
     _name_files_from(layer, out.parent)
     layer.comment = "Result of anymole as one file, for readers that do not compose."
     layer.documentation = ""
@@ -77,17 +77,25 @@ def _sample_spline(layer: Sdf.Layer, attribute: Usd.Attribute, frames: np.ndarra
         layer.SetTimeSample(spec.path, time, Sdf.ValueBlock() if value is None else value)
 
 
-def _even_channels(animation: UsdSkel.Animation) -> None:
-    """Samples of all channels that have some at the same times: where one has none, what USD shows there. Some readers
-    hold a channel that has no sample where another has one."""
-    moving = [each for each in channel_attributes(animation).values() if each.GetNumTimeSamples()]
-    times = Usd.Attribute.GetUnionedTimeSamples(moving)
-    lacking = [sorted(set(times).difference(each.GetTimeSamples())) for each in moving]
+def _even_channels(stage: Usd.Stage, path: Sdf.Path, takes: Collection[Mapping[str, Any]]) -> None:
+    """Samples of all channels that have some at the same times: where one has none, what USD shows there, of the source
+    outside of the gaps. Some readers hold a channel that has no sample where another has one."""
+    take = next((each for each in takes if each["animation"] == str(path)), None)
+    old = stage.GetPrimAtPath(take["source_animation"]) if take and take.get("source_animation") else None
+    before = channel_attributes(UsdSkel.Animation(old)) if old else {}
+    channels = channel_attributes(UsdSkel.Animation(stage.GetPrimAtPath(path)))
+    moving = {name: each for name, each in channels.items() if each.GetNumTimeSamples()}
+    times = set(Usd.Attribute.GetUnionedTimeSamples(list(moving.values())))
+    added: list[tuple[Usd.Attribute, float, Any]] = []
+    for name, each in moving.items():
+        ends = list(take["gaps"][name]) if take else []
+        gaps = tuple(zip(ends[::2], ends[1::2], strict=True))
+        for time in sorted(times.difference(each.GetTimeSamples())):
+            shows = each if name not in before or inside(time, gaps) else before[name]
+            added.append((each, time, shows.Get(time)))
     # all are read before one is written: a sample more rounds what lies beside it
-    values = [[each.Get(time) for time in own] for each, own in zip(moving, lacking, strict=True)]
-    for each, own, shown_there in zip(moving, lacking, values, strict=True):
-        for time, value in zip(own, shown_there, strict=True):
-            each.Set(Sdf.ValueBlock() if value is None else value, time)
+    for each, time, value in added:
+        each.Set(Sdf.ValueBlock() if value is None else value, time)
 
 
 def _bind_directly(stage: Usd.Stage) -> None:

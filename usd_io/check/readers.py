@@ -175,6 +175,12 @@ def _time_codes(stage: Usd.Stage) -> Iterator[Place]:
                 yield str(prim.GetPath()), f"{attribute.GetName()} holds time codes"
 
 
+def _unicode_names(stage: Usd.Stage) -> Iterator[Place]:
+    for prim in Usd.PrimRange.Stage(stage, INSTANCES_TOO):
+        if not prim.GetName().isascii():
+            yield str(prim.GetPath()), "the name of the prim is not ASCII"
+
+
 def _text_blocks(stage: Usd.Stage) -> Iterator[Place]:
     yield from _animation_blocks(stage, text_alone=True)
 
@@ -257,13 +263,16 @@ _BLOCK = Feature(
 _EDITS = Feature("array-edits", _array_edits, f"The layer does not open there at all. {FLAT}")
 _UNEVEN = Feature("uneven-channels", _uneven_channels, f"Author all channels at the same times. {FLAT}")
 _SAME = Feature("joint-names", _same_joint_names, "Give each character a file of its own.")
+_UNICODE = Feature(
+    "unicode-names", _unicode_names, "The layer does not open there at all: name prims in ASCII."
+)
 _SPLINES = Feature("splines", _layer_splines, f"The layer does not open there at all: sample them. {FLAT}")
 
 READERS: Mapping[str, tuple[str, tuple[Feature, ...]]] = {
     "blender": ("Blender 4.5", (_XFORM, _OWN_TRANSFORM, _INHERITED, _SCALED, _SUMS, _DUAL, _UNEVEN, _EDITS)),
     "three": ("three.js 0.187", (_LAYERS, _VARIANTS, _ROOTS, _CONSTANT, _BLOCKS, _DUAL, _PLAYED, _SAME)),
     "lightusd": ("lightusd 1.0.0rc4", (_ABOVE, _CODES, _TEXT, _EDITS)),
-    "tinyusdz": ("tinyusdz 0.9.4", (_LAYERS,)),
+    "tinyusdz": ("tinyusdz 0.9.4", (_LAYERS, _BLOCKS, _UNICODE)),
     "usd-25.05": ("usd-core 25.5", (_BLOCK, _EDITS)),
     "usd-24.03": ("usd-core 24.3", (_BLOCK, _EDITS, _SPLINES)),
 }

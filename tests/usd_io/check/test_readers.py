@@ -91,6 +91,14 @@ def block(stage: Usd.Stage) -> None:
     animation(stage).GetAttribute("translations").Set(Sdf.ValueBlock(), 99)
 
 
+def time_code(stage: Usd.Stage) -> None:
+    skeleton(stage).CreateAttribute("userProperties:start", Sdf.ValueTypeNames.TimeCode).Set(Sdf.TimeCode(12))
+
+
+def unicode_name(stage: Usd.Stage) -> None:
+    stage.DefinePrim("/Char/Größe")
+
+
 def variant(stage: Usd.Stage) -> None:
     sets = stage.GetPrimAtPath("/Char").GetVariantSets().AddVariantSet("take")
     sets.AddVariant("b")
@@ -140,7 +148,9 @@ def animation_block(stage: Usd.Stage) -> None:
         (weights, {"blender:weight-sums"}),
         (dual, {"blender:dual-quaternions", "three:dual-quaternions"}),
         (constant, {"three:constant-influences"}),
-        (block, {"three:blocked-samples"}),
+        (block, {"three:blocked-samples", "tinyusdz:blocked-samples"}),
+        (time_code, {"lightusd:time-codes"}),
+        (unicode_name, {"tinyusdz:unicode-names"}),
         (variant, {"three:variants"}),
         (moving_root, {"three:moving-skelroot"}),
         (other_times, {"blender:uneven-channels"}),
