@@ -87,12 +87,12 @@ class Judge:
         worst: float | None = unequal[0][1] if unequal else None
         points = self._points_budget(skeleton)
         rounding = _rounding(ours, theirs, gaps)
-        bracketed = [_sample_times(_animation(each)) for each in (ours, theirs)]
+        before, after = (_sample_times(_animation(each)) for each in (ours, theirs))
         for number, time in enumerate(at.exact + at.between):
             off_local, off = _pose_difference(ours, theirs, time)
             if number % max(len(at.exact + at.between) // max(points, 1), 1) == 0:
                 off = max(off, self._point_difference(skeleton, time))
-            exact = number < len(at.exact) and _same_brackets(*bracketed, time)
+            exact = number < len(at.exact) and _same_brackets(before, after, time)
             allowed = 0.0 if exact else rounding * max(1.0, _size(ours, time))
             off_local, off = (0.0 if value <= allowed else value for value in (off_local, off))
             if off_local > local or off > distance:
