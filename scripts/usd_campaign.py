@@ -3,9 +3,9 @@
     python scripts/usd_campaign.py --count 500 --seed 1
 
 Each stage mixes channels (dense, keyed, constant), joint subsets, precision, layers with offsets and other rates,
-references, instances, shared animations, blocks, steps and author modes. Each result is compared with its source in a
-process of its own that imports ``pxr`` and nothing of this project. Prints how many were tried, filled, refused with
-a sentence, and failed; exits 1 where one failed.
+references, instances, shared animations, value clips, blocks, steps, links and author modes. Each result is compared
+with its source in a process of its own that imports ``pxr`` and nothing of this project. Prints how many were tried,
+filled, refused with a sentence, and failed; exits 1 where one failed.
 """
 
 import argparse
@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel, Vt
 
+from scripts.campaign_log import Log
+
 CHANNELS = ("translations", "rotations", "scales")
 JOINTS = ("Root", "Root/A", "Root/A/B", "Root/C")
 
@@ -27,7 +29,11 @@ def build(folder: Path, seed: int) -> tuple[Path, dict[str, Any]]:
     """A random stage and the options to run it with."""
     rng = np.random.default_rng(seed)
     hero = _hero(folder, rng)
+    if rng.random() < 0.12:
+        hero = _clipped(folder, hero, rng)
     source = _shot(folder, hero, rng)
+    if rng.random() < 0.15:
+        source = _linked(folder, source, rng)
     options: dict[str, Any] = {"author": str(rng.choice(["rebind", "rebind", "over", "variant"]))}
     if options["author"] != "over" and rng.random() < 0.2:
         options["takes"] = 2
@@ -159,6 +165,48 @@ def _shot(folder: Path, hero: Path, rng: np.random.Generator) -> Path:
     return folder / "shot.usda"
 
 
+def _clipped(folder: Path, hero: Path, rng: np.random.Generator) -> Path:
+    """The character with its samples in value clips: one, one that jumps, or two after each other."""
+    clip, scene = folder / "clip.usdc", folder / "clipped.usda"
+    layer = Sdf.Layer.FindOrOpen(str(hero))
+    layer.Export(str(clip))
+    layer.Export(str(scene))
+    bare = Sdf.Layer.FindOrOpen(str(scene))
+    sampled = [
+        spec for spec in bare.GetPrimAtPath("/Char/Anim").properties if bare.ListTimeSamplesForPath(spec.path)
+    ]
+    times = sorted({t for spec in sampled for t in bare.ListTimeSamplesForPath(spec.path)})
+    for spec in sampled:
+        spec.ClearInfo("timeSamples")
+    bare.Save()
+    stage = Usd.Stage.Open(bare)
+    clips = Usd.ClipsAPI(stage.GetPrimAtPath("/Char/Anim"))
+    clips.SetClipPrimPath("/Char/Anim")
+    first, last = times[0], times[-1]
+    middle = times[len(times) // 2]
+    kind = rng.choice(["one", "jump", "two"])
+    clips.SetClipAssetPaths(["./clip.usdc"] * (2 if kind == "two" else 1))
+    clips.SetClipActive([(first, 0)] + ([(middle, 1)] if kind == "two" else []))
+    plain = [(first, first), (last, last)]
+    jump = [(first, first), (middle, middle), (middle, times[0]), (middle + 10, times[0] + 10)]
+    clips.SetClipTimes(jump if kind == "jump" else plain)
+    manifest = Usd.ClipsAPI.GenerateClipManifestFromLayers([Sdf.Layer.FindOrOpen(str(clip))], "/Char/Anim")
+    manifest.Export(str(folder / "manifest.usda"))
+    clips.SetClipManifestAssetPath("./manifest.usda")
+    stage.Save()
+    return scene
+
+
+def _linked(folder: Path, source: Path, rng: np.random.Generator) -> Path:
+    """The stage through a link to its folder, or a link beside it."""
+    if rng.random() < 0.5:
+        (folder / "by_link").symlink_to(folder, target_is_directory=True)
+        return folder / "by_link" / source.name
+    named = source.with_name(f"link{source.suffix}")
+    named.symlink_to(source.name)
+    return named
+
+
 JUDGE = r"""
 import json, sys
 import numpy as np
@@ -269,12 +317,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--log", type=Path, help="one line per stage; those that are in it are not tried again"
+    )
     arguments = parser.parse_args()
     counts = {"filled": 0, "refused": 0, "failed": 0}
     reasons: dict[str, int] = {}
+    log = Log(arguments.log)
     for seed in range(arguments.seed, arguments.seed + arguments.count):
-        with tempfile.TemporaryDirectory() as folder:
-            state, why = try_one(Path(folder), seed)
+        told = log.told("stage", seed)
+        if told is None:
+            with tempfile.TemporaryDirectory() as folder:
+                state, why = try_one(Path(folder), seed)
+            log.tell("stage", seed, state=state, why=why)
+        else:
+            state, why = told["state"], told["why"]
         counts[state] += 1
         if state == "failed":
             sys.stdout.write(f"seed {seed}: {'; '.join(why)}\n")
