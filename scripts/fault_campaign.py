@@ -1,14 +1,16 @@
 """Break runs in every way that a farm knows, resume them, and compare with an undisturbed one.
 
-    python scripts/fault_campaign.py [--kills 100] [--preview-kills 10] [--disks 20] [--starts 10]
-        [--torn 10] [--damages 700] [--streams 100] [--seed 0] [--prior auto]
-        [--run-options="--no-preview"] [--stages begin,fill,score,author,check,end]
+    python scripts/fault_campaign.py [--kills 100] [--previews 10] [--disks 20] ... [--seed 0] [--log LOG]
+        [--prior auto] [--run-options="--no-preview"] [--stages begin,fill,score,author,check,end]
 
-The last three say which runs are broken, by their options, and where they are killed: in stages as their events name
-them, before the first (begin) and after the last (end). Runs with other stages are a matter of these.
+There is one option per kind of fault (``--help``); ``--only damages,streams`` leaves out all other kinds. The last
+three say which runs are broken, by their options, and where they are killed: in stages as their events name them,
+before the first (begin) and after the last (end). Runs with other stages are a matter of these.
 
-Prints one JSON object: counts per kind of fault and every failure. Exit code 0 when there is none. Disk-full faults
-need the right to mount a small tmpfs; without it they are skipped, and the report says so.
+Each fault is drawn by its kind and number alone, whatever was tried before it: with ``--log`` a campaign that was
+stopped goes on, and one number can be tried again. Prints one JSON object: how many were tried and failed by kind,
+further counts, and every failure. Exit code 0 when there is none. Disk-full faults need the right to mount a small
+tmpfs; without it they are skipped, and the report says so.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import io
 import json
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -27,7 +30,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -38,6 +44,8 @@ from engine.errors import SourceChanged  # noqa: E402
 from engine.events import Event, StageFinished, StageReused, StageStarted  # noqa: E402
 from engine.runs.process import python_command  # noqa: E402
 from engine.runs.registry import read_events, read_run  # noqa: E402
+from scripts.campaign_log import Log  # noqa: E402
+from scripts.usd_campaign import judged  # noqa: E402
 
 FOX = ROOT / "examples" / "fox"
 STAGES = ("begin", "fill", "score", "author", "check", "end")
@@ -48,11 +56,14 @@ TIMEOUT_S = 1200.0
 class Campaign:
     """Counts and failures of all faults."""
 
-    def __init__(self, folder: Path, seed: int, prior: str, options: Sequence[str]) -> None:
-        self.folder, self.random, self.prior = folder, random.Random(seed), prior
+    def __init__(self, folder: Path, seed: int, prior: str, options: Sequence[str], log: Path | None) -> None:
+        self.folder, self.seed, self.prior, self.log = folder, seed, prior, Log(log)
+        self.random = random.Random(seed)
         self.options = [] if "--prior" in options else ["--prior", prior]
         self.options += options
         self.counts: Counter[str] = Counter()
+        self.tried: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
         self.failures: list[str] = []
         shutil.copytree(FOX, folder / "fox")
         self.stage = folder / "fox" / "fox_survey_keys.usda"
@@ -61,12 +72,56 @@ class Campaign:
         if not holds:
             self.failures.append(what)
 
+    def attempts(self, kind: str, count: int, attempt: Callable[[int], None]) -> None:
+        """Make the faults of a kind that are not in the log yet."""
+        for number in range(count):
+            told = self.log.told(kind, number)
+            if told is None:
+                told = self._attempt(kind, number, attempt)
+            else:
+                self.failures += told["failures"]
+            self.counts.update(told["counts"])
+            self.tried[kind] += 1
+            self.failed[kind] += bool(told["failures"])
+
+    def _attempt(self, kind: str, number: int, attempt: Callable[[int], None]) -> dict[str, Any]:
+        self.random = random.Random(f"{self.seed} {kind} {number}")
+        before, known = self.counts.copy(), len(self.failures)
+        try:
+            attempt(number)
+        except Exception as error:
+            self.failures.append(f"{kind} {number}: {type(error).__name__}: {error}")
+        counts = dict(self.counts - before)
+        self.counts = before
+        failures = self.failures[known:]
+        self.log.tell(kind, number, counts=counts, failures=failures)
+        return {"counts": counts, "failures": failures}
+
+    @cache  # noqa: B019  # one campaign per process
+    def reference(self, *more: str) -> "Reference":
+        """An undisturbed run."""
+        out = self.folder / f"reference{''.join(more)}"
+        began = time.monotonic()
+        done = call(self.command(out, *more))
+        if done.returncode:
+            raise RuntimeError(f"the undisturbed run failed: {done.stderr}")
+        return Reference(out, result_hashes(out), lengths_of(out, time.monotonic() - began))
+
     def command(self, out: Path, *more: str) -> list[str]:
         return anymole("run", str(self.stage), "--out", str(out), "--progress", "none", *self.options, *more)
 
     def check_result(self, out: Path, wanted: dict[str, str], what: str) -> None:
         self.expect(result_hashes(out) == wanted, f"{what}: the result differs from the undisturbed one")
         self.expect(not list(out.glob(".*.tmp")), f"{what}: half-written files are left")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An undisturbed run: its folder, the hashes of its result, the lengths of its stages [s]."""
+
+    out: Path
+    wanted: dict[str, str]
+    lengths: dict[str, float]
 
 
 def anymole(*arguments: str) -> list[str]:
@@ -116,21 +171,13 @@ def lengths_of(out: Path, seconds: float) -> dict[str, float]:
 
 def kills(campaign: Campaign, name: str, count: int, stages: Sequence[str], *more: str) -> None:
     """Kill runs, some of them again while they are resumed, and compare."""
-    reference = campaign.folder / f"reference_{name}"
-    began = time.monotonic()
-    done = call(campaign.command(reference, *more))
-    campaign.expect(done.returncode == 0, f"{name}: the undisturbed run failed: {done.stderr}")
-    wanted, lengths = result_hashes(reference), lengths_of(reference, time.monotonic() - began)
-    left = count
-    number = 0
-    while left > 0:
-        number += 1
+
+    def attempt(number: int) -> None:
+        reference = campaign.reference(*more)
         out, what = campaign.folder / f"{name}_{number:03d}", f"kill {name} {number}"
         command, completed = campaign.command(out, *more), set()
-        for _ in range(min(left, campaign.random.choice((1, 1, 1, 2)))):
-            stage = campaign.random.choice(stages)
-            completed |= kill_at(campaign, out, command, stage, lengths)
-            left -= 1
+        for _ in range(campaign.random.choice((1, 1, 1, 2))):
+            completed |= kill_at(campaign, out, command, campaign.random.choice(stages), reference.lengths)
             if (out / "run.toml").exists():
                 command = anymole("resume", str(out), "--progress", "none")
         before = len(read_events(out))
@@ -142,59 +189,60 @@ def kills(campaign: Campaign, name: str, count: int, stages: Sequence[str], *mor
         lost = completed - reused
         campaign.counts["completed stages before a kill"] += len(completed)
         campaign.expect(not lost, f"{what}: completed stages were done again: {sorted(lost)}")
-        campaign.check_result(out, wanted, what)
+        campaign.check_result(out, reference.wanted, what)
         shutil.rmtree(out)
 
+    campaign.attempts(name, count, attempt)
 
-def disk_full(campaign: Campaign, count: int) -> None:
-    """Runs on a disk that is too small, resumed when there is room."""
+
+def disk_full(campaign: Campaign, number: int) -> None:
+    """A run on a disk that is too small, resumed when there is room."""
     place = campaign.folder / "disk"
-    place.mkdir()
-    wanted = result_hashes(campaign.folder / "reference_run")
-    for number in range(count):
-        size = campaign.random.randint(4, 90) * 4
-        mounted = call(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(place)])
-        if mounted.returncode:
-            campaign.counts["disk full: skipped, no right to mount"] += 1
-            return
-        try:
-            out = place / "a" / "b"
-            (place / "a").mkdir()
-            full = call(campaign.command(out))
-            text = full.stderr.strip()
-            campaign.counts["disk full" if full.returncode else "disk just large enough"] += 1
-            campaign.expect(
-                full.returncode in (0, 1), f"disk of {size} kB: exit code {full.returncode}: {text}"
-            )
-            campaign.expect("Traceback" not in text, f"disk of {size} kB: traceback")
-            call(["mount", "-o", "remount,size=64m", str(place)])
-            command = (
-                anymole("resume", str(out), "--progress", "none")
-                if (out / "run.toml").exists()
-                else campaign.command(out)
-            )
-            again = call(command)
-            campaign.expect(again.returncode == 0, f"disk of {size} kB, resumed: {again.stderr}")
-            found = list(result_hashes(out))
-            campaign.expect(found == list(wanted), f"disk of {size} kB: result files {found}")
-        finally:
-            call(["umount", str(place)])
-        del number
-
-
-def closed_folders(campaign: Campaign) -> None:
-    """A folder that is read-only, one that is a file, a source that vanishes."""
-    (campaign.folder / "file").write_text("")
-    for out in (campaign.folder / "file" / "run", Path("/proc/anymole/run")):
-        done = call(campaign.command(out))
-        campaign.counts["closed folders"] += 1
-        campaign.expect(
-            # 2 where the plan can tell, 1 where only the attempt does
-            done.returncode in (1, 2) and "Traceback" not in done.stderr,
-            f"{out}: {done.returncode} {done.stderr}",
+    place.mkdir(exist_ok=True)
+    del number
+    size = campaign.random.randint(4, 90) * 4
+    mounted = call(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(place)])
+    if mounted.returncode:
+        campaign.counts["disk full: skipped, no right to mount"] += 1
+        return
+    try:
+        out = place / "a" / "b"
+        (place / "a").mkdir()
+        full = call(campaign.command(out))
+        text = full.stderr.strip()
+        campaign.counts["disk full" if full.returncode else "disk just large enough"] += 1
+        campaign.expect(full.returncode in (0, 1), f"disk of {size} kB: exit code {full.returncode}: {text}")
+        campaign.expect("Traceback" not in text, f"disk of {size} kB: traceback")
+        call(["mount", "-o", "remount,size=64m", str(place)])
+        command = (
+            anymole("resume", str(out), "--progress", "none")
+            if (out / "run.toml").exists()
+            else campaign.command(out)
         )
-    gone = call(anymole("run", str(campaign.folder / "gone.usda")))
-    campaign.expect(gone.returncode == 2, f"vanished source: {gone.returncode}")
+        again = call(command)
+        campaign.expect(again.returncode == 0, f"disk of {size} kB, resumed: {again.stderr}")
+        found = list(result_hashes(out))
+        campaign.expect(
+            found == list(campaign.reference().wanted), f"disk of {size} kB: result files {found}"
+        )
+    finally:
+        call(["umount", str(place)])
+
+
+def closed_folders(campaign: Campaign, number: int) -> None:
+    """A folder that is a file, one that nobody can make, a source that is not there."""
+    (campaign.folder / "file").write_text("")
+    if number == 2:
+        gone = call(anymole("run", str(campaign.folder / "gone.usda")))
+        campaign.expect(gone.returncode == 2, f"vanished source: {gone.returncode}")
+        return
+    out = (campaign.folder / "file" / "run", Path("/proc/anymole/run"))[number]
+    done = call(campaign.command(out))
+    campaign.expect(
+        # 2 where the plan can tell, 1 where only the attempt does
+        done.returncode in (1, 2) and "Traceback" not in done.stderr,
+        f"{out}: {done.returncode} {done.stderr}",
+    )
 
 
 CLOCK = """
@@ -210,77 +258,66 @@ main(sys.argv[2:])
 """
 
 
-def clock_jumps(campaign: Campaign, count: int) -> None:
-    """Runs whose clock jumps by up to a day at any reading."""
-    wanted = result_hashes(campaign.folder / "reference_run")
-    for number in range(count):
-        out = campaign.folder / f"clock_{number}"
-        done = call([sys.executable, "-c", CLOCK, str(number), *campaign.command(out)[4:]])
-        campaign.counts["clock jumps"] += 1
-        campaign.expect(done.returncode == 0, f"clock {number}: {done.stderr}")
-        campaign.check_result(out, wanted, f"clock {number}")
+def clock_jumps(campaign: Campaign, number: int) -> None:
+    """A run whose clock jumps by up to a day at any reading."""
+    out = campaign.folder / f"clock_{number}"
+    done = call([sys.executable, "-c", CLOCK, str(number), *campaign.command(out)[4:]])
+    campaign.expect(done.returncode == 0, f"clock {number}: {done.stderr}")
+    campaign.check_result(out, campaign.reference().wanted, f"clock {number}")
+    shutil.rmtree(out, ignore_errors=True)
 
 
-def two_starts(campaign: Campaign, count: int) -> None:
+def two_starts(campaign: Campaign, number: int) -> None:
     """Three processes begin the same run at once: one does it."""
-    wanted = result_hashes(campaign.folder / "reference_run")
-    for number in range(count):
-        out = campaign.folder / f"twice_{number}"
-        running = [
-            subprocess.Popen(
-                campaign.command(out), cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-            )
-            for _ in range(3)
-        ]
-        codes = sorted(process.wait() for process in running)
-        campaign.counts["starts at once"] += 1
-        # one that comes late refuses to replace the result of the first, or confirms it where it had looked before
-        campaign.expect(codes[0] == 0 and set(codes[1:]) <= {0, 2, 3}, f"three starts: exit codes {codes}")
-        campaign.check_result(out, wanted, f"three starts {number}")
+    out = campaign.folder / f"twice_{number}"
+    running = [start(campaign.command(out)) for _ in range(3)]
+    codes = sorted(process.wait() for process in running)
+    # one that comes late refuses to replace the result of the first, or confirms it where it had looked before
+    campaign.expect(codes[0] == 0 and set(codes[1:]) <= {0, 2, 3}, f"three starts: exit codes {codes}")
+    campaign.check_result(out, campaign.reference().wanted, f"three starts {number}")
+    shutil.rmtree(out, ignore_errors=True)
 
 
-def changed_sources(campaign: Campaign) -> None:
-    """The source is saved anew while a run reads it."""
-    for moment in ("fill", "score", "author"):
-        folder = campaign.folder / f"changing_{moment}"
-        shutil.copytree(FOX, folder)
-        stage = folder / "fox_survey_keys.usda"
-
-        def change(event: Event, moment: str = moment, stage: Path = stage) -> None:
-            if isinstance(event, StageStarted) and event.stage == moment:
-                stage.write_text(stage.read_text() + "\n# saved again\n")
-
-        config = RunConfig(stage=str(stage), out=str(folder / "run"), prior=campaign.prior, preview=False)
-        campaign.counts["sources changed"] += 1
-        try:
-            engine_run.run(config, change)
-            campaign.expect(False, f"a change during {moment} was not noticed")
-        except SourceChanged as error:
-            campaign.expect(stage.name in str(error), f"a change during {moment} does not name the file")
-        campaign.expect(not result_hashes(folder / "run"), f"a change during {moment} left a result")
-        engine_run.resume(folder / "run")
-        campaign.expect(
-            read_run(folder / "run").state == "done", f"not resumed after a change during {moment}"
-        )
+def start(command: Sequence[str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def torn_lines(campaign: Campaign, count: int) -> None:
-    """Event logs cut and scribbled over anywhere: they are read, and the run goes on in them."""
-    wanted = result_hashes(campaign.folder / "reference_run")
-    whole = (campaign.folder / "reference_run" / "events.jsonl").read_bytes()
-    for number in range(count):
-        out = campaign.folder / f"torn_{number}"
-        shutil.copytree(campaign.folder / "reference_run", out)
-        cut = whole[: campaign.random.randrange(len(whole))]
-        (out / "events.jsonl").write_bytes(
-            cut + campaign.random.randbytes(campaign.random.choice((0, 0, 40)))
-        )
-        campaign.counts["torn logs"] += 1
-        readable = len(read_events(out))
-        campaign.expect(readable >= cut.count(b"\n"), f"torn log {number}: {readable} events left")
-        engine_run.resume(out)
-        campaign.expect(len(read_events(out)) > readable, f"torn log {number}: nothing was added")
-        campaign.check_result(out, wanted, f"torn log {number}")
+def changed_sources(campaign: Campaign, number: int) -> None:
+    """The source is saved anew as a stage of a run begins."""
+    moment = ("fill", "score", "author")[number % 3]
+    folder = campaign.folder / f"changing_{number}"
+    shutil.copytree(FOX, folder)
+    stage = folder / "fox_survey_keys.usda"
+
+    def change(event: Event) -> None:
+        if isinstance(event, StageStarted) and event.stage == moment:
+            stage.write_text(stage.read_text() + "\n# saved again\n")
+
+    config = RunConfig(stage=str(stage), out=str(folder / "run"), prior=campaign.prior, preview=False)
+    try:
+        engine_run.run(config, change)
+        campaign.expect(False, f"a change during {moment} was not noticed")
+    except SourceChanged as error:
+        campaign.expect(stage.name in str(error), f"a change during {moment} does not name the file")
+    campaign.expect(not result_hashes(folder / "run"), f"a change during {moment} left a result")
+    engine_run.resume(folder / "run")
+    campaign.expect(read_run(folder / "run").state == "done", f"not resumed after a change during {moment}")
+
+
+def torn_lines(campaign: Campaign, number: int) -> None:
+    """An event log cut and scribbled over anywhere: it is read, and the run goes on in it."""
+    reference = campaign.reference()
+    whole = (reference.out / "events.jsonl").read_bytes()
+    out = campaign.folder / f"torn_{number}"
+    shutil.copytree(reference.out, out)
+    cut = whole[: campaign.random.randrange(len(whole))]
+    (out / "events.jsonl").write_bytes(cut + campaign.random.randbytes(campaign.random.choice((0, 0, 40))))
+    readable = len(read_events(out))
+    campaign.expect(readable >= cut.count(b"\n"), f"torn log {number}: {readable} events left")
+    engine_run.resume(out)
+    campaign.expect(len(read_events(out)) > readable, f"torn log {number}: nothing was added")
+    campaign.check_result(out, reference.wanted, f"torn log {number}")
+    shutil.rmtree(out, ignore_errors=True)
 
 
 DAMAGED = (
@@ -372,49 +409,38 @@ def said(*arguments: str) -> tuple[int, str]:
     return 0, told.getvalue()
 
 
-def damaged_folders(campaign: Campaign, count: int) -> None:
-    """Run folders with one to three files damaged: every command answers or says why not, and the run goes on, or says
+def damaged_folder(campaign: Campaign, number: int) -> None:
+    """A run folder with one to three files damaged: every command answers or says why not, and the run goes on, or says
     what is in its way."""
     # beside the reference: a run names its stage by the way from its folder
-    reference, place = campaign.folder / "reference_run", campaign.folder
+    reference, place = campaign.reference(), campaign.folder
     out, good = place / "damaged", place / "good"
-    wanted, source = result_hashes(reference), hashlib.sha256(campaign.stage.read_bytes()).digest()
-    signal.signal(signal.SIGALRM, too_long)
-    for number in range(count):
-        for copy in (out, good):
-            shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(reference, copy)
-        names = campaign.random.sample(DAMAGED, campaign.random.choice((1, 1, 2, 3)))
-        what = f"damage {number}: {', '.join(damage(out / name, campaign.random) for name in names)}"
-        campaign.counts["damaged folders"] += 1
-        for command in COMMANDS:
-            where = str(place) if command == "runs" else str(out)
-            more = (
-                ("--progress", "none")
-                if command == "attach"
-                else ("--dry-run",)
-                if command == "clean"
-                else ()
-            )
-            code, text = said(command, where, *more)
-            campaign.expect(
-                "Traceback" not in text and "unexpected" not in text, f"{what}: {command}: {text[-200:]}"
-            )
-            campaign.expect("\x1b" not in text, f"{what}: {command}: an escape sequence")
-            campaign.expect(command != "runs" or "good" in text, f"{what}: runs hides another run")
-            campaign.expect(code in (0, 1, 2, 3, 4, 130), f"{what}: {command}: exit code {code}")
-        code, text = said("resume", str(out), "--progress", "none", "--here")
+    source = campaign.stage.read_bytes()
+    for copy in (out, good):
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(reference.out, copy)
+    names = campaign.random.sample(DAMAGED, campaign.random.choice((1, 1, 2, 3)))
+    what = f"damage {number}: {', '.join(damage(out / name, campaign.random) for name in names)}"
+    options = {"attach": ("--progress", "none"), "clean": ("--dry-run",)}
+    for command in COMMANDS:
+        where = str(place) if command == "runs" else str(out)
+        code, text = said(command, where, *options.get(command, ()))
         campaign.expect(
-            "Traceback" not in text and "unexpected" not in text, f"{what}: resume: {text[-200:]}"
+            "Traceback" not in text and "unexpected" not in text, f"{what}: {command}: {text[-200:]}"
         )
-        same = result_hashes(out) == wanted
-        campaign.expect(same or code != 0, f"{what}: the resumed result differs")
-        campaign.expect(bool(result_hashes(out)), f"{what}: the earlier result is lost")
-        campaign.expect(result_hashes(good) == wanted, f"{what}: another run changed")
-        campaign.counts[
-            "damaged folders that went on" if code == 0 else "damaged folders that say why not"
-        ] += 1
-    campaign.expect(hashlib.sha256(campaign.stage.read_bytes()).digest() == source, "the source changed")
+        campaign.expect("\x1b" not in text, f"{what}: {command}: an escape sequence")
+        campaign.expect(command != "runs" or "good" in text, f"{what}: runs hides another run")
+        campaign.expect(code in (0, 1, 2, 3, 4, 130), f"{what}: {command}: exit code {code}")
+    code, text = said("resume", str(out), "--progress", "none", "--here")
+    campaign.expect("Traceback" not in text and "unexpected" not in text, f"{what}: resume: {text[-200:]}")
+    same = result_hashes(out) == reference.wanted
+    campaign.expect(same or code != 0, f"{what}: the resumed result differs")
+    campaign.expect(bool(result_hashes(out)), f"{what}: the earlier result is lost")
+    campaign.expect(result_hashes(good) == reference.wanted, f"{what}: another run changed")
+    campaign.counts["damaged folders that went on" if code == 0 else "damaged folders that say why not"] += 1
+    campaign.expect(campaign.stage.read_bytes() == source, f"{what}: the source changed")
+    for copy in (out, good):
+        shutil.rmtree(copy, ignore_errors=True)
 
 
 STREAMS = (
@@ -429,62 +455,371 @@ STREAMS = (
 )
 
 
-def lost_streams(campaign: Campaign, count: int) -> None:
-    """Runs whose streams are closed, full or gone, in terminals of any encoding: they end well all the same."""
-    wanted = result_hashes(campaign.folder / "reference_run")
-    for number in range(count):
-        out, streams = campaign.folder / f"stream_{number}", campaign.random.choice(STREAMS)
-        encoding = campaign.random.choice(("utf-8", "latin-1", "ascii", "utf-16"))
-        extra = campaign.random.choice(
-            ("", "--json", "--progress plain", "--progress json", "--progress openjd")
+def lost_streams(campaign: Campaign, number: int) -> None:
+    """A run whose streams are closed, full or gone, in a terminal of any encoding: it ends well all the same."""
+    out, streams = campaign.folder / f"stream_{number}", campaign.random.choice(STREAMS)
+    encoding = campaign.random.choice(("utf-8", "latin-1", "ascii", "utf-16"))
+    extra = campaign.random.choice(("", "--json", "--progress plain", "--progress json", "--progress openjd"))
+    gone = campaign.random.choice(("", "", "mkdir $$ && cd $$ && rmdir ../$$; ", "trap '' HUP INT; "))
+    words = (
+        f"cd {shlex.quote(str(campaign.folder))}; {gone}{shlex.join(campaign.command(out))} {extra} {streams}"
+    )
+    words += "; exit ${PIPESTATUS[0]}"
+    done = call(["env", f"PYTHONIOENCODING={encoding}", f"PYTHONPATH={ROOT}", "bash", "-c", words])
+    what = f"stream {number} ({gone}{extra} {streams}, {encoding})"
+    campaign.expect(done.returncode == 0, f"{what}: {done.returncode} {done.stderr[-200:]}")
+    campaign.expect("Traceback" not in done.stdout + done.stderr, f"{what}: traceback")
+    campaign.check_result(out, campaign.reference().wanted, what)
+    shutil.rmtree(out, ignore_errors=True)
+
+
+def repose(stage: Path, rng: random.Random) -> bytes:
+    """The stage with the pose of one key at another one."""
+    from pxr import Sdf
+
+    layer, path = Sdf.Layer.OpenAsAnonymous(str(stage)), "/Fox/Anim/Survey.rotations"
+    times = layer.ListTimeSamplesForPath(path)
+    one, other = rng.sample(times, 2)
+    layer.SetTimeSample(path, one, layer.QueryTimeSample(path, other))
+    return layer.ExportToString().encode()
+
+
+def is_of(campaign: Campaign, folder: Path, content: bytes) -> list[str]:
+    """What in the result of ``folder/run`` is not as in this content of its stage, by pxr alone."""
+    copy = campaign.folder / "judged"
+    shutil.copytree(folder, copy, symlinks=True)
+    try:
+        (copy / campaign.stage.name).write_bytes(content)
+        return judged(copy / campaign.stage.name, str(next((copy / "run").glob("*_inbetween.usda"))))
+    finally:
+        shutil.rmtree(copy)
+
+
+def recorded_hash(out: Path, name: str) -> str:
+    """The hash of a layer of the source in the record of a result."""
+    from pxr import Sdf
+
+    root = Sdf.Layer.OpenAsAnonymous(str(next(out.glob("*_inbetween.usda"))))
+    data = Sdf.Layer.OpenAsAnonymous(str(out / root.subLayerPaths[0]))
+    layers = data.customLayerData["anymole"]["source"]["layers"].values()
+    return next(str(layer["sha256"]) for layer in layers if layer["path"].endswith(name))
+
+
+def saved_sources(campaign: Campaign, number: int) -> None:
+    """The source is saved by another program at any moment: there is no result, or that of the content it names."""
+    folder = campaign.folder / f"saved_{number}"
+    shutil.copytree(FOX, folder)
+    stage, out, what = folder / campaign.stage.name, folder / "run", f"save {number}"
+    contents = [stage.read_bytes(), repose(stage, campaign.random)]
+    seconds = sum(campaign.reference().lengths.values())
+    process = start(anymole("run", str(stage), "--out", str(out), "--progress", "none", *campaign.options))
+    time.sleep(campaign.random.uniform(0.3, 1.0) * seconds)
+    (folder / "new.usda").write_bytes(contents[1])
+    (folder / "new.usda").replace(stage)
+    code = process.wait()
+    campaign.counts[f"sources saved: exit {code}"] += 1
+    campaign.expect(code in (0, 3), f"{what}: exit code {code}")
+    campaign.expect(code == 0 or not result_hashes(out), f"{what}: a result in spite of {code}")
+    hashes = [hashlib.sha256(content).hexdigest() for content in contents]
+    if code == 0:
+        of = hashes.index(recorded_hash(out, stage.name))
+        campaign.expect(not (wrong := is_of(campaign, folder, contents[of])), f"{what}: {wrong}")
+    resumed = call(anymole("resume", str(out), "--progress", "none")) if (out / "run.toml").exists() else None
+    if resumed is not None:
+        campaign.expect(
+            resumed.returncode == 0, f"{what}: resumed with {resumed.returncode}: {resumed.stderr}"
         )
-        words = f"{shlex.join(campaign.command(out))} {extra} {streams}; exit ${{PIPESTATUS[0]}}"
-        done = call(["env", f"PYTHONIOENCODING={encoding}", "bash", "-c", words])
-        campaign.counts["lost streams"] += 1
-        what = f"stream {number} ({extra} {streams}, {encoding})"
-        campaign.expect(done.returncode == 0, f"{what}: {done.returncode} {done.stderr[-200:]}")
-        campaign.expect("Traceback" not in done.stdout + done.stderr, f"{what}: traceback")
-        campaign.check_result(out, wanted, what)
-        shutil.rmtree(out, ignore_errors=True)
+        campaign.expect(
+            recorded_hash(out, stage.name) == hashes[1], f"{what}: resumed, but of the old content"
+        )
+        campaign.expect(not (wrong := is_of(campaign, folder, contents[1])), f"{what}: resumed: {wrong}")
+    shutil.rmtree(folder)
+
+
+def result_seen(out: Path) -> tuple[str, str] | None:
+    """Hashes of what a reader finds: the root stage, whatever it calls its data layer, and that layer; None where one
+    is not there."""
+    try:
+        root = next(out.glob("*_inbetween.usda")).read_bytes()
+        named = re.search(rb"@\./([^@]*_anim[^@]*)@", root)
+        data = (out / os.fsdecode(named[1])).read_bytes() if named else b""
+    except (OSError, StopIteration):
+        return None
+    plain = root.replace(named[1], b"") if named else root
+    return hashlib.sha256(plain).hexdigest(), hashlib.sha256(data).hexdigest()
+
+
+def replaced_results(campaign: Campaign, number: int) -> None:
+    """A good result is replaced by a run that is killed, stopped or left alone: a reader always sees one of the two."""
+    old, new = campaign.reference("--prior=slerp"), campaign.reference("--prior=spline")
+    out, what = campaign.folder / f"replaced_{number}", f"replacing {number}"
+    shutil.copytree(old.out, out)
+    names = {result_seen(old.out): "old", result_seen(new.out): "new"}
+    process = start(campaign.command(out, "--prior=spline", "--force"))
+    way = campaign.random.choice((signal.SIGKILL, signal.SIGINT, None, None))
+    until = time.monotonic() + campaign.random.uniform(0.3, 1.0) * sum(new.lengths.values())
+    odd = False
+    while process.poll() is None:
+        odd |= result_seen(out) not in names
+        time.sleep(0.0005)
+        if way is not None and time.monotonic() > until:
+            process.send_signal(way)
+            way = None
+    campaign.expect(not odd, f"{what}: a reader saw neither the old nor the new result")
+    left = names.get(result_seen(out))
+    campaign.counts[f"replaced results: {left or 'neither'} after the run"] += 1
+    campaign.expect(left is not None, f"{what}: neither the old nor the new result is left")
+    resumed = call(anymole("resume", str(out), "--progress", "none"))
+    campaign.expect(resumed.returncode == 0, f"{what}: resumed with {resumed.returncode}: {resumed.stderr}")
+    campaign.expect(result_seen(out) in names, f"{what}: resumed, neither the old nor the new result")
+    campaign.expect(
+        len(list(out.glob("*_inbetween*.usd*"))) == 2, f"{what}: {sorted(p.name for p in out.iterdir())}"
+    )
+    shutil.rmtree(out)
+
+
+OTHERS = (
+    "report.json",
+    "run.toml",
+    "state.json",
+    "events.jsonl",
+    "cancel",
+    "lock",
+    "log.txt",
+    "preview.mp4",
+    ".othertool.tmp",
+    ".hero_inbetween.usda",
+    "fox_survey_keys_inbetween.usda",
+    "fox_survey_keys_inbetween_anim.usdc",
+    "checkpoints/model.pt",
+    "artefacts/sim.bgeo",
+    "notes.txt",
+    "shots.toml",
+)
+
+
+def others_files(campaign: Campaign, number: int) -> None:
+    """A folder with files of others under any names: it is refused, and clean and resume leave all as it was."""
+    out, what = campaign.folder / f"others_{number}", f"files of others {number}"
+    elsewhere = campaign.folder / f"elsewhere_{number}"
+    for folder in (out, elsewhere):
+        folder.mkdir()
+        (folder / "kept").write_text("mine")
+    names = campaign.random.sample(OTHERS, campaign.random.choice((1, 2, 5)))
+    for name in names:
+        path = out / name
+        path.parent.mkdir(exist_ok=True)
+        if campaign.random.random() < 0.3:
+            path.symlink_to(campaign.random.choice((elsewhere, elsewhere / "kept")))
+        else:
+            path.write_text("mine")
+    before = everything_in(out, elsewhere)
+    for command in (
+        campaign.command(out),
+        campaign.command(out, "--force"),
+        campaign.command(out, "--detach"),
+        anymole("submit", str(campaign.stage), "--to", "commands", "--out", str(out)),
+        anymole("render", str(campaign.stage), "--out", str(out), "--size", "16x16", "--times", "0"),
+        anymole("clean", str(out)),
+    ):
+        done = call(command)
+        campaign.expect(done.returncode in (1, 2), f"{what}: {command[4]}: {done.returncode} {done.stdout}")
+        campaign.expect("Traceback" not in done.stderr, f"{what}: {command[4]}: {done.stderr[-200:]}")
+        campaign.expect(everything_in(out, elsewhere) == before, f"{what}: {command[4]} changed it: {names}")
+    for folder in (out, elsewhere):
+        shutil.rmtree(folder)
+
+
+def everything_in(*folders: Path) -> dict[str, str | bytes]:
+    """Content of files and targets of links by path."""
+    return {
+        str(path): str(path.readlink()) if path.is_symlink() else b"" if path.is_dir() else path.read_bytes()
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def crowds(campaign: Campaign, number: int) -> None:
+    """Three to six commands on one folder at once, and a reader, who always sees one of the takes."""
+    reference, what = campaign.reference("--takes=3"), f"crowd {number}"
+    out = campaign.folder / f"crowd_{number}"
+    shutil.copytree(reference.out, out)
+    whole = {result_seen(out)}
+    for take in (2, 3):
+        call(anymole("take", str(out), str(take)))
+        whole.add(result_seen(out))
+    shutil.rmtree(out)
+    shutil.copytree(reference.out, out)
+    commands = [
+        campaign.random.choice(
+            (
+                anymole("take", str(out), campaign.random.choice("123")),
+                anymole("take", str(out), campaign.random.choice("123")),
+                anymole("clean", str(out)),
+                anymole("resume", str(out), "--progress", "none"),
+                campaign.command(out, "--takes=3", "--force"),
+                anymole("runs", str(out)),
+                anymole("attach", str(out), "--progress", "none"),
+            )
+        )
+        for _ in range(campaign.random.choice((3, 4, 5, 6)))
+    ]
+    running = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for command in commands
+    ]
+    odd = False
+    while any(process.poll() is None for process in running):
+        odd |= result_seen(out) not in whole
+        time.sleep(0.0005)
+    for command, process in zip(commands, running, strict=True):
+        text = process.stderr.read() if process.stderr else ""
+        name = command[4]
+        campaign.counts[f"crowds: {name} ends with {process.returncode}"] += 1
+        campaign.expect(process.returncode in (0, 3), f"{what}: {name}: {process.returncode} {text[-200:]}")
+        campaign.expect("Traceback" not in text, f"{what}: {name}: {text[-200:]}")
+    campaign.expect(not odd, f"{what}: a reader saw none of the takes")
+    campaign.expect(result_seen(out) in whole, f"{what}: none of the takes is left")
+    campaign.expect(not list(out.glob(".*.tmp")), f"{what}: half-written files are left")
+    after = call(anymole("resume", str(out), "--progress", "none"))
+    campaign.expect(after.returncode == 0, f"{what}: resumed with {after.returncode}: {after.stderr[-200:]}")
+    campaign.expect(result_seen(out) in whole, f"{what}: resumed, none of the takes")
+    shutil.rmtree(out)
+
+
+def moves(campaign: Campaign, number: int) -> None:
+    """A run made with relative paths, then moved with its shot, looked at from another folder or through a link."""
+    place, what = campaign.folder / f"moving_{number}", f"move {number}"
+    first = place / "first"
+    shutil.copytree(FOX, first / "shot")
+    where, options = campaign.random.choice(((first, "shot/"), (first / "shot", ""))), campaign.options
+    out = campaign.random.choice(("run", "../run", "../runs/a"))
+    made = anymole("run", f"{where[1]}{campaign.stage.name}", "--out", out, "--progress", "none", *options)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    (place / "runs").mkdir()
+    done = subprocess.run(made, cwd=where[0], env=environment, capture_output=True, text=True, check=False)
+    campaign.expect(done.returncode == 0, f"{what}: {done.returncode} {done.stderr[-200:]}")
+    run = Path(os.path.normpath(where[0] / out))
+    way = campaign.random.choice(("moved", "linked", "named from elsewhere"))
+    if way == "moved":
+        (place / "new").mkdir()
+        for inside in list(place.iterdir()):
+            if inside.name != "new":
+                inside.rename(place / "new" / inside.name)
+        run = place / "new" / run.relative_to(place)
+    elif way == "linked":
+        (place / "deep" / "er").mkdir(parents=True)
+        (place / "deep" / "er" / "link").symlink_to(run)
+        run = place / "deep" / "er" / "link"
+    real = Path(os.path.realpath(run))
+    stage = next(real.parents[1].rglob(f"shot/{campaign.stage.name}"), campaign.stage)
+    wrong = judged(stage, str(next(real.glob("*_inbetween.usda"))))
+    campaign.expect(not wrong, f"{what} ({way}, {out}): {wrong}")
+    kept = result_hashes(real)
+    here = campaign.random.choice((run, run.parent, campaign.folder))
+    name = os.path.relpath(run, here)
+    for command in ("attach", "logs", "take", "resume", "runs"):
+        more = ("--progress", "none") if command in ("attach", "resume") else ()
+        done = subprocess.run(
+            anymole(command, name, *more),
+            cwd=here,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = done.stdout + done.stderr
+        campaign.expect(done.returncode == 0, f"{what} ({way}): {command}: {done.returncode} {said[-200:]}")
+        gone = way == "moved" and str(first) in said
+        campaign.expect(not gone, f"{what}: {command} names the old place: {said[-300:]}")
+    campaign.expect(list(result_hashes(real)) == list(kept), f"{what} ({way}): other files after resuming")
+    wrong = judged(stage, str(next(real.glob("*_inbetween.usda"))))
+    campaign.expect(not wrong, f"{what} ({way}, resumed): {wrong}")
+    campaign.counts[f"moves: {way}"] += 1
+    shutil.rmtree(place)
+
+
+def gone_hosts(campaign: Campaign, number: int) -> None:
+    """A run whose host is gone: attach says so at once, cancel and clean work, and resume goes on."""
+    reference, what = campaign.reference(), f"gone host {number}"
+    out = campaign.folder / f"gone_{number}"
+    shutil.copytree(reference.out, out)
+    state = json.loads((out / "state.json").read_text())
+    process = campaign.random.choice(("1", "", "99999999999"))
+    state |= {"state": "running", "host": "container-4711", "pid": campaign.random.choice((1, 7, 10**7))}
+    state |= {"process_start": process, "stage": campaign.random.choice(("fill", "author", ""))}
+    (out / "state.json").write_text(json.dumps(state))
+    if campaign.random.random() < 0.7:
+        (out / "lock").write_text(
+            campaign.random.choice(("", "x", "{}", json.dumps({"host": "container-4711"})))
+        )
+        past = time.time() - campaign.random.choice((120, 86400, 10**8))
+        os.utime(out / "lock", (past, past))
+    code, text = said("attach", str(out), "--progress", "none")
+    campaign.expect(code == 3, f"{what}: attach: {code} {text[-200:]}")
+    for command in campaign.random.sample([("cancel",), ("clean", "--force")], 2):
+        code, text = said(command[0], str(out), *command[1:])
+        campaign.expect(code == 0, f"{what}: {command}: {code} {text[-200:]}")
+    code, text = said("resume", str(out), "--progress", "none", "--here")
+    campaign.expect(code == 0, f"{what}: resume: {code} {text[-200:]}")
+    campaign.check_result(out, reference.wanted, what)
+    shutil.rmtree(out)
+
+
+KINDS: dict[str, tuple[int, Callable[[Campaign, int], None]]] = {
+    "disks": (20, disk_full),
+    "closed": (3, closed_folders),
+    "clocks": (10, clock_jumps),
+    "starts": (10, two_starts),
+    "changes": (12, changed_sources),
+    "torn": (10, torn_lines),
+    "saves": (80, saved_sources),
+    "replacements": (60, replaced_results),
+    "others": (40, others_files),
+    "crowds": (60, crowds),
+    "moves": (40, moves),
+    "hosts": (25, gone_hosts),
+    "streams": (100, lost_streams),
+    "damages": (420, damaged_folder),
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name, default in (
-        ("kills", 100),
-        ("preview-kills", 10),
-        ("disks", 20),
-        ("starts", 10),
-        ("torn", 10),
-        ("damages", 700),
-        ("streams", 100),
-        ("seed", 0),
-    ):
+    counts = {"kills": 100, "previews": 10} | {name: count for name, (count, _) in KINDS.items()}
+    for name, default in counts.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--log", type=Path, help="one line per fault; those that are in it are not tried again"
+    )
+    parser.add_argument("--only", default="", help="kinds, separated by commas; all others are left out")
     parser.add_argument("--prior", default="auto", help="the motion prior of the runs")
     parser.add_argument("--run-options", default="--no-preview", help="options of the runs that are broken")
     parser.add_argument("--stages", default=",".join(STAGES), help="where they are killed")
     options = parser.parse_args()
+    wanted = {n: getattr(options, n) for n in counts if not options.only or n in options.only.split(",")}
     began = time.monotonic()
     os.environ["ANYMOLE_CONFIG"] = ""
+    signal.signal(signal.SIGALRM, too_long)
     with tempfile.TemporaryDirectory(prefix="anymole_faults_") as name:
-        campaign = Campaign(Path(name), options.seed, options.prior, options.run_options.split())
+        runs = options.run_options.split()
+        campaign = Campaign(Path(name), options.seed, options.prior, runs, options.log)
         os.environ["ANYMOLE_STATE_DIR"] = str(Path(name) / "known")
-        kills(campaign, "run", options.kills, options.stages.split(","))
-        if options.preview_kills:
-            kills(campaign, "preview", options.preview_kills, PREVIEW_STAGES, "--preview")
-        disk_full(campaign, options.disks)
-        closed_folders(campaign)
-        clock_jumps(campaign, max(1, options.starts // 2))
-        two_starts(campaign, options.starts)
-        changed_sources(campaign)
-        torn_lines(campaign, options.torn)
-        damaged_folders(campaign, options.damages)
-        lost_streams(campaign, options.streams)
+        for kind, count in wanted.items():
+            if kind == "kills":
+                kills(campaign, kind, count, options.stages.split(","))
+            elif kind == "previews":
+                kills(campaign, kind, count, PREVIEW_STAGES, "--preview")
+            else:
+                attempt = KINDS[kind][1]
+                campaign.attempts(kind, count, lambda number, attempt=attempt: attempt(campaign, number))  # type: ignore[misc]
     report = {
-        "faults": dict(campaign.counts),
+        "tried": dict(campaign.tried),
+        "failed": dict(campaign.failed),
+        "counts": dict(campaign.counts),
         "failures": campaign.failures,
         "seconds": round(time.monotonic() - began, 1),
     }
