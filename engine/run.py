@@ -29,6 +29,7 @@ from engine.runs.workspace import (
     check_out,
     read_settings,
     read_state,
+    result_stem,
     run_folder,
 )
 from engine.settings.choices import PriorName
@@ -209,6 +210,8 @@ def _run_in(
             result = run_stages(config, engine, planned or plan(config), workspace, progress)
         workspace.write_json(REPORT, asdict(result.in_folder(".")))
         write_sidecar(config, asdict(result), workspace)
+        # only now: whoever had read the earlier root stage has had the time to read the rest
+        workspace.drop_other_results(result_stem(config), [Path(result.result), Path(result.layer)])
         seconds = round(time.monotonic() - started, 3)
         tell(RunFinished(result.result, result.layer, result.scores, seconds))
         workspace.state("done", **where(overall), exit_code=0, result=Path(result.result).name)

@@ -17,7 +17,8 @@ HANG_S = 1800.0
     [
         (
             "fault_campaign",
-            "--kills 1 --preview-kills 0 --disks 1 --starts 1 --torn 1 --damages 2 --streams 1 --prior slerp --seed 7",
+            "--only kills,disks,starts,torn,saves,others,moves,hosts,streams,damages --kills 1 --disks 1 --starts 1 "
+            "--torn 1 --saves 1 --others 1 --moves 1 --hosts 1 --streams 1 --damages 2 --prior slerp --seed 7",
         ),
         ("hostile_campaign", "--inputs 6 --only-crafted 4"),
         ("pool_campaign", "--shots 4 --jobs 2"),

@@ -25,6 +25,7 @@ from engine.runs.workspace import (
     EVENTS,
     STATE,
     own_run_folder,
+    placed,
     read_state,
     remove_owned,
     run_id,
@@ -218,7 +219,7 @@ def find_run(name: str) -> Path:
 def read_events(folder: Path) -> list[tuple[Event, float]]:
     """All events so far with their times; torn lines and those of newer versions are left out."""
     with suppress(OSError), os.fdopen(open_regular(folder / EVENTS), "rb") as log:
-        return [parsed for parsed in map(_parse, log) if parsed is not None]
+        return _parsed(log, folder)
     return []
 
 
@@ -262,8 +263,12 @@ class Tail:
             *lines, self._rest = (self._rest + content).split(b"\n")
             if len(self._rest) > LONGEST_LINE:
                 self._rest = b""
-            return [parsed for parsed in map(_parse, lines) if parsed is not None]
+            return _parsed(lines, self._path.parent)
         return []
+
+
+def _parsed(lines: Iterable[bytes], folder: Path) -> list[tuple[Event, float]]:
+    return [(placed(told[0], folder), told[1]) for told in map(_parse, lines) if told is not None]
 
 
 def _parse(line: bytes) -> tuple[Event, float] | None:

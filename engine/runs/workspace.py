@@ -5,6 +5,7 @@ Every file but the event log appears whole, by rename. One process at a time wri
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -21,7 +22,7 @@ import tomli_w
 
 from engine.config import RunConfig, read_config
 from engine.errors import ConfigError, DataError, EngineError, RunLost
-from engine.events import Event, to_json_line
+from engine.events import Event, PreviewWritten, RunFinished, RunStarted, to_json_line
 from engine.files.atomic import is_inside, whole_file
 from engine.files.hashing import content_hash
 from engine.files.json_values import read_json
@@ -138,7 +139,8 @@ class Workspace:
             EngineError: The disk is full or the folder is gone.
         """
         self.check_ours()
-        line = (to_json_line(event, time.time()) + "\n").encode("utf-8", "backslashreplace")
+        told = to_json_line(_in_folder(event, self.folder), time.time()) + "\n"
+        line = told.encode("utf-8", "backslashreplace")
         try:
             with self._guard:
                 while line:
@@ -156,12 +158,7 @@ class Workspace:
     def settings(self, config: RunConfig) -> None:
         """Write the resolved settings, with paths that hold from any current folder, and when both are moved."""
         values = {name: v for name, v in config.to_dict().items() if v is not None}
-        for name in _PATHS:
-            if values.get(name) and os.path.exists(values[name]):  # noqa: PTH110  # else no path: a prim, a view
-                values[name] = relative_path(values[name], self.folder)
-        if config.out:
-            values["out"] = "."
-        text = tomli_w.dumps(values)
+        text = tomli_w.dumps(_settings_in_folder(values, self.folder))
         self._write_bytes(SETTINGS, text.encode("utf-8", "surrogatepass"))
 
     def state(self, state: State, **facts: Any) -> None:
@@ -270,6 +267,15 @@ class Workspace:
         with self._guard:
             remove_owned(self._own, f"{CHECKPOINTS}/{stage}-")
 
+    def drop_other_results(self, stem: str, kept: Sequence[Path]) -> None:
+        """Remove files of earlier results of the run: of another mode, or the data layer that is no longer named."""
+        names = {path.name for path in kept}
+        ours = re.compile(re.escape(stem) + r"(_anim(_\d+)?\.usdc|\.usd[ac])")
+        with self._guard:
+            for name in self._own.owned(stem):
+                if ours.fullmatch(name) and name not in names:
+                    remove_owned(self._own, name)
+
     def _sweep(self) -> None:
         """Remove what a killed process left half-written; the lock proves that nobody is at it."""
         for left in self._own.drafts((ARTEFACTS, CHECKPOINTS)):
@@ -290,6 +296,49 @@ def read_settings(folder: Path) -> RunConfig:
 
 _PATHS = ("stage", "truth", "video", "caption", "camera")
 """Settings that name files, some of them besides other things."""
+
+
+def _settings_in_folder(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Settings with their paths as they are seen from the run folder."""
+    seen = dict(values)
+    for name in _PATHS:
+        if seen.get(name) and os.path.exists(seen[name]):  # noqa: PTH110  # else no path: a prim, a view
+            seen[name] = relative_path(seen[name], folder)
+    if seen.get("out"):
+        seen["out"] = "."
+    return seen
+
+
+def _in_folder(event: Event, folder: Path) -> Event:
+    """An event as the log holds it: with paths as they are seen from the run folder, which may be moved."""
+    match event:
+        case RunStarted(settings=settings):
+            return replace(event, run=".", settings=_settings_in_folder(settings, folder))
+        case RunFinished(result, layer):
+            return replace(event, result=relative_path(result, folder), layer=relative_path(layer, folder))
+        case PreviewWritten(path=path):
+            return replace(event, path=relative_path(path, folder))
+        case _:
+            return event
+
+
+def placed(event: Event, folder: Path) -> Event:
+    """An event of a run folder's log with paths that hold from anywhere."""
+
+    def seen(path: Any) -> Any:
+        inside = isinstance(path, str) and "\x00" not in path
+        return seen_from(folder, path) if inside and (path == "." or path.startswith(("./", "../"))) else path
+
+    match event:
+        case RunStarted(run, settings) if isinstance(settings, Mapping):
+            known = {name: seen(settings[name]) for name in (*_PATHS, "out") if name in settings}
+            return replace(event, run=seen(run), settings={**settings, **known})
+        case RunFinished(result, layer):
+            return replace(event, result=seen(result), layer=seen(layer))
+        case PreviewWritten(path=path):
+            return replace(event, path=seen(path))
+        case _:
+            return event
 
 
 def _from_folder(folder: Path, path: str) -> str:
@@ -447,7 +496,7 @@ def check_out(folder: Path, config: RunConfig) -> None:
         ConfigError: As :func:`run_folder`.
     """
     name = os.path.abspath(folder)  # noqa: PTH100  # not resolved: links may lead elsewhere later
-    if not name.isprintable():  # broken UTF-8 too: it comes as surrogates
+    if not name.isprintable() or ":SDF_FORMAT_ARGS:" in name:  # broken UTF-8 too: it comes as surrogates
         raise ConfigError(
             f"USD opens no files in a folder of the name {shown(folder)}; name another.", settings=("out",)
         )

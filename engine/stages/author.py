@@ -69,8 +69,7 @@ def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
             subject.path: np.intersect1d(filled[subject.path].motion.times, subject.plan.fill_times).tolist()
             for subject in inputs.subjects
         }
-    for end in (".usdc", ".json") if inputs.mode == "flat" else (".usda", "_anim.usdc", ".json"):
-        work.claim(work.folder / f"{inputs.stem}{end}")
+    work.claim(work.folder / f"{inputs.stem}.json")
     authored = author_result(
         inputs.stage,
         Path(inputs.folder),
@@ -81,6 +80,8 @@ def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
         provenance=provenance,
         confirm=inputs.confirm,
         sharing=inputs.sharing,
+        claim=lambda path: work.claim(work.folder / path.name),
+        keep_earlier=True,
     )
     return authored.root, authored.layer
 

@@ -1,15 +1,16 @@
 """Write files under temporary names and give them their own names only when all is well."""
 
-import os
-import shutil
+import filecmp
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
-from pxr import Sdf
+from pxr import Sdf, Tf
 
+from usd_io.diagnostics import captured
 from usd_io.errors import AuthorError, shown
 from usd_io.files import put_in_place, sole_writer
 
@@ -81,46 +82,79 @@ def draft_of(files: Files) -> Iterator[Files]:
             left.unlink()
 
 
-def publish(draft: Files, files: Files) -> None:
-    """Rename a checked draft to its final names; where that fails, what was there before comes back."""
-    if draft.data != draft.root:
-        layer = Sdf.Layer.FindOrOpen(str(draft.root))
-        layer.UpdateCompositionAssetDependency(f"./{draft.data.name}", f"./{files.data.name}")
-        layer.Save()
-        del layer
+def publish(draft: Files, files: Files, claim: Callable[[Path], None], *, keep_earlier: bool) -> Files:
+    """Give a checked draft its final names; returns them.
+
+    The data layer gets a name that is free, and the root stage is renamed last, in one step: whenever this ends, and
+    for whoever reads meanwhile, the root that is there and the data layer that it names belong together.
+
+    Args:
+        draft: What was written.
+        files: The names wanted; where another data layer has that name, one with a number is taken.
+        claim: Called with each name before it is taken; what it raises leaves the folder as it was.
+        keep_earlier: Whether the data layer stays that a replaced root named: for those who have read that root and not
+            yet its layers.
+    """
     with sole_writer(files.root.parent):
-        _rename(draft, files)
-    _refresh(files)
+        earlier = () if draft.data == draft.root else _data_layers_of(files.root)
+        published = (
+            files if draft.data == draft.root else Files(files.root, _free_name(draft.data, files.data))
+        )
+        new = not published.data.exists()
+        for path in published:
+            claim(path)
+        if draft.data != draft.root:
+            _name_data(draft, published.data)
+        try:
+            if new and draft.data != draft.root:
+                put_in_place(draft.data, published.data)
+            put_in_place(draft.root, published.root)
+        except BaseException:
+            if new:
+                published.data.unlink(missing_ok=True)
+            raise
+        if not keep_earlier:
+            for path in earlier:
+                if path != published.data:
+                    path.unlink(missing_ok=True)
+    _refresh(published)
+    return published
 
 
-def _rename(draft: Files, files: Files) -> None:
-    backups = {path: _backup(path, draft) for path in files if path.exists()}
-    done: list[Path] = []
+def _name_data(draft: Files, data: Path) -> None:
+    layer = Sdf.Layer.FindOrOpen(str(draft.root))
+    layer.UpdateCompositionAssetDependency(f"./{draft.data.name}", f"./{data.name}")
+    layer.Save()
+
+
+def _free_name(draft: Path, wanted: Path) -> Path:
+    """The first of the names of a data layer that nothing has, or that has the same content already."""
+    names = (wanted.with_name(numbered(wanted.stem, number)) for number in count(1))
+    return next(path for path in names if not path.exists() or _is_same(draft, path))
+
+
+def numbered(stem: str, number: int) -> str:
+    """The names of the data layer of a result: the first is the usual one."""
+    return f"{stem}.usdc" if number == 1 else f"{stem}_{number}.usdc"
+
+
+def _is_same(draft: Path, path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and filecmp.cmp(draft, path, shallow=False)
+
+
+def _data_layers_of(root: Path) -> list[Path]:
+    """The data layers beside a root stage that it names, by their names alone."""
+    if not root.is_file():
+        return []
     try:
-        for source, target in zip(draft, files, strict=True):
-            done.append(target)
-            put_in_place(source, target)
-    except BaseException:
-        _roll_back(done, backups)
-        raise
-
-
-def _backup(path: Path, draft: Files) -> Path:
-    """A second name for the file that is about to be replaced; the draft's tag has it removed in the end."""
-    copy = draft.root.with_name(f"{draft.root.name}{path.suffix}.old")
-    try:
-        os.link(path, copy)
-    except OSError:
-        shutil.copy2(path, copy)
-    return copy
-
-
-def _roll_back(done: list[Path], backups: dict[Path, Path]) -> None:
-    for path in done:
-        if path in backups:
-            backups[path].replace(path)
-        else:
-            path.unlink(missing_ok=True)
+        with captured():
+            layer = Sdf.Layer.OpenAsAnonymous(str(root), metadataOnly=True)
+            named = list(layer.subLayerPaths)
+    except (Tf.ErrorException, AttributeError):  # damaged: nothing is known of it
+        return []
+    usual = f"{root.stem}_anim"
+    names = {numbered(usual, number) for number in range(1, len(named) + 2)}
+    return [root.with_name(name[2:]) for name in named if name[:2] == "./" and name[2:] in names]
 
 
 def _refresh(files: Files) -> None:

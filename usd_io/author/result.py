@@ -47,6 +47,10 @@ def _nothing() -> None:
     pass
 
 
+def _any_name(path: Path) -> None:
+    del path
+
+
 @captured()
 def author_result(
     source: str | Path | Usd.Stage,
@@ -60,11 +64,14 @@ def author_result(
     overwrite: bool = False,
     confirm: Callable[[], None] = _nothing,
     sharing: Collection[str] = (),
+    claim: Callable[[Path], None] = _any_name,
+    keep_earlier: bool = False,
 ) -> Authored:
     """Write ``STEM_anim.usdc`` and ``STEM.usda`` into a folder; the source is only read.
 
     Both files are written under temporary names, opened again and compared with what was asked for, and only
-    then renamed: on any error the folder is as it was.
+    then renamed: on any error the folder is as it was. The data layer of a result that replaces another one has a
+    number in its name (``STEM_anim_2.usdc``), so that at no moment the one's root stage shows the other's motion.
 
     Args:
         source: The stage that the motion was read from, by its path or open.
@@ -88,6 +95,9 @@ def author_result(
             folder as it was, an earlier result too.
         sharing: Further skeletons that share the animations of those in ``takes`` and go on doing so; the others keep
             the old one.
+        claim: Called with each name that is about to be taken, like ``confirm``.
+        keep_earlier: Leave the data layer of the result that is replaced, for those who are just reading it; the caller
+            removes it.
 
     Blend shape weights are copied from the source as authored; ``Motion.blend_weights`` is not used.
 
@@ -111,7 +121,7 @@ def author_result(
         with draft_of(files) as draft:
             written, compared = _write(draft, stage, placed, custom, flat=mode == "flat")
             confirm()
-            publish(written, files)
+            files = publish(written, files, claim, keep_earlier=keep_earlier)
     except Tf.ErrorException as error:
         raise AuthorError(f"USD could not write {shown(files.root)}: {reason(error)}") from error
     except OSError as error:

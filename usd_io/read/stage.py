@@ -21,6 +21,8 @@ from usd_io.read.skeleton import (
     why_no_skeleton,
 )
 
+FORMAT_ARGUMENTS = ":SDF_FORMAT_ARGS:"
+"""Ends the path in the identifier of a layer."""
 SLOWEST_RATE = 1e-6
 """Rates below this, and above its inverse, are no rates of time: quotients of them leave the range of numbers."""
 
@@ -51,6 +53,11 @@ def open_stage(path: str | Path | Usd.Stage) -> Usd.Stage:
     identifier = str(path)
     if _is_pipe(identifier):
         raise StageReadError(f"{shown(identifier)} is a pipe, which USD would wait for; name a file.")
+    if FORMAT_ARGUMENTS in identifier:
+        raise StageReadError(
+            f"{shown(identifier)} cannot be opened by USD, which reads what follows {FORMAT_ARGUMENTS} in a path as "
+            "options; rename it."
+        )
     with captured():
         try:
             stage = Usd.Stage.Open(identifier)

@@ -39,7 +39,8 @@ def resample(values: Sequence[float], columns: int) -> list[float | None]:
     means: list[float | None] = []
     for column in range(used):
         part = [v for v in values[column * count // used : (column + 1) * count // used] if math.isfinite(v)]
-        means.append(sum(part) / len(part) if part else None)
+        # each by itself: the sum of large values is infinite
+        means.append(sum(value / len(part) for value in part) if part else None)
     return means
 
 
@@ -53,6 +54,8 @@ def _between(values: Sequence[float], place: float) -> float:
 
 
 def _level(value: float, low: float, high: float, rows: int) -> int:
+    if math.isinf(high - low):  # of values near the largest ones, of both signs
+        value, low, high = value / 2, low / 2, high / 2
     share = (value - low) / (high - low) if high > low else 0.5
     return min(rows - 1, max(0, round(share * (rows - 1))))
 

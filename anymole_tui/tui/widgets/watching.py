@@ -21,6 +21,7 @@ NAME_CELLS = 12
 PLOT_CELLS = 120
 """A curve is at most so wide: every cell of it may change with a value."""
 NARROWEST_PLOT = 24
+LARGEST_READING = 1e15
 MOST_REASON_LINES = 5
 """A reason of 400 characters has room in so many lines of 80."""
 PLOT_EVERY = 5
@@ -224,7 +225,9 @@ def _seconds(seconds: float) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value - value == 0
+    """Whether a reading can be one: not what a damaged log holds, as NaN or an integer beyond all floats."""
+    plain_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return plain_number and abs(value) < LARGEST_READING
 
 
 def _whole(value: Any) -> str:

@@ -1,7 +1,11 @@
 """Curves and bars as characters."""
 
+import itertools
 import math
 
+import pytest
+
+from anymole_tui.tui.widgets import watching
 from anymole_tui.tui.widgets.plots import bar, curve, resample
 
 
@@ -38,6 +42,24 @@ def test_what_is_not_finite_leaves_a_hole() -> None:
     values[12] = math.inf
     assert {x for x, _ in dots(curve(values, 10, 2))} == set(range(20)) - {7, 12}
     assert resample([1.0, math.nan, 3.0], 5) == [1.0, None, None, None, 3.0]
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+@pytest.mark.parametrize("columns", [1, 3, 40])
+def test_values_near_the_largest_are_drawn(columns: int, ascii_only: bool) -> None:
+    """A damaged log may hold any number."""
+    odd = (1e308, -1e308, 1.7976931348623157e308, -1.7976931348623157e308, 5e-324, math.nan, 0.0)
+    for values in itertools.product(odd, repeat=3):
+        lines = curve(values, columns, 3, ascii_only=ascii_only)
+        assert [len(line) for line in lines] == [columns] * 3
+    falling = dots(curve([1e308, -1e308], 10, 2))
+    assert {(0, 0), (19, 7)} <= falling
+
+
+def test_a_reading_that_is_no_number_of_this_world_is_not_shown() -> None:
+    for reading in (10**400, -(10**400), math.nan, math.inf, 1e308, "9", None, True):
+        assert watching._percent(reading) == watching._gb(reading) == "n/a"
+    assert watching._gb(2048) == "2.0"
 
 
 def test_constant_and_empty_series_are_drawn() -> None:

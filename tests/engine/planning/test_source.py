@@ -75,7 +75,7 @@ def saving(moment: str, save: Save, shot: Path, content: bytes) -> Callable[[Eve
 
 
 def layer_bytes(folder: str) -> bytes:
-    return next(Path(folder).glob("*_anim.usdc")).read_bytes()
+    return next(Path(folder).glob("*_anim*.usdc")).read_bytes()
 
 
 @pytest.mark.parametrize("save", SAVES)

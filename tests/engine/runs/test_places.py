@@ -13,13 +13,14 @@ import pytest
 from anymole_tui.run_report import run_report
 from engine.config import RunConfig
 from engine.evaluation.comparison import read_comparison
+from engine.events import RunFinished, RunStarted
 from engine.farm.batch import is_current
 from engine.farm.shots import ShotTask
 from engine.report.contents import read_contents
 from engine.run import resume, run
 from engine.runs.inputs import read_inputs
 from engine.runs.process import python_environment
-from engine.runs.registry import read_run
+from engine.runs.registry import read_events, read_run
 from engine.runs.workspace import read_settings
 from tests.command_line import said
 
@@ -126,9 +127,21 @@ def test_what_is_written_names_no_place_of_its_own(shot: Path) -> None:
     folder = shot / "runs" / "one"
     report = json.loads((folder / "report.json").read_text())
     assert (report["result"], report["run"]) == ("fox_survey_inbetween.usda", ".")
-    for name in ("run.toml", "report.json", "inputs.json", "state.json"):
+    for name in ("run.toml", "report.json", "inputs.json", "state.json", "events.jsonl"):
         assert str(shot.parent) not in (folder / name).read_text()
     assert 'stage = "../../fox/fox_survey.usda"' in (folder / "run.toml").read_text()
+
+
+def test_the_events_of_a_moved_run_name_its_files_where_they_are_now(shot: Path) -> None:
+    folder, place = moved(shot)
+    told = {type(event): event for event, _ in read_events(folder)}
+    begun, ended = told[RunStarted], told[RunFinished]
+    assert isinstance(begun, RunStarted)
+    assert isinstance(ended, RunFinished)
+    assert (begun.run, begun.settings["out"]) == (str(folder), str(folder))
+    assert begun.settings["stage"] == str(place / "fox" / "fox_survey.usda")
+    assert Path(ended.result) == folder / "fox_survey_inbetween.usda"
+    assert Path(ended.layer).is_file()
 
 
 @pytest.mark.parametrize("deep", [False, True])

@@ -100,7 +100,7 @@ def reused(events: list[Event]) -> list[str]:
 
 
 def layer_bytes(folder: str) -> bytes:
-    return next(Path(folder).glob("*_anim.usdc")).read_bytes()
+    return next(Path(folder).glob("*_anim*.usdc")).read_bytes()
 
 
 def test_killed_run_is_seen_as_stopped_and_goes_on_to_the_same_layer(
@@ -142,7 +142,26 @@ def test_damaged_result_is_authored_anew_from_what_is_kept(config: RunConfig) ->
     whole = layer.read_bytes()
     layer.write_bytes(whole[:1000])
     assert reused(resumed(config))[:2] == ["fill", "score"]
-    assert layer.read_bytes() == whole
+    assert layer_bytes(config.out) == whole
+    assert len(list(Path(config.out).glob("*_anim*"))) == 1
+
+
+def test_files_of_an_earlier_result_go_and_those_of_others_stay(config: RunConfig) -> None:
+    folder = Path(config.out)
+    engine_run.run(config)
+    mine = folder / "fox_survey_keys_inbetween_anim_9.usdc"
+    mine.write_text("mine")
+    results = lambda: sorted(path.name for path in folder.glob("*.usd*") if path != mine)  # noqa: E731
+    for author, prior, names in (
+        ("rebind", "hold", ["fox_survey_keys_inbetween.usda", "fox_survey_keys_inbetween_anim_2.usdc"]),
+        ("rebind", "slerp", ["fox_survey_keys_inbetween.usda", "fox_survey_keys_inbetween_anim.usdc"]),
+        ("flat", "slerp", ["fox_survey_keys_inbetween.usdc"]),
+        ("rebind", "hold", ["fox_survey_keys_inbetween.usda", "fox_survey_keys_inbetween_anim.usdc"]),
+    ):
+        made = engine_run.resume(folder, config=replace(config, author=author, prior=prior, report=False))
+        assert results() == names
+        assert {Path(made.result).name, Path(made.layer).name} == set(names)
+    assert mine.read_text() == "mine"
 
 
 def test_source_that_changes_under_a_run_is_named(config: RunConfig, shot: Path) -> None:

@@ -371,6 +371,38 @@ def test_overwriting_shows_the_new_result_in_the_same_process(tmp_path: Path) ->
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize("keep_earlier", [True, False])
+def test_a_reader_sees_the_earlier_result_or_the_new_one_at_any_moment(
+    keep_earlier: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes = all_takes(FOX_SURVEY)
+
+    def found() -> tuple[bytes, bytes]:
+        root = (tmp_path / "fox.usda").read_bytes()
+        name = next(part for part in root.decode().split("@") if "_anim" in part)
+        return root, (tmp_path / name).read_bytes()
+
+    first = author_result(FOX_SURVEY, tmp_path, "fox", takes)
+    seen, real = [found()], os.replace
+
+    def watched(source: Path, target: Path) -> None:
+        seen.append(found())
+        real(source, target)
+        seen.append(found())
+
+    monkeypatch.setattr(os, "replace", watched)
+    second = author_result(
+        FOX_SURVEY, tmp_path, "fox", takes, overwrite=True, name="other", keep_earlier=keep_earlier
+    )
+    assert seen == [seen[0]] * 4 + [found()]
+    assert found() != seen[0]
+    assert first.layer.exists() == keep_earlier
+    assert sorted(path.name for path in tmp_path.iterdir() if path != first.layer) == [
+        "fox.usda",
+        second.layer.name,
+    ]
+
+
 def with_nan(values: np.ndarray) -> np.ndarray:
     values = values.copy()
     values[5, 3] = np.nan

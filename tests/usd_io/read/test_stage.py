@@ -31,6 +31,11 @@ def test_what_is_missing_a_folder_or_no_usd_says_so(tmp_path: Path) -> None:
         ("", StageNotFoundError, "does not exist"),
         (tmp_path, StageReadError, "is a folder"),
         (tmp_path / "notes.txt", StageReadError, "is no USD file"),
+        (
+            tmp_path / "a:SDF_FORMAT_ARGS:b.usda",
+            StageReadError,
+            "reads what follows :SDF_FORMAT_ARGS: .* rename",
+        ),
         ("\x1b[31mred.usda", StageNotFoundError, r"^\\x1b\[31mred.usda does not exist"),
     ):
         with pytest.raises(error, match=message):
