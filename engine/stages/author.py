@@ -69,7 +69,8 @@ def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
             subject.path: np.intersect1d(filled[subject.path].motion.times, subject.plan.fill_times).tolist()
             for subject in inputs.subjects
         }
-    work.claim(work.folder / f"{inputs.stem}.json")
+    for end in (".usdc" if inputs.mode == "flat" else ".usda", ".json"):
+        work.claim(work.folder / f"{inputs.stem}{end}")
     authored = author_result(
         inputs.stage,
         Path(inputs.folder),
