@@ -55,7 +55,8 @@ def _posed(character: Character, motion: Motion) -> Float[np.ndarray, "frame ver
     T_skel_joint = joint_transforms(character, motion)
     parts = [np.zeros((len(motion.times), 0, 3))]
     for mesh in character.meshes:
-        bound = blend_points(mesh, motion) if mesh.blend_shapes else None
+        moves = bool(mesh.blend_shapes) or mesh.point_times is not None
+        bound = blend_points(mesh, motion) if moves else None
         points = skin_points(mesh, character.T_skel_joint_bind, T_skel_joint, bound)
         parts.append(_without_unseen(points, mesh, motion))
     T_world_skel = motion.T_world_skel

@@ -1,5 +1,6 @@
 """Pictures drawn in numpy are those of torch, but for the steps of outlines and the places where light is computed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,18 @@ def test_points_are_those_of_the_torch_rig(data: Path) -> None:
     character, motion = fox(data)
     (points,) = posed_points([character], [motion])
     theirs = Actors([character], [motion], torch.zeros((), dtype=torch.float64)).vertices(slice(0, 3))
+    np.testing.assert_allclose(points, theirs.numpy(), atol=1e-6 * np.abs(points).max())
+
+
+def test_points_that_are_animated_besides_the_skeleton_move(data: Path) -> None:
+    character, motion = fox(data)
+    mesh = character.meshes[0]
+    times = motion.times[[0, -1]]
+    growing = replace(mesh, point_times=times, point_samples=np.stack([mesh.points, mesh.points * 2]))
+    character = replace(character, meshes=(growing,))
+    (points,) = posed_points([character], [motion])
+    theirs = Actors([character], [motion], torch.zeros((), dtype=torch.float64)).vertices(slice(0, 3))
+    assert np.ptp(points[2], axis=0).max() > 1.5 * np.ptp(points[0], axis=0).max()
     np.testing.assert_allclose(points, theirs.numpy(), atol=1e-6 * np.abs(points).max())
 
 
