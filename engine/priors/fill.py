@@ -20,6 +20,7 @@ from engine.priors.learned.takes import styled, vary
 from engine.priors.self_test import Prior, SelfTest, expected_errors, self_test
 from engine.priors.shaping.in_place import keep_in_place
 from engine.priors.shaping.pins import hold_pins
+from engine.priors.shaping.velocity import carry_velocity
 from engine.priors.spline import spline
 from engine.settings.choices import StyleName
 from usd_io.errors import shown
@@ -129,6 +130,8 @@ def fill(
         made = styled(parts.known, plan, made, guess, style)
     for motion in (made, *others):
         _check_finite(motion, character, prior)
+    if prior not in BARE:
+        made, *others = (carry_velocity(parts.known, plan, motion) for motion in (made, *others))
     contacts = contacts and prior not in BARE
     own = fill_own_channels(character, parts, plan, chosen)
     best, *rest = (
@@ -226,6 +229,8 @@ def fill_plainly(
 ) -> Motion:
     """The whole motion that :func:`fill` makes with a prior, and no more: no self-test, takes or confidence."""
     made = prior_of(prior)(character, parts.known, plan)
+    if prior not in BARE:
+        made = carry_velocity(parts.known, plan, made)
     own = fill_own_channels(character, parts, plan, prior_of(prior))
     return complete(character, parts, plan, made, contacts=contacts and prior not in BARE, own=own)
 

@@ -1,0 +1,93 @@
+"""Velocity that goes on through the keys between two gaps.
+
+Each gap is filled towards its own keys, so velocity jumps where two meet. What of the jump goes beyond what the context
+shows between its frames is taken off, half on either side. The correction is the hump of :mod:`engine.priors.spline` in
+the space of offsets: a change of velocity at the key, nothing at the key itself, and over after :data:`REACH_S`. A
+context that stops and starts keeps its stops.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float
+
+from engine.planning.plan import Plan
+from engine.priors import offsets
+from engine.priors.spline import hump
+from usd_io.model import Motion
+
+REACH_S = 0.5
+"""How long a correction shows [s], at most the gap."""
+USUAL = 0.5
+"""Quantile of the changes of velocity from frame to frame in the context that passes for what this motion does."""
+
+
+def carry_velocity(known: Motion, plan: Plan, made: Motion) -> Motion:
+    """Take off what velocity jumps at keys between gaps beyond what the context shows.
+
+    Args:
+        known: The known frames only.
+        plan: Gives context, keys and gaps.
+        made: A filled motion at ``plan.fill_times``.
+
+    Returns:
+        The motion at the same times; at the keys nothing changes.
+    """
+    usual = _usual_changes(known, plan)
+    second = known.time_codes_per_second
+    added = np.zeros((*made.rotations.shape[:2], 9))
+    first = 0
+    for gap, following in pairwise(plan.gaps):
+        before = slice(first, first + len(gap.times))
+        after = slice(before.stop, before.stop + len(following.times))
+        first = before.stop
+        key = gap.end
+        if key != following.start:
+            continue
+        jump = _velocity(known, made, key, following.times[0]) - _velocity(known, made, key, gap.times[-1])
+        half = _beyond(jump, usual) / 2
+        # minus on both sides: the humps lift the velocity before the key and lower it after, to the mean of both
+        for inside, side in ((before, gap), (after, following)):
+            passed = np.abs(np.array(side.times) - key) / second
+            reach = min(REACH_S, (side.end - side.start) / second)
+            added[inside] -= hump(passed, reach)[:, None, None] * half
+    return offsets.apply(made, added)
+
+
+def _velocity(known: Motion, motion: Motion, key: float, time: float) -> Float[np.ndarray, "joint 9"]:
+    """Mean velocity between a key and a time of a motion, forwards, in the frames that joints have at the key, per
+    second."""
+    a = known.at(offsets.frames_at(known, np.array([key])))
+    b = motion.at(offsets.frames_at(motion, np.array([time])))
+    seconds = (time - key) / known.time_codes_per_second
+    result: Float[np.ndarray, "joint 9"] = offsets.offsets_from(a, b)[0] / seconds
+    return result
+
+
+def _usual_changes(known: Motion, plan: Plan) -> Float[np.ndarray, "joint 3"]:
+    """By joint, how much its velocities (of turn, shift and scale) change from frame to frame in the context, per
+    second; zero without context."""
+    changes = [np.zeros((0, known.rotations.shape[1], 3))]
+    for start, end in plan.contexts:
+        seen = known.at((known.times >= start) & (known.times <= end))
+        if len(seen.times) < 3:
+            continue
+        steps = np.diff(seen.times)[:, None, None] / known.time_codes_per_second
+        velocities = offsets.offsets_from(seen.at(slice(0, -1)), seen.at(slice(1, None))) / steps
+        changes.append(_sizes(np.diff(velocities, axis=0)))
+    found = np.concatenate(changes)
+    return np.quantile(found, USUAL, axis=0) if len(found) else np.zeros(found.shape[1:])
+
+
+def _beyond(
+    jump: Float[np.ndarray, "joint 9"], usual: Float[np.ndarray, "joint 3"]
+) -> Float[np.ndarray, "joint 9"]:
+    """What of a change of velocity goes beyond the usual, in its direction."""
+    size = _sizes(jump)
+    share = np.maximum(1 - usual / np.where(size > 0, size, 1), 0)
+    return jump * np.repeat(share, 3, axis=-1)
+
+
+def _sizes(values: Float[np.ndarray, "*batch joint 9"]) -> Float[np.ndarray, "*batch joint 3"]:
+    """Lengths of turn, shift and scale."""
+    return np.linalg.norm(values.reshape(*values.shape[:-1], 3, 3), axis=-1)
