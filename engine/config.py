@@ -119,6 +119,15 @@ class RunConfig:
             counts_from="fill",
         ),
     ] = False
+    loop: Annotated[
+        bool,
+        Setting(
+            "Let the shot cycle: the last pose is the first one again (it may have travelled over the ground), and "
+            "motion and velocity go on from the one to the other.",
+            MOTION,
+            counts_from="fill",
+        ),
+    ] = False
     engine: Annotated[
         EngineName,
         Setting(

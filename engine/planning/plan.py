@@ -7,7 +7,7 @@ changes stays as it is.
 """
 
 import fnmatch
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -15,7 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from engine.errors import ConfigError, NothingToFill
-from engine.settings.pins import parse_pin
+from engine.geometry import skeleton
+from engine.geometry.resample import resample
+from engine.planning.cycle import travel_of
+from engine.planning.pins import Pin, make_pins, place_of
 from usd_io.errors import shown
 from usd_io.model import CHANNELS, Channel, Character, Motion
 
@@ -52,17 +55,6 @@ class ChannelPlan:
 
 
 @dataclass(frozen=True)
-class Pin:
-    """A joint that stays where it is."""
-
-    joint: str
-    """Its path."""
-    start: float
-    end: float
-    """Time codes, both included."""
-
-
-@dataclass(frozen=True)
 class Plan:
     """The work on one skeleton; all times are time codes of the stage."""
 
@@ -80,6 +72,10 @@ class Plan:
     pins: tuple[Pin, ...] = ()
     in_place: bool = False
     """Whether the root goes straight from key to key over the ground."""
+    loop: bool = False
+    """Whether what is first comes again after the last pose."""
+    seams: tuple[float, ...] = ()
+    """Of a plan of several cycles in a row: where one ends and the next begins."""
 
     @property
     def channel_gaps(self) -> dict[Channel, tuple[tuple[float, float], ...]]:
@@ -160,6 +156,7 @@ def make_plan(
     lock: Sequence[str] = (),
     pin: Sequence[str] = (),
     in_place: bool = False,
+    loop: bool = False,
     fill_at_samples: bool = False,
 ) -> Plan:
     """Find or check context, keys and gaps.
@@ -173,10 +170,12 @@ def make_plan(
         lock: Joint names, paths or shell patterns to leave as authored.
         pin: ``JOINT@A:B``, joints by name, path or shell pattern that stay where they are from A to B.
         in_place: Let the root go straight from key to key over the ground.
+        loop: Let the motion go on from the last pose to the first one, which it has to be again.
         fill_at_samples: Fill the authored samples inside gaps (to compare with them) and not whole frames.
 
     Raises:
-        ConfigError: Times outside the clip, keys inside a context, unknown joints.
+        ConfigError: Times outside the clip, keys inside a context, unknown joints, pins of joints that known poses
+            move, a loop whose last pose is not its first.
         NothingToFill: Every frame is authored, or one key alone.
     """
     where = shown(character.skeleton_path)
@@ -197,16 +196,22 @@ def make_plan(
             settings=("context", "keys"),
         )
     ends = {t for gap in gaps for t in (gap.start, gap.end)}
+    locked = _matching(character, lock, "lock")
+    filled = np.array([t for gap in gaps for t in gap.times])
+    pins = make_pins(character, pin, filled, locked, lambda pattern: _matching(character, (pattern,), "pin"))
     made = Plan(
         skeleton_path=character.skeleton_path,
         contexts=ranges,
         keys=tuple(sorted({*given, *ends})),
         gaps=gaps,
-        locked=_locked_joints(character, lock),
+        locked=locked,
         channels=channels,
-        pins=tuple(_pins(character, pin, gaps)),
+        pins=tuple(pins),
         in_place=in_place,
+        loop=loop,
     )
+    if made.pins or loop:
+        _check_poses(character, motion, made)
     return replace(made, warnings=tuple(_warnings(made, motion, where)))
 
 
@@ -363,9 +368,28 @@ def _between(pairs: Sequence[tuple[float, float]], motion: Motion, fill_at_sampl
     return gaps
 
 
-def _locked_joints(character: Character, lock: Sequence[str]) -> tuple[str, ...]:
+def cycle_of(plan: Plan) -> tuple[float, float]:
+    """First and last known time of a plan."""
+    times = [*plan.keys, *(time for context in plan.contexts for time in context)]
+    return min(times), max(times)
+
+
+def _check_poses(character: Character, motion: Motion, plan: Plan) -> None:
+    """Refuse pins and a loop that the known poses, as USD evaluates them, are at odds with."""
+    known = np.union1d(motion.times[plan.known(motion.times)], plan.keys)
+    poses = resample(motion, known)
+    positions = skeleton.joint_positions(character, resample(motion, np.array(plan.keys[:1])))[0]
+    size = float(np.ptp(positions, axis=0).max()) or 1.0
+    for pin in plan.pins:
+        place_of(character, poses, pin, size)
+    if plan.loop:
+        travel_of(character, resample(motion, np.array(cycle_of(plan))))
+
+
+def _matching(character: Character, patterns: Sequence[str], setting: str) -> tuple[str, ...]:
+    """The joints that names, paths or shell patterns of a setting mean."""
     locked: set[str] = set()
-    for pattern in lock:
+    for pattern in patterns:
         found = {
             j
             for j in character.joints
@@ -374,24 +398,11 @@ def _locked_joints(character: Character, lock: Sequence[str]) -> tuple[str, ...]
         if not found:
             raise ConfigError(
                 f"{shown(character.skeleton_path)}: no joint is called {shown(pattern)}; "
-                "'anymole inspect STAGE --joints' lists them."
+                "'anymole inspect STAGE --joints' lists them.",
+                settings=(setting,),
             )
         locked |= found
     return tuple(j for j in character.joints if j in locked)
-
-
-def _pins(character: Character, wanted: Sequence[str], gaps: Sequence[Gap]) -> Iterator[Pin]:
-    """Pins of text ``JOINT@A:B``; those of a range in which nothing is filled are refused."""
-    for text in wanted:
-        pattern, start, end = parse_pin(text)
-        if not any(start <= time <= end for gap in gaps for time in gap.times):
-            raise ConfigError(
-                f"{shown(character.skeleton_path)}: nothing is filled from {start:g} to {end:g}, where "
-                f"{shown(pattern)} shall stay; pin it over frames of a gap.",
-                settings=("pin",),
-            )
-        for joint in _locked_joints(character, (pattern,)):
-            yield Pin(joint, start, end)
 
 
 def leaf(joint: str) -> str:

@@ -52,6 +52,7 @@ def plan_shot(shot: Shot, config: RunConfig) -> Planned:
                 lock=config.lock,
                 pin=config.pin,
                 in_place=config.in_place,
+                loop=config.loop,
             )
             chosen.append((character, motion, group, made))
         except ConfigError as error:

@@ -17,8 +17,9 @@ from engine.priors.catalogue import BARE, PRIORS, SURE, prior_of
 from engine.priors.contacts.planting import plant
 from engine.priors.learned import prior as learned
 from engine.priors.learned.takes import styled, vary
-from engine.priors.self_test import Prior, SelfTest, expected_errors, self_test
+from engine.priors.self_test import Prior, SelfTest, expected_errors, of_gaps, self_test
 from engine.priors.shaping.in_place import keep_in_place
+from engine.priors.shaping.loop import Cycles, cycles_of, middle
 from engine.priors.shaping.pins import hold_pins
 from engine.priors.shaping.velocity import carry_velocity
 from engine.priors.spline import spline
@@ -111,6 +112,10 @@ def fill(
         ConfigError: The skeleton is too large for the learned prior, which was asked for.
         DataError: The prior gave a value that is not finite.
     """
+    if plan.loop:
+        return _fill_cycle(
+            character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts, style=style
+        )
     needed = takes > 1 or prior == "learned" or (prior == "auto" and learned.fits(character))
     guess = learned.fill(character, parts.known, plan) if needed else None
     priors = PRIORS if guess is None else {**PRIORS, "learned": _remembering(guess, plan)}
@@ -155,6 +160,7 @@ def fill_motion(
     style: StyleName = "calm",
     pin: Sequence[str] = (),
     in_place: bool = False,
+    loop: bool = False,
 ) -> Filled:
     """Arrays in, arrays out: fill a motion without a stage or a folder.
 
@@ -171,6 +177,7 @@ def fill_motion(
         style: How much the motion moves.
         pin: ``JOINT@A:B``: joints that stay where they are from one time code to another.
         in_place: Let the root go straight from key to key over the ground.
+        loop: Let the motion go on from the last pose to the first one, which it has to be again.
 
     Returns:
         The whole motion (``.motion``), equal to the given one bit for bit at all kept samples, with other takes,
@@ -181,9 +188,37 @@ def fill_motion(
         NothingToFill: Every frame is there already.
     """
     prior_of(prior)  # before any work
-    plan = make_plan(character, motion, contexts=context, keys=keys, lock=lock, pin=pin, in_place=in_place)
+    plan = make_plan(
+        character, motion, contexts=context, keys=keys, lock=lock, pin=pin, in_place=in_place, loop=loop
+    )
     parts = split(motion, plan, partial(resample, motion))
     return fill(character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts, style=style)
+
+
+def _fill_cycle(
+    character: Character, parts: Parts, plan: Plan, prior: str, *, contacts: bool, **settings: Any
+) -> Filled:
+    """:func:`fill` of a shot that cycles: three cycles in a row are filled, and the middle one is taken."""
+    cycles = cycles_of(character, parts.known, plan)
+    row, longer = cycles.plan(plan), _in_a_row(cycles, parts)
+    filled = fill(character, longer, row, prior, contacts=contacts, **settings)
+    best, *others = (middle(cycles, motion, parts.kept, merge) for motion in filled.takes)
+    confidence = None
+    if filled.confidence is not None:
+        confidence = np.ones(best.translations.shape[:2], np.float32)
+        inside = (filled.motion.times >= cycles.start) & (filled.motion.times <= cycles.end)
+        confidence[(best.times >= cycles.start) & (best.times <= cycles.end)] = filled.confidence[inside]
+    return Filled(best, parts, prior, of_gaps(filled.self_test, plan), tuple(others), confidence)
+
+
+def _in_a_row(cycles: Cycles, parts: Parts) -> Parts:
+    """What is known of three cycles."""
+    return Parts(
+        kept=cycles.motion(parts.kept, merge),
+        known=cycles.motion(parts.known, merge),
+        hidden=cycles.motion(parts.hidden, merge),
+        authored_times=parts.authored_times,
+    )
 
 
 def expecting(
@@ -228,6 +263,10 @@ def fill_plainly(
     prior: str, character: Character, parts: Parts, plan: Plan, *, contacts: bool = True
 ) -> Motion:
     """The whole motion that :func:`fill` makes with a prior, and no more: no self-test, takes or confidence."""
+    if plan.loop:
+        cycles = cycles_of(character, parts.known, plan)
+        row = fill_plainly(prior, character, _in_a_row(cycles, parts), cycles.plan(plan), contacts=contacts)
+        return middle(cycles, row, parts.kept, merge)
     made = prior_of(prior)(character, parts.known, plan)
     if prior not in BARE:
         made = carry_velocity(parts.known, plan, made)

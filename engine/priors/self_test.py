@@ -186,6 +186,13 @@ def _expected_in_gap(
     )
 
 
+def of_gaps(test: SelfTest, plan: Plan) -> SelfTest:
+    """The self-test of a longer plan, of the gaps of this one alone."""
+    own = {(gap.start, gap.end) for gap in plan.gaps}
+    choices = tuple(choice for choice in test.choices if (choice.start, choice.end) in own)
+    return replace(test, choices=choices, expected_l2p=_mean_over_frames(choices, plan))
+
+
 def prior_errors(trials: Sequence[Trial], names: Sequence[str]) -> tuple[PriorError, ...]:
     """Mean error of every prior over the trials."""
     if not trials:

@@ -9,16 +9,18 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from engine.errors import ConfigError
 from engine.geometry import metrics, skeleton
-from engine.planning.plan import Pin, Plan
+from engine.planning.pins import PIN_TOLERANCE, Pin, place_of
+from engine.planning.plan import Plan
 from engine.priors.contacts import planting
+<<<<<<< HEAD
 from engine.priors.contacts.contacts import BLEND_S
 from usd_io.errors import shown
+=======
+from engine.priors.contacts.contacts import CARRIED_S
+>>>>>>> f67460f (Loop a shot through its seam, and refuse pins at plan time)
 from usd_io.model import Character, Motion
 
-TOLERANCE = 1e-3
-"""How far a pinned joint may be from its place [heights]."""
 ROUNDS, REACHES = 12, 4
 """Of the limbs' least squares, and of the root's help between them."""
 
@@ -52,7 +54,7 @@ def hold_pins(character: Character, known: Motion, plan: Plan, made: Motion) -> 
     for _ in range(REACHES):
         made = _reach(character, known, plan, made, joints, targets, moves)
         missing = np.where(held[..., None], targets - skeleton.joint_positions(character, made)[:, joints], 0)
-        if np.linalg.norm(missing, axis=-1).max(initial=0) < TOLERANCE / 2 * size:
+        if np.linalg.norm(missing, axis=-1).max(initial=0) < PIN_TOLERANCE / 2 * size:
             break
         made = _shifted_by_roots(character, made, missing.sum(1) / np.maximum(held.sum(1), 1)[:, None])
     return made
@@ -62,21 +64,11 @@ def _place(
     character: Character, known: Motion, made: Motion, pin: Pin, size: float
 ) -> Float[np.ndarray, "3"]:
     """Where the joint is in the first known pose of the range, or else in the first filled one."""
-    joint = character.joints.index(pin.joint)
-    at = known.at((known.times >= pin.start) & (known.times <= pin.end))
-    if not len(at.times):
-        at = made.at((made.times >= pin.start) & (made.times <= pin.end))
-        return np.asarray(skeleton.joint_positions(character, at)[0, joint])
-    places = skeleton.joint_positions(character, at)[:, joint]
-    apart = np.linalg.norm(places - places[0], axis=-1)
-    if apart.max() > TOLERANCE * size:
-        raise ConfigError(
-            f"{shown(pin.joint)} cannot be pinned from {pin.start:g} to {pin.end:g}: the known poses at "
-            f"{at.times[0]:g} and {at.times[np.argmax(apart)]:g} hold it {apart.max():.3g} stage units apart, and "
-            "those stay exact; pin it over a range in which it rests.",
-            settings=("pin",),
-        )
-    return np.asarray(places[0])
+    place = place_of(character, known, pin, size)
+    if place is not None:
+        return place
+    at = made.at((made.times >= pin.start) & (made.times <= pin.end))
+    return np.asarray(skeleton.joint_positions(character, at)[0, character.joints.index(pin.joint)])
 
 
 def _ways(

@@ -3,10 +3,9 @@
 Each gap is filled towards its own keys, so velocity jumps where two meet. What of the jump goes beyond what the context
 shows between its frames is taken off, half on either side. The correction is the hump of :mod:`engine.priors.spline` in
 the space of offsets: a change of velocity at the key, nothing at the key itself, and over after :data:`REACH_S`. A
-context that stops and starts keeps its stops.
+context that stops and starts keeps its stops. At the seam of a shot that cycles finished motion counts as a neighbour
+too, all of the correction lying in the gap.
 """
-
-from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
@@ -35,22 +34,29 @@ def carry_velocity(known: Motion, plan: Plan, made: Motion) -> Motion:
     """
     usual = _usual_changes(known, plan)
     second = known.time_codes_per_second
+    starts, ends = ({getattr(gap, side): gap for gap in plan.gaps} for side in ("start", "end"))
     added = np.zeros((*made.rotations.shape[:2], 9))
     first = 0
-    for gap, following in pairwise(plan.gaps):
-        before = slice(first, first + len(gap.times))
-        after = slice(before.stop, before.stop + len(following.times))
-        first = before.stop
-        key = gap.end
-        if key != following.start:
-            continue
-        jump = _velocity(known, made, key, following.times[0]) - _velocity(known, made, key, gap.times[-1])
-        half = _beyond(jump, usual) / 2
-        # minus on both sides: the humps lift the velocity before the key and lower it after, to the mean of both
-        for inside, side in ((before, gap), (after, following)):
-            passed = np.abs(np.array(side.times) - key) / second
-            reach = min(REACH_S, (side.end - side.start) / second)
-            added[inside] -= hump(passed, reach)[:, None, None] * half
+    for gap in plan.gaps:
+        inside = slice(first, first + len(gap.times))
+        first = inside.stop
+        # at either end: the frame inside, the gap beyond, and the sign of a hump that adds to the velocity there
+        for key, within, facing, sign in (
+            (gap.start, gap.times[0], ends.get(gap.start), 1),
+            (gap.end, gap.times[-1], starts.get(gap.end), -1),
+        ):
+            if facing is not None:
+                share, beyond = 0.5, facing.times[-1] if sign > 0 else facing.times[0]
+                other = _velocity(known, made, key, beyond)
+            elif key in plan.seams:
+                share, at = 1.0, int(offsets.frames_at(known, np.array([key]))[0])
+                other = _velocity(known, known, key, float(known.times[at - sign]))
+            else:
+                continue
+            jump = share * _beyond(other - _velocity(known, made, key, within), usual)
+            passed = np.abs(np.array(gap.times) - key) / second
+            reach = min(REACH_S, (gap.end - gap.start) / second)
+            added[inside] += sign * hump(passed, reach)[:, None, None] * jump
     return offsets.apply(made, added)
 
 

@@ -1,4 +1,4 @@
-"""Pinned joints and motion in place, on arrays and through USD."""
+"""Pinned joints, motion in place, on arrays and through USD."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from engine import run as engine_run
 from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.geometry import metrics, skeleton
+from engine.planning.pins import PIN_TOLERANCE as TOLERANCE
 from engine.planning.plan import make_plan
 from engine.priors.fill import fill_motion
-from engine.priors.shaping.pins import TOLERANCE
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Character, Motion
 from usd_io.read.motion import read_motion
