@@ -13,12 +13,7 @@ from engine.geometry import metrics, skeleton
 from engine.planning.pins import PIN_TOLERANCE, Pin, place_of
 from engine.planning.plan import Plan
 from engine.priors.contacts import planting
-<<<<<<< HEAD
 from engine.priors.contacts.contacts import BLEND_S
-from usd_io.errors import shown
-=======
-from engine.priors.contacts.contacts import CARRIED_S
->>>>>>> f67460f (Loop a shot through its seam, and refuse pins at plan time)
 from usd_io.model import Character, Motion
 
 ROUNDS, REACHES = 12, 4
