@@ -8,7 +8,7 @@ from typing import Any
 
 from anymole_tui.wording import count, numbers, table
 from engine import SHOWN_ERRORS, RunResult
-from engine.report import about, in_full, joint_error, length
+from engine.report import TOUR, about, in_full, joint_error, length
 from engine.runs import read_settings
 from usd_io import shown
 
@@ -16,10 +16,6 @@ MOST_GAPS = 8
 """Gaps that are listed."""
 MOST_JOINTS = 3
 """Joints that a line names."""
-TOUR = (
-    "note: the tiny model is a tour of the method. Its confidence says nothing of quality and is not to be"
-    " compared with the one of another model or engine"
-)
 STILL = 1e-5
 """Change of a joint's matrix that rounding explains."""
 EARLIER_RANGE = (0.5, 2.0)
@@ -76,7 +72,7 @@ def _figures(result: RunResult) -> list[str]:
             lines += ([""] if lines else []) + [shown(path)]
         lines += _in_words(scores, plans.get(path))
         if scores["prior"] == "video" and _is_tour(result):
-            lines.append(TOUR)
+            lines.append(f"note: {TOUR}")
     return lines
 
 
@@ -221,7 +217,8 @@ def _in_full(scores: Mapping[str, Any], l2p: float) -> str:
 def _is_tour(result: RunResult) -> bool:
     """Whether a result was made by the video model that ships with the package."""
     with suppress(*SHOWN_ERRORS):
-        return read_settings(Path(result.run)).model == "tiny"
+        settings = read_settings(Path(result.run))
+        return settings.video_choice.model == "tiny" and not settings.video
     return False
 
 

@@ -17,12 +17,16 @@ from engine.settings.choices import (
     FeatureName,
     Memory,
     ModelName,
+    PrecisionName,
     PriorName,
+    QualityName,
     SolverName,
     StyleName,
 )
 from engine.settings.packages import PRIORS, VIDEO_MODELS
+from engine.settings.pinned_file import parse_pinned
 from engine.settings.pins import parse_pin
+from engine.settings.quality import VideoChoice, choose_video
 from engine.settings.samples import parse_samples
 from engine.settings.setting import Setting, checked, fields_of
 
@@ -32,6 +36,8 @@ MOST_TAKES = 100
 MOST_GUIDANCE = 100.0
 MOST_CONTROL = 2.0
 """Weight of the branch that takes in known frames and control; what models were trained with is 1."""
+MOST_PIXELS = 4096
+"""Of a generated video, each way."""
 MOST_RATE = 1000.0
 """Frames per second of a video."""
 
@@ -239,15 +245,25 @@ class RunConfig:
             RESULT,
         ),
     ] = True
+    quality: Annotated[
+        QualityName,
+        Setting(
+            "What a video is made with: preview, wan-vace in half precision, 256 x 416 pixels and 20 steps; standard, "
+            "dynamicrafter; best, wan-vace-14b in half precision and 480 x 832 pixels. A setting that is given wins.",
+            MODEL,
+            counts_from="render",
+        ),
+    ] = "standard"
     model: Annotated[
         ModelName,
         Setting(
-            "The video model; tiny ships with the package and is a tour of the method, no more.",
+            "The video model, auto that of the quality; tiny ships with the package and is a tour of the method, no "
+            "more.",
             MODEL,
             counts_from="render",
             packages=VIDEO_MODELS,
         ),
-    ] = "dynamicrafter"
+    ] = "auto"
     prompt: Annotated[
         str,
         Setting(
@@ -270,10 +286,43 @@ class RunConfig:
             MODEL,
             least=0,
             most=MOST_STEPS,
-            empty="the model's own number",
+            empty="those of the quality, 4 with a few-step LoRA, else the model's own number",
             counts_from="generate",
         ),
     ] = 0
+    few_step_lora: Annotated[
+        tuple[str, ...],
+        Setting(
+            "A LoRA (safetensors) with which a VACE model needs 4 steps and no guidance, stacked on what was learnt "
+            "from the context; the SHA-256 behind it may stand in a SHA256SUMS beside the file instead. Of "
+            "wan22-vace-fun one for high and one for low noise, in this order.",
+            MODEL,
+            each=True,
+            metavar="FILE[@SHA256]",
+            counts_from="generate",
+        ),
+    ] = ()
+    precision: Annotated[
+        PrecisionName,
+        Setting(
+            "Precision of the video model's weights; auto is that of the quality, else half on a GPU unless memory is "
+            "high. int8 and fp8 keep a byte for each weight of a diffusers model and need the extra quantised.",
+            MODEL,
+            counts_from="adapt",
+        ),
+    ] = "auto"
+    resolution: Annotated[
+        tuple[int, int],
+        Setting(
+            "Height and width of the video that is made [pixels], multiples of 16 (ltx: 32); other models than wan and "
+            "ltx have one size.",
+            MODEL,
+            least=0,
+            most=MOST_PIXELS,
+            empty="those of the quality, else the model's own",
+            counts_from="render",
+        ),
+    ] = (0, 0)
     guidance: Annotated[
         float,
         Setting(
@@ -375,6 +424,27 @@ class RunConfig:
             counts_from="render",
         ),
     ] = ""
+    second_video: Annotated[
+        str,
+        Setting(
+            "A video of the same motion from another side, fitted together with the first: what one hides the other "
+            "shows. Its pictures have the same aspect ratio; frame rate and beginning are told as for the first.",
+            GIVEN,
+            metavar="FOLDER|FILE",
+            of_shot=True,
+            counts_from="estimate_joints",
+        ),
+    ] = ""
+    second_camera: Annotated[
+        str,
+        Setting(
+            "The camera that sees the second video, as the first one's is given.",
+            GIVEN,
+            metavar="PRIM|FILE|VIEW",
+            of_shot=True,
+            counts_from="estimate_joints",
+        ),
+    ] = ""
     features: Annotated[
         FeatureName,
         Setting(
@@ -437,7 +507,57 @@ class RunConfig:
             )
         if self.video and self.engine == "motion":
             problems["video"] = "engine motion makes no use of a video; leave one of them out"
-        return problems | self._control_contradictions()
+        return (
+            problems
+            | self._second_contradictions()
+            | self._model_contradictions()
+            | self._control_contradictions()
+        )
+
+    def _second_contradictions(self) -> dict[str, str]:
+        if not self.second_video:
+            unused = bool(self.second_camera)
+            return {"second_camera": "there is no second video for it; name one"} if unused else {}
+        if not self.video:
+            return {"second_video": "there is no first video; give a single one as video"}
+        if not self.second_camera or self.second_camera == (self.camera or "front"):
+            return {
+                "second_camera": "the second video needs a camera of its own: left or a camera prim, for example"
+            }
+        if self.solver == "paper":
+            return {"solver": "solver paper fits one video; choose map, or leave the second out"}
+        return {}
+
+    def _model_contradictions(self) -> dict[str, str]:
+        problems = {}
+        model, own = self.video_choice.model, get_args(ModelName)
+        size = self.video_choice.size
+        if any(size) and model in own:
+            cell = {"ltx": 32}.get(model, 16)
+            if model not in CONTROLLED and model != "ltx":
+                problems["resolution"] = f"{model} has one size of its own; leave the resolution out"
+            elif not all(size) or any(pixels % cell for pixels in size):
+                problems["resolution"] = (
+                    f"{model} cannot make {size[0]} x {size[1]} pixels; choose multiples of {cell}, 320x512 for example"
+                )
+        if self.few_step_lora:
+            most = 2 if model == "wan22-vace-fun" else 1
+            try:
+                for text in self.few_step_lora:
+                    parse_pinned(text)
+            except ConfigError as error:
+                problems["few_step_lora"] = str(error).rstrip(".")
+            if model in own and model not in CONTROLLED:
+                problems["few_step_lora"] = (
+                    f"{model} takes no few-step LoRA; choose the model {', '.join(CONTROLLED)} or leave it out"
+                )
+            elif model in own and len(self.few_step_lora) > most:
+                problems["few_step_lora"] = (
+                    f"{model} takes {most} few-step LoRA, not {len(self.few_step_lora)}; leave the others out"
+                )
+        if self.video_choice.precision in ("int8", "fp8") and model in ("dynamicrafter", "tiny"):
+            problems["precision"] = f"{model} is not quantised; choose precision half or single"
+        return problems
 
     def _control_contradictions(self) -> dict[str, str]:
         if self.control == "none":
@@ -447,14 +567,27 @@ class RunConfig:
             return {
                 "control": "a given video is not generated, so there is nothing to control; leave one of them out"
             }
-        if self.model in CONTROLLED or self.model not in get_args(ModelName):
+        model = self.video_choice.model
+        if model in CONTROLLED or model not in get_args(ModelName):
             return {}  # what a model of another package takes it says itself
         why = (
             "ltx is reported to fall back to the keys in the middle of a gap when it gets keys and a control together"
-            if self.model == "ltx"
-            else f"{self.model} takes no control"
+            if model == "ltx"
+            else f"{model} takes no control"
         )
         return {"control": f"{why}; choose control none or the model {', '.join(CONTROLLED)}"}
+
+    @property
+    def video_choice(self) -> VideoChoice:
+        """What a video is made with: the preset of the quality, and what is given in its place."""
+        return choose_video(
+            self.quality,
+            model=self.model,
+            steps=self.steps,
+            precision=self.precision,
+            size=self.resolution,
+            few_steps=bool(self.few_step_lora),
+        )
 
     @property
     def is_tested(self) -> bool:

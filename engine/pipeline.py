@@ -77,12 +77,13 @@ def resolve_engine(config: RunConfig) -> Literal["motion", "video"]:
         return "video"
     from engine.video.catalogue.models import card, find_model
 
-    if (config.model == "tiny" and not config.is_tested) or find_model(card(config.model)).state != "ready":
+    choice = config.video_choice
+    if (choice.model == "tiny" and not config.is_tested) or find_model(card(choice.model)).state != "ready":
         return "motion"
     from engine.video.backends import backend
 
     try:
-        backend(config.model, memory=config.memory)
+        backend(choice.model, memory=config.memory, precision=choice.precision, size=choice.size)
     except ResourceMissing:
         return "motion"
     return "video"

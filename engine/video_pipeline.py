@@ -26,6 +26,7 @@ from engine.stages.generate import generate
 from engine.stages.mimic import fit_motion
 from engine.stages.render import choose_view, first_of, render
 from engine.stages.self_test import SELF_TEST, variants
+from engine.video.adaptation.lora_stack import require_pinned
 from engine.video.backends import backend
 from engine.video.catalogue.model_cards import CARDS
 from usd_io.errors import shown
@@ -50,12 +51,14 @@ def check_ready(config: RunConfig, plans: Sequence[Plan] = (), time_codes_per_se
     """
     if config.video:
         return
-    known = next((card for card in CARDS if card.name == config.model), None)
+    choice = config.video_choice
+    require_pinned(config.few_step_lora)
+    known = next((card for card in CARDS if card.name == choice.model), None)
     if known is not None and known.longest_gap_s:
         for plan in plans:
             for gap in plan.gaps:
-                _check_length(config.model, gap.start, gap.end, known.longest_gap_s * time_codes_per_second)
-    backend(config.model, memory=config.memory)
+                _check_length(choice.model, gap.start, gap.end, known.longest_gap_s * time_codes_per_second)
+    backend(choice.model, memory=config.memory, precision=choice.precision, size=choice.size)
 
 
 def _check_length(model: str, start: float, end: float, longest: float) -> None:
@@ -84,8 +87,10 @@ def fit_to_video(stage: Any, subjects: Sequence[Subject], context: RunContext) -
         ResourceMissing: Weights or a device are missing.
     """
     config, cache = context.config, context.cache
+    second = None
     if config.video:
         footage = given_footage(config, stage, subjects)
+        second = given_footage(config, stage, subjects, second=True) if config.second_video else None
     else:
         footage = generated_footage(stage, subjects, context)
     cameras = footage.scene.cameras
@@ -94,11 +99,15 @@ def fit_to_video(stage: Any, subjects: Sequence[Subject], context: RunContext) -
         area = min(EstimatorSettings.area, cameras.height * cameras.width)
         estimator_settings = EstimatorSettings(features=config.features, seed=config.seed, area=area)
         estimator = estimate_joints(footage, estimator_settings, context)
+        other = None
+        if second is not None:
+            file = "estimator-2.safetensors"
+            other = second, estimate_joints(second, estimator_settings, context, file=file)
     with cache.stage("mimic"):
         mimic_settings = MimicSettings(
             solver=config.solver, appearance=footage.scene.appearance, seed=config.seed
         )
-        fitted = fit_motion(footage, estimator, mimic_settings, context)
+        fitted = fit_motion(footage, estimator, mimic_settings, context, second=other)
     return tuple(replace(subject, filled=fitted.get(subject.path, subject.start)) for subject in subjects)
 
 
@@ -111,7 +120,8 @@ def generated_footage(stage: Any, subjects: Sequence[Subject], context: RunConte
         ResourceMissing: Weights or a device are missing.
     """
     config, cache = context.config, context.cache
-    model = backend(config.model, memory=config.memory)
+    choice = config.video_choice
+    model = backend(choice.model, memory=config.memory, precision=choice.precision, size=choice.size)
     scene = make_scene(
         stage,
         subjects,

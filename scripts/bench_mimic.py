@@ -21,6 +21,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 from engine.evaluation.evaluate import SuiteCase, plans_of, read_suite
 from engine.evaluation.oracle import (
     Oracle,
+    beside,
     estimator_of,
     evidence_of,
     make_oracle,
@@ -120,6 +121,7 @@ class Bench:
     def __init__(self, case: SuiteCase, cache: Path | None, azimuth: float | None = None) -> None:
         self.case, self.cache = case, cache
         self.seen_from = "chosen" if azimuth is None else f"{azimuth:g}"
+        self.azimuth = azimuth or 0.0
         self.oracle = load(case, azimuth)
         self.index = next(i for i, plan in enumerate(self.oracle.plans) if plan is not None)
         self.base = self._scored("slerp", self._made("slerp"))
@@ -164,7 +166,7 @@ class Bench:
     def fit(
         self,
         name: str,
-        evidence: Sequence[JointEvidence],
+        evidence: Sequence[JointEvidence | None],
         settings: MimicSettings = DEFAULT,
         video: Video | None = None,
     ) -> None:
@@ -217,6 +219,13 @@ def measure(case: SuiteCase, part: str, cache: Path | None, azimuth: float | Non
     if part == "main":
         bench.priors()
         bench.fit("fit", bench.evidence())
+    if part == "two":
+        bench.priors()
+        other_side = Bench(case, cache, bench.azimuth + 90)
+        told = bench.evidence(), other_side.evidence()
+        bench.fit("one video", told[0])
+        bench.oracle, both = beside(bench.oracle, told[0], other_side.oracle, told[1])
+        bench.fit("two videos", both)
     if part == "simulated":
         bench.fit("fit, simulated joints", simulated_evidence(bench.oracle))
     if part == "paper":
@@ -240,7 +249,7 @@ def measure(case: SuiteCase, part: str, cache: Path | None, azimuth: float | Non
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suite", type=Path)
-    parts = ("main", "simulated", "paper", "ablation", "training", "robustness", "wrong", "train")
+    parts = ("main", "two", "simulated", "paper", "ablation", "training", "robustness", "wrong", "train")
     parser.add_argument("--part", default="main", choices=parts)
     parser.add_argument("--cases", default="", help="identifiers, separated by commas")
     parser.add_argument("--cache", type=Path, help="folder that keeps the trained estimators for other parts")

@@ -20,6 +20,7 @@ from engine.geometry.skeleton import joint_positions
 from engine.joints.estimator import Estimator, estimate
 from engine.joints.evidence import JointEvidence
 from engine.joints.settings import EstimatorSettings
+from engine.mimic.pictures.two_views import Seen, joined
 from engine.mimic.settings import MimicSettings
 from engine.planning.plan import Plan
 from engine.planning.time_grid import frame_times
@@ -177,7 +178,7 @@ def _errors(rng: np.random.Generator, shape: tuple[int, ...]) -> Float[np.ndarra
 
 def run_oracle(
     oracle: Oracle,
-    evidence: Sequence[JointEvidence] | None,
+    evidence: Sequence[JointEvidence | None] | None,
     settings: MimicSettings | None = None,
     progress: Progress | None = None,
 ) -> tuple[Mimicked, ...]:
@@ -193,6 +194,16 @@ def run_oracle(
         settings=settings,
         progress=progress,
     )
+
+
+def beside(
+    first: Oracle, first_told: Sequence[JointEvidence], second: Oracle, second_told: Sequence[JointEvidence]
+) -> tuple[Oracle, tuple[JointEvidence | None, ...]]:
+    """Two oracles of one clip from two sides as one, with the evidence of both."""
+    seen = joined(
+        Seen(first.video, first.views[0], first_told), Seen(second.video, second.views[0], second_told)
+    )
+    return replace(first, video=seen.video, views=(seen.view, *first.views[1:])), tuple(seen.evidence)
 
 
 def evaluate_oracle(

@@ -51,12 +51,13 @@ def _inputs(shots: Sequence[ShotTask]) -> list[Path]:
         except UsdIoError:
             found[Path(name)] = None
     for shot in shots:
-        if shot.config.video and Path(shot.config.video).is_file():
-            found[Path(shot.config.video)] = None
+        videos = filter(None, (shot.config.video, shot.config.second_video))
+        found |= dict.fromkeys(path for path in map(Path, videos) if path.is_file())
     return sorted({path.absolute() for path in found})
 
 
 def _folders(shots: Sequence[ShotTask]) -> list[str]:
     """Folders of pictures, and of models that caption them."""
-    names = (name for shot in shots for name in (shot.config.video, shot.config.caption) if name)
+    named = [(s.config.video, s.config.second_video, s.config.caption) for s in shots]
+    names = (name for each in named for name in each if name)
     return sorted({str(Path(name).absolute()) for name in names if Path(name).is_dir()})

@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.joints.evidence import JointEvidence
 from engine.mimic.gauss_newton import Term
 from engine.mimic.kinematics import Pose, point_rows
-from engine.mimic.parameters import Unknowns
+from engine.mimic.parameters import Unknowns, spacing
 from engine.rendering.camera import Cameras
 from engine.rendering.projection import camera_points, homogeneous_pixels
 from usd_io.model import Character
@@ -72,9 +72,10 @@ def make_joint_term(unknowns: Unknowns, evidence: JointEvidence, weight: float) 
     target = np.concatenate([evidence.xy, evidence.depth[..., None]], -1).astype(float)
     sigma = np.stack([evidence.xy_sigma, evidence.xy_sigma, evidence.depth_sigma], -1).astype(float)
     free = torch.cat([unknowns.turning, unknowns.moving])
-    times = unknowns.base.times / unknowns.start.time_codes_per_second
-    # frames nearer than the correlation time [s] share their errors: each counts by the part of it that it spans
-    apart = float(np.median(np.diff(times))) if len(times) > 1 else CORRELATION_S
+    rate = unknowns.start.time_codes_per_second
+    # frames nearer than the correlation time [s] share their errors: each counts by the part of it that it spans; those
+    # of two videos do not, since each has an estimator of its own
+    apart = spacing(unknowns.base.times, rate) / rate or CORRELATION_S
     return JointTerm(
         target=torch.from_numpy(target),
         sigma=torch.from_numpy(sigma),

@@ -13,10 +13,9 @@ from jaxtyping import Float, Int
 
 from engine.mimic.confidence import explained
 from engine.mimic.fit import Fit, fit
-from engine.mimic.parameters import Unknowns
+from engine.mimic.parameters import Unknowns, spacing
 from engine.mimic.pictures.pyramid import FitScene, bound_points
 from engine.mimic.settings import MimicSettings
-from engine.planning.time_grid import nearest_frames
 from engine.priors import offsets
 from engine.progress import Progress
 
@@ -31,8 +30,8 @@ def frames_at_keys(
     keys = np.unique([t for u in unknowns for gap in u.gaps for t in (gap.start, gap.end)])
     if len(times) < 2 or not len(keys):
         return np.zeros(0, int)
-    nearest = nearest_frames(times, keys)
-    return np.unique(nearest[np.abs(times[nearest] - keys) <= NEAR * np.median(np.diff(times))])
+    near = NEAR * spacing(times, unknowns[0].start.time_codes_per_second)
+    return np.flatnonzero((np.abs(times[:, None] - keys) <= near).any(1))
 
 
 def off_at_keys(
@@ -65,7 +64,10 @@ def off_at_keys(
 
 def across(apart: Float[np.ndarray, "frame joint 3"], scene: FitScene) -> Float[np.ndarray, " frame"]:
     """Mean length across the view axis, per frame."""
-    turned = apart @ scene.cameras.T_camera_world[0, :2, :3].T
+    axes = scene.cameras.T_camera_world[:, :2, :3]
+    # each frame has its own camera where there are as many, else the first one's axes stand for all
+    axes = axes if len(axes) == len(apart) else axes[:1]
+    turned = apart @ axes.transpose(0, 2, 1)
     return np.linalg.norm(turned, axis=-1).mean(-1)
 
 

@@ -22,6 +22,22 @@ SPECTRUM = 3.0
 """The variance of the k-th sine falls as k to the power of this: offsets are about as smooth as motion is (chosen on
 the oracle test, docs/measurements.md)."""
 
+SAME_TIME_S = 2e-4
+"""Frames of two videos nearer than this [s] show one moment."""
+
+
+def moments(times: Float[np.ndarray, " frame"], time_codes_per_second: float) -> Int[np.ndarray, " frame"]:
+    """Which moment each frame of one video or of two shows, counted from 0; times [time codes] increase."""
+    later = np.diff(times) >= SAME_TIME_S * time_codes_per_second
+    return np.concatenate([np.zeros(min(len(times), 1), int), np.cumsum(later)])
+
+
+def spacing(times: Float[np.ndarray, " frame"], time_codes_per_second: float) -> float:
+    """The usual time from one moment to the next [time codes]; 0 of fewer than two."""
+    steps = np.diff(times)
+    steps = steps[steps >= SAME_TIME_S * time_codes_per_second]
+    return float(np.median(steps)) if len(steps) else 0.0
+
 
 @dataclass(frozen=True, eq=False)
 class Unknowns:
@@ -51,11 +67,13 @@ class Unknowns:
 
     @property
     def depth(self) -> Int[np.ndarray, " frame"]:
-        """How many frames of the video each one is from the nearest key of its gap; 0 where all is known."""
+        """How many moments of the video each frame is from the nearest key of its gap; 0 where all is known."""
         result = np.zeros(len(self.base.times), int)
         for gap in self.gaps:
             inside = np.flatnonzero((self.base.times > gap.start) & (self.base.times < gap.end))
-            result[inside] = 1 + np.minimum(np.arange(len(inside)), np.arange(len(inside))[::-1])
+            if len(inside):
+                each = moments(self.base.times[inside], self.start.time_codes_per_second)
+                result[inside] = 1 + np.minimum(each, each[-1] - each)
         return result
 
     def scaled(self, factors: Float[Tensor, " free"]) -> "Unknowns":
@@ -118,8 +136,10 @@ def make_unknowns(
         else OffsetSpread(np.zeros((0, 0)))
     )
     gaps = [] if plan is None else list(plan.gaps)
-    # as many sines as the video has frames inside the gap: no more could be told apart
-    counts = [int(((times > gap.start) & (times < gap.end)).sum()) for gap in gaps]
+    # as many sines as the video shows moments inside the gap: no more could be told apart
+    rate = start.time_codes_per_second
+    inside = [times[(times > gap.start) & (times < gap.end)] for gap in gaps]
+    counts = [int(moments(part, rate)[-1]) + 1 if len(part) else 0 for part in inside]
     fill_times = np.zeros(0) if plan is None else plan.fill_times
     spans = [(gap.start, gap.end) for gap in gaps]
     return Unknowns(

@@ -59,7 +59,8 @@ class Source:
             self._opened = tuple(opened)
             self._layers = _known(file for stage in opened for file in layer_files(stage))
             pictures = [file for file in picture_files(opened[0]) if file.is_file()]
-            pictures += [Path(config.camera)] if _is_file_of_cameras(config.camera) else []
+            cameras = filter(_is_file_of_cameras, (config.camera, config.second_camera))
+            pictures += map(Path, cameras)
             self._pictures = _known(file for file in pictures if file not in self._layers)
             # else the layers that were opened to find the files are not those that were hashed: others may be used
             reloaded = [reload_changed(stage) for stage in opened]

@@ -11,11 +11,12 @@ from usd_io.lazy import lazily
 if TYPE_CHECKING:
     from engine.report.serve import ReportServer
     from engine.report.sheet import write_sheet
-    from engine.report.words import about, in_full, joint_error, length
+    from engine.report.words import TOUR, about, in_full, joint_error, length
     from engine.report.write import is_sheet, page_of, run_of, write_report
 
 _HOMES = {
     "ReportServer": "engine.report.serve",
+    "TOUR": "engine.report.words",
     "about": "engine.report.words",
     "in_full": "engine.report.words",
     "is_sheet": "engine.report.write",
@@ -29,6 +30,7 @@ _HOMES = {
 """Where each name lives."""
 
 __all__ = [
+    "TOUR",
     "ReportServer",
     "about",
     "in_full",

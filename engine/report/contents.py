@@ -20,6 +20,7 @@ from engine.preview.times import preview_times
 from engine.priors.fill import Filled, Parts, fill_plainly, merge, split
 from engine.priors.self_test import SelfTest
 from engine.rendering.bones import with_bones
+from engine.report.words import TOUR
 from engine.runs.inputs import read_inputs
 from engine.runs.workspace import REPORT, SETTINGS, read_settings
 from engine.scene.subject import Subject
@@ -73,7 +74,7 @@ class Contents:
     hashes: Mapping[str, str]
     """SHA-256 by path of the layers that were read and the files that were made."""
     notes: tuple[str, ...]
-    """What is not shown, and why."""
+    """What is not shown, and why, and what is not to be taken for quality."""
 
 
 def read_contents(folder: Path) -> Contents:
@@ -162,6 +163,9 @@ def gather(
             takes[i][TRUTH] = resample(merge(kept, truth.at(missing.nonzero()[0])), times)
     if every > 1:
         notes.append(f"Player and plots show every {_ordinal(every)} frame of the clip.")
+    made_by_tiny = config.video_choice.model == "tiny" and not config.video
+    if made_by_tiny and any(scores["prior"] == "video" for scores in result["scores"].values()):
+        notes.append(f"{TOUR[0].upper()}{TOUR[1:]}.")
     actors = tuple(
         Actor(
             with_bones(character),

@@ -10,6 +10,11 @@ STEPS = ((1.0, "m"), (0.01, "cm"), (0.001, "mm"))
 """Units of length [m]; the largest in which the number is at least 1 is taken."""
 NOTHING = 0.0005
 """Less than this part of the height is called nothing."""
+TOUR = (
+    "the tiny model is a tour of the method. Its confidence says nothing of quality and is not to be"
+    " compared with the one of another model or engine"
+)
+"""Said of every result that it made."""
 
 
 def joint_error(l2p: float, joints: int) -> float:

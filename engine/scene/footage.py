@@ -62,23 +62,26 @@ def span(subjects: Sequence[Subject]) -> tuple[float, float]:
     return min(gap.start for gap in gaps), max(gap.end for gap in gaps)
 
 
-def given_footage(config: RunConfig, stage: Any, subjects: Sequence[Subject]) -> Footage:
-    """The video that the user has, its frames put on the stage's times.
+def given_footage(
+    config: RunConfig, stage: Any, subjects: Sequence[Subject], *, second: bool = False
+) -> Footage:
+    """The video that the user has, or the second one, its frames put on the stage's times.
 
     Raises:
         ConfigError: It does not reach over the gaps.
         DataError: It cannot be read, or nothing can be seen.
     """
     rate = subjects[0].start.motion.time_codes_per_second
-    video = read_video(config.video, config.video_fps or None)
+    name, camera = (config.second_video, config.second_camera) if second else (config.video, config.camera)
+    video = read_video(name, config.video_fps or None)
     first, last = (time / rate for time in span(subjects))
     times = tuple(first + config.video_offset + time for time in video.times)
-    _check_reach(config.video, times, first, last, rate)
+    _check_reach(name, times, first, last, rate)
     kept = thinned(times, FIT_RATE)
     video = Video(tuple(times[i] for i in kept), video.frames[kept])
     height, width = video.frames.shape[2:]
     codes = [time * rate for time in video.times]
-    scene = make_scene(stage, subjects, height=height, width=width, camera=config.camera, times=codes)
+    scene = make_scene(stage, subjects, height=height, width=width, camera=camera, times=codes)
     return Footage(scene, (video,))
 
 

@@ -10,7 +10,13 @@ StyleName = Literal["calm", "natural", "lively"]
 AuthorMode = Literal["rebind", "over", "variant", "flat"]
 FeatureName = Literal["scratch", "dinov2+fit3d"]
 SolverName = Literal["map", "paper"]
-ModelName = Literal["dynamicrafter", "wan-vace", "wan-vace-14b", "wan22-vace-fun", "ltx", "tiny"]
+ModelName = Literal["auto", "dynamicrafter", "wan-vace", "wan-vace-14b", "wan22-vace-fun", "ltx", "tiny"]
+"""``auto``: that of the quality."""
+QualityName = Literal["preview", "standard", "best"]
+"""Presets of a generated video, see :mod:`engine.settings.quality`."""
+PrecisionName = Literal["auto", "single", "half", "int8", "fp8"]
+"""Of a video model's weights. ``auto``: half on a GPU where memory is not high, else single; ``int8`` and ``fp8``: the
+denoising network's weights in one byte each, which needs the extra ``quantised``."""
 ControlName = Literal["none", "depth", "pose", "grey"]
 """How the motion prior's guess is drawn for a video model: distance from the camera, bones, or pictures without
 colours."""

@@ -34,6 +34,7 @@ class AdaptInputs:
     source: Mapping[str, Any]
     """What the model's weights are."""
     memory: str
+    precision: str
     views: Mapping[str, Video]
     """The context from some views."""
     prompt: str
@@ -70,7 +71,9 @@ def adapt(
     times = {time / scene.time_codes_per_second for time in known}
     views = {name: _at(video, times) for name, video in renders.items()}
     options = AdaptOptions(mode=config.adapt, seed=config.seed)
-    inputs = AdaptInputs(model.source, config.memory, views, prompt, options, model)
+    inputs = AdaptInputs(
+        model.source, config.memory, config.video_choice.precision, views, prompt, options, model
+    )
     return next(iter(context.cache.files(FileStage("adapt", inputs, _adapt))), None)
 
 

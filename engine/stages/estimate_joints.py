@@ -74,12 +74,16 @@ class EstimateInputs:
     settings: EstimatorSettings
 
 
-def estimate_joints(footage: Footage, settings: EstimatorSettings, context: RunContext) -> Estimator:
-    """The joint estimator of the characters of some videos."""
+def estimate_joints(
+    footage: Footage,
+    settings: EstimatorSettings,
+    context: RunContext,
+    *,
+    file: str = "estimator.safetensors",
+) -> Estimator:
+    """The joint estimator of the characters of some videos, kept in a file of that name."""
     inputs = EstimateInputs(footage, settings)
-    return context.cache.get(
-        Stage("estimate_joints", inputs, _train, save_estimator, load_estimator, "estimator.safetensors")
-    )
+    return context.cache.get(Stage("estimate_joints", inputs, _train, save_estimator, load_estimator, file))
 
 
 def _train(inputs: EstimateInputs, work: StageWork) -> Estimator:

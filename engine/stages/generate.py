@@ -12,6 +12,7 @@ from engine.runs.stage_cache import RunContext, Stage, StageWork
 from engine.scene.scene import Scene
 from engine.settings.choices import ControlName
 from engine.stages.render import draw_control
+from engine.video.adaptation.lora_stack import require_pinned
 from engine.video.backends.protocol import Backend, ControlledBackend
 from engine.video.options import GenerateOptions
 from usd_io.errors import shown
@@ -24,6 +25,7 @@ class GenerateInputs:
     source: Mapping[str, Any]
     """What the model's weights are."""
     memory: str
+    precision: str
     adapter: Path | None
     true: Video
     """Pictures at the known times."""
@@ -48,19 +50,29 @@ def generate(
         OutOfMemory: Memory ran out; finished work is kept.
         RunCancelled: The user stopped the run; finished work is kept.
     """
-    config, rate = context.config, scene.time_codes_per_second
+    config, choice, rate = context.config, context.config.video_choice, scene.time_codes_per_second
     gaps = tuple((start / rate, end / rate) for start, end in scene.schedule.gaps)
     control = None
     if config.control != "none":
         control = draw_control(config.control, scene, free_times(model, config.control, gaps, true), context)
-    usual = GenerateOptions(config.steps, config.guidance)
+    usual = GenerateOptions(choice.steps, config.guidance, few_step_lora=require_pinned(config.few_step_lora))
     if control is not None:
         usual = replace(usual, control_strength=config.control_strength)
     videos = []
     for take in range(1, config.takes + 1):
         options = replace(usual, seed=config.seed + take - 1, control_scale=config.control_scale)
         inputs = GenerateInputs(
-            model.source, config.memory, adapter, true, gaps, prompt, options, control, model, take
+            model.source,
+            config.memory,
+            choice.precision,
+            adapter,
+            true,
+            gaps,
+            prompt,
+            options,
+            control,
+            model,
+            take,
         )
         mark = "" if control is None else f"-{config.control}-{config.control_strength:g}"
         stage = Stage("generate", inputs, _generate, save_videos, load_videos, f"video-{take}{mark}.npz")

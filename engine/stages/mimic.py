@@ -27,6 +27,7 @@ from engine.mimic.paper_solver import filled, fit_paper, to_unknowns
 from engine.mimic.parameters import Unknowns, make_unknowns
 from engine.mimic.pictures.pyramid import make_fit_scene, resample
 from engine.mimic.pictures.stabilise import shifts, steadied
+from engine.mimic.pictures.two_views import Seen, joined
 from engine.mimic.pictures.video_frames import frames_to_fit
 from engine.mimic.settings import MimicSettings
 from engine.planning.plan import Plan
@@ -63,6 +64,8 @@ class MimicInputs:
     """Which of its videos."""
     estimator: Estimator
     settings: MimicSettings
+    second: tuple[Footage, Estimator] | None
+    """A video of the same motion from another side, and what was trained for it."""
 
 
 FittedArrays = Mapping[str, np.ndarray]
@@ -70,12 +73,18 @@ FittedArrays = Mapping[str, np.ndarray]
 
 
 def fit_motion(
-    footage: Footage, estimator: Estimator, settings: MimicSettings, context: RunContext
+    footage: Footage,
+    estimator: Estimator,
+    settings: MimicSettings,
+    context: RunContext,
+    *,
+    second: tuple[Footage, Estimator] | None = None,
 ) -> Mapping[str, Filled]:
-    """What the videos of a scene make of the motion of the prior, by skeleton path."""
+    """What the videos of a scene make of the motion of the prior, by skeleton path; with another side of it, of both
+    sides together."""
     takes = []
     for take in range(len(footage.videos)):
-        inputs = MimicInputs(footage, take, estimator, settings)
+        inputs = MimicInputs(footage, take, estimator, settings, second)
         takes.append(context.cache.get(Stage("mimic", inputs, _fit, _save, _load, f"mimic-{take + 1}.npz")))
     results = {}
     for place, subject in enumerate(footage.scene.subjects):
@@ -85,15 +94,17 @@ def fit_motion(
 
 
 def _fit(inputs: MimicInputs, work: StageWork) -> FittedArrays:
-    scene, video = inputs.footage.in_front, inputs.footage.videos[inputs.take]
+    scene, seen = inputs.footage.in_front, _seen(inputs.footage, inputs.take, inputs.estimator)
+    if inputs.second is not None:
+        seen = joined(seen, _seen(inputs.second[0], 0, inputs.second[1]))
     made = mimic(
         scene.characters,
         [subject.plan for subject in scene.subjects],
         [subject.start.motion for subject in scene.subjects],
-        video,
-        scene.views[0],
+        seen.video,
+        seen.view,
         scene.surface,
-        evidence=estimate(inputs.estimator, video.frames, scene.cameras),
+        evidence=seen.evidence,
         settings=inputs.settings,
         progress=work.progress,
         checkpoint_dir=work.checkpoints(),
@@ -102,6 +113,11 @@ def _fit(inputs: MimicInputs, work: StageWork) -> FittedArrays:
     for name in CHANNELS:
         arrays |= {f"{name}_{i}": getattr(m.motion, name) for i, m in enumerate(made)}
     return arrays
+
+
+def _seen(footage: Footage, take: int, estimator: Estimator) -> Seen:
+    scene, video = footage.in_front, footage.videos[take]
+    return Seen(video, scene.views[0], estimate(estimator, video.frames, scene.cameras))
 
 
 def _fitted(subject: Subject, takes: Sequence[FittedArrays]) -> Filled:

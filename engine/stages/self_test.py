@@ -201,7 +201,7 @@ def _tell_verdict(subjects: Sequence[Subject], tests: Mapping[str, VideoTest], c
         progress.note(
             "the video engine was not tested: no context is long enough to hide a piece of.", level="warning"
         )
-        return config.model != "tiny"
+        return config.video_choice.model != "tiny"
     prior = subjects[0].start.prior
     video, motion, slerp = (_mean_l2p(fitted, name) for name in (VIDEO, prior, "slerp"))
     test = next(iter(tests.values()))

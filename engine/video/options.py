@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from engine.errors import ConfigError
 from engine.settings.choices import AdaptMode
+from engine.settings.pinned_file import PinnedFile
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class GenerateOptions:
     """How much of the control is left when it is mixed with grey, 0 to 1; 0: all grey."""
     control_scale: float = 1.0
     """Weight of the branch that takes in known frames and control."""
+    few_step_lora: tuple[PinnedFile, ...] = ()
+    """With which the model needs few steps, stacked on what it has learnt; of two networks one for each, or one for
+    both."""
 
     def __post_init__(self) -> None:
         if self.steps < 0 or not 0 <= self.guidance < 1000:

@@ -113,7 +113,7 @@ def test_every_setting_says_what_it_is() -> None:
 
 def test_settings_of_one_shot_are_its_paths_times_and_prims() -> None:
     stage = {"stage", "skeletons", "context", "keys", "lock", "pin"}
-    video = {"video", "video_fps", "video_offset"}
+    video = {"video", "video_fps", "video_offset", "second_video", "second_camera"}
     assert of_a_shot() == stage | video | {"camera", "prompt", "out", "truth", "force"}
 
 

@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
         help="Weights of video models and image features.", no_args_is_help=True, rich_markup_mode=None
     )
     group.command(name="list", cls=GroupedCommand)(list_models)
-    for command in (pull, verify, path, convert):
+    for command in (memory, pull, verify, path, convert):
         group.command(cls=GroupedCommand)(command)
     app.add_typer(group, name="models")
 
@@ -79,6 +79,48 @@ def _facts(card: "ModelCard") -> dict[str, Any]:
         "path": None if found.path is None else str(found.path),
         "detail": found.detail,
     }
+
+
+def memory(
+    card: Annotated[
+        float,
+        typer.Option(
+            "--card", help="Memory of the GPU [1e9 bytes].", metavar="GB", show_default="that of the GPU here"
+        ),
+    ] = 0.0,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show what fits a GPU: memory of the wan and ltx models by precision, computed at the sizes of the qualities."""
+    from engine.video import gpu_gb, memory_table
+
+    if card < 0:
+        raise ConfigError("a GPU cannot have less than no memory; give --card in GB.")
+    have = card or gpu_gb()
+    sizes = {"320x512": (320, 512), "256x416": (256, 416), "480x832": (480, 832)}
+    needs = {text: memory_table(*size) for text, size in sizes.items()}
+    if as_json:
+        rows = [
+            {"model": n.model, "precision": n.precision, "resolution": text, "weights_gb": n.weights_gb}
+            | {"peak_gb": n.peak_gb, "card_gb": n.card_gb, "fits": n.card_gb <= have if have else None}
+            for text, table_ in needs.items()
+            for n in table_
+        ]
+        out.print_json({"card_gb": have or None, "needs": rows})
+        return
+    header = ["model", "precision", "weights", *sizes]
+    lines = [
+        [first.model, first.precision, f"{first.weights_gb:.1f} GB"]
+        + [f"{n.card_gb:.0f} GB{' fits' if have and n.card_gb <= have else ''}" for n in (first, *others)]
+        for first, *others in zip(*needs.values(), strict=True)
+    ]
+    out.answer(table(header, lines))
+    out.say(
+        f"fits: a GPU of {have:.1f} GB." if have else "no GPU is here; --card GB marks what would fit one."
+    )
+    out.say(
+        "computed from the sizes of the networks and not measured; int8 and fp8 need the extra quantised."
+    )
 
 
 def pull(

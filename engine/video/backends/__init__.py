@@ -9,20 +9,29 @@ that was stopped after *adapt* goes on with the same ones. True frames come back
 """
 
 from engine.errors import ConfigError, EngineError
-from engine.settings.choices import Memory
+from engine.settings.choices import Memory, PrecisionName
 from engine.settings.packages import reason_of
 from engine.video.backends.protocol import Backend, Gap
 
 __all__ = ["Backend", "Gap", "backend"]
 
 
-def backend(name: str, *, memory: Memory = "auto", device: str = "auto") -> Backend:
+def backend(
+    name: str,
+    *,
+    memory: Memory = "auto",
+    device: str = "auto",
+    precision: PrecisionName = "auto",
+    size: tuple[int, int] = (0, 0),
+) -> Backend:
     """A video model that is ready to work here; its weights are read when they are first needed.
 
     Args:
         name: One of :data:`engine.settings.choices.ModelName`, or a video model of an installed package.
         memory: How sparing to be with the device's memory.
         device: ``auto``: a GPU, which all but ``tiny`` must have; ``cpu`` or ``cuda:1``: that one, whatever it takes.
+        precision: Of its weights. A model of another package has its own.
+        size: Height and width of its pictures [pixels], where it can make others than its own; 0: its own.
 
     Raises:
         ConfigError: There is no such model, or the package that adds it is broken.
@@ -33,19 +42,19 @@ def backend(name: str, *, memory: Memory = "auto", device: str = "auto") -> Back
         case "dynamicrafter":
             from engine.video.backends.dynamicrafter import dynamicrafter
 
-            return dynamicrafter(memory, device)
+            return dynamicrafter(memory, device, precision)
         case "tiny":
             from engine.video.backends.dynamicrafter import tiny
 
-            return tiny(memory, device)
+            return tiny(memory, device, precision)
         case "wan-vace" | "wan-vace-14b" | "wan22-vace-fun":
             from engine.video.backends.wan_vace import wan_vace
 
-            return wan_vace(name, memory, device)
+            return wan_vace(name, memory, device, precision, size)
         case "ltx":
             from engine.video.backends.ltx import ltx
 
-            return ltx(memory, device)
+            return ltx(memory, device, precision, size)
     return _added(name, memory, device)
 
 

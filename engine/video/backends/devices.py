@@ -8,15 +8,22 @@ from typing import Any
 import torch
 
 from engine.errors import ConfigError, ResourceMissing
-from engine.settings.choices import Memory
+from engine.settings.choices import Memory, PrecisionName
+from engine.video.backends.quantised import QUANTISED, require_quantising
 from engine.video.catalogue.fetch import known_hash
+from engine.video.catalogue.memory_table import memory_need
 from engine.video.catalogue.models import ModelCard, card, pipeline_files, require_pipeline
 
 INSTEAD = "Without it, the engine motion or the model tiny runs on any machine."
 
 
-def pick_device(card: ModelCard, device: str) -> torch.device:
+def pick_device(card: ModelCard, device: str, needed_gb: float = 0.0) -> torch.device:
     """The device to use.
+
+    Args:
+        card: Of the model.
+        device: ``auto``, or its name.
+        needed_gb: Least memory of it [1e9 bytes]; 0: what the card says.
 
     Raises:
         ConfigError: There is no such device.
@@ -28,15 +35,16 @@ def pick_device(card: ModelCard, device: str) -> torch.device:
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"device {device!r} cannot be used here; choose auto, cpu or cuda.") from error
         return torch.device(device)
+    needed = needed_gb or card.memory_generate_gb
     if not torch.cuda.is_available():
         raise ResourceMissing(
-            f"{card.name} needs a GPU with {card.memory_generate_gb:g} GB and CUDA sees none here. {INSTEAD}"
+            f"{card.name} needs a GPU with {needed:.3g} GB and CUDA sees none here. {INSTEAD}"
         )
     found = torch.cuda.get_device_properties(0)
-    if found.total_memory < card.memory_generate_gb * 0.9e9:  # a card of 8 GB reports a little less
+    if found.total_memory < needed * 0.9e9:  # a card of 8 GB reports a little less
         raise ResourceMissing(
-            f"{card.name} needs a GPU with {card.memory_generate_gb:g} GB and {found.name} has "
-            f"{found.total_memory * 1e-9:.1f} GB. {INSTEAD}"
+            f"{card.name} needs a GPU with {needed:.3g} GB and {found.name} has {found.total_memory * 1e-9:.1f} GB; "
+            f"'anymole models memory' shows what fits it. {INSTEAD}"
         )
     return torch.device("cuda", 0)
 
@@ -48,20 +56,29 @@ def device_gb(device: torch.device) -> float:
     return float(torch.cuda.get_device_properties(device).total_memory) * 1e-9
 
 
-def precision(device: torch.device, memory: Memory) -> torch.dtype:
-    """Of weights and activations: single on a processor and where memory does not matter, else half."""
-    if device.type != "cuda" or memory == "high":
+def gpu_gb() -> float:
+    """Memory of the first GPU [1e9 bytes]; 0 where there is none."""
+    return device_gb(torch.device("cuda", 0)) if torch.cuda.is_available() else 0.0
+
+
+def precision(device: torch.device, memory: Memory, wanted: PrecisionName = "auto") -> torch.dtype:
+    """Of weights and activations: what is wanted; by itself single on a processor and where memory does not matter,
+    else half. Beside quantised weights all is in half."""
+    if wanted == "single" or (wanted == "auto" and (device.type != "cuda" or memory == "high")):
         return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.float16 if device.type == "cuda" and not torch.cuda.is_bf16_supported() else torch.bfloat16
 
 
-def ready_pipeline(name: str, device: str) -> tuple[Path, Mapping[str, Any], torch.device]:
+def ready_pipeline(
+    name: str, device: str, weights: PrecisionName, size: tuple[int, int]
+) -> tuple[Path, Mapping[str, Any], torch.device]:
     """Folder of a complete diffusers pipeline, what its weights are, and where it runs.
 
     Raises:
-        ResourceMissing: Weights or a GPU are missing.
+        ResourceMissing: Weights, a GPU, or the library for weights of that precision are missing.
         ConfigError: There is no such device.
     """
+    require_quantising(weights)
     model = card(name)
     try:
         folder = require_pipeline(model)
@@ -71,4 +88,5 @@ def ready_pipeline(name: str, device: str) -> tuple[Path, Mapping[str, Any], tor
         path.relative_to(folder).as_posix(): known_hash(path) or f"{path.stat().st_size} bytes"
         for path in pipeline_files(folder)
     }
-    return folder, {"name": model.repository, "files": files}, pick_device(model, device)
+    needed = memory_need(name, weights, *size).card_gb if weights in QUANTISED else 0.0
+    return folder, {"name": model.repository, "files": files}, pick_device(model, device, needed)

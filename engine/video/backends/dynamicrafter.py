@@ -10,7 +10,7 @@ import torch
 from engine.errors import ResourceMissing
 from engine.files.video import Video
 from engine.progress import Progress
-from engine.settings.choices import Appearance, Memory
+from engine.settings.choices import Appearance, Memory, PrecisionName
 from engine.video.adaptation.adapt import adapt
 from engine.video.adaptation.adapter import apply_adapter, load_adapter, save_adapter
 from engine.video.adaptation.settings import AdaptSettings
@@ -57,6 +57,8 @@ class Native:
     group: int = 1
     drawn: Appearance = "textured"
     ground: bool = True
+    weights: PrecisionName = "auto"
+    """Precision of its weights."""
     _loaded: tuple[Path | None, VideoModel] | None = field(default=None, repr=False)
 
     def adapt(
@@ -97,7 +99,9 @@ class Native:
             steps=options.steps or usual.steps,
             learning_rate=0.0 if kind == "lora" else usual.learning_rate,  # pairs have a rate of their own
             strides=strides_for(frame_rate),
-            precision=names[precision(self.device, "auto")],  # of activations; what is trained stays single
+            precision=names[
+                precision(self.device, "auto", self.weights)
+            ],  # of activations; what is trained stays single
             memory=memory,
             seed=options.seed,
         )
@@ -143,10 +147,12 @@ class Native:
         with explain_memory(
             "loading the video model", "memory low, a larger GPU or the model tiny", "memory", "model"
         ):
-            return place_model(model, self.device, precision(self.device, self.memory), encoders=not spare)
+            return place_model(
+                model, self.device, precision(self.device, self.memory, self.weights), encoders=not spare
+            )
 
 
-def dynamicrafter(memory: Memory, device: str) -> Native:
+def dynamicrafter(memory: Memory, device: str, weights: PrecisionName = "auto") -> Native:
     """The released model, from its converted folder.
 
     Raises:
@@ -181,10 +187,11 @@ def dynamicrafter(memory: Memory, device: str) -> Native:
         lambda: load_model(folder),
         pick_device(model_card, device),
         memory,
+        weights=weights,
     )
 
 
-def tiny(memory: Memory, device: str) -> Native:
+def tiny(memory: Memory, device: str, weights: PrecisionName = "auto") -> Native:
     """The embedded model: a tour of the method on any machine, never to be sold as quality."""
     from engine.video import tiny as embedded
 
@@ -203,4 +210,5 @@ def tiny(memory: Memory, device: str) -> Native:
         embedded.SAMPLER,
         drawn="canonical",
         ground=False,
+        weights=weights,
     )

@@ -20,15 +20,17 @@ from engine.files.hashing import content_hash
 from engine.files.tensors import check_safetensors, load_meta
 from engine.files.video import Video
 from engine.progress import Progress
-from engine.settings.choices import Appearance, ControlName, Memory
+from engine.settings.choices import Appearance, ControlName, Memory, PrecisionName
+from engine.settings.pinned_file import PinnedFile
 from engine.video.adaptation.adapter import load_adapter, save_adapter
-from engine.video.adaptation.lora import merge_lora
+from engine.video.adaptation.lora_stack import Changes, add_changes, pairs_of, read_changes
 from engine.video.backends import finished
 from engine.video.backends.calls import Call, Rules, plan_calls
 from engine.video.backends.context import longest_stretch
 from engine.video.backends.devices import precision
 from engine.video.backends.flow_lora import FlowSettings, check_pairs, chosen_layers, train
 from engine.video.backends.protocol import Gap
+from engine.video.backends.quantised import quantise
 from engine.video.catalogue.models import pipeline_files
 from engine.video.memory import explain_memory
 from engine.video.network.sample import combine_seeds
@@ -55,7 +57,9 @@ class FlowBackend(ABC):
     device: torch.device
     memory: Memory
     rules: Rules
-    _loaded: tuple[Path | None, Any] | None = field(default=None, repr=False)
+    weights: PrecisionName = "auto"
+    """Precision of its weights."""
+    _loaded: tuple[Any, Any] | None = field(default=None, repr=False)
     _text: Any = field(default=None, repr=False)
     _embeds: dict[tuple[str, bool], Embeds] = field(default_factory=dict, repr=False)
 
@@ -69,6 +73,8 @@ class FlowBackend(ABC):
     """Pattern of those that learn from clips how known frames are taken in."""
     steps: ClassVar[int]
     guidance: ClassVar[float]
+    few_steps: ClassVar[int] = 0
+    """Steps with a few-step LoRA, which stands in place of guidance, too; 0: it takes none."""
     negative: ClassVar[str] = ""
     drawn: ClassVar[Appearance] = "textured"
     ground: ClassVar[bool] = True
@@ -161,7 +167,13 @@ class FlowBackend(ABC):
         checkpoint_dir: Path | None = None,
     ) -> Video:
         """See :meth:`engine.video.backends.Backend.generate`."""
-        steps, guidance = options.steps or self.steps, options.guidance or self.guidance
+        loras = options.few_step_lora
+        if loras and not self.few_steps:
+            raise ConfigError(
+                f"{self.name} takes no few-step LoRA; leave it out.", settings=("few_step_lora",)
+            )
+        usual = (self.few_steps, 1.0) if loras else (self.steps, self.guidance)
+        steps, guidance = options.steps or usual[0], options.guidance or usual[1]
         options = replace(options, steps=steps, guidance=guidance)
         self._check_size(true)
         calls = plan_calls(gaps, true.times, self.rules)
@@ -172,7 +184,7 @@ class FlowBackend(ABC):
         images |= {time: frame.float() / 255 for time, frame in made.items()}
         with explain_memory("generating the video", *REMEDY):
             if done < len(calls):
-                pipe = self._pipe(adapter)
+                pipe = self._pipe(adapter, loras)
                 embeds = self._encode(pipe, prompt, guided=guidance > 1)
             for number, call in enumerate(calls[done:], done):
                 ticks = iter(range(number * steps + 1, (number + 1) * steps + 1))
@@ -229,24 +241,29 @@ class FlowBackend(ABC):
         learnt = None if adapter is None else load_meta(adapter)
         return content_hash([calls, prompt, options, self.source, learnt, true, control])
 
-    def _pipe(self, adapter: Path | None) -> Any:
-        """The pipeline on its device, untouched or with one adapter; its text encoder is kept apart."""
-        if self._loaded is None or self._loaded[0] != adapter:
+    def _pipe(self, adapter: Path | None, loras: Sequence[PinnedFile] = ()) -> Any:
+        """The pipeline on its device, untouched or with one adapter and LoRAs for few steps; its text encoder is kept
+        apart."""
+        wanted = adapter, tuple(loras)
+        if self._loaded is None or self._loaded[0] != wanted:
             self._loaded = None  # before another is read
             pipe = self._load()
-            if adapter is not None:
-                self._merge(pipe, adapter)
+            add_changes(denoisers(pipe), self._stack(pipe, adapter, loras))
+            layers = chosen_layers(denoisers(pipe), (prefixed(self.appearance), prefixed(self.injection)))
+            quantise(denoisers(pipe), self.weights, layers)
+            if loras:
+                pipe.scheduler = self.few_step_schedule(pipe.scheduler)
             for part in (denoisers(pipe), pipe.vae):
                 nn.Module.to(part, self.device)
             if self.memory == "low":
                 pipe.vae.enable_tiling()
             pipe.set_progress_bar_config(disable=True)
             self._text, pipe.text_encoder = pipe.text_encoder, None
-            self._loaded = adapter, pipe
+            self._loaded = wanted, pipe
         return self._loaded[1]
 
     def _load(self) -> Any:
-        dtype = precision(self.device, self.memory)
+        dtype = precision(self.device, self.memory, self.weights)
         kept = {} if self._text is None else {"text_encoder": self._text}  # the largest part; never changed
         dtypes = {"default": dtype} | dict.fromkeys(self.single_precision, torch.float32)
         for path in pipeline_files(self.folder):
@@ -267,11 +284,32 @@ class FlowBackend(ABC):
             part.eval().requires_grad_(False)
         return pipe
 
-    def _merge(self, pipe: Any, adapter: Path) -> None:
-        learnt = load_adapter(adapter)
-        layers = chosen_layers(denoisers(pipe), (prefixed(self.appearance), prefixed(self.injection)))
-        check_pairs(layers, learnt, adapter)
-        merge_lora(layers, learnt.tensors)
+    def _stack(
+        self, pipe: Any, adapter: Path | None, loras: Sequence[PinnedFile]
+    ) -> list[tuple[Changes, str]]:
+        """What is added to the untouched weights, with where it comes from."""
+        stack: list[tuple[Changes, str]] = []
+        if adapter is not None:
+            learnt = load_adapter(adapter)
+            layers = chosen_layers(denoisers(pipe), (prefixed(self.appearance), prefixed(self.injection)))
+            check_pairs(layers, learnt, adapter)
+            stack.append((pairs_of(learnt.tensors), str(adapter)))
+        networks = (
+            ("",) if getattr(pipe, "transformer_2", None) is None else ("transformer.", "transformer_2.")
+        )
+        if len(loras) > len(networks):
+            raise ConfigError(
+                f"{self.name} has one network, for one few-step LoRA.", settings=("few_step_lora",)
+            )
+        for i, network in enumerate(networks if loras else ()):
+            path = loras[min(i, len(loras) - 1)].path
+            changes = read_changes(path)
+            stack.append(({f"{network}{name}": c for name, c in changes.items()}, shown(path)))
+        return stack
+
+    def few_step_schedule(self, scheduler: Any) -> Any:
+        """The schedule of a few-step LoRA in place of the pipeline's; for models that take one."""
+        return scheduler
 
     @torch.no_grad()
     def _encode(self, pipe: Any, prompt: str, *, guided: bool) -> Embeds:

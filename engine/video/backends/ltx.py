@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from engine.settings.choices import Memory
+from engine.settings.choices import Memory, PrecisionName
 from engine.video.backends.calls import Call, Rules
 from engine.video.backends.devices import ready_pipeline
 from engine.video.backends.flow import Embeds, FlowBackend, noised
@@ -136,11 +136,12 @@ class Ltx(FlowBackend):
         return mse_loss(predicted[:, wanted], pipe._pack_latents(flow)[:, wanted])
 
 
-def ltx(memory: Memory, device: str) -> Ltx:
+def ltx(memory: Memory, device: str, weights: PrecisionName = "auto", size: tuple[int, int] = (0, 0)) -> Ltx:
     """The released model.
 
     Raises:
         ResourceMissing: Weights or a GPU are missing.
     """
-    folder, source, where = ready_pipeline("ltx", device)
-    return Ltx("ltx", HEIGHT, WIDTH, source, folder, where, memory, RULES)
+    height, width = size if any(size) else (HEIGHT, WIDTH)
+    folder, source, where = ready_pipeline("ltx", device, weights, (height, width))
+    return Ltx("ltx", height, width, source, folder, where, memory, RULES, weights)

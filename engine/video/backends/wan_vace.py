@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from diffusers import WanVACEPipeline
+from diffusers import UniPCMultistepScheduler, WanVACEPipeline
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from engine.settings.choices import Memory
+from engine.settings.choices import Memory, PrecisionName
 from engine.video.backends.calls import Call, Rules
 from engine.video.backends.devices import ready_pipeline
 from engine.video.backends.flow import Embeds, FlowBackend, noised
@@ -23,9 +23,12 @@ GROUP = 4
 """Frames that its autoencoder packs into a latent, after the first."""
 RULES = Rules(rate=15.0, group=GROUP, pause=True, most=81)
 HEIGHT, WIDTH = 320, 512
-MOST_TOKENS = 512
+MOST_TOKENS, MOST_STEPS = 512, 1000
 SHIFT = 3.0
 """Of noise levels in training; Wan's advice for small images."""
+FEW_STEPS, FEW_STEPS_SHIFT = 4, 5.0
+"""What the LoRAs of lightx2v were distilled for: levels s = 1, 0.75, 0.5, 0.25, each moved to 5 s / (1 + 4 s), and
+Euler's steps between them, without guidance."""
 
 
 def group_masks(
@@ -71,6 +74,7 @@ class WanVace(FlowBackend):
     appearance = r"blocks\.\d+\.(attn1\.to_(q|k|v|out\.0)|attn2\.to_(q|k|v|out\.0)|ffn\.net\.(0\.proj|2))"
     injection = r"vace_blocks\.\d+\.(attn1\.to_(q|k|v|out\.0)|attn2\.to_(q|k|v|out\.0)|ffn\.net\.(0\.proj|2))"
     steps, guidance = 50, 5.0
+    few_steps = FEW_STEPS
     controls = ("depth", "pose", "grey")
 
     def encode_prompt(self, pipe: Any, prompt: str, guided: bool, device: torch.device) -> Mapping[str, Any]:
@@ -120,6 +124,15 @@ class WanVace(FlowBackend):
             **embeds,
         )
         return made.frames[0].float()
+
+    def few_step_schedule(self, scheduler: Any) -> Any:
+        """Euler's steps, as the solver's first order without corrector, at the levels that were distilled."""
+        return UniPCMultistepScheduler.from_config(
+            scheduler.config,
+            flow_shift=FEW_STEPS_SHIFT,
+            solver_order=1,
+            disable_corrector=list(range(MOST_STEPS)),
+        )
 
     def latents(
         self, pipe: Any, frames: Float[Tensor, "frame 3 height width"]
@@ -197,12 +210,15 @@ def _hide_middle(
     return frames, free
 
 
-def wan_vace(name: str, memory: Memory, device: str) -> WanVace:
+def wan_vace(
+    name: str, memory: Memory, device: str, weights: PrecisionName = "auto", size: tuple[int, int] = (0, 0)
+) -> WanVace:
     """A released model: ``wan-vace`` and ``wan-vace-14b`` with one network, ``wan22-vace-fun`` with one for high and
     one for low noise.
 
     Raises:
         ResourceMissing: Weights or a GPU are missing.
     """
-    folder, source, where = ready_pipeline(name, device)
-    return WanVace(name, HEIGHT, WIDTH, source, folder, where, memory, RULES)
+    height, width = size if any(size) else (HEIGHT, WIDTH)
+    folder, source, where = ready_pipeline(name, device, weights, (height, width))
+    return WanVace(name, height, width, source, folder, where, memory, RULES, weights)

@@ -47,6 +47,20 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "here"
 
 
+def test_memory_marks_what_fits_a_card(anymole: Anymole) -> None:
+    text = anymole("models", "memory", "--card", 24)
+    assert text.code == 0
+    (half,) = (line for line in text.out.splitlines() if line.startswith("wan-vace-14b") and " half " in line)
+    (small,) = (line for line in text.out.splitlines() if line.startswith("wan-vace ") and " half " in line)
+    assert "fits" not in half
+    assert small.count("fits") == 3
+    assert "not measured" in text.err
+    rows = anymole("models", "memory", "--card", 24, "--json").json["needs"]
+    assert {row["fits"] for row in rows} == {True, False}
+    assert all(row["fits"] == (row["card_gb"] <= 24) for row in rows)
+    assert anymole("models", "memory", "--card", -1).code == 2
+
+
 def test_list_says_what_each_model_needs_and_allows(anymole: Anymole, machine: Path) -> None:
     text = anymole("models", "list")
     assert text.code == 0

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.events import Event, Note
 from engine.report import page as report_page
+from engine.report.contents import gather, read_contents
 from engine.report.page import command
 from engine.report.write import page_of, run_of, write_report
 from engine.run import run
@@ -128,6 +130,19 @@ def test_it_is_made_again_from_the_folder_and_moves_with_it(
     moved = tmp_path / "place"
     shutil.copytree(reported.parent, moved)
     assert "exact" in page_of(moved / "run")
+
+
+@pytest.mark.parametrize(
+    ("prior", "model", "tour"),
+    [("video", "tiny", True), ("video", "dynamicrafter", False), ("learned", "tiny", False)],
+)
+def test_a_result_of_the_tiny_model_is_called_a_tour(
+    reported: Path, prior: str, model: str, tour: bool
+) -> None:
+    made = read_contents(reported)
+    scores = {path: {**each, "prior": prior} for path, each in made.result["scores"].items()}
+    notes = gather(replace(made.config, model=model), {**made.result, "scores": scores}, reported).notes
+    assert any("tiny model is a tour" in note for note in notes) is tour
 
 
 def test_folders_without_a_result_are_named(tmp_path: Path, reported: Path) -> None:

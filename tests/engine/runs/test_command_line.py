@@ -83,6 +83,8 @@ times = st.floats(allow_nan=False, allow_infinity=False, width=64)
 def values(field: Field) -> st.SearchStrategy[Any]:
     """All that a setting may be."""
     setting = field.setting
+    if field.name == "few_step_lora":
+        return st.lists(names.map(lambda name: f"{name}.safetensors"), max_size=1).map(tuple)
     match field.kind:
         case "choice":
             return st.sampled_from(field.choices)
@@ -98,6 +100,8 @@ def values(field: Field) -> st.SearchStrategy[Any]:
             return st.lists(times, max_size=3).map(tuple)
         case "ranges":
             return st.lists(st.tuples(times, times), max_size=2).map(tuple)
+        case "size":
+            return st.sampled_from([(0, 0), (64, 96), (320, 512)])
     return texts.filter(bool) if setting.argument else texts
 
 

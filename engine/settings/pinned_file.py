@@ -1,0 +1,36 @@
+"""A file of weights with the hash that it must have: ``FILE@SHA256``."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import ConfigError
+from usd_io.errors import shown
+
+_PINNED = re.compile(r"(.+)@([0-9a-fA-F]{64})")
+
+
+@dataclass(frozen=True)
+class PinnedFile:
+    """A file and the hash that it must have."""
+
+    path: Path
+    sha256: str
+    """Empty: what a list beside the file says."""
+
+
+def parse_pinned(text: str) -> PinnedFile:
+    """Read ``FILE`` or ``FILE@SHA256``.
+
+    Raises:
+        ConfigError: It is no safetensors file by its name.
+    """
+    found = _PINNED.fullmatch(text)
+    path, sha256 = (found[1], found[2].lower()) if found else (text, "")
+    if not path.endswith(".safetensors"):
+        raise ConfigError(
+            f"{shown(text)} is no safetensors file; give FILE.safetensors or FILE.safetensors@SHA256, for nothing that "
+            "could run code is read.",
+            settings=("few_step_lora",),
+        )
+    return PinnedFile(Path(path), sha256)

@@ -1,0 +1,102 @@
+"""What the diffusers models need of a GPU, computed from their sizes: by precision, and by what stays on the processor.
+
+Weights are counted to the byte. Activations are those of one block at its largest, the hints that the VACE blocks keep,
+and the autoencoder's last layers; the allocator's waste and the CUDA context come on top as elsewhere in this project
+(1.1 times and 0.5 GB, docs/measurements.md). Nothing of it has been measured: ``scripts/bench_gpu.py`` does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.settings.choices import PrecisionName
+
+WASTE, CONTEXT_GB = 1.1, 0.5
+"""Of the allocator, as a factor, and of CUDA."""
+BYTES: Mapping[PrecisionName, float] = {"single": 4.0, "half": 2.0, "int8": 1.0, "fp8": 1.0}
+"""Of a weight of the denoising network; scales of quantised rows are a thousandth more."""
+_DECODED = 5000
+"""Numbers that the autoencoder's last layers keep for each pixel of a frame: 96 channels of 4 frames in and out of
+convolutions, and two frames that each convolution remembers."""
+
+
+@dataclass(frozen=True)
+class NetworkSize:
+    """Sizes of a released model, from its configuration."""
+
+    denoiser: float
+    """Parameters of a denoising network."""
+    networks: int
+    """How many there are."""
+    width: int
+    """Of a token."""
+    inner: int
+    """Of a token inside the feed-forward layers."""
+    hints: int
+    """Tensors of tokens that the conditioning branch keeps for a step."""
+    text: float
+    """Parameters of the text encoder."""
+    autoencoder: float
+    """Its parameters."""
+    group: int
+    """Frames of a latent."""
+    cell: int
+    """Pixels of a token, each way."""
+    frames: int
+    """Of the longest call."""
+
+
+SIZES: Mapping[str, NetworkSize] = {
+    "wan-vace": NetworkSize(2.154e9, 1, 1536, 8960, 15, 5.68e9, 0.127e9, 4, 16, 81),
+    "wan-vace-14b": NetworkSize(17.34e9, 1, 5120, 13824, 8, 5.68e9, 0.127e9, 4, 16, 81),
+    "wan22-vace-fun": NetworkSize(17.34e9, 2, 5120, 13824, 8, 5.68e9, 0.127e9, 4, 16, 81),
+    "ltx": NetworkSize(1.923e9, 1, 2048, 8192, 0, 4.76e9, 0.3e9, 8, 32, 161),
+}
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """What one way to run a model takes [1e9 bytes]."""
+
+    model: str
+    precision: PrecisionName
+    text_encoder: bool
+    """Whether the text encoder is on the device (memory high)."""
+    weights_gb: float
+    peak_gb: float
+
+    @property
+    def card_gb(self) -> float:
+        """Least memory of a card."""
+        return WASTE * self.peak_gb + CONTEXT_GB
+
+
+def memory_need(
+    model: str, precision: PrecisionName, height: int, width: int, *, text_encoder: bool = False
+) -> MemoryNeed:
+    """Memory to generate pictures of a size, for the longest call that the model was trained on.
+
+    Args:
+        model: One of :data:`SIZES`.
+        precision: Of its weights; not ``auto``.
+        height: Of the pictures [pixels].
+        width: Of the pictures [pixels].
+        text_encoder: Whether it is on the device too.
+    """
+    size = SIZES[model]
+    rest = 4.0 if precision == "single" else 2.0
+    # the autoencoder of Wan is kept in single precision
+    weights = size.denoiser * size.networks * BYTES[precision] + size.autoencoder * 4
+    weights += size.text * rest if text_encoder else 0
+    latents = (size.frames - 1) // size.group + 1
+    tokens = latents * (height / size.cell) * (width / size.cell)
+    # of a block: its input and what is added to it, in single precision where it is normalised; queries, keys, values
+    # and their result, or the feed-forward layer's inside twice, whichever is larger; and the hints
+    block = tokens * (2 * size.width * 4 + max(4 * size.width, 2 * size.inner) * rest)
+    step = block + tokens * size.hints * size.width * rest
+    decoding = height * width * _DECODED * 4
+    return MemoryNeed(model, precision, text_encoder, weights / 1e9, (weights + max(step, decoding)) / 1e9)
+
+
+def memory_table(height: int, width: int) -> tuple[MemoryNeed, ...]:
+    """All models in all precisions, the text encoder on the processor, for pictures of one size."""
+    return tuple(memory_need(model, precision, height, width) for model in SIZES for precision in BYTES)

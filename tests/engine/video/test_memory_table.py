@@ -1,0 +1,41 @@
+"""Memory of the released models as it is computed, against networks of their configurations without content."""
+
+import pytest
+import torch
+from diffusers import LTXVideoTransformer3DModel, WanVACETransformer3DModel
+
+from engine.video.catalogue.memory_table import BYTES, SIZES, memory_need, memory_table
+
+WAN = {"attention_head_dim": 128, "vace_in_channels": 96}
+SMALL = {"num_attention_heads": 12, "ffn_dim": 8960, "num_layers": 30, "vace_layers": list(range(0, 30, 2))}
+LARGE = {"num_attention_heads": 40, "ffn_dim": 13824, "num_layers": 40, "vace_layers": list(range(0, 40, 5))}
+
+
+@pytest.mark.parametrize(("name", "config"), [("wan-vace", SMALL), ("wan-vace-14b", LARGE)])
+def test_parameters_of_the_networks_are_those_of_their_configuration(
+    name: str, config: dict[str, object]
+) -> None:
+    with torch.device("meta"):
+        network = WanVACETransformer3DModel(**WAN, **config)
+    size = SIZES[name]
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(size.denoiser, rel=2e-3)
+    assert (len(config["vace_layers"]), config["ffn_dim"]) == (size.hints, size.inner)  # type: ignore[arg-type]
+    assert config["num_attention_heads"] * 128 == size.width  # type: ignore[operator]
+
+
+def test_parameters_of_ltx_are_those_of_its_configuration() -> None:
+    with torch.device("meta"):
+        network = LTXVideoTransformer3DModel()
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(SIZES["ltx"].denoiser, rel=2e-3)
+
+
+def test_fewer_bytes_and_smaller_pictures_need_less() -> None:
+    for model, size in SIZES.items():
+        needs = [memory_need(model, kind, 320, 512) for kind in ("single", "half", "int8")]
+        assert needs[0].card_gb > needs[1].card_gb > needs[2].card_gb
+        saved = needs[1].weights_gb - needs[2].weights_gb
+        assert saved == pytest.approx(size.denoiser * size.networks / 1e9)
+        assert memory_need(model, "half", 480, 832).peak_gb > needs[1].peak_gb
+        with_text = memory_need(model, "half", 320, 512, text_encoder=True)
+        assert with_text.weights_gb - needs[1].weights_gb == pytest.approx(2 * size.text / 1e9)
+    assert len(memory_table(320, 512)) == len(SIZES) * len(BYTES)
