@@ -97,14 +97,10 @@ def answer(weights: Weights, heads: int, features: Features, parents: Int[np.nda
 def _embed(weights: Weights, features: Features) -> Tokens:
     """The first layer: everything that a joint does around the gap, and what is the same for all joints of a gap."""
     gaps, joints = features.rotations.shape[:2]
-    vectors = np.concatenate(
-        [features.rotations, features.translations, features.positions, features.offsets], 2
-    ).reshape(gaps, joints, -1)
-    # log-like squashing keeps the rare huge input (a joint that hardly moved in the context) from ruling the layer
-    own = np.concatenate([np.arcsinh(vectors), features.scalars], -1).astype(np.float32)
-    shot = np.concatenate([np.arcsinh(features.travel).reshape(gaps, -1), features.shot], 1).astype(
-        np.float32
+    own = np.concatenate(
+        [features.squashed.reshape(gaps, joints, -1), features.scalars.astype(np.float32)], -1
     )
+    shot = np.concatenate([features.squashed_travel.reshape(gaps, -1), features.shot.astype(np.float32)], 1)
     return _linear(weights, "embed", own) + (shot @ weights["embed_shot.weight"].T)[:, None]
 
 
@@ -112,11 +108,11 @@ def _bases(
     weights: Weights, features: Features, parents: Int[np.ndarray, " joint"]
 ) -> tuple[Float[np.ndarray, "gap joint base 3"], Float[np.ndarray, "gap joint base 3"]]:
     """Mixed input vectors: axial ones for rotations (own and the parent's), polar ones for translations."""
-    own = features.rotations.astype(np.float32)
+    own = features.rotations
     above = np.where((parents >= 0)[:, None, None], own[:, parents], np.float32(0))
     track = own.shape[2]
     axial = np.concatenate([own, above], 2)
-    polar = np.concatenate([features.translations, features.positions[:, :, :track]], 2).astype(np.float32)
+    polar = np.concatenate([features.translations, features.positions[:, :, :track]], 2)
     return weights["rotation_bases.weight"] @ axial, weights["translation_bases.weight"] @ polar
 
 
@@ -142,20 +138,34 @@ def _block(
     mixed = (scores @ v).transpose(0, 2, 1, 3).reshape(gaps, joints, width)
     x = x + _linear(weights, f"{name}.project", mixed)
     y = _norm(weights, f"{name}.norm_mix", x)
-    from_parent = (y @ weights[f"{name}.parent.weight"].T)[:, parents]
+    from_parent = _product(weights, f"{name}.parent.weight", y)[:, parents]
     from_parent[:, parents < 0] = 0
-    return x + _linear(weights, f"{name}.out", gelu(_linear(weights, f"{name}.own", y) + from_parent))
+    from_parent += _linear(weights, f"{name}.own", y)
+    return x + _linear(weights, f"{name}.out", gelu(from_parent))
 
 
 def _linear(weights: Weights, name: str, x: Float[np.ndarray, "... channel"]) -> Float[np.ndarray, "... out"]:
-    return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+    made = _product(weights, f"{name}.weight", x)
+    made += weights[f"{name}.bias"]
+    return made
+
+
+def _product(weights: Weights, name: str, x: Float[np.ndarray, "... channel"]) -> Float[np.ndarray, "... out"]:
+    # as one matrix product: numpy would make one for each gap of a stack
+    made: Float[np.ndarray, "... out"] = (x.reshape(-1, x.shape[-1]) @ weights[name].T).reshape(
+        *x.shape[:-1], -1
+    )
+    return made
 
 
 def _norm(weights: Weights, name: str, x: Tokens) -> Tokens:
     """Layer normalisation."""
     centred = x - x.mean(-1, keepdims=True)
-    spread = np.sqrt((centred**2).mean(-1, keepdims=True) + np.float32(1e-5))
-    return centred / spread * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+    squares = np.einsum("...c,...c->...", centred, centred)[..., None] / np.float32(x.shape[-1])
+    centred /= np.sqrt(squares + np.float32(1e-5))
+    centred *= weights[f"{name}.weight"]
+    centred += weights[f"{name}.bias"]
+    return centred
 
 
 def gelu(x: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
@@ -163,13 +173,22 @@ def gelu(x: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
 
     The error function is Abramowitz and Stegun's 7.1.26, off by 1.5e-7 at most.
     """
-    z = np.abs(x) * np.float32(np.sqrt(0.5))
-    t = 1 / (1 + np.float32(0.3275911) * z)
-    poly = t * np.float32(1.061405429) - np.float32(1.453152027)
-    for coefficient in (1.421413741, -0.284496736, 0.254829592):
-        poly = poly * t + np.float32(coefficient)
-    tail = np.float32(0.5) * poly * t * np.exp(-z * z)  # share beyond |x|
-    return x * np.where(x < 0, tail, 1 - tail)
+    z = np.abs(x)
+    z *= np.float32(np.sqrt(0.5))
+    t = z * np.float32(0.3275911)
+    t += 1
+    np.reciprocal(t, out=t)
+    poly = t * np.float32(1.061405429)
+    for coefficient in (-1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        poly += np.float32(coefficient)
+        poly *= t
+    z *= z
+    np.negative(z, out=z)
+    np.exp(z, out=z)
+    poly *= z  # twice the share beyond |x|
+    poly *= np.abs(x)
+    poly *= np.float32(-0.5)
+    return np.add(poly, np.maximum(x, 0), out=poly)
 
 
 def sines(part: Float[np.ndarray, " time"]) -> Float[np.ndarray, "time sine"]:

@@ -64,18 +64,37 @@ class Features:
     to_world: Float[np.ndarray, "gap joint 4"]
     """Orientation of each joint at the start."""
     parent_to_world: Float[np.ndarray, "gap joint 4"]
+    squashed: Float[np.ndarray, "gap joint vector 3"]
+    """Rotations, translations, positions and offsets, squashed as by a logarithm: that keeps the rare huge input (a
+    joint that hardly moved in the context) from ruling the first layer."""
+    squashed_travel: Float[np.ndarray, "gap track 3"]
 
     def seen_from(self, view: Float[np.ndarray, "3 3"]) -> "Features":
-        """The same features turned, or mirrored, about the up axis: lengths and heights do not change by that."""
+        """The same features after quarter turns about the up axis, also mirrored: lengths, heights and squashing do not
+        change by that."""
         axial = view * np.linalg.det(view)
+        track = self.rotations.shape[2]
+        squashed = np.empty_like(self.squashed)
+        squashed[:, :, :track] = _seen(self.squashed[:, :, :track], axial)
+        squashed[:, :, track:] = _seen(self.squashed[:, :, track:], view)
         return replace(
             self,
-            rotations=self.rotations @ axial.T,
-            translations=self.translations @ view.T,
-            positions=self.positions @ view.T,
-            offsets=self.offsets @ view.T,
-            travel=self.travel @ view.T,
+            rotations=_seen(self.rotations, axial),
+            translations=_seen(self.translations, view),
+            positions=_seen(self.positions, view),
+            offsets=_seen(self.offsets, view),
+            travel=_seen(self.travel, view),
+            squashed=squashed,
+            squashed_travel=_seen(self.squashed_travel, view),
         )
+
+
+def _seen(vectors: Float[np.ndarray, "... 3"], view: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "... 3"]:
+    """Vectors by quarter turns and mirrors, which change nothing but the order and the signs of coordinates."""
+    order = np.abs(view).argmax(1)
+    seen: Float[np.ndarray, "... 3"] = vectors[..., order]
+    seen *= np.sign(view).sum(1).astype(vectors.dtype)
+    return seen
 
 
 def make_features(
@@ -129,12 +148,21 @@ def make_features(
     of_parents = np.where(roots[:, None, None], ends, ends[:, parents])
     bones = np.concatenate([ends, ends - of_parents], 2)
     levels = _levels(states, frames, world_p, size)
+    vectors = [
+        _track(turned, axial) / np.maximum(turn, STILL)[..., None, None],
+        _track(moved, frames) / (size[:, None] * np.maximum(move, STILL))[..., None, None],
+        np.concatenate([_track(positions[:, outside], frames), in_gap], 2) / per_position,
+        np.einsum("gij,gnkj->gnki", frames, bones),
+    ]
+    went = _track(travel[:, :, None], frames)[:, 0] / per_position[:, 0]
     return Features(
-        rotations=_track(turned, axial) / np.maximum(turn, STILL)[..., None, None],
-        translations=_track(moved, frames) / (size[:, None] * np.maximum(move, STILL))[..., None, None],
-        positions=np.concatenate([_track(positions[:, outside], frames), in_gap], 2) / per_position,
-        offsets=np.einsum("gij,gnkj->gnki", frames, bones),
-        travel=_track(travel[:, :, None], frames)[:, 0] / per_position[:, 0],
+        rotations=vectors[0].astype(np.float32),
+        translations=vectors[1].astype(np.float32),
+        positions=vectors[2].astype(np.float32),
+        offsets=vectors[3].astype(np.float32),
+        travel=went,
+        squashed=np.arcsinh(np.concatenate(vectors, 2)).astype(np.float32),
+        squashed_travel=np.arcsinh(went).astype(np.float32),
         scalars=np.concatenate(
             [_scalars(parents, turn, shot_turn, move), _heights(levels, world_p[:, outside], size, seconds)],
             -1,
