@@ -108,12 +108,13 @@ def self_test(
     names = tuple(priors)
     trials = run_trials(character, known, plan, priors)
     lengths = [(gap.end - gap.start) / known.time_codes_per_second for gap in plan.gaps]
-    if only is None:
-        shares = [choose_shares(trials, names, length) for length in lengths]
-    else:
-        shares = [(np.array(names) == only).astype(float) for _ in lengths]
+    # gaps of one length are judged alike, and once
+    alike: dict[float, tuple[Float[np.ndarray, " prior"], float | None]] = {}
+    for length in {*lengths}:
+        row = (np.array(names) == only).astype(float) if only else choose_shares(trials, names, length)
+        alike[length] = row, mean_error(trials, row) if trials else None
+    shares, errors = [alike[length][0] for length in lengths], [alike[length][1] for length in lengths]
     slerp = mean_error(trials, np.zeros(len(names))) if trials else None
-    errors = [mean_error(trials, row) if trials else None for row in shares]
     seconds = float(np.mean([trial.seconds for trial in trials])) if trials else 0.0
     ratios = [
         None if slerp is None or error is None else (error / slerp if slerp > 0 else 1.0) for error in errors

@@ -150,7 +150,9 @@ def _linear(weights: Weights, name: str, x: Float[np.ndarray, "... channel"]) ->
     return made
 
 
-def _product(weights: Weights, name: str, x: Float[np.ndarray, "... channel"]) -> Float[np.ndarray, "... out"]:
+def _product(
+    weights: Weights, name: str, x: Float[np.ndarray, "... channel"]
+) -> Float[np.ndarray, "... out"]:
     # as one matrix product: numpy would make one for each gap of a stack
     made: Float[np.ndarray, "... out"] = (x.reshape(-1, x.shape[-1]) @ weights[name].T).reshape(
         *x.shape[:-1], -1

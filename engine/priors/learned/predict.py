@@ -17,8 +17,8 @@ WEIGHTS = Path(__file__).parent / "shipped" / "learned.safetensors"
 VIEWS = 8
 """Four headings, each as it is and mirrored, are averaged: the answer then does not depend on which axis of the root
 was taken for its heading, and errors that are not the motion's own cancel."""
-TOKENS_AT_ONCE = 4096
-"""Joints of all gaps in one pass of the network: bounds the memory of a shot with hundreds of gaps."""
+TOKENS_AT_ONCE = 512
+"""Joints of all gaps in one pass of the network: few enough for what a layer makes of them to stay in the cache."""
 
 
 @dataclass(frozen=True, eq=False)

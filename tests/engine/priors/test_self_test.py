@@ -117,3 +117,14 @@ def test_what_the_network_expects_is_a_range_and_a_ratio_to_slerp() -> None:
         assert choice.expected_ratio == pytest.approx(np.sqrt(0.5))
         assert choice.expected_distance == pytest.approx(0.2)
     assert from_plain(SelfTest, json.loads(json.dumps(asdict(told)))) == told
+
+
+def test_gaps_of_one_length_are_judged_as_each_by_itself() -> None:
+    plan = make_plan(CHARACTER, MOTION, contexts=[(0, 48)], keys=[48, 72, 96, 120], fill_at_samples=True)
+    known = MOTION.at(plan.known(MOTION.times))
+    choices = self_test(CHARACTER, known, plan, PRIORS).choices
+    alone = [
+        self_test(CHARACTER, known, replace(plan, gaps=(gap,)), PRIORS).choices[0] for gap in plan.gaps[1:]
+    ]
+    assert [c.weights for c in choices[1:]] == [c.weights for c in alone]
+    assert [c.expected_l2p for c in choices[1:]] == [c.expected_l2p for c in alone]
