@@ -74,7 +74,7 @@ def write_preview(
             f"the preview is a plot only: the shot has no mesh or more than {MOST_VERTICES} points."
         )
         return (plot,)
-    panels = _draw(
+    panels = draw_takes(
         [characters[i] for i in seen],
         {name: [motions[i] for i in seen] for name, motions in takes.items()},
         load_texture,
@@ -115,13 +115,20 @@ def _with_truth(s: Shown) -> Motion:
     return merge(kept, s.truth.at(missing.nonzero()[0]))
 
 
-def _draw(
+def draw_takes(
     characters: Sequence[Character],
     takes: Mapping[str, Sequence[Motion]],
     load_texture: LoadTexture,
     progress: Progress,
 ) -> dict[str, list[Picture]]:
-    """Pictures of every take from one camera that sees all of them."""
+    """Pictures of every take from one camera that sees all of what ``"result"`` shows.
+
+    Args:
+        characters: With meshes or bones to draw.
+        takes: By name, the motions of the characters, all at the same times; one is called ``"result"``.
+        load_texture: As for :func:`engine.rendering.mesh.looks.find_looks`.
+        progress: Told after every batch of images.
+    """
     looks = find_looks(characters, load_texture)
     camera, ground = _watch(characters, takes["result"])
     frames, poses = _distinct(characters, takes)
