@@ -17,13 +17,13 @@ from engine.evaluation.rows import ORACLE, Evaluation, Row, split_dense
 from engine.files.video import Video
 from engine.geometry.metrics import height, l2p, score, select
 from engine.geometry.skeleton import joint_positions
+from engine.geometry.time_grid import frame_times
 from engine.joints.estimator import Estimator, estimate
 from engine.joints.evidence import JointEvidence
 from engine.joints.settings import EstimatorSettings
 from engine.mimic.pictures.two_views import Seen, joined
 from engine.mimic.settings import MimicSettings
 from engine.planning.plan import Plan
-from engine.planning.time_grid import frame_times
 from engine.priors import offsets
 from engine.priors.fill import Parts, complete, fill_plainly
 from engine.progress import Progress

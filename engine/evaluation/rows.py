@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 
 from engine.errors import ConfigError
 from engine.geometry.metrics import Scores
+from engine.geometry.time_grid import frames_at
 from engine.planning.plan import Plan
-from engine.planning.time_grid import frames_at
 from engine.priors.fill import Parts, split
 from usd_io.errors import shown
 from usd_io.model import Motion

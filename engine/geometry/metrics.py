@@ -4,20 +4,45 @@ All metrics look at in-between frames only. Positions are joint origins in world
 character's height: the largest side of the box around its joints at the first key.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from engine.geometry import rotations, skeleton
-from engine.planning.plan import Plan
-from engine.planning.time_grid import frames_at, nearest_frames
+from engine.geometry.time_grid import frames_at, nearest_frames
 from usd_io.model import Character, Motion
 
 CONTACT_HEIGHT = 0.05
 """A joint may be in contact when within this part of the height above its own lowest point."""
 CONTACT_SPEED = 0.15
 """and slower than this [heights/s] in the truth."""
+
+
+@runtime_checkable
+class ScoredGap(Protocol):
+    """An interval that was filled [time codes]."""
+
+    @property
+    def start(self) -> float: ...
+    @property
+    def end(self) -> float: ...
+    @property
+    def times(self) -> tuple[float, ...]: ...
+
+
+@runtime_checkable
+class ScoredTimes(Protocol):
+    """What of a plan decides the scores: metrics know no more of plans."""
+
+    @property
+    def gaps(self) -> Sequence[ScoredGap]: ...
+    @property
+    def keys(self) -> tuple[float, ...]: ...
+    @property
+    def pose_keys(self) -> tuple[float, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +73,7 @@ def height(character: Character, motion: Motion, time: float) -> float:
     return float(np.ptp(positions, axis=0).max()) or 1.0
 
 
-def score(character: Character, truth: Motion, result: Motion, plan: Plan) -> Scores:
+def score(character: Character, truth: Motion, result: Motion, plan: ScoredTimes) -> Scores:
     """Compare on the gaps of a plan; both motions must hold the fill times and the keys."""
     size = height(character, truth, plan.keys[0])
     per_gap = [_gap_arrays(character, truth, result, (gap.start, *gap.times, gap.end)) for gap in plan.gaps]
@@ -111,7 +136,7 @@ def npss(truth: list[Float[np.ndarray, "_ feature"]], result: list[Float[np.ndar
     return _ratio(distance, weight, empty=0.0)
 
 
-def key_error(character: Character, truth: Motion, result: Motion, plan: Plan) -> float:
+def key_error(character: Character, truth: Motion, result: Motion, plan: ScoredTimes) -> float:
     """Largest joint distance at the keys of the whole pose [stage units]."""
     true, got = (skeleton.joint_positions(character, select(m, plan.pose_keys)) for m in (truth, result))
     return float(np.linalg.norm(true - got, axis=-1).max(initial=0.0))

@@ -14,8 +14,8 @@ from engine.files.images import Picture, Sheet, VideoWriter, contact_sheet, writ
 from engine.geometry.metrics import height
 from engine.geometry.resample import resample
 from engine.geometry.skeleton import joint_positions
+from engine.geometry.time_grid import nearest_frames
 from engine.planning.plan import Plan
-from engine.planning.time_grid import nearest_frames
 from engine.preview.plots import Plot, draw_plots
 from engine.preview.times import preview_times
 from engine.priors.catalogue import prior_of

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from engine.geometry.time_grid import frame_times
 from engine.planning.plan import Plan
-from engine.planning.time_grid import frame_times
 from usd_io.model import Motion
 
 LEAD_S = 0.5

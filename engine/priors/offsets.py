@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from engine.geometry import rotations
+from engine.geometry.time_grid import nearest_frames
 from engine.planning.plan import Plan
-from engine.planning.time_grid import nearest_frames
 from usd_io.model import Motion
 
 Offsets = Float[np.ndarray, "fill joint 9"]

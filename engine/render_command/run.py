@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from engine.errors import ConfigError, DataError
-from engine.planning.time_grid import frame_times
+from engine.geometry.time_grid import frame_times
 from engine.progress import Progress
 from engine.render_command.config import RenderConfig
 from engine.render_command.folder import RenderFolder

@@ -10,8 +10,8 @@ from jaxtyping import Float
 
 from engine.errors import DataError
 from engine.geometry.resample import resample
+from engine.geometry.time_grid import frame_times
 from engine.planning.plan import Plan
-from engine.planning.time_grid import frame_times
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.bones import drawable

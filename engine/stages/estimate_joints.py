@@ -22,13 +22,13 @@ from engine.errors import DataError
 from engine.files.hashing import content_hash
 from engine.files.json_values import as_json
 from engine.files.training_loop import TrainingLoop
+from engine.geometry.time_grid import frames_at
 from engine.joints.augment import AugmentedBatch, augmented, plain
 from engine.joints.estimator import Estimator, build_network, load_estimator, predict, save_estimator
 from engine.joints.loss import entropy, estimation_loss, measure_spread
 from engine.joints.poses import WILDEST, random_motions
 from engine.joints.samples import JointSamples, TrainingScene, draw_samples, join_samples, make_training_scene
 from engine.joints.settings import EstimatorSettings
-from engine.planning.time_grid import frames_at
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.renderers import Renderer

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.planning.time_grid import frame_times, frames_at, nearest_frames
+from engine.geometry.time_grid import frame_times, frames_at, nearest_frames
 
 
 @pytest.mark.parametrize(
