@@ -90,12 +90,14 @@ def resolve_engine(config: RunConfig) -> Literal["motion", "video"]:
 
 
 def stage_weights(config: RunConfig, engine: str) -> dict[str, float]:
-    """Stages to come with their share of the time."""
+    """Stages to come with their share of the time; those that the settings leave out are none of them."""
+    left_out = {"preview": not config.preview, "report": not config.report}
+    weights = {name: share for name, share in STAGE_WEIGHTS.items() if not left_out.get(name)}
     if engine == "motion":
-        return STAGE_WEIGHTS
+        return weights
     from engine.video_pipeline import stage_weights as video_weights
 
-    return {"fill": STAGE_WEIGHTS["fill"], **video_weights(config), **STAGE_WEIGHTS}
+    return {"fill": weights["fill"], **video_weights(config), **weights}
 
 
 def run_stages(

@@ -6,6 +6,7 @@ SIGNS = {
     "working": ("●", ">"),
     "done": ("✓", "+"),
     "as before": ("=", "="),
+    "left out": ("-", "-"),
     "failed": ("✗", "!"),
     "cancelled": ("✗", "x"),
     "stopped": ("◌", "-"),

@@ -418,7 +418,7 @@ class Compare(Playing):
         elif side.stage == result:
             self._show_and_copy("This is the result")
         else:
-            self.say("Only what the run made can be kept; space goes to it.")
+            self.say("Only what the run made can be kept; n goes to it.")
 
     def _kept(self, kept: tuple[int, tuple[ShownGap, ...]]) -> None:
         assert self.comparison is not None

@@ -14,12 +14,12 @@ from anymole_tui.tui.signs import sign, style
 from anymole_tui.tui.widgets.cells import Cells
 from anymole_tui.tui.widgets.plots import bar, curve
 from anymole_tui.wording import duration
-from engine import Telemetry
+from engine import RunFinished, Telemetry
 from engine.runs import RunRecord
 
 NAME_CELLS = 12
-PLOT_CELLS = 120
-"""A curve is at most so wide: every cell of it may change with a value."""
+LONGEST_NAME = 16
+"""Names of stages have at least the first, at most the second many cells: all of ours are shown whole."""
 NARROWEST_PLOT = 24
 LARGEST_READING = 1e15
 MOST_REASON_LINES = 5
@@ -86,10 +86,13 @@ class RunHead(_Panel):
 class StageList(_Panel):
     """One line per stage: sign, name, bar, count, seconds."""
 
+    _name_cells = NAME_CELLS
+
     def tell(self, story: RunStory, live: bool) -> None:
         """Show how far every stage is; where they have no room, the one at work (or at last) and what comes next."""
         self._again = partial(self.tell, story, live)
         stages = list(story.stages.values())
+        self._name_cells = min(LONGEST_NAME, max([NAME_CELLS, *(len(stage.name) for stage in stages)]))
         begun = [number for number, stage in enumerate(stages) if stage.state != "waiting"]
         first = max(0, min(len(stages) - self.size.height, begun[-1] - 1 if begun else 0))
         self.show([self._line(stage, story, live) for stage in stages[first:]])
@@ -98,6 +101,8 @@ class StageList(_Panel):
         state: str = stage.state
         if state == "working" and not live:
             state = "stopped" if story.outcome is None or story.was_stopped else "failed"
+        elif state == "waiting" and isinstance(story.outcome, RunFinished):
+            state = "left out"  # the run is done without it
         seconds = stage.seconds
         if state == "working":
             seconds = max(0.0, story.last - stage.started)
@@ -106,10 +111,10 @@ class StageList(_Panel):
         )
         count = f"{stage.done}/{stage.total}" if stage.total > 1 and state != "as before" else ""
         told = f"{count:>11} {state if seconds is None else _seconds(seconds):>9}"
-        room = max(4, self.size.width - NAME_CELLS - len(told) - 4)
+        room = max(4, self.size.width - self._name_cells - len(told) - 4)
         return Content.assemble(
             (sign(state, ascii_only=self.ascii), style(state)),
-            f" {self.name_of(stage.name)} ",
+            f" {self.name_of(stage.name, self._name_cells)} ",
             (bar(share, room, ascii_only=self.ascii), style(state) or "dim"),
             " ",
             (told, "" if state == "working" else "dim"),
@@ -140,7 +145,7 @@ class LossPlot(_Panel):
         first %= len(names)
         names = names[first:] + names[:first]
         across = max(1, min(len(names), self.size.width // (NARROWEST_PLOT + 2)))
-        cells = min(PLOT_CELLS, self.size.width // across - 2)
+        cells = self.size.width // across - 2
         shown = tuple(names[:across])
         due = None if turn is None or shown != self._names else turn % max(across, PLOT_EVERY)
         self._plots = tuple(

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from anymole_tui.tui.overlays.dialogs import Confirm, Read
 from anymole_tui.tui.run_pictures import newest_picture
 from anymole_tui.tui.screens.runs import Runs
 from anymole_tui.tui.screens.watch import Watch
-from anymole_tui.tui.widgets.watching import LossPlot, RunHead
+from anymole_tui.tui.widgets.watching import LossPlot, RunHead, StageList
 from engine.events import (
     Event,
     Note,
@@ -26,11 +27,13 @@ from engine.events import (
     RunFinished,
     RunStarted,
     StageFinished,
+    StageProgress,
     StageStarted,
     to_json_line,
 )
 from engine.runs.lock import process_start
 from engine.runs.registry import remember
+from engine.video_pipeline import VIDEO_WEIGHTS
 from tests.anymole_tui.tui.recorded import NOON, WEIGHTS, step_events, training, write_run, write_state
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, until
 
@@ -282,10 +285,20 @@ def test_row_follows_its_run(home: Path) -> None:
     drive(journey)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
-def test_second_of_training_is_cheap_on_the_wire(home: Path, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("size", "series"),
+    [
+        ((80, 24), ("loss", "grad_norm")),
+        ((160, 50), ("loss", "grad_norm")),
+        ((200, 60), ("loss",)),
+        ((200, 60), ("grad_norm",)),
+    ],
+)
+def test_second_of_training_is_cheap_on_the_wire(
+    home: Path, size: tuple[int, int], series: tuple[str, ...]
+) -> None:
     """Bytes that the driver is given, per second of the run: no clock is asked."""
-    folder = write_run(home / "run", training(120))
+    folder = write_run(home / "run", [(_only(event, series), at) for event, at in training(120)])
     seconds = 10
 
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
@@ -304,7 +317,7 @@ def test_second_of_training_is_cheap_on_the_wire(home: Path, size: tuple[int, in
         place.refresh()
         await until(pilot, lambda: sent)
         for step in range(121, 121 + seconds):
-            append(folder, step_events(step))
+            append(folder, [(_only(event, series), at) for event, at in step_events(step)])
             before = sum(sent)
             await until(pilot, lambda step=step: place.story.stages["adapt"].done == step)  # type: ignore[misc]
             each.append(sum(sent) - before)
@@ -349,8 +362,52 @@ def test_a_run_of_which_the_folder_goes_is_said_to_be_gone(home: Path) -> None:
     drive(journey)
 
 
-def test_curves_fill_their_panel(home: Path) -> None:
-    folder = write_run(home / "shot010_inbetween", training(steps=12))
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+def test_names_of_the_stages_are_whole(home: Path, size: tuple[int, int]) -> None:
+    names = tuple(VIDEO_WEIGHTS)
+    begun: list[tuple[Event, float]] = [
+        (RunStarted("run", {}, dict.fromkeys(names, 1.0), "ab12cd34"), NOON),
+        (StageStarted("estimate_joints"), NOON + 1),
+        (StageProgress("estimate_joints", 1500, 1500), NOON + 2),
+    ]
+    folder = write_run(home / "run", begun)
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await watching(app, pilot, folder)
+        stages = place.query_one(StageList)
+        await until(pilot, lambda: stages._lines)
+        shown = [line.plain for line in stages._lines]
+        assert all(any(name in line for line in shown) for name in names)
+        assert max(map(len, shown)) <= stages.size.width
+
+    drive(journey, size)
+
+
+def test_a_stage_that_a_run_was_done_without_does_not_wait(home: Path) -> None:
+    weights = {"fill": 1.0, "preview": 1.0}
+    begun: list[tuple[Event, float]] = [
+        (RunStarted("run", {}, weights, "ab12cd34"), NOON),
+        (StageStarted("fill"), NOON + 1),
+    ]
+    folder = write_run(home / "run", begun)
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await watching(app, pilot, folder)
+        stages = place.query_one(StageList)
+        await until(pilot, lambda: len(stages._lines) == 2)
+        assert stages._lines[1].plain.endswith("waiting")
+        append(folder, [(StageFinished("fill", 1.0), NOON + 2), ENDED])
+        write_state(folder, "done", result="shot_inbetween.usda", percent=100.0)
+        await until(pilot, lambda: stages._lines[1].plain.endswith("left out"))
+
+    drive(journey)
+
+
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)])
+@pytest.mark.parametrize("series", [("loss",), ("loss", "grad_norm")])
+def test_curves_fill_their_panel(home: Path, series: tuple[str, ...], size: tuple[int, int]) -> None:
+    events = [(_only(event, series), at) for event, at in training(steps=12)]
+    folder = write_run(home / "shot010_inbetween", events)
 
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
         place = await watching(app, pilot, folder)
@@ -358,4 +415,11 @@ def test_curves_fill_their_panel(home: Path) -> None:
         await until(pilot, lambda: plot._lines)
         assert max(len(line.plain.rstrip()) for line in plot._lines) >= plot.size.width - 4
 
-    drive(journey, (120, 40))
+    drive(journey, size)
+
+
+def _only(event: Event, series: tuple[str, ...]) -> Event:
+    """An event that tells these series alone."""
+    if not isinstance(event, StageProgress):
+        return event
+    return replace(event, values={name: event.values[name] for name in series})

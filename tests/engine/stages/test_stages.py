@@ -10,7 +10,7 @@ import engine
 from engine import run as engine_run
 from engine.config import RunConfig
 from engine.events import Event, StageStarted
-from engine.pipeline import STAGE_WEIGHTS
+from engine.pipeline import STAGE_WEIGHTS, stage_weights
 from engine.stages.self_test import SELF_TEST
 from engine.video_pipeline import VIDEO_WEIGHTS
 
@@ -34,6 +34,13 @@ def told() -> set[str]:
 def test_every_stage_that_is_told_is_a_file_and_every_file_is_told() -> None:
     assert {*told(), SELF_TEST} == FILES
     assert {*STAGE_WEIGHTS, *VIDEO_WEIGHTS, SELF_TEST} == FILES
+
+
+@pytest.mark.parametrize("engine", ["motion", "video"])
+def test_what_the_settings_leave_out_is_no_stage_to_come(engine: str) -> None:
+    all_of_them = stage_weights(RunConfig(stage="shot.usda"), engine)
+    fewer = stage_weights(RunConfig(stage="shot.usda", preview=False, report=False), engine)
+    assert list(all_of_them) == [*fewer, "preview", "report"]
 
 
 def test_the_source_is_opened_a_few_times_only(
