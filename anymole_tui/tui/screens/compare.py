@@ -71,8 +71,8 @@ class Compare(Playing):
         Binding("a", "accept", "Accept", tooltip="the gap here is good", id="compare.accept"),
         Binding("x", "reject", "Reject", tooltip="the gap here shows the source", id="compare.reject"),
         Binding("t", "take", "Take", tooltip="another take for the gap here alone", id="compare.take"),
-        Binding("u", "undo", "Undo", tooltip="the last choice for a gap", show=False, id="compare.undo"),
-        Binding("U", "redo", "Redo", show=False, id="compare.redo"),
+        Binding("u", "undo", "Undo", tooltip="the last choice for a gap", id="compare.undo"),
+        Binding("U", "redo", "Redo", id="compare.redo"),
     ]
 
     def __init__(self, folder: Path) -> None:
