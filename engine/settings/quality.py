@@ -6,14 +6,15 @@ A setting that is given wins over the preset; what the preset leaves open is the
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.settings.choices import ModelName, PrecisionName, QualityName
+from engine.settings.choices import PrecisionName, QualityName
 
 
 @dataclass(frozen=True)
 class VideoChoice:
     """What a video is made with, presets and settings together."""
 
-    model: ModelName
+    model: str
+    """One of ours, or that of an installed package."""
     steps: int = 0
     """Of sampling; 0: the model's own number, or that of its few-step LoRA."""
     precision: PrecisionName = "auto"
@@ -51,7 +52,7 @@ def choose_video(
     preset = QUALITIES[quality]
     own = model in ("auto", preset.model)
     if not own:
-        preset = VideoChoice(model, steps=preset.steps)  # type: ignore[arg-type]
+        preset = VideoChoice(model, steps=preset.steps)
     return VideoChoice(
         preset.model,
         steps=steps or (0 if few_steps else preset.steps),
