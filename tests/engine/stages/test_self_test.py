@@ -159,7 +159,7 @@ def test_auto_takes_the_engine_that_does_better(
 ) -> None:
     """The fit gives the truth, or it with an error [heights], whatever the video shows."""
 
-    def fitted(footage: Footage, *args: Any) -> dict[str, Filled]:
+    def fitted(footage: Footage, *args: Any, **options: Any) -> dict[str, Filled]:
         (subject,) = footage.scene.subjects
         true = subject.start.parts.hidden
         moved = true.translations.copy()
