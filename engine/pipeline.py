@@ -80,10 +80,10 @@ def resolve_engine(config: RunConfig) -> Literal["motion", "video"]:
     choice = config.video_choice
     if (choice.model == "tiny" and not config.is_tested) or find_model(card(choice.model)).state != "ready":
         return "motion"
-    from engine.video.backends import backend
+    from engine.video_pipeline import model_of
 
     try:
-        backend(choice.model, memory=config.memory, precision=choice.precision, size=choice.size)
+        model_of(config)
     except ResourceMissing:
         return "motion"
     return "video"

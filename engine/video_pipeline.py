@@ -27,7 +27,7 @@ from engine.stages.mimic import fit_motion
 from engine.stages.render import choose_view, first_of, render
 from engine.stages.self_test import SELF_TEST, variants
 from engine.video.adaptation.lora_stack import require_pinned
-from engine.video.backends import backend
+from engine.video.backends import Backend, backend
 from engine.video.catalogue.model_cards import CARDS
 from usd_io.errors import shown
 
@@ -58,7 +58,18 @@ def check_ready(config: RunConfig, plans: Sequence[Plan] = (), time_codes_per_se
         for plan in plans:
             for gap in plan.gaps:
                 _check_length(choice.model, gap.start, gap.end, known.longest_gap_s * time_codes_per_second)
-    backend(choice.model, memory=config.memory, precision=choice.precision, size=choice.size)
+    model_of(config)
+
+
+def model_of(config: RunConfig) -> Backend:
+    """The video model that the settings ask for, ready to work here.
+
+    Raises:
+        ConfigError: There is no such model.
+        ResourceMissing: Weights or a device are missing.
+    """
+    choice = config.video_choice
+    return backend(choice.model, memory=config.memory, precision=choice.precision, size=choice.size)
 
 
 def _check_length(model: str, start: float, end: float, longest: float) -> None:
@@ -120,8 +131,7 @@ def generated_footage(stage: Any, subjects: Sequence[Subject], context: RunConte
         ResourceMissing: Weights or a device are missing.
     """
     config, cache = context.config, context.cache
-    choice = config.video_choice
-    model = backend(choice.model, memory=config.memory, precision=choice.precision, size=choice.size)
+    model = model_of(config)
     scene = make_scene(
         stage,
         subjects,

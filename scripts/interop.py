@@ -78,6 +78,20 @@ for rig in [o for o in bpy.data.objects if o.type == "ARMATURE"]:
 print("ANSWER" + json.dumps({"rigs": found}))
 """
 
+COMPOSED = """
+import numpy as np
+
+def composed(t, w, x, y, z, s):
+    m = np.tile(np.eye(4), (len(t), 1, 1))
+    m[:, :3, :3] = np.moveaxis(np.array([
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]]), -1, 0) * s[:, None, :]
+    m[:, :3, 3] = t
+    return m
+"""
+"""Of readers that give channels alone: translations, rotations and scales of joints as matrices."""
+
 LIGHTUSD = """
 import json, sys
 import numpy as np
@@ -88,15 +102,8 @@ def values(animation, name, time, width):
     return np.array(animation.attribute(name).eval(time), float).reshape(-1, width)
 
 def matrices(animation, time):
-    t, (w, x, y, z), s = (values(animation, "translations", time, 3), values(animation, "rotations", time, 4).T,
-                          values(animation, "scales", time, 3))
-    m = np.tile(np.eye(4), (len(t), 1, 1))
-    m[:, :3, :3] = np.moveaxis(np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]]), -1, 0) * s[:, None, :]
-    m[:, :3, 3] = t
-    return m
+    return composed(values(animation, "translations", time, 3), *values(animation, "rotations", time, 4).T,
+                    values(animation, "scales", time, 3))
 
 found = {}
 for prim in stage.prims_of_type("Skeleton"):
@@ -143,15 +150,9 @@ def channel(prim, name, kind, width, time):
     return mixed / np.linalg.norm(mixed, axis=1, keepdims=True) if width == 4 else mixed
 
 def matrices(prim, time):
-    t, s = channel(prim, "translations", np.float32, 3, time), channel(prim, "scales", np.float16, 3, time)
     x, y, z, w = channel(prim, "rotations", np.float32, 4, time).T
-    m = np.tile(np.eye(4), (len(t), 1, 1))
-    m[:, :3, :3] = np.moveaxis(np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]]), -1, 0) * s[:, None, :]
-    m[:, :3, 3] = t
-    return m
+    return composed(channel(prim, "translations", np.float32, 3, time), w, x, y, z,
+                    channel(prim, "scales", np.float16, 3, time))
 
 found = {}
 for path in worlds:
@@ -215,7 +216,9 @@ def environment(folder: Path, name: str, package: str) -> list[str]:
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", "-q", package, "numpy"], check=True)
-    program = {"blender": BLENDER, "lightusd": LIGHTUSD, "tinyusdz": TINYUSDZ}.get(name, USD)
+    program = {"blender": BLENDER, "lightusd": COMPOSED + LIGHTUSD, "tinyusdz": COMPOSED + TINYUSDZ}.get(
+        name, USD
+    )
     return [str(python), "-c", program]
 
 

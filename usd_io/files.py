@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+FORMAT_ARGUMENTS = ":SDF_FORMAT_ARGS:"
+"""Ends the path in USD's identifier of a layer: no path may hold it."""
 _LONGEST_NAME = 255
 """Bytes of a file's name."""
 

@@ -51,16 +51,12 @@ def read_video(path: str | Path, fps: float | None = None) -> Video:
     path = Path(path)
     if fps is not None:
         _check_rate(fps)
-    try:
+    with _reading(path):
         if path.is_dir():
             pictures = list(_checked(_read_folder(path), path))
             times = _even_times(len(pictures), fps or DEFAULT_FPS)
-        elif path.is_file():
-            times, pictures = _read_film(path, fps)
         else:
-            raise _nothing(path)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+            times, pictures = _read_film(path, fps)
     frames = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
     return Video(times, frames)
 
@@ -74,24 +70,25 @@ def check_video(path: str | Path, fps: float | None = None) -> None:
     path = Path(path)
     if fps is not None:
         _check_rate(fps)
-    try:
+    with _reading(path):
         if path.is_dir():
             next(_checked(_read_folder(path), path))
-        elif path.is_file():
+        else:
             with _opened(path) as (container, stream):
                 next(_checked(_decoded(container.decode(stream), []), path))
-        else:
-            raise _nothing(path)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What is not there, and what the system refuses, is one sentence."""
+    try:
+        if not (path.is_dir() or path.is_file()):
+            raise ConfigError(f"{shown(path)} is no folder and no file; name a video.", settings=("video",))
+        yield
     except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _nothing(path: Path) -> ConfigError:
-    return ConfigError(f"{shown(path)} is no folder and no file; name a video.", settings=("video",))
-
-
-def _unreadable(path: Path, error: OSError) -> DataError:
-    return DataError(f"{shown(path)} cannot be read as a video: {shown(error.strerror or error)}.")
+        raise DataError(
+            f"{shown(path)} cannot be read as a video: {shown(error.strerror or error)}."
+        ) from error
 
 
 def _even_times(count: int, rate: float) -> tuple[float, ...]:

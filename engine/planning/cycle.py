@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from engine.errors import ConfigError
-from engine.geometry import rotations, skeleton
+from engine.geometry import metrics, rotations, skeleton
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
 
@@ -45,8 +45,7 @@ def travel_of(character: Character, ends: Motion) -> Travel:
     Raises:
         ConfigError: The last pose is not the first one.
     """
-    positions = skeleton.joint_positions(character, ends)
-    size = float(np.ptp(positions[0], axis=0).max(initial=0.0)) or 1.0
+    size = metrics.height(character, ends, ends.times[0])
     up = np.eye(3)["XYZ".index(character.up_axis)]
     turned = rotations.angle_between(*ends.rotations.astype(float))
     _check(character, ends, turned, TURNED, "turned by {:.3g} rad")
@@ -90,13 +89,14 @@ def travel_of(character: Character, ends: Motion) -> Travel:
 def _carriers(character: Character, moved: np.ndarray) -> Int[np.ndarray, " carrier"]:
     """Of the joints that have moved in their parents those that carry at least half of their tree, one to a tree."""
     parents = np.asarray(character.parents, int)
-    below, tree, inside = np.ones(len(parents), int), np.arange(len(parents)), np.zeros(len(parents), bool)
+    below, tree, inside = (
+        metrics.subtree_weights(parents),
+        np.arange(len(parents)),
+        np.zeros(len(parents), bool),
+    )
     for joint, parent in enumerate(parents):  # parents come first
         if parent >= 0:
             tree[joint], inside[joint] = tree[parent], inside[parent] or moved[parent]
-    for joint in range(len(parents) - 1, -1, -1):
-        if parents[joint] >= 0:
-            below[parents[joint]] += below[joint]
     return np.flatnonzero(moved & ~inside & (below >= CARRIES * below[tree]))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from engine.errors import ConfigError, NothingToFill
-from engine.geometry import skeleton
+from engine.geometry import metrics
 from engine.geometry.resample import resample
 from engine.planning.cycle import travel_of
 from engine.planning.pins import Pin, make_pins, place_of
@@ -378,8 +378,7 @@ def _check_poses(character: Character, motion: Motion, plan: Plan) -> None:
     """Refuse pins and a loop that the known poses, as USD evaluates them, are at odds with."""
     known = np.union1d(motion.times[plan.known(motion.times)], plan.keys)
     poses = resample(motion, known)
-    positions = skeleton.joint_positions(character, resample(motion, np.array(plan.keys[:1])))[0]
-    size = float(np.ptp(positions, axis=0).max()) or 1.0
+    size = metrics.height(character, poses, plan.keys[0])
     for pin in plan.pins:
         place_of(character, poses, pin, size)
     if plan.loop:

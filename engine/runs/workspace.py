@@ -31,7 +31,7 @@ from engine.files.regular import open_regular
 from engine.runs.artefacts import INDEX, Artefact, is_intact, read_index
 from engine.runs.lock import LOCK, RunLock, process_start
 from usd_io.errors import shown
-from usd_io.files import relative_path
+from usd_io.files import FORMAT_ARGUMENTS, relative_path
 
 FORMAT = 1
 """Version of the run folder; readers refuse newer ones."""
@@ -496,7 +496,7 @@ def check_out(folder: Path, config: RunConfig) -> None:
         ConfigError: As :func:`run_folder`.
     """
     name = os.path.abspath(folder)  # noqa: PTH100  # not resolved: links may lead elsewhere later
-    if not name.isprintable() or ":SDF_FORMAT_ARGS:" in name:  # broken UTF-8 too: it comes as surrogates
+    if not name.isprintable() or FORMAT_ARGUMENTS in name:  # broken UTF-8 too: it comes as surrogates
         raise ConfigError(
             f"USD opens no files in a folder of the name {shown(folder)}; name another.", settings=("out",)
         )

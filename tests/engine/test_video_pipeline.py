@@ -19,6 +19,7 @@ from engine.mimic.settings import MimicSettings
 from engine.planning.plan import Gap, Plan
 from engine.progress import StageReached
 from engine.scene import footage
+from engine.video.backends import Backend
 from tests.engine.fading import Fading
 from tests.engine.few import Few
 
@@ -213,7 +214,13 @@ def test_a_gap_that_the_model_does_not_hold_at_once_is_refused_with_keys_that_fi
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(video_run, "backend", lambda name, **_: asked.append(name))
+    stand_in = video_run.backend("tiny")
+
+    def model(name: str, **_: Any) -> Backend:
+        asked.append(name)
+        return stand_in
+
+    monkeypatch.setattr(video_run, "backend", model)
     plan = Plan("/A", ((0, 20),), (20, 320), (Gap(20, 320, (21.0,)),))
     wan = RunConfig("a.usda", model="wan-vace")
     with pytest.raises(

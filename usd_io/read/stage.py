@@ -9,6 +9,7 @@ from pxr import Ar, Tf, Usd, UsdGeom, UsdSkel
 
 from usd_io.diagnostics import captured, reason, sentence
 from usd_io.errors import StageNotFoundError, StageReadError, shown
+from usd_io.files import FORMAT_ARGUMENTS
 from usd_io.model import Motion, Shot, SkeletonInfo, StageInfo
 from usd_io.read.character import find_skinned, read_bound_character
 from usd_io.read.motion import read_motion
@@ -21,8 +22,6 @@ from usd_io.read.skeleton import (
     why_no_skeleton,
 )
 
-FORMAT_ARGUMENTS = ":SDF_FORMAT_ARGS:"
-"""Ends the path in the identifier of a layer."""
 SLOWEST_RATE = 1e-6
 """Rates below this, and above its inverse, are no rates of time: quotients of them leave the range of numbers."""
 

@@ -249,8 +249,7 @@ class FlowBackend(ABC):
             self._loaded = None  # before another is read
             pipe = self._load()
             add_changes(denoisers(pipe), self._stack(pipe, adapter, loras))
-            layers = chosen_layers(denoisers(pipe), (prefixed(self.appearance), prefixed(self.injection)))
-            quantise(denoisers(pipe), self.weights, layers)
+            quantise(denoisers(pipe), self.weights, self._learning(pipe))
             if loras:
                 pipe.scheduler = self.few_step_schedule(pipe.scheduler)
             for part in (denoisers(pipe), pipe.vae):
@@ -284,6 +283,10 @@ class FlowBackend(ABC):
             part.eval().requires_grad_(False)
         return pipe
 
+    def _learning(self, pipe: Any) -> dict[str, nn.Linear]:
+        """The layers that learn from the context, by name."""
+        return chosen_layers(denoisers(pipe), (prefixed(self.appearance), prefixed(self.injection)))
+
     def _stack(
         self, pipe: Any, adapter: Path | None, loras: Sequence[PinnedFile]
     ) -> list[tuple[Changes, str]]:
@@ -291,8 +294,7 @@ class FlowBackend(ABC):
         stack: list[tuple[Changes, str]] = []
         if adapter is not None:
             learnt = load_adapter(adapter)
-            layers = chosen_layers(denoisers(pipe), (prefixed(self.appearance), prefixed(self.injection)))
-            check_pairs(layers, learnt, adapter)
+            check_pairs(self._learning(pipe), learnt, adapter)
             stack.append((pairs_of(learnt.tensors), str(adapter)))
         networks = (
             ("",) if getattr(pipe, "transformer_2", None) is None else ("transformer.", "transformer_2.")

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from engine.config import MOST_STEPS
 from engine.settings.choices import Memory, PrecisionName
 from engine.video.backends.calls import Call, Rules
 from engine.video.backends.devices import ready_pipeline
@@ -23,7 +24,7 @@ GROUP = 4
 """Frames that its autoencoder packs into a latent, after the first."""
 RULES = Rules(rate=15.0, group=GROUP, pause=True, most=81)
 HEIGHT, WIDTH = 320, 512
-MOST_TOKENS, MOST_STEPS = 512, 1000
+MOST_TOKENS = 512
 SHIFT = 3.0
 """Of noise levels in training; Wan's advice for small images."""
 FEW_STEPS, FEW_STEPS_SHIFT = 4, 5.0

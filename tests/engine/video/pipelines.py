@@ -19,6 +19,8 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel, UMT5Config, UMT5EncoderModel
 
+GAPS = [(0.6, 0.8)]
+"""Of the videos that the tests of these pipelines make [s]."""
 WORDS = ("<pad>", "</s>", "<unk>", "a", "fox", "runs", "cat")
 TEXT: dict[str, Any] = {
     "vocab_size": len(WORDS), "d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2

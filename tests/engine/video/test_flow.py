@@ -30,10 +30,9 @@ from engine.video.backends.ltx import conditions
 from engine.video.backends.wan_vace import GROUP, _closed, group_masks, held_latents
 from engine.video.network.sample import combine_seeds
 from engine.video.options import AdaptOptions, GenerateOptions
-from tests.engine.video.pipelines import save_ltx, save_wan_vace
+from tests.engine.video.pipelines import GAPS, save_ltx, save_wan_vace
 
 QUICK = GenerateOptions(steps=2, guidance=2.0, seed=5)
-GAPS = [(0.6, 0.8)]
 NAMES = ("wan-vace", "wan22-vace-fun", "ltx")
 BOUNDARY = 0.875
 
@@ -46,26 +45,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_wan_vace(folder / "wan22-vace-fun", BOUNDARY)
     save_ltx(folder / "ltx")
     return folder
-
-
-@pytest.fixture
-def load(store: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], FlowBackend]:
-    monkeypatch.setenv("ANYMOLE_MODELS", str(store))
-
-    def load(name: str) -> FlowBackend:
-        found = backend(name, device="cpu")
-        assert isinstance(found, FlowBackend)
-        return replace(found, height=32, width=32)
-
-    return load
-
-
-@pytest.fixture
-def true(context: Tensor) -> Video:
-    """A context of 0.6 s at 30 frames/s and a key 0.2 s after its end."""
-    times = tuple(i / 30 for i in range(18))
-    frames = context[0, :, :, :, :32]
-    return Video((*times, *GAPS[0]), torch.cat([frames, frames[:1], frames[9:10]]))
 
 
 @pytest.mark.parametrize("name", NAMES)

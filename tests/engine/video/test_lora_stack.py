@@ -21,9 +21,8 @@ from engine.video.backends import backend
 from engine.video.backends.flow import FlowBackend, denoisers
 from engine.video.backends.wan_vace import FEW_STEPS, WanVace
 from engine.video.options import AdaptOptions, GenerateOptions
-from tests.engine.video.pipelines import save_wan_vace
+from tests.engine.video.pipelines import GAPS, save_wan_vace
 
-GAPS = [(0.6, 0.8)]
 RANK = 2
 ALPHA = 1.0
 OWN_NAMES = {
@@ -42,25 +41,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_wan_vace(folder / "wan-vace")
     save_wan_vace(folder / "wan22-vace-fun", 0.875)
     return folder
-
-
-@pytest.fixture
-def load(store: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], FlowBackend]:
-    monkeypatch.setenv("ANYMOLE_MODELS", str(store))
-
-    def load(name: str) -> FlowBackend:
-        found = backend(name, device="cpu")
-        assert isinstance(found, FlowBackend)
-        return replace(found, height=32, width=32)
-
-    return load
-
-
-@pytest.fixture
-def true(context: Tensor) -> Video:
-    times = tuple(i / 30 for i in range(18))
-    frames = context[0, :, :, :, :32]
-    return Video((*times, *GAPS[0]), torch.cat([frames, frames[:1], frames[9:10]]))
 
 
 def random_lora(model: FlowBackend, seed: int = 1) -> dict[str, Tensor]:
