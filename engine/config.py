@@ -59,7 +59,13 @@ class RunConfig:
 
     stage: Annotated[
         str,
-        Setting("The USD stage to read; it is never written to.", SHOT, argument=True, of_shot=True),
+        Setting(
+            "The USD stage to read; it is never written to.",
+            SHOT,
+            argument=True,
+            names_file=True,
+            of_shot=True,
+        ),
     ]
     skeletons: Annotated[
         tuple[str, ...],
@@ -227,6 +233,7 @@ class RunConfig:
             RESULT,
             metavar="STAGE",
             empty="the stage's own samples inside the gaps, where it has them",
+            names_file=True,
             of_shot=True,
         ),
     ] = ""
@@ -276,6 +283,7 @@ class RunConfig:
             "Folder of an image-text model that writes the prompt from pictures of the context.",
             MODEL,
             metavar="FOLDER",
+            names_file=True,
             counts_from="generate",
         ),
     ] = ""
@@ -299,6 +307,7 @@ class RunConfig:
             MODEL,
             each=True,
             metavar="FILE[@SHA256]",
+            names_file=True,
             counts_from="generate",
         ),
     ] = ()
@@ -386,6 +395,7 @@ class RunConfig:
             "names, or an mp4, mov, mkv or webm file.",
             GIVEN,
             metavar="FOLDER|FILE",
+            names_file=True,
             of_shot=True,
             counts_from="estimate_joints",
         ),
@@ -420,6 +430,7 @@ class RunConfig:
             FIT,
             metavar="PRIM|FILE|VIEW",
             empty="of a given video the front, of a generated one the view that tells most of the motion",
+            names_file=True,
             of_shot=True,
             counts_from="render",
         ),
@@ -431,6 +442,7 @@ class RunConfig:
             "shows. Its pictures have the same aspect ratio; frame rate and beginning are told as for the first.",
             GIVEN,
             metavar="FOLDER|FILE",
+            names_file=True,
             of_shot=True,
             counts_from="estimate_joints",
         ),
@@ -441,6 +453,7 @@ class RunConfig:
             "The camera that sees the second video, as the first one's is given.",
             GIVEN,
             metavar="PRIM|FILE|VIEW",
+            names_file=True,
             of_shot=True,
             counts_from="estimate_joints",
         ),

@@ -28,7 +28,8 @@ def foresee(planned: Planned, stage: Any, config: RunConfig) -> Planned:
     if config.video:
         from engine.files.video_file import check_video
 
-        check_video(config.video, config.video_fps or None)
+        for video in filter(None, (config.video, config.second_video)):
+            check_video(video, config.video_fps or None)
     from usd_io.author.foresee import foresee_placement
 
     groups = planned.shot.sharing or tuple((c.skeleton_path,) for c in planned.shot.characters)

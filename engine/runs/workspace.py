@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -30,6 +31,8 @@ from engine.files.owned_folder import OwnedFolder, refuse_foreign
 from engine.files.regular import open_regular
 from engine.runs.artefacts import INDEX, Artefact, is_intact, read_index
 from engine.runs.lock import LOCK, RunLock, process_start
+from engine.settings.pinned_file import with_path
+from engine.settings.setting import fields_of
 from usd_io.errors import shown
 from usd_io.files import FORMAT_ARGUMENTS, relative_path
 
@@ -289,21 +292,38 @@ def read_settings(folder: Path) -> RunConfig:
         ConfigError: There are none, or they cannot be used.
     """
     config = read_config(folder / SETTINGS)
-    seen: dict[str, Any] = {name: _from_folder(folder, getattr(config, name)) for name in _PATHS}
+    seen = _with_paths(config.to_dict(), partial(_from_folder, folder))
     seen |= {"out": str(folder)} if config.out else {}
-    return replace(config, **seen)
+    return replace(config, **{name: seen[name] for name in (*_paths(), "out")})
 
 
-_PATHS = ("stage", "truth", "video", "caption", "camera")
-"""Settings that name files, some of them besides other things."""
+@cache
+def _paths() -> tuple[str, ...]:
+    """Settings that name files, some of them besides other things."""
+    return tuple(field.name for field in fields_of(RunConfig) if field.setting.names_file)
+
+
+def _with_paths(values: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """Settings with other paths; what is no text is left as it is."""
+    changed = dict(values)
+    for name in _paths():
+        value = values.get(name)
+        if isinstance(value, str) and value:
+            changed[name] = change(value)
+        elif isinstance(value, (tuple, list)):
+            changed[name] = type(value)(
+                with_path(each, change) if isinstance(each, str) else each for each in value
+            )
+    return changed
 
 
 def _settings_in_folder(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Settings with their paths as they are seen from the run folder."""
-    seen = dict(values)
-    for name in _PATHS:
-        if seen.get(name) and os.path.exists(seen[name]):  # noqa: PTH110  # else no path: a prim, a view
-            seen[name] = relative_path(seen[name], folder)
+
+    def seen_here(path: str) -> str:
+        return relative_path(path, folder) if os.path.exists(path) else path  # noqa: PTH110  # else a prim, a view
+
+    seen = _with_paths(values, seen_here)
     if seen.get("out"):
         seen["out"] = "."
     return seen
@@ -331,8 +351,10 @@ def placed(event: Event, folder: Path) -> Event:
 
     match event:
         case RunStarted(run, settings) if isinstance(settings, Mapping):
-            known = {name: seen(settings[name]) for name in (*_PATHS, "out") if name in settings}
-            return replace(event, run=seen(run), settings={**settings, **known})
+            known = _with_paths(settings, seen)
+            return replace(
+                event, run=seen(run), settings=known | {k: seen(known[k]) for k in ("out",) if k in known}
+            )
         case RunFinished(result, layer):
             return replace(event, result=seen(result), layer=seen(layer))
         case PreviewWritten(path=path):

@@ -1,6 +1,7 @@
 """A file of weights with the hash that it must have: ``FILE@SHA256``."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,12 @@ class PinnedFile:
     path: Path
     sha256: str
     """Empty: what a list beside the file says."""
+
+
+def with_path(text: str, change: Callable[[str], str]) -> str:
+    """``FILE`` or ``FILE@SHA256`` with another path to the file."""
+    found = _PINNED.fullmatch(text)
+    return f"{change(found[1])}@{found[2]}" if found else change(text)
 
 
 def parse_pinned(text: str) -> PinnedFile:

@@ -70,6 +70,9 @@ class Setting:
     """Whether it is a path, a time or a prim of one shot, and so no preference to be kept for others."""
     counts_from: str = ""
     """The first stage of a run that depends on it; empty: none does, or only by the content of what it names."""
+    names_file: bool = False
+    """Whether it may name a file or folder that a run reads: kept as seen from the run folder, and found again where
+    both are moved."""
     decides: bool = True
     """Whether another value may make other files; not so for what says where they go."""
     packages: str = ""

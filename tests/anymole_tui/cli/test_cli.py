@@ -16,6 +16,7 @@ import pytest
 from pxr import Gf, Sdf, Usd, UsdSkel, Vt
 
 from anymole_tui.cli.app import main
+from engine.files.images import write_png
 from tests.patience import PATIENCE_S
 
 
@@ -136,6 +137,13 @@ def test_a_plan_refuses_a_video_that_is_not_there(anymole: Anymole, fox_keys: Pa
     outcome = anymole("mimic", fox_keys, "--video", tmp_path / "none.mp4", "--dry-run")
     assert outcome.code == 2
     assert "none.mp4 is no folder and no file; name a video (--video)." in outcome.err
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    write_png(pictures / "0.png", np.zeros((64, 64, 3), np.uint8))
+    second = ("--second-video", tmp_path / "none.mp4", "--second-camera", "left")
+    outcome = anymole("mimic", fox_keys, "--video", pictures, *second, "--dry-run")
+    assert outcome.code == 2
+    assert "none.mp4 is no folder and no file; name a video" in outcome.err
 
 
 @pytest.mark.parametrize("to", ["local", "openjd", "slurm", "ray"])

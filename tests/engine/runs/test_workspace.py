@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from engine.config import RunConfig
 from engine.errors import ConfigError, EngineError, ExitCode, RunBusy, RunLost, exit_code
-from engine.events import Note, StageStarted
+from engine.events import Note, RunStarted, StageStarted
 from engine.files.atomic import is_inside
 from engine.files.hashing import content_hash
 from engine.runs.artefacts import read_index
 from engine.runs.registry import read_events
-from engine.runs.workspace import Workspace, read_state
+from engine.runs.workspace import Workspace, read_settings, read_state
 
 
 @pytest.fixture
@@ -57,6 +58,37 @@ def test_the_id_stays_when_the_folder_is_opened_again(tmp_path: Path) -> None:
         names.append(opened.id)
         opened.close()
     assert names[0] == names[1] == read_state(tmp_path)["id"]
+
+
+def test_every_file_that_settings_name_is_found_where_the_run_was_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shot = tmp_path / "shot"
+    shot.mkdir()
+    names = ("a.usda", "front.mp4", "side.mp4", "quick.safetensors")
+    for name in names:
+        (shot / name).touch()
+    monkeypatch.chdir(shot)
+    second = {"video": "front.mp4", "second_video": "side.mp4", "second_camera": "left"}
+    lora = (f"quick.safetensors@{'0' * 64}", "not_there.safetensors")
+    given = RunConfig("a.usda", engine="video", out="run", **second)
+    generated = RunConfig("a.usda", model="wan22-vace-fun", few_step_lora=lora, out="run")
+    opened = Workspace(shot / "run")
+    opened.state("running")
+    for config in (given, generated):
+        opened.event(RunStarted("run", config.to_dict()))
+    opened.settings(given)
+    moved = tmp_path / "elsewhere"
+    shot.rename(moved)
+    monkeypatch.chdir(tmp_path)
+    found = read_settings(moved / "run")
+    assert (found.stage, found.video, found.second_video) == tuple(str(moved / name) for name in names[:3])
+    assert found.second_camera == "left"
+    first, other = (event for event, _ in read_events(moved / "run"))
+    assert isinstance(first, RunStarted)
+    assert first.settings["second_video"] == found.second_video
+    assert isinstance(other, RunStarted)
+    assert list(other.settings["few_step_lora"]) == [f"{moved / names[3]}@{'0' * 64}", lora[1]]
 
 
 def test_a_torn_line_costs_itself_alone(tmp_path: Path) -> None:
