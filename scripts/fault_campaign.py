@@ -53,6 +53,9 @@ PREVIEW_STAGES = ("preview", "preview", "check", "end")
 TIMEOUT_S = 1200.0
 
 
+Attempt = Callable[["Campaign", int], None]
+
+
 class Campaign:
     """Counts and failures of all faults."""
 
@@ -72,23 +75,22 @@ class Campaign:
         if not holds:
             self.failures.append(what)
 
-    def attempts(self, kind: str, count: int, attempt: Callable[[int], None]) -> None:
-        """Make the faults of a kind that are not in the log yet."""
-        for number in range(count):
-            told = self.log.told(kind, number)
-            if told is None:
-                told = self._attempt(kind, number, attempt)
-            else:
-                self.failures += told["failures"]
-            self.counts.update(told["counts"])
-            self.tried[kind] += 1
-            self.failed[kind] += bool(told["failures"])
+    def attempt(self, kind: str, number: int, attempt: "Attempt") -> None:
+        """Make a fault, or take its outcome from the log."""
+        told = self.log.told(kind, number)
+        if told is None:
+            told = self._attempt(kind, number, attempt)
+        else:
+            self.failures += told["failures"]
+        self.counts.update(told["counts"])
+        self.tried[kind] += 1
+        self.failed[kind] += bool(told["failures"])
 
-    def _attempt(self, kind: str, number: int, attempt: Callable[[int], None]) -> dict[str, Any]:
+    def _attempt(self, kind: str, number: int, attempt: "Attempt") -> dict[str, Any]:
         self.random = random.Random(f"{self.seed} {kind} {number}")
         before, known = self.counts.copy(), len(self.failures)
         try:
-            attempt(number)
+            attempt(self, number)
         except Exception as error:
             self.failures.append(f"{kind} {number}: {type(error).__name__}: {error}")
         counts = dict(self.counts - before)
@@ -169,10 +171,10 @@ def lengths_of(out: Path, seconds: float) -> dict[str, float]:
     return {**found, "begin": max(0.1, seconds - sum(found.values())), "end": 0.05}
 
 
-def kills(campaign: Campaign, name: str, count: int, stages: Sequence[str], *more: str) -> None:
+def kills(name: str, stages: Sequence[str], *more: str) -> "Attempt":
     """Kill runs, some of them again while they are resumed, and compare."""
 
-    def attempt(number: int) -> None:
+    def attempt(campaign: Campaign, number: int) -> None:
         reference = campaign.reference(*more)
         out, what = campaign.folder / f"{name}_{number:03d}", f"kill {name} {number}"
         command, completed = campaign.command(out, *more), set()
@@ -192,7 +194,7 @@ def kills(campaign: Campaign, name: str, count: int, stages: Sequence[str], *mor
         campaign.check_result(out, reference.wanted, what)
         shutil.rmtree(out)
 
-    campaign.attempts(name, count, attempt)
+    return attempt
 
 
 def disk_full(campaign: Campaign, number: int) -> None:
@@ -769,7 +771,7 @@ def gone_hosts(campaign: Campaign, number: int) -> None:
     shutil.rmtree(out)
 
 
-KINDS: dict[str, tuple[int, Callable[[Campaign, int], None]]] = {
+KINDS: dict[str, tuple[int, Attempt]] = {
     "disks": (20, disk_full),
     "closed": (3, closed_folders),
     "clocks": (10, clock_jumps),
@@ -811,14 +813,13 @@ def main() -> int:
         runs = options.run_options.split()
         campaign = Campaign(Path(name), options.seed, options.prior, runs, options.log)
         os.environ["ANYMOLE_STATE_DIR"] = str(Path(name) / "known")
-        for kind, count in wanted.items():
-            if kind == "kills":
-                kills(campaign, kind, count, options.stages.split(","))
-            elif kind == "previews":
-                kills(campaign, kind, count, PREVIEW_STAGES, "--preview")
-            else:
-                attempt = KINDS[kind][1]
-                campaign.attempts(kind, count, lambda number, attempt=attempt: attempt(campaign, number))  # type: ignore[misc]
+        attempts = {kind: attempt for kind, (_, attempt) in KINDS.items()}
+        attempts["kills"] = kills("kills", options.stages.split(","))
+        attempts["previews"] = kills("previews", PREVIEW_STAGES, "--preview")
+        # in turns, so that one that is stopped has tried every kind
+        order = sorted((n / count, kind, n) for kind, count in wanted.items() for n in range(count))
+        for _, kind, number in order:
+            campaign.attempt(kind, number, attempts[kind])
     report = {
         "tried": dict(campaign.tried),
         "failed": dict(campaign.failed),
