@@ -3,12 +3,15 @@
 import hashlib
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FORMAT_ARGUMENTS = ":SDF_FORMAT_ARGS:"
 """Ends the path in USD's identifier of a layer: no path may hold it."""
+_HELD = threading.local()
+"""Folders that a thread is the sole writer of."""
 _LONGEST_NAME = 255
 """Bytes of a file's name."""
 
@@ -28,17 +31,24 @@ def sole_writer(folder: Path) -> Iterator[None]:
     """Wait until no other process or thread changes what a folder's files say together, and keep others from it.
 
     It is the folder itself that is locked, so that nothing has to be written or cleared away for that. Where a file
-    system cannot lock a folder nobody waits: each file is still whole.
+    system cannot lock a folder nobody waits: each file is still whole. Blocks of one thread may lie in each other.
     """
+    held: set[str] = _HELD.__dict__.setdefault("folders", set())
+    name = os.path.realpath(folder)
+    if name in held:
+        yield
+        return
     opened = -1
     with suppress(OSError, ImportError):
         import fcntl
 
         opened = os.open(folder, os.O_RDONLY)
         fcntl.flock(opened, fcntl.LOCK_EX)
+    held.add(name)
     try:
         yield
     finally:
+        held.discard(name)
         if opened >= 0:
             os.close(opened)
 

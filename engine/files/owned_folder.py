@@ -9,13 +9,14 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
 
 from engine.errors import ConfigError, EngineError
 from engine.files.atomic import is_inside, write_text
 from engine.files.json_values import read_json
 from usd_io.errors import shown
+from usd_io.files import sole_writer
 
 MARK = ".anymole"
 FORMAT = 1
@@ -27,7 +28,7 @@ _OF_SYSTEMS = {".DS_Store", ".localized", "Thumbs.db", "desktop.ini", "lost+foun
 
 
 class OwnedFolder:
-    """A folder with the list of what we wrote there. One process at a time changes it."""
+    """A folder with the list of what we wrote there."""
 
     def __init__(
         self,
@@ -102,8 +103,7 @@ class OwnedFolder:
                 )
         new = set(names) - self._listed
         if new:
-            self._listed |= new
-            self._save()
+            self._change(add=new)
 
     def owns(self, name: str) -> bool:
         """Whether a name is on the list."""
@@ -115,8 +115,7 @@ class OwnedFolder:
 
     def release(self, names: Iterable[str]) -> None:
         """Take names off the list; what they stood for has been removed."""
-        self._listed -= set(names)
-        self._save()
+        self._change(remove=set(names))
 
     def drafts(self, below: Iterable[str]) -> list[Path]:
         """What killed processes left half-written in the folder and in folders of it; links are not followed."""
@@ -127,8 +126,11 @@ class OwnedFolder:
         found = (path for place in places for path in _walk(place, deep=place != self.folder))
         return [path for path in found if _DRAFT.fullmatch(path.name)]
 
-    def _save(self) -> None:
-        write_text(self.folder / MARK, self._text(self._listed), "make room")
+    def _change(self, add: Set[str] = frozenset(), remove: Set[str] = frozenset()) -> None:
+        """Change the list as it is now: others may have entered names, such as that of a choice of takes."""
+        with sole_writer(self.folder):
+            self._listed = (self._listed | read_list(self.folder) | add) - remove
+            write_text(self.folder / MARK, self._text(self._listed), "make room")
 
 
 def refuse_foreign(folder: Path, kind: str, adopted: Iterable[str] = (), known: bool = False) -> None:

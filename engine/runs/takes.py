@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from engine.errors import ConfigError
 from engine.files.json_values import read_json
+from engine.files.owned_folder import MARK
 from engine.runs.registry import LARGEST_REPORT, find_run
-from engine.runs.workspace import REPORT
+from engine.runs.workspace import REPORT, own_run_folder
 from usd_io.errors import shown
 from usd_io.files import sole_writer
 
@@ -56,7 +57,7 @@ def choose_gaps(result: str, gaps: "Sequence[ShownGap]") -> "tuple[ShownGap, ...
 
     path = result_of(result)
     with sole_writer(Path(path).parent):
-        return choose_gaps(path, gaps)
+        return choose_gaps(path, gaps, _claim)
 
 
 def choose_gap(
@@ -72,6 +73,7 @@ def choose_gap(
 
     Raises:
         ConfigError: There is no such gap.
+        EngineError: A file that no run wrote has the name of the layer that says what is chosen; it stays.
         ConfigError, UsdIoError: As of :func:`choose_take`.
     """
     from usd_io.author.gaps import choose_gaps, read_gaps
@@ -79,7 +81,13 @@ def choose_gap(
     path = result_of(result)
     with sole_writer(Path(path).parent):  # others may choose for other gaps meanwhile
         gaps = _chosen(list(read_gaps(path)), result, number, take, accepted)
-        return choose_gaps(path, gaps)
+        return choose_gaps(path, gaps, _claim)
+
+
+def _claim(layer: Path) -> None:
+    """Enter the layer of the choice into the list of what is the run's own, where the result lies in its folder."""
+    if (layer.parent / MARK).is_file():
+        own_run_folder(layer.parent).claim(layer.name)
 
 
 def _chosen(

@@ -34,7 +34,7 @@ from engine.runs.lock import LOCK, RunLock, process_start
 from engine.settings.pinned_file import with_path
 from engine.settings.setting import fields_of
 from usd_io.errors import shown
-from usd_io.files import FORMAT_ARGUMENTS, relative_path
+from usd_io.files import FORMAT_ARGUMENTS, relative_path, sole_writer
 
 FORMAT = 1
 """Version of the run folder; readers refuse newer ones."""
@@ -274,7 +274,13 @@ class Workspace:
         """Remove files of earlier results of the run: of another mode, or the data layer that is no longer named."""
         names = {path.name for path in kept}
         ours = re.compile(re.escape(stem) + r"(_anim(_\d+)?\.usdc|\.usd[ac])")
-        with self._guard:
+        choice = gaps_layer(
+            stem
+        )  # of an earlier result: the new one shows take 1 until somebody chooses anew
+        with self._guard, sole_writer(self.folder):
+            self._own.reload()
+            if self._own.owns(choice) and not any(choice.encode() in path.read_bytes() for path in kept[:1]):
+                remove_owned(self._own, choice)
             for name in self._own.owned(stem):
                 if ours.fullmatch(name) and name not in names:
                     remove_owned(self._own, name)
@@ -401,7 +407,8 @@ def _older(folder: Path, *, by_hand: bool = False) -> tuple[set[str], bool]:
     if not run_id(folder):
         return links | {SETTINGS}, True
     made = {file for artefact in read_index(folder).values() for file in artefact.files if is_inside(file)}
-    made |= {str(Path(file).with_suffix(".json")) for file in made if file.endswith(f"{SUFFIX}.usda")}
+    roots = [Path(file) for file in made if file.endswith(f"{SUFFIX}.usda")]
+    made |= {str(root.with_suffix(".json")) for root in roots} | {gaps_layer(root.stem) for root in roots}
     kept = {f"{CHECKPOINTS}/{path.name}/" for path in (folder / CHECKPOINTS).glob("*-" + "[0-9a-f]" * 16)}
     return links | {*CONTROL} | made | kept, True
 
@@ -484,6 +491,11 @@ def result_stem(config: RunConfig) -> str:
     """Name of the result, without folder and extension; a long one is cut where file systems end a name."""
     stem = Path(config.stage).stem.encode()[:LONGEST_STEM].decode(errors="ignore")
     return stem + SUFFIX
+
+
+def gaps_layer(stem: str) -> str:
+    """Name of the layer that says which take each gap of a result shows."""
+    return f"{stem}_gaps.usdc"
 
 
 def run_folder(config: RunConfig) -> Path:

@@ -5,7 +5,8 @@ it was, and in each gap the samples of the take that was chosen, or those of the
 Without it the result is as the run has made it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,9 @@ def _said(record: Mapping[str, Any]) -> dict[tuple[str, float, float], ShownGap]
     return {(gap.skeleton_path, gap.start, gap.end): gap for gap in gaps}
 
 
-def choose_gaps(result: str | Path, gaps: Sequence[ShownGap]) -> tuple[ShownGap, ...]:
+def choose_gaps(
+    result: str | Path, gaps: Sequence[ShownGap], claim: Callable[[Path], None] = lambda layer: None
+) -> tuple[ShownGap, ...]:
     """Have every gap of a result show what is chosen for it from now on.
 
     ``STEM_gaps.usdc`` is written beside the result, and named in its root stage; both are replaced in one step. Where
@@ -84,6 +87,7 @@ def choose_gaps(result: str | Path, gaps: Sequence[ShownGap]) -> tuple[ShownGap,
     Args:
         result: Its root stage.
         gaps: All of :func:`read_gaps`, changed.
+        claim: Called with the layer's path before it is first written; what it raises leaves the folder as it was.
 
     Raises:
         StageReadError: It cannot be opened.
@@ -95,6 +99,7 @@ def choose_gaps(result: str | Path, gaps: Sequence[ShownGap]) -> tuple[ShownGap,
     if wrong is not None:
         raise AuthorError(f"{shown(result)} has no take {wrong}: it has {takes.count}, counted from 1.")
     layer_path = path.with_name(f"{path.stem}_gaps.usdc")
+    _refuse_foreign(layer_path)
     plain = takes.active > 0 and all(gap.take == takes.active and not gap.accepted for gap in gaps)
     try:
         with captured():
@@ -102,6 +107,7 @@ def choose_gaps(result: str | Path, gaps: Sequence[ShownGap]) -> tuple[ShownGap,
                 _name_layer(path, layer_path, there=False)
                 layer_path.unlink(missing_ok=True)
             else:
+                claim(layer_path)
                 with replacing(layer_path) as draft:
                     _write(draft, path, gaps, max(takes.active, 1))
                 _name_layer(path, layer_path, there=True)
@@ -114,6 +120,22 @@ def choose_gaps(result: str | Path, gaps: Sequence[ShownGap]) -> tuple[ShownGap,
         if layer:
             layer.Reload(force=True)  # USD keeps layers by path
     return read_gaps(path)
+
+
+def _refuse_foreign(layer_path: Path) -> None:
+    """What has the name of the layer and is none that says what gaps show stays."""
+    if not os.path.lexists(layer_path):
+        return
+    if layer_path.is_file() and not layer_path.is_symlink():
+        try:
+            with captured():
+                if GAPS in Sdf.Layer.OpenAsAnonymous(str(layer_path), metadataOnly=True).customLayerData:
+                    return
+        except (Tf.ErrorException, AttributeError):  # no layer at all
+            pass
+    raise AuthorError(
+        f"{shown(layer_path)} is not of this result, and its own file has that name; move it away."
+    )
 
 
 def forget_gaps(result: str | Path) -> None:

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pxr import Usd, UsdSkel
+from pxr import Sdf, Usd, UsdSkel
 
 from anymole_tui.cli.app import main
 from engine.config import RunConfig
-from engine.errors import ConfigError
-from engine.run import run
+from engine.errors import ConfigError, EngineError
+from engine.files.owned_folder import read_list
+from engine.run import resume, run
+from engine.runs.registry import clean
 from engine.runs.takes import choose_gap, choose_take, read_gaps
+from engine.runs.workspace import own_run_folder
 from usd_io.author.gaps import choose_gaps
 from usd_io.errors import AuthorError
 
@@ -130,3 +133,45 @@ def test_the_command_line_chooses_for_one_gap(result: Path, capsys: pytest.Captu
     assert said("--gap", "9", "--reject").startswith("2 ")
     assert said("--gap", "1", "--reject", "--accept").startswith("2 ")
     assert "gap" not in said("1").split("\n", 1)[1]
+
+
+def test_the_layer_of_the_choice_is_the_run_s_own(result: Path) -> None:
+    choose_gap(str(result), 1, 2)
+    layer = next(result.parent.glob("*_gaps.usdc"))
+    assert layer.name in read_list(result.parent)
+    before = layer.read_bytes()
+    clean(result.parent)
+    assert layer.read_bytes() == before  # it is of the result, which stays
+    resume(result.parent)  # its root is not as it was written any more
+    assert not layer.exists()
+    assert layer.name not in read_list(result.parent)
+    assert [gap.take for gap in read_gaps(str(result))] == [1, 1]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("what", ["text", "layer", "link"])
+def test_a_file_of_others_of_that_name_stays(what: str, listed: bool, result: Path) -> None:
+    layer = result.with_name(f"{result.stem}_gaps.usdc")
+    if not listed:  # a result without its run folder
+        (result.parent / ".anymole").unlink()
+    other = result.with_name("other.usdc")
+    Sdf.Layer.CreateNew(str(other)).Save()
+    if what == "text":
+        layer.write_text("mine")
+    elif what == "layer":
+        shutil.copy(other, layer)
+    else:
+        layer.symlink_to(other)
+    kept = {path: path.read_bytes() for path in (layer, other, result)}
+    for take in (1, 2):
+        with pytest.raises((AuthorError, EngineError), match="move it away"):
+            choose_gap(str(result), 1, take)
+    assert layer.is_symlink() == (what == "link")
+    assert all(path.read_bytes() == content for path, content in kept.items())
+
+
+def test_names_entered_by_another_process_stay_on_the_list(result: Path) -> None:
+    folder = own_run_folder(result.parent)
+    choose_gap(str(result), 1, 2)
+    folder.claim("later.txt")
+    assert {"later.txt", f"{result.stem}_gaps.usdc"} <= read_list(result.parent)
