@@ -32,6 +32,7 @@ from engine.geometry.metrics import score
 from engine.geometry.resample import resample
 from engine.joints.estimator import Estimator, estimate
 from engine.joints.settings import EstimatorSettings
+from engine.mimic.fit_subject import FitSubject
 from engine.mimic.settings import MimicSettings
 from engine.priors.fill import complete, split
 from engine.progress import Progress
@@ -120,14 +121,12 @@ class Ablation:
         """The motion that a video shows, its pictures as bytes as in a run."""
         shot = self.shot
         video = Video(video.times, frames_of(pictures_of(video)))
+        (evidence,) = estimate(estimator, video.frames, self.view.cameras)
         (made,) = mimic(
-            (shot.character,),
-            (shot.plan,),
-            (self.start,),
+            [FitSubject(shot.character, shot.plan, self.start, evidence)],
             video,
             self.view,
             shot.renderer.surface,
-            evidence=estimate(estimator, video.frames, self.view.cameras),
             settings=MimicSettings(appearance="canonical"),
         )
         parts = split(shot.motion, shot.plan, lambda times: resample(shot.motion, times))

@@ -123,7 +123,7 @@ class Bench:
         self.seen_from = "chosen" if azimuth is None else f"{azimuth:g}"
         self.azimuth = azimuth or 0.0
         self.oracle = load(case, azimuth)
-        self.index = next(i for i, plan in enumerate(self.oracle.plans) if plan is not None)
+        self.index = next(i for i, s in enumerate(self.oracle.subjects) if s.plan is not None)
         self.base = self._scored("slerp", self._made("slerp"))
 
     def priors(self) -> None:
@@ -199,17 +199,17 @@ class Bench:
         )
 
     def _made(self, prior: str) -> Motion:
-        part, plan = self.oracle.parts[self.index], self.oracle.plans[self.index]
-        assert part is not None
-        assert plan is not None
-        return PRIORS[prior](self.oracle.characters[self.index], part.known, plan)
+        subject = self.oracle.subjects[self.index]
+        assert subject.parts is not None
+        assert subject.plan is not None
+        return PRIORS[prior](subject.character, subject.parts.known, subject.plan)
 
     def _scored(self, name: str, made: Motion) -> Row:
-        part, plan = self.oracle.parts[self.index], self.oracle.plans[self.index]
-        assert part is not None
-        assert plan is not None
-        whole = complete(self.oracle.characters[self.index], part, plan, made)
-        return row_of(self.oracle, self.index, name, whole, 0.0)
+        subject = self.oracle.subjects[self.index]
+        assert subject.parts is not None
+        assert subject.plan is not None
+        whole = complete(subject.character, subject.parts, subject.plan, made)
+        return row_of(self.oracle, subject, name, whole, 0.0)
 
 
 def measure(case: SuiteCase, part: str, cache: Path | None, azimuth: float | None, other: SuiteCase) -> None:

@@ -21,6 +21,7 @@ from engine.geometry.time_grid import frame_times
 from engine.joints.estimator import Estimator, estimate
 from engine.joints.evidence import JointEvidence
 from engine.joints.settings import EstimatorSettings
+from engine.mimic.fit_subject import FitSubject
 from engine.mimic.pictures.two_views import Seen, joined
 from engine.mimic.settings import MimicSettings
 from engine.planning.plan import Plan
@@ -51,15 +52,24 @@ pictures."""
 
 
 @dataclass(frozen=True, eq=False)
+class OracleSubject:
+    """A character of the clip."""
+
+    character: Character
+    truth: Motion
+    plan: Plan | None
+    """None for one that has nothing to fill."""
+    parts: Parts | None
+    """What of the truth is known, for the plan."""
+    start: Motion
+    """The whole motion, its gaps filled by the prior."""
+
+
+@dataclass(frozen=True, eq=False)
 class Oracle:
     """A clip with a video of its hidden frames."""
 
-    characters: tuple[Character, ...]
-    plans: tuple[Plan | None, ...]
-    truths: tuple[Motion, ...]
-    parts: tuple[Parts | None, ...]
-    starts: tuple[Motion, ...]
-    """The whole motion of each, its gaps filled by the prior."""
+    subjects: tuple[OracleSubject, ...]
     video: Video
     views: tuple[View, ...]
     """From where the video was taken first; then from the left, right and back of it, for training."""
@@ -81,30 +91,37 @@ def make_oracle(
     from usd_io.read.texture import read_texture_bytes
 
     characters, seen = drawable(shot.characters)
-    truths, plans = tuple(shot.motions[i] for i in seen), tuple(plans[i] for i in seen)
-    parts = tuple(None if p is None else split_dense(m, p) for m, p in zip(truths, plans, strict=True))
-    times = _video_times(plans, truths[0].time_codes_per_second / fps)
-    known = np.unique(np.concatenate([times, *(p.known.times for p in parts if p is not None)]))
-    surface = build_surface(characters, read_texture_bytes)
-    starts = tuple(
-        truth if plan is None or part is None else fill_plainly("auto", c, part, plan)
-        for c, truth, plan, part in zip(characters, truths, plans, parts, strict=True)
+    subjects = tuple(
+        _subject(character, shot.motions[i], plans[i]) for character, i in zip(characters, seen, strict=True)
     )
+    rate = subjects[0].truth.time_codes_per_second
+    times = _video_times([s.plan for s in subjects], rate / fps)
+    known = np.unique(
+        np.concatenate([times, *(s.parts.known.times for s in subjects if s.parts is not None)])
+    )
+    surface = build_surface(characters, read_texture_bytes)
 
     def views_of(motions: Sequence[Motion], azimuths: dict[str, float]) -> tuple[View, ...]:
         framed = Actors(characters, [offsets.sample(m, known) for m in motions])
         return orbit_views(framed, azimuths, height=SIZE[0], width=SIZE[1])
 
     if azimuth is None:
-        around = views_of(starts, {f"{a:g}": a for a in AZIMUTHS})
-        asked = dict(zip(AZIMUTHS, around, strict=True))
-        azimuth, _ = choose_view(characters, plans, starts, surface, "textured", asked)
+        around = views_of([s.start for s in subjects], {f"{a:g}": a for a in AZIMUTHS})
+        to_fit = [FitSubject(s.character, s.plan, s.start) for s in subjects]
+        azimuth, _ = choose_view(to_fit, surface, "textured", dict(zip(AZIMUTHS, around, strict=True)))
+    truths = [s.truth for s in subjects]
     views = views_of(truths, {name: azimuth + beside for name, beside in VIEWS.items()})
     actors = Actors(characters, [offsets.sample(m, times) for m in truths])
     pictures = np.stack(list(render_view(TorchRenderer(surface), actors, views[0])))
     frames = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
-    video = Video(tuple(times / truths[0].time_codes_per_second), frames)
-    return Oracle(characters, plans, truths, parts, starts, video, views, surface)
+    return Oracle(subjects, Video(tuple(times / rate), frames), views, surface)
+
+
+def _subject(character: Character, truth: Motion, plan: Plan | None) -> OracleSubject:
+    if plan is None:
+        return OracleSubject(character, truth, None, None, truth)
+    parts = split_dense(truth, plan)
+    return OracleSubject(character, truth, plan, parts, fill_plainly("auto", character, parts, plan))
 
 
 def _video_times(plans: Sequence[Plan | None], step: float) -> Float[np.ndarray, " frame"]:
@@ -125,11 +142,13 @@ def estimator_of(
     checkpoint_dir: Path | None = None,
 ) -> Estimator:
     """A joint estimator that has seen context and keys alone."""
-    plans = [plan for plan in oracle.plans if plan is not None]
-    schedule = make_schedule(plans, oracle.truths[0])
+    plans = [s.plan for s in oracle.subjects if s.plan is not None]
+    schedule = make_schedule(plans, oracle.subjects[0].truth)
     known = np.array(schedule.true)
     return train_estimator(
-        Actors(oracle.characters, [offsets.sample(m, known) for m in oracle.truths]),
+        Actors(
+            [s.character for s in oracle.subjects], [offsets.sample(s.truth, known) for s in oracle.subjects]
+        ),
         TorchRenderer(oracle.surface),
         oracle.views,
         keys=schedule.keys,
@@ -150,7 +169,8 @@ def simulated_evidence(oracle: Oracle, seed: int = 0) -> tuple[JointEvidence, ..
     tells, but what the fit makes of the best there could be."""
     rng = np.random.default_rng(seed)
     result = []
-    for character, truth, plan in zip(oracle.characters, oracle.truths, oracle.plans, strict=True):
+    for subject in oracle.subjects:
+        character, truth, plan = subject.character, subject.truth, subject.plan
         times = np.array(oracle.video.times) * truth.time_codes_per_second
         tracks = joint_tracks(character, offsets.sample(truth, times), oracle.views[0].cameras)
         size = height(character, truth, plan.keys[0] if plan is not None else truth.times[0])
@@ -182,17 +202,13 @@ def run_oracle(
     settings: MimicSettings | None = None,
     progress: Progress | None = None,
 ) -> tuple[Mimicked, ...]:
-    """Fit the video."""
+    """Fit the video, with joint evidence of each subject, or with none at all."""
+    subjects = [
+        FitSubject(s.character, s.plan, s.start, seen)
+        for s, seen in zip(oracle.subjects, evidence or [None] * len(oracle.subjects), strict=True)
+    ]
     return mimic(
-        oracle.characters,
-        oracle.plans,
-        oracle.starts,
-        oracle.video,
-        oracle.views[0],
-        oracle.surface,
-        evidence=evidence,
-        settings=settings,
-        progress=progress,
+        subjects, oracle.video, oracle.views[0], oracle.surface, settings=settings, progress=progress
     )
 
 
@@ -217,20 +233,19 @@ def evaluate_oracle(
     fitted = run_oracle(oracle, evidence, progress=progress)
     seconds = time.perf_counter() - started
     result = []
-    for i, (character, plan, part) in enumerate(
-        zip(oracle.characters, oracle.plans, oracle.parts, strict=True)
-    ):
+    for subject, fit in zip(oracle.subjects, fitted, strict=True):
+        character, plan, part = subject.character, subject.plan, subject.parts
         if plan is None or part is None:
             continue
         rows: list[Row] = []
         for name in (*priors, ORACLE):
             began = time.perf_counter()
             if name == ORACLE:
-                made = complete(character, part, plan, fitted[i].motion)
+                made = complete(character, part, plan, fit.motion)
             else:
                 made = fill_plainly(name, character, part, plan)
             spent = seconds if name == ORACLE else time.perf_counter() - began
-            row = row_of(oracle, i, name, made, spent)
+            row = row_of(oracle, subject, name, made, spent)
             rows.append(relative(row, rows[0] if rows else row))
         result.append(
             Evaluation(
@@ -240,9 +255,9 @@ def evaluate_oracle(
     return tuple(result)
 
 
-def row_of(oracle: Oracle, index: int, name: str, motion: Motion, seconds: float) -> Row:
+def row_of(oracle: Oracle, subject: OracleSubject, name: str, motion: Motion, seconds: float) -> Row:
     """Scores of a motion of one character, with its errors in and across the image plane [heights]."""
-    character, truth, plan = oracle.characters[index], oracle.truths[index], oracle.plans[index]
+    character, truth, plan = subject.character, subject.truth, subject.plan
     assert plan is not None
     size = height(character, truth, plan.keys[0])
     axes = oracle.views[0].cameras.T_camera_world[0, :3, :3]

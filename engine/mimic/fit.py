@@ -134,6 +134,11 @@ class Costs:
         return {"loss": self.total, **parts}
 
 
+def poses_at(scene: FitScene, z: Sequence[Unknown]) -> tuple[Pose, ...]:
+    """Where all joints of each character are at the frames of the video."""
+    return tuple(pose_at(figure.unknowns, figure.rig, x) for figure, x in zip(scene.figures, z, strict=True))
+
+
 class Fit:
     """All that stays the same during a fit."""
 
@@ -153,8 +158,11 @@ class Fit:
     def under(self, scales: Sequence[Scales]) -> "Fit":
         """The same problem with other sizes of offsets and errors than were expected."""
         result = copy(self)
-        unknowns = tuple(u.scaled(s.prior) for u, s in zip(self.scene.unknowns, scales, strict=True))
-        result.scene = replace(self.scene, unknowns=unknowns)
+        figures = tuple(
+            replace(figure, unknowns=figure.unknowns.scaled(s.prior))
+            for figure, s in zip(self.scene.figures, scales, strict=True)
+        )
+        result.scene = replace(self.scene, figures=figures)
         result.joints = tuple(
             None if joint is None else joint.rescaled(*s.errors.tolist())
             for joint, s in zip(self.joints, scales, strict=True)
@@ -163,9 +171,7 @@ class Fit:
 
     def poses(self, z: Sequence[Unknown]) -> tuple[Pose, ...]:
         """Where all joints are at the frames of the video."""
-        return tuple(
-            pose_at(u, r, x) for u, r, x in zip(self.scene.unknowns, self.scene.rigs, z, strict=True)
-        )
+        return poses_at(self.scene, z)
 
     def told(self, poses: Sequence[Pose]) -> tuple[JointForm | None, ...]:
         """What joint evidence says of every character."""

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from engine.mimic.confidence import explained
 from engine.mimic.fit import Fit, fit
 from engine.mimic.parameters import Unknowns, spacing
-from engine.mimic.pictures.pyramid import FitScene, bound_points
+from engine.mimic.pictures.pyramid import FitScene
 from engine.mimic.settings import MimicSettings
 from engine.priors import offsets
 from engine.progress import Progress
@@ -49,8 +49,9 @@ def off_at_keys(
         frames: Of the size of the scene's camera.
         settings: Of the fit.
     """
-    unknowns = tuple(_each_by_itself(u, times) for u in scene.unknowns)
-    scene = replace(scene, unknowns=unknowns, bound=bound_points(unknowns))
+    figures = tuple(figure.at(_each_by_itself(figure.unknowns, times)) for figure in scene.figures)
+    scene = replace(scene, figures=figures)
+    unknowns = scene.unknowns
     problem = Fit(scene, [None] * len(unknowns), frames, settings)
     found = fit(problem, Progress(), None, "")
     nothing = [u.zeros() for u in unknowns]

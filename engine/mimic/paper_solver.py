@@ -244,15 +244,15 @@ def _distance(
     scene, loss = problem.scene, torch.zeros(())
     which = frames.numpy()
     points = []
-    for i, (skin, track) in enumerate(zip(scene.skins, tracks, strict=True)):
+    for i, (figure, track) in enumerate(zip(scene.figures, tracks, strict=True)):
         # the fitted character as it is tried, the others as they stand
         own = (turned, moved) if i == index else (track.rotations[frames], track.translations[frames])
-        T_skel_joint = skin.joint_transforms(own[1], own[0], track.scales[frames])
+        T_skel_joint = figure.skin.joint_transforms(own[1], own[0], track.scales[frames])
         above = track.T_world_skel[frames]
         # world vertices of all characters, which the picture shows together
-        if scene.unknowns[i].character.meshes:
-            bound = scene.bound[i]
-            points.append(skin.vertices(T_skel_joint, above, None if bound is None else bound[frames]))
+        if figure.unknowns.character.meshes:
+            bound = None if figure.bound is None else figure.bound[frames]
+            points.append(figure.skin.vertices(T_skel_joint, above, bound))
         joints = problem.joints[i]
         if i == index and joints is not None:
             # joint origins in the world, then in the picture: x, y [pixels] after division by depth [stage units]

@@ -222,13 +222,10 @@ def best_azimuth(scene: Scene, *, ground: bool, progress: Progress) -> float:
     size = scene.cameras.height, scene.cameras.width
     around = {f"{a:g}": a for a in AZIMUTHS}
     views = orbit_views(_framed(scene), around, height=size[0], width=size[1], ground=ground)
-    motions = [subject.start.motion for subject in scene.subjects]
-    plans = [subject.plan for subject in scene.subjects]
+    subjects = [subject.to_fit() for subject in scene.subjects]
     by_azimuth = dict(zip(AZIMUTHS, views, strict=True))
     with limited_threads():
-        best, expected = choose_view(
-            scene.characters, plans, motions, scene.surface, scene.appearance, by_azimuth
-        )
+        best, expected = choose_view(subjects, scene.surface, scene.appearance, by_azimuth)
     front = VIEWS["front"]
     if best != front:
         progress.note(

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from engine.joints.evidence import JointEvidence
+from engine.mimic.fit_subject import FitSubject
 from engine.planning.plan import Plan
 from engine.priors.fill import Filled
 from usd_io.model import Character
@@ -27,3 +29,11 @@ class Subject:
     def fitted(self) -> bool:
         """Whether the result is another motion than the prior's."""
         return self.filled is not self.start
+
+    def to_fit(self, evidence: JointEvidence | None = None) -> FitSubject:
+        """What a fit to a video begins with.
+
+        Args:
+            evidence: Joints in every frame of the video, in pixels of its cameras; None where no video was looked at.
+        """
+        return FitSubject(self.character, self.plan, self.start.motion, evidence)

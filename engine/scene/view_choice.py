@@ -15,8 +15,10 @@ from jaxtyping import Float
 
 from engine.geometry.metrics import height as size_of
 from engine.mimic.confidence import sureness
+from engine.mimic.fit import poses_at
+from engine.mimic.fit_subject import FitSubject
 from engine.mimic.gauss_newton import quadratic
-from engine.mimic.kinematics import Pose, pose_at
+from engine.mimic.kinematics import Pose
 from engine.mimic.parameters import make_unknowns
 from engine.mimic.pictures.photometric_term import picture_form
 from engine.mimic.pictures.pyramid import (
@@ -29,11 +31,9 @@ from engine.mimic.pictures.pyramid import (
     parts,
     vertices,
 )
-from engine.planning.plan import Plan
 from engine.rendering.mesh.surface import Surface
 from engine.rendering.views import View
 from engine.settings.choices import VIEWS, Appearance
-from usd_io.model import Character, Motion
 
 AZIMUTHS = (0.0, 45.0, 315.0)
 """The front and both three-quarter views. From the side a fit would gain little more, and there left and right limbs
@@ -49,9 +49,7 @@ WORTH = 0.9
 
 
 def choose_view(
-    characters: Sequence[Character],
-    plans: Sequence[Plan | None],
-    starts: Sequence[Motion],
+    subjects: Sequence[FitSubject],
     surface: Surface,
     appearance: Appearance,
     views: dict[float, View],
@@ -59,23 +57,18 @@ def choose_view(
     """The azimuth [degrees] to make the video from, and the expected error of each [heights].
 
     Args:
-        characters: All that is in the picture.
-        plans: Of each; None for one that has nothing to fill.
-        starts: The whole motion of each, the prior's in the gaps.
-        surface: Of the characters in their order.
+        subjects: All characters in the picture.
+        surface: Of the subjects in their order.
         appearance: How they look.
         views: Still cameras by azimuth, the front among them.
     """
-    rate = starts[0].time_codes_per_second
-    gaps = [gap for plan in plans if plan is not None for gap in plan.gaps]
+    rate = subjects[0].start.time_codes_per_second
+    gaps = [gap for s in subjects if s.plan is not None for gap in s.plan.gaps]
     times = np.unique(np.concatenate([_inside(gap.start, gap.end, rate / RATE) for gap in gaps]))
-    unknowns = tuple(
-        make_unknowns(c, p, s, times, pose_prior=True)
-        for c, p, s in zip(characters, plans, starts, strict=True)
-    )
+    unknowns = tuple(make_unknowns(s.character, s.plan, s.start, times, pose_prior=True) for s in subjects)
     expected = {
         azimuth: _expected_error(
-            make_fit_scene(unknowns, surface, view.cameras, view.backdrop, appearance), plans
+            make_fit_scene(unknowns, surface, view.cameras, view.backdrop, appearance), subjects
         )
         for azimuth, view in views.items()
     }
@@ -91,16 +84,16 @@ def _inside(start: float, end: float, step: float) -> Float[np.ndarray, " frame"
 
 
 @torch.no_grad()
-def _expected_error(scene: FitScene, plans: Sequence[Plan | None]) -> float:
+def _expected_error(scene: FitScene, subjects: Sequence[FitSubject]) -> float:
     """Mean over characters, frames and joints [heights]."""
     z = [u.zeros() for u in scene.unknowns]
-    poses = tuple(pose_at(u, rig, x) for u, rig, x in zip(scene.unknowns, scene.rigs, z, strict=True))
+    poses = poses_at(scene, z)
     level = _seen(scene, poses)
     left = []
-    for u, term, x, plan in zip(scene.unknowns, picture_form(scene, level, poses), z, plans, strict=True):
-        if plan is not None:
-            spread = sureness(u, x, quadratic(u, term, x), plan.fill_times, scene.cameras, seed=0)
-            size = size_of(u.character, u.start, plan.keys[0])
+    for u, term, x, s in zip(scene.unknowns, picture_form(scene, level, poses), z, subjects, strict=True):
+        if s.plan is not None:
+            spread = sureness(u, x, quadratic(u, term, x), s.fill_times, scene.cameras, seed=0)
+            size = size_of(u.character, u.start, s.plan.keys[0])
             left.append(float(np.sqrt(2 * spread.plane**2 + spread.view**2).mean()) / size)
     return float(np.mean(left))
 

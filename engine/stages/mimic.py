@@ -17,9 +17,9 @@ from engine.geometry.metrics import height
 from engine.geometry.resample import resample as at_times
 from engine.geometry.skeleton import joint_positions
 from engine.joints.estimator import Estimator, estimate
-from engine.joints.evidence import JointEvidence
 from engine.mimic.confidence import LARGEST_RESIDUAL, LEAST_EXPLAINED, explained, sureness
 from engine.mimic.fit import Fit, Fitted, fit
+from engine.mimic.fit_subject import FitSubject
 from engine.mimic.gauss_newton import no_term, quadratic
 from engine.mimic.joint_term import JointTerm, make_joint_term, residuals
 from engine.mimic.key_check import across, frames_at_keys, off_at_keys
@@ -41,7 +41,7 @@ from engine.runs.stage_cache import RunContext, Stage, StageWork
 from engine.scene.footage import Footage
 from engine.scene.subject import Subject
 from usd_io.errors import shown
-from usd_io.model import Character, Motion
+from usd_io.model import Motion
 
 VIDEO = "video"
 """Stands in the scores where a motion prior's name does."""
@@ -97,14 +97,14 @@ def _fit(inputs: MimicInputs, work: StageWork) -> FittedArrays:
     scene, seen = inputs.footage.in_front, _seen(inputs.footage, inputs.take, inputs.estimator)
     if inputs.second is not None:
         seen = joined(seen, _seen(inputs.second[0], 0, inputs.second[1]))
+    subjects = [
+        subject.to_fit(evidence) for subject, evidence in zip(scene.subjects, seen.evidence, strict=True)
+    ]
     made = mimic(
-        scene.characters,
-        [subject.plan for subject in scene.subjects],
-        [subject.start.motion for subject in scene.subjects],
+        subjects,
         seen.video,
         seen.view,
         scene.surface,
-        evidence=seen.evidence,
         settings=inputs.settings,
         progress=work.progress,
         checkpoint_dir=work.checkpoints(),
@@ -165,14 +165,11 @@ class Mimicked:
 
 
 def mimic(
-    characters: Sequence[Character],
-    plans: Sequence[Plan | None],
-    starts: Sequence[Motion],
+    subjects: Sequence[FitSubject],
     video: Video,
     view: View,
     surface: Surface,
     *,
-    evidence: Sequence[JointEvidence | None] | None = None,
     settings: MimicSettings | None = None,
     progress: Progress | None = None,
     checkpoint_dir: Path | None = None,
@@ -180,60 +177,59 @@ def mimic(
     """Fit the motion between the keys to a video.
 
     Args:
-        characters: All that the video shows, each with at least one mesh.
-        plans: Of each; None for one that has nothing to fill.
-        starts: The whole motion of each: what is known, and between it the first guess of a motion prior
-            (:func:`engine.priors.fill.complete`). Their ``T_world_skel`` is kept.
+        subjects: All characters that the video shows.
         video: Its times are seconds such that ``time * timeCodesPerSecond`` is the time code of the stage. Frames
             outside all gaps are not looked at. Any size of the camera's aspect ratio.
         view: From where it was taken, and what stands still behind the characters.
-        surface: Of the characters in their order, with the colours of ``settings.appearance``.
-        evidence: Joints in every frame of the video, in pixels of the view's cameras; None fits pictures alone.
+        surface: Of the subjects in their order, with the colours of ``settings.appearance``.
         settings: How to fit.
         progress: Told of every step with its ``loss``, and of videos that do not show the motion.
         checkpoint_dir: Where the state is kept after every step; a stopped fit goes on from there.
 
     Returns:
-        Per character the motion at the fill times; keys are not among them and so stay exact.
+        Per subject the motion at the fill times; keys are not among them and so stay exact.
 
     Raises:
         DataError: The video or the evidence cannot be fitted.
         RunCancelled: The user stopped the run.
     """
     settings, progress = settings or MimicSettings(), progress or Progress()
-    rate = starts[0].time_codes_per_second
-    times, frames, which = frames_to_fit(video, plans, view.cameras, rate)
+    rate = subjects[0].start.time_codes_per_second
+    times, frames, which = frames_to_fit(video, [s.plan for s in subjects], view.cameras, rate)
     whole, view = view, _at_frames(view, which)
-    given = [None if e is None else _at(e, which) for e in evidence or [None] * len(characters)]
+    subjects = [_at(s, which) for s in subjects]
     if view.backdrop is not None:
-        frames, given = _held_still(frames, given, view.backdrop, progress)
+        frames, subjects = _held_still(frames, subjects, view.backdrop, progress)
     unknowns = tuple(
-        make_unknowns(c, p, s, times, pose_prior=settings.pose_prior)
-        for c, p, s in zip(characters, plans, starts, strict=True)
+        make_unknowns(s.character, s.plan, s.start, times, pose_prior=settings.pose_prior) for s in subjects
     )
     scene = make_fit_scene(unknowns, surface, view.cameras, view.backdrop, settings.appearance)
-    joints = [
-        None if e is None or settings.joint_weight == 0 else make_joint_term(u, e, settings.joint_weight)
-        for u, e in zip(unknowns, given, strict=True)
-    ]
+    joints = [_joint_term(u, s, settings) for u, s in zip(unknowns, subjects, strict=True)]
     problem = Fit(scene, joints, frames, settings)
-    mark = _mark(starts, plans, view, given, [times, frames.numpy()], settings)
-    fills = [np.zeros(0) if plan is None else plan.fill_times for plan in plans]
+    mark = _mark(subjects, view, [times, frames.numpy()], settings)
     if settings.solver == "paper":
         tracks = fit_paper(problem, progress, checkpoint_dir, mark)
         fitted = problem.around([to_unknowns(u, m) for u, m in zip(unknowns, tracks, strict=True)])
-        made = [filled(u, track, times) for u, track, times in zip(unknowns, tracks, fills, strict=True)]
+        made = [filled(u, t, s.fill_times) for u, t, s in zip(unknowns, tracks, subjects, strict=True)]
     else:
         fitted = fit(problem, progress, checkpoint_dir, mark)
-        made = [u.filled(z, times) for u, z, times in zip(fitted.unknowns, fitted.z, fills, strict=True)]
+        made = [
+            u.filled(z, s.fill_times) for u, z, s in zip(fitted.unknowns, fitted.z, subjects, strict=True)
+        ]
     share = None if fitted.level is None else explained(problem.scene, fitted.level, fitted.poses)
-    missed = _missed_keys(problem, video, whole, rate, made, plans)
+    missed = _missed_keys(problem, video, whole, rate, made, subjects)
     outcomes = []
-    for i, (u, plan, motion) in enumerate(zip(fitted.unknowns, plans, made, strict=True)):
-        trouble = missed[i] or _trouble(problem, fitted, joints[i], i, share)
-        outcome = _outcome(u, plan, motion, fitted, i, problem, trouble, progress)
+    for i, (subject, motion) in enumerate(zip(subjects, made, strict=True)):
+        trouble = missed[i] or _trouble(problem, fitted, i, share)
+        outcome = _outcome(subject.plan, motion, fitted, i, problem, trouble, progress)
         outcomes.append(replace(outcome, explained=share))
     return tuple(outcomes)
+
+
+def _joint_term(unknowns: Unknowns, subject: FitSubject, settings: MimicSettings) -> JointTerm | None:
+    if subject.evidence is None or settings.joint_weight == 0:
+        return None
+    return make_joint_term(unknowns, subject.evidence, settings.joint_weight)
 
 
 def _at_frames(view: View, which: Int[np.ndarray, " frame"]) -> View:
@@ -246,43 +242,50 @@ def _at_frames(view: View, which: Int[np.ndarray, " frame"]) -> View:
     return View(view.name, view.cameras.at(which), backdrop)
 
 
-def _at(evidence: JointEvidence, which: Int[np.ndarray, " frame"]) -> JointEvidence:
-    """Evidence of the chosen frames."""
+def _at(subject: FitSubject, which: Int[np.ndarray, " frame"]) -> FitSubject:
+    """The subject with the evidence of the chosen frames alone."""
+    evidence = subject.evidence
+    if evidence is None:
+        return subject
     if len(which) and which.max() >= len(evidence.xy):
         raise DataError(f"joint evidence of {len(evidence.xy)} frames came with a longer video.")
-    told = {n: v[which] for n, v in vars(evidence).items() if n != "seen" and v is not None}
-    return replace(evidence, **told)
+    chosen = {n: v[which] for n, v in vars(evidence).items() if n != "seen" and v is not None}
+    return replace(subject, evidence=replace(evidence, **chosen))
 
 
 def _held_still(
     frames: Float[torch.Tensor, "frame 3 height width"],
-    evidence: Sequence[JointEvidence | None],
+    subjects: Sequence[FitSubject],
     backdrop: Backdrop,
     progress: Progress,
-) -> tuple[Float[torch.Tensor, "frame 3 height width"], list[JointEvidence | None]]:
+) -> tuple[Float[torch.Tensor, "frame 3 height width"], list[FitSubject]]:
     """Pictures and evidence of a camera that shakes as if it stood still."""
     moved = shifts(frames, backdrop)
     if not moved.any():
-        return frames, list(evidence)
+        return frames, list(subjects)
     progress.note(
         f"The video's camera shakes, by up to {float(moved.norm(dim=1).max()):.1f} pixels; it is held still by what "
         "stands behind the characters."
     )
     by = moved.double().numpy()[:, None]
-    return steadied(frames, moved), [None if e is None else replace(e, xy=e.xy - by) for e in evidence]
+    still = [
+        s if s.evidence is None else replace(s, evidence=replace(s.evidence, xy=s.evidence.xy - by))
+        for s in subjects
+    ]
+    return steadied(frames, moved), still
 
 
 def _mark(
-    starts: Sequence[Motion],
-    plans: Sequence[Plan | None],
+    subjects: Sequence[FitSubject],
     view: View,
-    evidence: Sequence[JointEvidence | None],
     arrays: Sequence[np.ndarray],
     settings: MimicSettings,
 ) -> str:
+    starts = [s.start for s in subjects]
     moved = [(s.times, s.translations, s.rotations, s.scales, s.T_world_skel) for s in starts]
-    told = [None if e is None else vars(e) for e in evidence]
-    return content_hash([arrays, told, moved, settings, view.cameras.to_dict(), plans])
+    evidence = [None if s.evidence is None else vars(s.evidence) for s in subjects]
+    plans = [s.plan for s in subjects]
+    return content_hash([arrays, evidence, moved, settings, view.cameras.to_dict(), plans])
 
 
 def _missed_keys(
@@ -291,11 +294,11 @@ def _missed_keys(
     view: View,
     rate: float,
     made: Sequence[Motion],
-    plans: Sequence[Plan | None],
+    subjects: Sequence[FitSubject],
 ) -> list[str]:
-    """For each character what is wrong with the video at a key, where all is known, if that is much beside what the
+    """For each subject what is wrong with the video at a key, where all is known, if that is much beside what the
     video changes between the keys; empty where it is not, or where no frame shows a key."""
-    result = [""] * len(plans)
+    result = [""] * len(subjects)
     times = np.asarray(video.times) * rate
     which = frames_at_keys(times, problem.scene.unknowns)
     if not len(which) or problem.settings.image_weight == 0:
@@ -306,7 +309,8 @@ def _missed_keys(
         frames = steadied(frames, shifts(frames, view.backdrop))
     scene = replace(problem.scene, cameras=view.cameras, backdrop=view.backdrop)
     known, off = off_at_keys(scene, times[which], frames, problem.settings)
-    for i, (u, plan, motion) in enumerate(zip(scene.unknowns, plans, made, strict=True)):
+    for i, (u, subject, motion) in enumerate(zip(scene.unknowns, subjects, made, strict=True)):
+        plan = subject.plan
         if plan is None or not plan.gaps:
             continue
         if known < LEAST_KNOWN:
@@ -329,9 +333,9 @@ def _missed_keys(
     return result
 
 
-def _trouble(problem: Fit, fitted: Fitted, joint: JointTerm | None, index: int, share: float | None) -> str:
+def _trouble(problem: Fit, fitted: Fitted, index: int, share: float | None) -> str:
     """What speaks against the video showing a character's motion; empty where nothing does."""
-    poses = fitted.poses
+    poses, joint = fitted.poses, problem.joints[index]
     if joint is not None:
         free = torch.from_numpy(problem.scene.unknowns[index].free)
         off = residuals(joint, poses[index], problem.scene.cameras)[free][:, joint.used].norm(dim=-1)
@@ -343,7 +347,6 @@ def _trouble(problem: Fit, fitted: Fitted, joint: JointTerm | None, index: int, 
 
 
 def _outcome(
-    unknowns: Unknowns,
     plan: Plan | None,
     made: Motion,
     fitted: Fitted,
@@ -353,6 +356,7 @@ def _outcome(
     progress: Progress,
 ) -> Mimicked:
     """The motion with what to expect of it, or the start with a warning."""
+    unknowns = fitted.unknowns[index]
     if plan is None or not plan.gaps:
         nothing = np.zeros((0, len(unknowns.character.joints)))
         return Mimicked(made, nothing, nothing, True)

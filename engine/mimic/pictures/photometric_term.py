@@ -71,11 +71,13 @@ def picture_form(scene: FitScene, level: Level, poses: Sequence[Pose]) -> tuple[
             steep = slopes(drawn[own] - error[own] / 2)
             found = _pixels(mine, own, camera, steep, error[own], trust[own])
             world = points[own], found.corners - own * points.shape[1]
-            for pose, u, carried, hessian, gradient in zip(
-                poses, scene.unknowns, scene.carried, hessians, gradients, strict=True
+            for figure, pose, hessian, gradient in zip(
+                scene.figures, poses, hessians, gradients, strict=True
             ):
-                if len(u.mixing) and u.free[index]:
-                    hessian[index], gradient[index] = _normal(found, *world, carried, pose, index, camera)
+                if len(figure.unknowns.mixing) and figure.unknowns.free[index]:
+                    hessian[index], gradient[index] = _normal(
+                        found, *world, figure.carried, pose, index, camera
+                    )
     costs = [cost] + [0.0] * (len(sizes) - 1)
     return tuple(map(Term, costs, hessians, gradients))
 

@@ -34,23 +34,39 @@ GEMAN = 3.0
 
 
 @dataclass(frozen=True, eq=False)
+class FitFigure:
+    """One character of a video, ready to be posed and drawn."""
+
+    unknowns: Unknowns
+    rig: SkinnedRig
+    """Kinematics in float64."""
+    skin: SkinnedRig
+    """The same in float32, to draw with."""
+    bound: Float[Tensor, "frame _ 3"] | None
+    """Points with the blend shapes of each frame, float32; None where the character has no blend shapes."""
+    carried: Float[Tensor, "all_vertex _"]
+    """Share with which each joint with unknowns carries each vertex of the surface of all characters."""
+
+    def at(self, unknowns: Unknowns) -> "FitFigure":
+        """The same character at the frames of other unknowns."""
+        return replace(self, unknowns=unknowns, bound=_bound_points(unknowns))
+
+
+@dataclass(frozen=True, eq=False)
 class FitScene:
     """All characters of a video, and from where they are seen."""
 
-    unknowns: tuple[Unknowns, ...]
-    rigs: tuple[SkinnedRig, ...]
-    """Kinematics in float64."""
-    skins: tuple[SkinnedRig, ...]
-    """The same in float32, to draw with."""
-    bound: tuple[Float[Tensor, "frame _ 3"] | None, ...]
-    """Points with blend shapes."""
-    carried: tuple[Float[Tensor, "all_vertex _"], ...]
-    """Share with which each joint with unknowns carries each vertex of the surface."""
+    figures: tuple[FitFigure, ...]
     surface: Surface
     cameras: Cameras
     """Of the video."""
     backdrop: Backdrop | None
     appearance: Appearance
+
+    @property
+    def unknowns(self) -> tuple[Unknowns, ...]:
+        """What is to be found, per character."""
+        return tuple(figure.unknowns for figure in self.figures)
 
 
 def make_fit_scene(
@@ -63,7 +79,7 @@ def make_fit_scene(
     """Gather what drawing needs; the surface is of the same characters in the same order."""
     single, double = torch.zeros(()), torch.zeros((), dtype=torch.float64)
     total = sum(len(mesh.points) for u in unknowns for mesh in u.character.meshes)
-    carried, first = [], 0
+    figures, first = [], 0
     for u in unknowns:
         weights = np.zeros((total, len(u.character.joints)), np.float32)
         for mesh in u.character.meshes:
@@ -72,13 +88,11 @@ def make_fit_scene(
             first += len(mesh.points)
         # a joint carries what hangs on it and on all joints below it
         free = torch.cat([u.turning, u.moving])
-        carried.append(torch.from_numpy(weights @ subtrees(u.character).T.astype(np.float32))[:, free])
+        carried = torch.from_numpy(weights @ subtrees(u.character).T.astype(np.float32))[:, free]
+        rig, skin = (build_rig(u.character, like) for like in (double, single))
+        figures.append(FitFigure(u, rig, skin, _bound_points(u), carried))
     return FitScene(
-        unknowns=tuple(unknowns),
-        rigs=tuple(build_rig(u.character, double) for u in unknowns),
-        skins=tuple(build_rig(u.character, single) for u in unknowns),
-        bound=bound_points(unknowns),
-        carried=tuple(carried),
+        figures=tuple(figures),
         surface=surface.to(single),
         cameras=cameras,
         backdrop=backdrop,
@@ -86,9 +100,8 @@ def make_fit_scene(
     )
 
 
-def bound_points(unknowns: Sequence[Unknowns]) -> tuple[Float[Tensor, "frame _ 3"] | None, ...]:
-    """Points with the blend shapes of each frame, float32; None where a character has none."""
-    return tuple(blended_points(u.character, u.base, torch.zeros(())) for u in unknowns)
+def _bound_points(unknowns: Unknowns) -> Float[Tensor, "frame _ 3"] | None:
+    return blended_points(unknowns.character, unknowns.base, torch.zeros(()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,13 +188,13 @@ def vertices(scene: FitScene, poses: Sequence[Pose], frames: Frames) -> Float[Te
     """World points of all meshes in some frames."""
     return torch.cat(
         [
-            skin.vertices(
+            figure.skin.vertices(
                 pose.T_skel_joint[frames].float(),
-                torch.from_numpy(u.base.T_world_skel[frames]).float(),
-                None if bound is None else bound[frames],
+                torch.from_numpy(figure.unknowns.base.T_world_skel[frames]).float(),
+                None if figure.bound is None else figure.bound[frames],
             )
-            for u, skin, pose, bound in zip(scene.unknowns, scene.skins, poses, scene.bound, strict=True)
-            if u.character.meshes
+            for figure, pose in zip(scene.figures, poses, strict=True)
+            if figure.unknowns.character.meshes
         ],
         dim=1,
     )

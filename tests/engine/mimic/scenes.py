@@ -11,6 +11,7 @@ from engine.files.video import Video
 from engine.geometry.metrics import height
 from engine.geometry.skeleton import joint_positions
 from engine.joints.evidence import JointEvidence
+from engine.mimic.fit_subject import FitSubject
 from engine.mimic.settings import MimicSettings
 from engine.planning.plan import Plan, make_plan
 from engine.priors import offsets
@@ -50,19 +51,13 @@ class Scene:
         self, *, evidence: JointEvidence | None = None, settings: MimicSettings = QUICK, **more: Any
     ) -> Mimicked:
         """Fit and give the first character's outcome."""
-        told = None if evidence is None else (evidence, *[None] * (len(self.characters) - 1))
         video = more.pop("video", self.video)
-        return mimic(
-            self.characters,
-            self.plans,
-            self.starts,
-            video,
-            self.view,
-            self.surface,
-            evidence=told,
-            settings=settings,
-            **more,
-        )[0]
+        return mimic(self.subjects(evidence), video, self.view, self.surface, settings=settings, **more)[0]
+
+    def subjects(self, evidence: JointEvidence | None = None) -> list[FitSubject]:
+        """All characters, with joint evidence of the first alone."""
+        told = (evidence, *[None] * (len(self.characters) - 1))
+        return list(map(FitSubject, self.characters, self.plans, self.starts, told))
 
     def errors(self, motion: Motion) -> tuple[float, float]:
         """Mean distance of the joints that pictures show from the truth, in the image plane and along the view axis

@@ -15,6 +15,7 @@ from engine.mimic.settings import MimicSettings
 from engine.planning.plan import make_plan
 from engine.progress import Progress
 from engine.rendering.threads import limited_threads
+from engine.stages.mimic import mimic
 from tests.engine.conftest import make_motion
 from tests.engine.mimic.scenes import QUICK, Scene, arm_plan, arm_scene, cancelled_after, make_scene
 from usd_io.model import BlendShape
@@ -256,19 +257,8 @@ def test_no_gap_gives_nothing_to_fill(arm: Scene) -> None:
     pair = make_scene(
         arm.characters[0], arm.truths[0], arm.plans[0], off=0.1, others=((arm.characters[0], other),)
     )
-    evidence = (pair.evidence(), None)
-    from engine.stages.mimic import mimic
-
-    _, still = mimic(
-        pair.characters,
-        pair.plans,
-        pair.starts,
-        pair.video,
-        pair.view,
-        pair.surface,
-        evidence=evidence,
-        settings=JOINTS_ALONE,
-    )
+    subjects = pair.subjects(pair.evidence())
+    _, still = mimic(subjects, pair.video, pair.view, pair.surface, settings=JOINTS_ALONE)
     assert len(still.motion.times) == 0
 
 

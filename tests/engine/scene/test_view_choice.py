@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from engine.geometry import rotations
+from engine.mimic.fit_subject import FitSubject
 from engine.planning.plan import make_plan
 from engine.rendering.actors import Actors
 from engine.rendering.mesh.surface import build_surface
@@ -40,9 +41,8 @@ def expected_errors(
     views = orbit_views(Actors([character], [start]), around, height=96, width=160, ground=False)
     surface = build_surface([character], lambda path: b"", "canonical")
     with limited_threads(1):
-        return choose_view(
-            [character], [plan], [start], surface, "canonical", dict(zip(azimuths, views, strict=True))
-        )
+        subjects = [FitSubject(character, plan, start)]
+        return choose_view(subjects, surface, "canonical", dict(zip(azimuths, views, strict=True)))
 
 
 def test_the_fox_is_looked_at_from_where_its_limbs_do_not_hide_each_other(fox: Shot) -> None:
