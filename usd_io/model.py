@@ -6,9 +6,9 @@ units and directions in the stage's own up axis; times are time codes of the sta
 USD keep USD's own precision (float32), so that what is not changed is written back bit for bit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -19,6 +19,31 @@ UpAxis = Literal["Y", "Z"]
 Channel = Literal["translations", "rotations", "scales"]
 CHANNELS: tuple[Channel, ...] = ("translations", "rotations", "scales")
 """What an animation says of each joint; each channel has samples of its own."""
+_COLOURS = frozenset({"display_color", "uv"})
+"""Fields of a mesh that are primvars."""
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """Samples of something that changes in time besides the skeleton, such as a colour."""
+
+    times: Float[np.ndarray, " sample"]
+    """Increasing time codes."""
+    values: Sequence[Any]
+    """One per time: an array, a text, or None where it has no value."""
+
+    def at(self, time: float) -> Any:
+        """The value at a time: between two samples of real numbers linear, else that of the sample before."""
+        after = int(np.searchsorted(self.times, time, side="right"))
+        before = self.values[max(after - 1, 0)]
+        following = self.values[min(after, len(self.times) - 1)]
+        numbers = all(
+            isinstance(value, np.ndarray) and value.dtype.kind == "f" for value in (before, following)
+        )
+        if not numbers or following is before:
+            return before
+        share = (time - self.times[after - 1]) / (self.times[after] - self.times[after - 1])
+        return (before + (following - before) * share).astype(before.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +64,15 @@ class Material:
     """Linear RGB in [0, 1]; None where a texture drives it or nothing is authored."""
     texture: str | None
     """Resolved path of the diffuse texture, readable by ``usd_io.read.texture.read_texture_bytes``."""
+    changes: Mapping[str, Track] = field(default_factory=dict)
+    """What of ``diffuse_color`` and ``texture`` changes in time."""
+
+    def at(self, time: float) -> "Material":
+        """As it is at a time code."""
+        found: dict[str, Any] = {name: track.at(time) for name, track in self.changes.items()}
+        if found.get("diffuse_color") is not None:
+            found["diffuse_color"] = tuple(found["diffuse_color"].tolist())
+        return replace(self, **found, changes={}) if found else self
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +125,30 @@ class Mesh:
     point_times: Float[np.ndarray, " sample"] | None = None
     """Times of the samples of points that are animated besides the skeleton; None where they are not."""
     point_samples: Float[np.ndarray, "sample vertex 3"] | None = None
+    changes: Mapping[str, Track] = field(default_factory=dict)
+    """What else changes in time, by the names of fields: colours and coordinates (their values), influences and
+    ``T_skel_mesh``. The fields themselves hold what is at the first sample."""
+
+    @property
+    def recoloured(self) -> bool:
+        """Whether its look changes in time."""
+        return bool(_COLOURS & set(self.changes)) or any(material.changes for material in self.materials)
+
+    @property
+    def reskinned(self) -> bool:
+        """Whether how it follows the joints changes in time."""
+        return bool(set(self.changes) - _COLOURS)
+
+    def at(self, time: float) -> "Mesh":
+        """As it is at a time code, but for its points and whether it is seen."""
+        if not self.recoloured and not self.reskinned:
+            return self
+        found = {name: track.at(time) for name, track in self.changes.items()}
+        for name in _COLOURS & set(found):
+            own = getattr(self, name)
+            found[name] = None if found[name] is None else replace(own, values=found[name])
+        materials = tuple(material.at(time) for material in self.materials)
+        return replace(self, **found, materials=materials, changes={})
 
     def points_at(self, times: Float[np.ndarray, " frame"]) -> Float[np.ndarray, "frame vertex 3"]:
         """Points before blend shapes and skinning, linear between their samples (float64)."""
@@ -136,6 +194,10 @@ class Character:
     meters_per_unit: float = 0.01
     warnings: tuple[str, ...] = ()
     """Limits met while reading, worded for the user."""
+
+    def at(self, time: float) -> "Character":
+        """As it is at a time code, see :meth:`Mesh.at`."""
+        return replace(self, meshes=tuple(mesh.at(time) for mesh in self.meshes))
 
     @property
     def weighted(self) -> Bool[np.ndarray, " joint"]:

@@ -110,7 +110,7 @@ def draw_samples(
     for first in range(0, actors.frame_count, IMAGES_AT_ONCE):
         progress.check()
         frames = slice(first, first + IMAGES_AT_ONCE)
-        images = renderer.render(actors.vertices(frames), cameras.at(frames))
+        images = renderer.render(actors.vertices(frames), cameras.at(frames), times=actors.times(frames))
         covered = (images.rgb - (1 - images.mask[..., None])).clamp(0, 1)  # drawn over white
         colours.append((covered * 255 + 0.5).to(torch.uint8).permute(0, 3, 1, 2).cpu())
         masks.append((images.mask * 255 + 0.5).to(torch.uint8).cpu())

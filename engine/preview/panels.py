@@ -135,8 +135,10 @@ def draw_takes(
     total = sum(map(len, frames.values()))
     pictures: list[Picture] = []
     for name, own in frames.items():
+        times, first = takes[name][0].times[own], 0
         for points in posed_points(characters, [motion.at(own) for motion in takes[name]]):
-            for picture in draw_pictures(points, looks, camera, *ground):
+            now, first = times[first : first + len(points)], first + len(points)
+            for picture in draw_pictures(points, looks, camera, *ground, now):
                 pictures.append(picture)
                 if len(pictures) % PICTURES_A_STEP == 0 or len(pictures) == total:
                     progress.step(len(pictures), total)
@@ -164,7 +166,10 @@ def _distinct(
     frames, poses = {}, {}
     for name, motions in takes.items():
         count = len(motions[0].times)
-        channels = [mesh.seen(motions[0].times)[:, None] for c in characters for mesh in c.meshes]
+        meshes = [mesh for character in characters for mesh in character.meshes]
+        channels = [mesh.seen(motions[0].times)[:, None] for mesh in meshes]
+        if any(mesh.recoloured or mesh.reskinned or mesh.point_times is not None for mesh in meshes):
+            channels.append(motions[0].times[:, None])  # what is held does not look the same later
         for motion in motions:
             moving = (motion.translations, motion.rotations, motion.scales, motion.T_world_skel)
             channels += [

@@ -33,11 +33,17 @@ class Actors:
     def frame_count(self) -> int:
         return len(self.motions[0].times)
 
+    def times(self, frames: Int[np.ndarray, " frame"] | slice) -> Float[np.ndarray, " frame"]:
+        """Of some frames [time codes]."""
+        return self.motions[0].times[frames]
+
     @torch.no_grad()
     def vertices(self, frames: Int[np.ndarray, " frame"] | slice) -> Float[Tensor, "frame vertex 3"]:
         """World points of all meshes of all characters [stage units]."""
         parts = [
             _posed(rig, character, motion.at(frames), self._like)
+            if not any(mesh.reskinned for mesh in character.meshes)
+            else _reskinned(character, motion.at(frames), self._like)
             for rig, character, motion in zip(self._rigs, self.characters, self.motions, strict=True)
             if character.meshes
         ]
@@ -56,6 +62,15 @@ def _posed(
     T_world_skel = torch.from_numpy(motion.T_world_skel).to(like)
     vertices = rig.vertices(T_skel_joint, T_world_skel, blended_points(character, motion, like))
     return _without_unseen(vertices, character, motion)
+
+
+def _reskinned(character: Character, motion: Motion, like: Tensor) -> Float[Tensor, "frame vertex 3"]:
+    """Of meshes whose influences change in time: each frame has a rig of its own."""
+    parts = []
+    for frame, time in enumerate(motion.times.tolist()):
+        now = character.at(time)
+        parts.append(_posed(build_rig(now, like), now, motion.at(slice(frame, frame + 1)), like))
+    return torch.cat(parts)
 
 
 def _without_unseen(

@@ -57,7 +57,19 @@ def _posed(character: Character, motion: Motion) -> Float[np.ndarray, "frame ver
     for mesh in character.meshes:
         moves = bool(mesh.blend_shapes) or mesh.point_times is not None
         bound = blend_points(mesh, motion) if moves else None
-        points = skin_points(mesh, character.T_skel_joint_bind, T_skel_joint, bound)
+        if mesh.reskinned:
+            one_by_one = [
+                skin_points(
+                    mesh.at(time),
+                    character.T_skel_joint_bind,
+                    T_skel_joint[frame : frame + 1],
+                    None if bound is None else bound[frame : frame + 1],
+                )
+                for frame, time in enumerate(motion.times.tolist())
+            ]
+            points = np.concatenate(one_by_one)
+        else:
+            points = skin_points(mesh, character.T_skel_joint_bind, T_skel_joint, bound)
         parts.append(_without_unseen(points, mesh, motion))
     T_world_skel = motion.T_world_skel
     return np.concatenate(parts, axis=1) @ T_world_skel[:, :3, :3].mT + T_world_skel[:, None, :3, 3]
@@ -78,6 +90,7 @@ def draw_pictures(
     camera: Cameras,
     ground_rgb: Float[np.ndarray, "height width 3"],
     ground_depth: Float[np.ndarray, "height width"],
+    times: Float[np.ndarray, " image"] | None = None,
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     """Draw one picture per set of points.
 
@@ -87,10 +100,13 @@ def draw_pictures(
         camera: One. Triangles that reach nearer than its ``near`` are left out.
         ground_rgb: What stands behind, and
         ground_depth: how far [stage units]; what lies further away is hidden.
+        times: Of the pictures [time codes], for looks that change.
     """
-    step = max(1, min(IMAGES_AT_ONCE, FACES_AT_ONCE // max(1, len(looks.faces))))
+    changing = looks.changing is not None and times is not None
+    step = 1 if changing else max(1, min(IMAGES_AT_ONCE, FACES_AT_ONCE // max(1, len(looks.faces))))
     for first in range(0, len(points), step):
-        yield from _draw(points[first : first + step], looks, camera, ground_rgb, ground_depth)
+        now = looks.at(float(times[first])) if changing and times is not None else looks
+        yield from _draw(points[first : first + step], now, camera, ground_rgb, ground_depth)
 
 
 class _Faces(NamedTuple):

@@ -52,6 +52,7 @@ class PyrenderRenderer:
         """
         _context()
         self.surface = surface
+        self._look = appearance, lighting
         self._flat = appearance == "canonical" or (lighting is not None and lighting.diffuse == 0)
         self._groups = _group_faces(surface, appearance)
         self._materials = [self._material(texture) for _, texture, _ in self._groups]
@@ -59,9 +60,17 @@ class PyrenderRenderer:
 
     @torch.no_grad()
     def render(
-        self, vertices: Float[Tensor, "image vertex 3"], cameras: Cameras, backdrop: Backdrop | None = None
+        self,
+        vertices: Float[Tensor, "image vertex 3"],
+        cameras: Cameras,
+        backdrop: Backdrop | None = None,
+        times: Float[np.ndarray, " image"] | None = None,
     ) -> Images:
         """Draw a batch, one image after another."""
+        if times is not None and self.surface.changing is not None:
+            from engine.rendering.renderers import one_by_one
+
+            return one_by_one(self.at, vertices, cameras, backdrop, times)
         normals = vertex_normals(vertices, self.surface.faces).numpy()
         depths = camera_points(cameras, vertices)[..., 2].amax(1)
         parts = [
@@ -75,6 +84,10 @@ class PyrenderRenderer:
         ]
         color, depth, mesh = (torch.from_numpy(np.stack(p)) for p in zip(*parts, strict=True))
         return _compose(color.float() / 255, depth, mesh, backdrop)
+
+    def at(self, time: float) -> "PyrenderRenderer":
+        """Draws the surface as it looks at a time code."""
+        return PyrenderRenderer(self.surface.at(time), *self._look)
 
     def _draw(
         self,

@@ -1,9 +1,11 @@
 """Choosing who draws: torch everywhere, pyrender where OpenGL is there; both behind one protocol."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,9 +25,14 @@ class Renderer(Protocol):
     def name(self) -> str: ...
 
     def render(
-        self, vertices: Float[Tensor, "image vertex 3"], cameras: Cameras, backdrop: Backdrop | None = None
+        self,
+        vertices: Float[Tensor, "image vertex 3"],
+        cameras: Cameras,
+        backdrop: Backdrop | None = None,
+        times: Float[np.ndarray, " image"] | None = None,
     ) -> Images:
-        """See :func:`engine.rendering.torch_renderer.renderer.render`."""
+        """See :func:`engine.rendering.torch_renderer.renderer.render`; ``times`` [time codes] are for surfaces whose
+        colours change."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +47,15 @@ class TorchRenderer:
 
     @torch.no_grad()
     def render(
-        self, vertices: Float[Tensor, "image vertex 3"], cameras: Cameras, backdrop: Backdrop | None = None
+        self,
+        vertices: Float[Tensor, "image vertex 3"],
+        cameras: Cameras,
+        backdrop: Backdrop | None = None,
+        times: Float[np.ndarray, " image"] | None = None,
     ) -> Images:
         """Draw a batch."""
+        if times is not None and self.surface.changing is not None:
+            return one_by_one(self.at, vertices, cameras, backdrop, times)
         return render(
             vertices,
             cameras,
@@ -52,6 +65,33 @@ class TorchRenderer:
             backdrop=backdrop,
             antialiased=self.antialiased,
         )
+
+    def at(self, time: float) -> "TorchRenderer":
+        """Draws the surface as it looks at a time code."""
+        return replace(self, surface=self.surface.at(time))
+
+
+def one_by_one(
+    renderer_at: Callable[[float], Renderer],
+    vertices: Float[Tensor, "image vertex 3"],
+    cameras: Cameras,
+    backdrop: Backdrop | None,
+    times: Float[np.ndarray, " image"],
+) -> Images:
+    """A batch whose images each have a renderer of their own."""
+    parts = []
+    for i, time in enumerate(times.tolist()):
+        one = slice(i, i + 1)
+        behind = backdrop
+        if backdrop is not None and len(backdrop.rgb) > 1:
+            behind = Backdrop(backdrop.rgb[one], backdrop.depth[one])
+        camera = cameras.at(one) if len(cameras) > 1 else cameras
+        parts.append(renderer_at(time).render(vertices[one], camera, behind))
+    ids = [part.face_id for part in parts if part.face_id is not None]
+    rgb, mask, depth, mesh = (
+        torch.cat([getattr(part, name) for part in parts]) for name in ("rgb", "mask", "depth", "mesh")
+    )
+    return Images(rgb, mask, depth, mesh, torch.cat(ids) if ids else None)
 
 
 def choose_renderer(

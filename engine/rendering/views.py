@@ -101,7 +101,7 @@ def render_view(
         backdrop = view.backdrop
         if backdrop is not None and moving:
             backdrop = Backdrop(backdrop.rgb[frames], backdrop.depth[frames])
-        rgb = renderer.render(actors.vertices(frames), cameras, backdrop).rgb
+        rgb = renderer.render(actors.vertices(frames), cameras, backdrop, actors.times(frames)).rgb
         progress.step(first + frames.stop, total or count)
         yield from (rgb * 255 + 0.5).clamp(0, 255).to(torch.uint8).cpu().numpy()
 

@@ -117,6 +117,10 @@ def _differences(actor: Actor, *, coarser: bool) -> list[str]:
         notes.append("The player skins linearly where the file asks for dual quaternions.")
     if any(mesh.point_times is not None for mesh in meshes):
         notes.append("The player shows one shape of points that are animated; the video shows all.")
+    if any(mesh.recoloured for mesh in meshes):
+        notes.append("The player shows one colour of materials that are animated; the video shows all.")
+    if any(mesh.reskinned for mesh in meshes):
+        notes.append("The player shows one set of skin weights that change in time; the video shows all.")
     moved = any(
         np.ptp(take.blend_weights, axis=0).any()
         for take in actor.takes.values()

@@ -180,7 +180,7 @@ class Stills:
         behind is covered by ``opacity m`` of the colour.
         """
         actors = Actors(self._characters, self._motions(np.array([time])))
-        images = self._renderer.render(actors.vertices(slice(0, 1)), camera.cameras)
+        images = self._renderer.render(actors.vertices(slice(0, 1)), camera.cameras, times=np.array([time]))
         rgb, mask = images.rgb[0].numpy(), images.mask[0].numpy()[..., None]
         return canvas + opacity * (rgb - (1 - mask) - mask * canvas)
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from pxr import Usd, UsdGeom, UsdShade
 
 from usd_io import convert
 from usd_io.errors import shown
 from usd_io.model import Material
+from usd_io.read.tracks import read_track
 
 Warn = Callable[[str], None]
 _EARLIEST = Usd.TimeCode.EarliestTime()
@@ -44,10 +45,9 @@ def _read_material(material: UsdShade.Material, warn: Warn) -> Material:
     for attribute in _producers(shader, "diffuseColor"):
         source = UsdShade.Shader(attribute.GetPrim())
         if attribute.GetTypeName() == "color3f" and not UsdShade.Output.IsOutput(attribute):
-            _still(attribute, warn)
-            return Material(path, _colour(attribute), None)
+            return _coloured(path, attribute, warn)
         if source and source.GetIdAttr().Get() == "UsdUVTexture":
-            return Material(path, None, _texture(source, path, warn))
+            return _textured(path, source, warn)
         warn(f"<{path}>: its diffuse colour comes from <{attribute.GetPath()}>, which is not read.")
     return Material(path, None, None)
 
@@ -58,24 +58,32 @@ def _producers(shader: UsdShade.Shader, name: str) -> list[Usd.Attribute]:
     return list(shader_input.GetValueProducingAttributes()) if shader_input else []
 
 
-def _still(attribute: Usd.Attribute, warn: Warn) -> None:
-    """Say where a picture shows one time of what changes."""
-    if attribute.ValueMightBeTimeVarying():
-        warn(f"<{attribute.GetPath()}> is animated; pictures show its first sample at all times.")
+def _coloured(path: str, attribute: Usd.Attribute, warn: Warn) -> Material:
+    def colour(time: Usd.TimeCode | float) -> Float[np.ndarray, "3"] | None:
+        value = attribute.Get(time)
+        return None if value is None else np.array(value, float)
+
+    track = read_track(attribute.GetTimeSamples(), colour, str(attribute.GetPath()), warn, np.zeros(3))
+    first = colour(_EARLIEST)
+    changes = {} if track is None else {"diffuse_color": track}
+    return Material(path, None if first is None else tuple(first.tolist()), None, changes)
 
 
-def _colour(attribute: Usd.Attribute) -> tuple[float, float, float] | None:
-    value = attribute.Get(_EARLIEST)
-    return None if value is None else (float(value[0]), float(value[1]), float(value[2]))
-
-
-def _texture(source: UsdShade.Shader, path: str, warn: Warn) -> str | None:
+def _textured(path: str, source: UsdShade.Shader, warn: Warn) -> Material:
     for attribute in _producers(source, "file"):
-        _still(attribute, warn)
-        asset = attribute.Get(_EARLIEST)
-        if asset is not None and asset.resolvedPath and "<UDIM>" not in asset.path:
-            return str(asset.resolvedPath)
-        if asset is not None and asset.path:
-            why = "UDIM tiles are not read" if "<UDIM>" in asset.path else "it is not found"
-            warn(f"<{path}>: the texture {shown(asset.path)} is left out, {why}.")
+        times = attribute.GetTimeSamples()
+        texts = {time: _texture(attribute, path, warn, time) for time in times}
+        track = read_track(times, texts.get, str(attribute.GetPath()), warn, "")
+        first = texts[times[0]] if times else _texture(attribute, path, warn, _EARLIEST)
+        return Material(path, None, first, {} if track is None else {"texture": track})
+    return Material(path, None, None)
+
+
+def _texture(attribute: Usd.Attribute, path: str, warn: Warn, time: Usd.TimeCode | float) -> str | None:
+    asset = attribute.Get(time)
+    if asset is not None and asset.resolvedPath and "<UDIM>" not in asset.path:
+        return str(asset.resolvedPath)
+    if asset is not None and asset.path:
+        why = "UDIM tiles are not read" if "<UDIM>" in asset.path else "it is not found"
+        warn(f"<{path}>: the texture {shown(asset.path)} is left out, {why}.")
     return None

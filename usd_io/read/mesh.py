@@ -4,27 +4,22 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
-from pxr import Tf, Usd, UsdGeom, UsdSkel, Vt
+from jaxtyping import Float
+from pxr import Usd, UsdGeom, UsdSkel
 
 from usd_io import convert
-from usd_io.errors import shown
-from usd_io.model import BlendShape, Interpolation, Mesh, Primvar
+from usd_io.model import BlendShape, Interpolation, Mesh, Primvar, Track
 from usd_io.read.blend_shapes import read_blend_shapes
+from usd_io.read.influences import Influences, Weights, read_influences
 from usd_io.read.material import read_materials
-from usd_io.read.skeleton import BoundSkeleton
+from usd_io.read.skeleton import BoundSkeleton, ancestry
+from usd_io.read.tracks import read_track
 
 _EARLIEST = Usd.TimeCode.EarliestTime()
-_ROUNDING = 1e-6
-"""Sum of weights [1] that counts as none."""
-_NOTICEABLE = 1e-2
-"""Error of a weight sum [1] worth a warning: USD draws such points pulled towards the skeleton's origin."""
 _MOST_ANIMATED = 20_000_000
 """Points over all samples that are kept where they are animated besides the skeleton."""
 
 Warn = Callable[[str], None]
-Weights = Float[np.ndarray, "vertex influence"]
-Influences = tuple[Int[np.ndarray, "vertex influence"], Weights, Float[np.ndarray, " vertex"] | None]
 
 
 def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn) -> Mesh | None:
@@ -38,12 +33,15 @@ def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn)
     if problem:
         warn(f"<{path}> is left out: {problem}.")
         return None
-    indices, weights, still = _influences(query, skeleton, len(points), warn)
+    indices, weights, still = read_influences(query, skeleton, len(points), warn)
     T_skel_mesh = _bind_transform(query, skeleton, weights)
     if not np.isfinite(T_skel_mesh).all():
         warn(f"<{path}> is left out: its geomBindTransform is not finite; bind the mesh again.")
         return None
     point_times, point_samples = _animated_points(mesh, len(points), warn)
+    for attribute in (mesh.GetFaceVertexCountsAttr(), mesh.GetFaceVertexIndicesAttr()):
+        if attribute.GetNumTimeSamples() > 1:
+            warn(f"<{attribute.GetPath()}> changes in time; pictures show the faces of its first sample.")
     sizes: dict[Interpolation, int] = {
         "constant": 1,
         "uniform": len(counts),
@@ -51,6 +49,13 @@ def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn)
         "faceVarying": len(corners),
     }
     materials, face_material = read_materials(mesh, len(counts), warn)
+    color, uv = _find_primvar(mesh, "displayColor"), _find_primvar(mesh, "st") or _any_coordinates(mesh)
+    color_value, uv_value = _read_primvar(color, 3, sizes, warn), _read_primvar(uv, 2, sizes, warn)
+    changes = {
+        "display_color": _primvar_track(color, color_value, warn),
+        "uv": _primvar_track(uv, uv_value, warn),
+        **_skin_tracks(query, skeleton, (indices, weights, still), warn),
+    }
     return Mesh(
         path=path,
         points=points,
@@ -63,8 +68,8 @@ def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn)
         if query.GetSkinningMethod() == "dualQuaternion"
         else "classicLinear",
         blend_shapes=_blend_shapes(query, len(points), warn),
-        display_color=_read_primvar(_find_primvar(mesh, "displayColor"), 3, sizes, warn),
-        uv=_read_primvar(_find_primvar(mesh, "st") or _any_coordinates(mesh), 2, sizes, warn),
+        display_color=color_value,
+        uv=uv_value,
         materials=materials,
         face_material=face_material,
         left_handed=mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded,
@@ -73,6 +78,7 @@ def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn)
         visibility=read_visibility(query.GetPrim()),
         point_times=point_times,
         point_samples=point_samples,
+        changes={name: track for name, track in changes.items() if track is not None},
     )
 
 
@@ -123,81 +129,84 @@ def _topology_problem(points: Any, counts: Any, corners: Any) -> str:
     return ""
 
 
-def _influences(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, count: int, warn: Warn) -> Influences:
-    """Skin weights per point, on the skeleton's joints; no influence where the mesh has none."""
-    none = np.zeros((count, 0), np.int64), np.zeros((count, 0), np.float32), None
-    path = query.GetPrim().GetPath()
-    if not query.HasJointInfluences():
-        return none
-    per_point = query.GetNumInfluencesPerComponent()
-    try:
-        # None where USD finds them unfit, an exception where it finds them impossible
-        indices, weights = query.ComputeVaryingJointInfluences(count, _EARLIEST) or ((), ())
-    except Tf.ErrorException:
-        indices, weights = (), ()
-    if len(indices) != count * per_point or len(weights) != len(indices):
-        warn(f"<{path}>: its joint influences do not fit its {count} points, so it stays unskinned.")
-        return none
-    places = _skeleton_places(query, skeleton)
-    local = convert.integers(indices).reshape(count, per_point)
-    values = convert.floats(weights).reshape(count, per_point)
-    known = (local >= 0) & (local < len(places))
-    joints = (
-        np.where(known, places[np.where(known, local, 0)], -1) if len(places) else np.full_like(local, -1)
+def _primvar_track(primvar: UsdGeom.Primvar | None, first: Primvar | None, warn: Warn) -> Track | None:
+    """The values of a primvar at each of its samples; None where it does not change or cannot be shown."""
+    if primvar is None or first is None or not primvar.ValueMightBeTimeVarying():
+        return None
+    return read_track(
+        primvar.GetTimeSamples(),
+        lambda time: _values(primvar, time),
+        str(primvar.GetAttr().GetPath()),
+        warn,
+        first.values,
     )
-    usable = (joints >= 0) & np.isfinite(values)
-    lacking = known & (joints < 0) & np.isfinite(values)
-    dropped = np.count_nonzero(~usable & ~lacking & (values != 0))
-    if dropped:
-        warn(
-            f"<{path}>: {dropped} joint influences name no joint or are not finite; dropped, where USD would not skin "
-            "the mesh at all."
-        )
-    still = np.where(lacking, values, 0).sum(1, dtype=np.float32)
-    strays = [] if query.GetJointMapper() is None else sorted({*query.GetJointOrder()} - {*skeleton.joints})
-    if strays:
-        warn(
-            f"<{path}>: {len(strays)} of its joints, such as {shown(strays[0])}, are none of <{skeleton.path}>. As "
-            "in UsdSkel they move as its joint of the same number, or not at all. Name joints of the skeleton."
-        )
-    weights = np.where(usable, values, 0)
-    _warn_of_sums(weights.sum(1, dtype=np.float64) + still, str(path), warn)
-    return np.where(usable, joints, 0), weights, still if still.any() else None
 
 
-def _skeleton_places(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton) -> Int[np.ndarray, " mesh_joint"]:
-    """Skeleton joint whose transform each joint in the mesh's own ``skel:joints`` order gets, -1 for the identity.
+def _skin_tracks(
+    query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, first: Influences, warn: Warn
+) -> dict[str, Track | None]:
+    """What changes in time of how a mesh follows the skeleton."""
+    indices, weights, still = first
+    count, path = len(weights), str(query.GetPrim().GetPath())
+    tracks: dict[str, Track | None] = {}
+    if weights.shape[1]:
+        primvars = query.GetJointIndicesPrimvar(), query.GetJointWeightsPrimvar()
+        times = sorted({time for primvar in primvars for time in primvar.GetTimeSamples()})
+        moments = {time: read_influences(query, skeleton, count, _unsaid, time) for time in times[1:]}
+        moments |= dict.fromkeys(times[:1], first)  # what is wrong with it has been said
+        if any(moment[1].shape != weights.shape for moment in moments.values()):
+            warn(
+                f"<{path}>: its joint influences do not fit at each of their times; those of the first are used."
+            )
+            times = []
+        lacking = bool(times) and any(moment[2] is not None for moment in moments.values())
+        tracks["joint_indices"] = read_track(times, lambda t: moments[t][0], path, warn, indices)
+        tracks["joint_weights"] = read_track(times, lambda t: moments[t][1], path, warn, weights)
+        if lacking:
+            none = np.zeros(count, np.float32)
+            tracks["still_weights"] = read_track(
+                times,
+                lambda t: none if (own := moments[t][2]) is None else own,
+                path,
+                warn,
+                none if still is None else still,
+            )
+        bind = query.GetGeomBindTransformAttr()
+        placed = bind.GetTimeSamples() if bind else []
+    else:
+        placed = _times_of_ways(query.GetPrim(), skeleton.prim)
+    tracks["T_skel_mesh"] = read_track(
+        placed, lambda t: _bind_transform(query, skeleton, weights, t), path, warn, np.eye(4)
+    )
+    return tracks
 
-    ``ComputeSkinnedPoints`` of UsdSkel remaps the skeleton's transforms in place: a joint that the skeleton lacks keeps
-    the one at its own number, and gets the identity where the skeleton has none of that number.
-    """
-    places = Vt.IntArray(range(len(skeleton.joints)))
-    mapper = query.GetJointMapper()
-    return convert.integers(mapper.Remap(places, Vt.IntArray(places), 1, -1) if mapper else places)
+
+def _unsaid(warning: str) -> None:
+    """For what has been said of the first sample."""
 
 
-def _warn_of_sums(sums: Float[np.ndarray, " vertex"], path: str, warn: Warn) -> None:
-    weighted = np.abs(sums) > _ROUNDING
-    noticeable = np.count_nonzero(weighted & (np.abs(sums - 1) > _NOTICEABLE))
-    if noticeable:
-        warn(
-            f"<{path}>: the weights of {noticeable} points do not add up to 1: as in USD, they are pulled towards the "
-            "skeleton's origin. Normalise them."
-        )
-    if not weighted.all():
-        warn(
-            f"<{path}>: {np.count_nonzero(~weighted)} points have no skin weight; they stay at the bind pose here, and "
-            "USD puts them into the skeleton's origin."
-        )
+def _times_of_ways(*prims: Usd.Prim) -> list[float]:
+    """Samples of the transforms that decide how two prims stand to each other: those above both do not."""
+    above = [[str(each.GetPath()) for each in ancestry(prim)] for prim in prims]
+    own = [
+        each
+        for prim, other in zip(prims, reversed(above), strict=True)
+        for each in ancestry(prim)
+        if str(each.GetPath()) not in other and each.IsA(UsdGeom.Xformable)
+    ]
+    return sorted({time for each in own for time in UsdGeom.Xformable(each).GetTimeSamples()})
 
 
 def _bind_transform(
-    query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, weights: Weights
+    query: UsdSkel.SkinningQuery,
+    skeleton: BoundSkeleton,
+    weights: Weights,
+    time: Usd.TimeCode | float = _EARLIEST,
 ) -> Float[np.ndarray, "4 4"]:
     """Mesh to skeleton space at bind time; of what has no influences, as the stage places it."""
     if weights.shape[1]:
-        return convert.matrix(query.GetGeomBindTransform(_EARLIEST))
-    cache = UsdGeom.XformCache(_EARLIEST)
+        return convert.matrix(query.GetGeomBindTransform(time))
+    cache = UsdGeom.XformCache(time)
     T_world_skel = convert.matrix(cache.GetLocalToWorldTransform(skeleton.prim))
     T_world_mesh = convert.matrix(cache.GetLocalToWorldTransform(query.GetPrim()))
     T_skel_mesh: Float[np.ndarray, "4 4"] = np.linalg.pinv(T_world_skel) @ T_world_mesh
@@ -219,6 +228,12 @@ def _any_coordinates(mesh: UsdGeom.Mesh) -> UsdGeom.Primvar | None:
     return next((p for p in primvars if p.GetTypeName() == "texCoord2f[]"), None)
 
 
+def _values(primvar: UsdGeom.Primvar, time: Usd.TimeCode | float) -> Float[np.ndarray, "element *channel"]:
+    """With indices resolved; none where it has no value."""
+    flat = primvar.ComputeFlattened(time)
+    return convert.floats(flat if flat is not None else [])
+
+
 def _read_primvar(
     primvar: UsdGeom.Primvar | None, channels: int, sizes: dict[Interpolation, int], warn: Warn
 ) -> Primvar | None:
@@ -227,8 +242,7 @@ def _read_primvar(
         return None
     named = str(primvar.GetInterpolation())
     interpolation: Interpolation = next((known for known in sizes if known == named), "vertex")
-    flat = primvar.ComputeFlattened(_EARLIEST)
-    values = convert.floats(flat if flat is not None else [])
+    values = _values(primvar, _EARLIEST)
     if values.shape != (sizes[interpolation], channels) or not np.isfinite(values).all():
         if len(values):
             warn(

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,6 +20,8 @@ GREY = (0.6, 0.6, 0.6)
 """Of what has no colour in the file."""
 LARGEST_TEXTURE = 1024
 """Larger images are reduced to this [pixels]: pictures are smaller still, and more detail would only flicker."""
+KEPT_TEXTURES = 32
+"""Images kept at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,12 @@ class Looks:
     canonical: Float[np.ndarray, "vertex 3"]
     """Bind-pose positions in the unit box of each character."""
     warnings: tuple[str, ...] = ()
+    changing: "Callable[[float], Looks] | None" = None
+    """Gives the colours at a time code; None where they are always the same."""
+
+    def at(self, time: float) -> "Looks":
+        """As they are at a time code."""
+        return self if self.changing is None else self.changing(time)
 
 
 def find_looks(
@@ -51,23 +59,44 @@ def find_looks(
         appearance: ``shaded`` and ``canonical`` need no texture, so none is read.
     """
     meshes = [mesh for character in characters for mesh in character.meshes]
-    parts, finder, first = [], _Finder(load_texture, appearance), 0
-    for mesh in meshes:
-        triangles = triangulate(mesh)
-        parts.append((triangles.faces + first, *finder.of(mesh, triangles)))
-        first += len(mesh.points)
-    faces, colors, uvs, textures = (np.concatenate(p) for p in zip(*parts, strict=True))
-    counts = [len(part[0]) for part in parts]
-    return Looks(
-        faces=faces,
-        face_mesh=np.repeat(np.arange(len(meshes)), counts),
-        corner_colors=colors.astype(np.float32),
-        corner_uvs=uvs.astype(np.float32),
+    triangles = [triangulate(mesh) for mesh in meshes]
+    firsts = np.cumsum([0, *(len(mesh.points) for mesh in meshes)])
+    images = _Images(load_texture)
+    finder = _Finder(images, appearance)
+    colors, uvs, textures = finder.all_of(meshes, triangles)
+    looks = Looks(
+        faces=np.concatenate([own.faces + first for own, first in zip(triangles, firsts, strict=False)]),
+        face_mesh=np.repeat(np.arange(len(meshes)), [len(own.faces) for own in triangles]),
+        corner_colors=colors,
+        corner_uvs=uvs,
         face_texture=textures,
         textures=tuple(finder.textures),
         canonical=np.concatenate([_unit_box(character) for character in characters if character.meshes]),
-        warnings=tuple(finder.warnings),
+        warnings=tuple(images.warnings.values()),
     )
+    if appearance != "textured" or not any(mesh.recoloured for mesh in meshes):
+        return looks
+
+    def at(time: float) -> Looks:
+        now = _Finder(images, appearance)
+        colors, uvs, textures = now.all_of([mesh.at(time) for mesh in meshes], triangles)
+        return replace(
+            looks,
+            corner_colors=colors,
+            corner_uvs=uvs,
+            face_texture=textures,
+            textures=tuple(now.textures),
+            changing=None,
+        )
+
+    images.check(_later_textures(meshes))
+    return replace(looks, changing=at, warnings=tuple(images.warnings.values()))
+
+
+def _later_textures(meshes: Sequence[Mesh]) -> set[str]:
+    """Textures that are shown after the first time."""
+    tracks = [m.changes["texture"] for mesh in meshes for m in mesh.materials if "texture" in m.changes]
+    return {path for track in tracks for path in track.values if path is not None}
 
 
 def encode_srgb(linear: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
@@ -84,15 +113,55 @@ def decode_image(data: bytes) -> Float[np.ndarray, "height width 3"]:
     return np.asarray(image, np.float32) / 255
 
 
-class _Finder:
-    """Finds the colours of meshes and reads each texture once."""
+class _Images:
+    """Reads textures, and keeps some of them: those that go on may come again with each frame."""
 
-    def __init__(self, load_texture: LoadTexture, appearance: Appearance) -> None:
-        self.textures: list[Float[np.ndarray, "height width 3"]] = []
-        self.warnings: list[str] = []
+    def __init__(self, load_texture: LoadTexture) -> None:
+        self.warnings: dict[str, str] = {}
         self._load = load_texture
+        self._kept: dict[str, Float[np.ndarray, "height width 3"]] = {}
+
+    def get(self, path: str) -> Float[np.ndarray, "height width 3"] | None:
+        """An image; None, with a warning, where it cannot be read."""
+        if path not in self._kept and path not in self.warnings:
+            try:
+                image = decode_image(self._load(path))
+            except (UsdIoError, OSError, Image.DecompressionBombError) as error:
+                self._warn(path, error)
+            else:
+                while len(self._kept) >= KEPT_TEXTURES:
+                    del self._kept[next(iter(self._kept))]
+                self._kept[path] = image
+        return self._kept.get(path)
+
+    def check(self, paths: set[str]) -> None:
+        """Warn of those that are not there before anything is drawn."""
+        for path in sorted(paths - set(self._kept)):
+            try:
+                self._load(path)
+            except (UsdIoError, OSError) as error:
+                self._warn(path, error)
+
+    def _warn(self, path: str, error: Exception) -> None:
+        self.warnings[path] = f"the texture {shown(path)} cannot be read and is left out: {shown(error)}"
+
+
+class _Finder:
+    """Finds the colours of meshes at one time."""
+
+    def __init__(self, images: _Images, appearance: Appearance) -> None:
+        self.textures: list[Float[np.ndarray, "height width 3"]] = []
+        self._images = images
         self._appearance = appearance
         self._known: dict[str, int] = {}
+
+    def all_of(
+        self, meshes: Sequence[Mesh], triangles: Sequence[Triangles]
+    ) -> tuple[Float[np.ndarray, "face 3 3"], Float[np.ndarray, "face 3 2"], Int[np.ndarray, " face"]]:
+        """Corner colours, corner uvs and textures of the triangles of some meshes, one after another."""
+        parts = [self.of(mesh, own) for mesh, own in zip(meshes, triangles, strict=True)]
+        colors, uvs, textures = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return colors.astype(np.float32), uvs.astype(np.float32), textures
 
     def of(
         self, mesh: Mesh, triangles: Triangles
@@ -121,14 +190,9 @@ class _Finder:
 
     def _texture(self, path: str) -> int:
         if path not in self._known:
-            try:
-                self.textures.append(decode_image(self._load(path)))
-                self._known[path] = len(self.textures) - 1
-            except (UsdIoError, OSError, Image.DecompressionBombError) as error:
-                self.warnings.append(
-                    f"the texture {shown(path)} cannot be read and is left out: {shown(error)}"
-                )
-                self._known[path] = -1
+            image = self._images.get(path)
+            self._known[path] = -1 if image is None else len(self.textures)
+            self.textures += [] if image is None else [image]
         return self._known[path]
 
 

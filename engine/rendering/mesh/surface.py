@@ -1,6 +1,6 @@
 """All meshes of a shot as one list of triangles with colours: what a renderer draws, whatever the pose."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from engine.rendering.mesh.looks import LoadTexture, find_looks
+from engine.rendering.mesh.looks import LoadTexture, Looks, find_looks
 from engine.rendering.mesh.topology import face_neighbours
 from engine.settings.choices import Appearance
 from usd_io.model import Character
@@ -35,15 +35,21 @@ class Surface:
     canonical: Float[Tensor, "vertex 3"]
     """Bind-pose positions in the unit box of each character."""
     warnings: tuple[str, ...] = ()
+    changing: Callable[[float], Looks] | None = None
+    """Gives the colours at a time code; None where they are always the same."""
+
+    def at(self, time: float) -> "Surface":
+        """As it looks at a time code."""
+        if self.changing is None:
+            return self
+        like = self.corner_colors
+        return replace(
+            self, **{k: _to(v, like) for k, v in _colours(self.changing(time)).items()}, changing=None
+        )
 
     def to(self, like: Tensor) -> "Surface":
         """The same on the device and in the precision of a tensor."""
-        moved: dict[str, Any] = {
-            name: value.to(like.device, like.dtype if value.is_floating_point() else value.dtype)
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor)
-        }
-        return replace(self, **moved, textures=tuple(t.to(like) for t in self.textures))
+        return replace(self, **{name: _to(value, like) for name, value in vars(self).items()})
 
 
 def build_surface(
@@ -57,10 +63,27 @@ def build_surface(
         edges=torch.from_numpy(edges),
         edge_faces=torch.from_numpy(edge_faces),
         face_mesh=torch.from_numpy(looks.face_mesh),
-        corner_colors=torch.from_numpy(looks.corner_colors),
-        corner_uvs=torch.from_numpy(looks.corner_uvs),
-        face_texture=torch.from_numpy(looks.face_texture),
-        textures=tuple(torch.from_numpy(texture) for texture in looks.textures),
         canonical=torch.from_numpy(looks.canonical.astype(np.float32)),
         warnings=looks.warnings,
+        changing=looks.changing,
+        **_colours(looks),
     )
+
+
+def _colours(looks: Looks) -> dict[str, Any]:
+    """What of the looks may change in time."""
+    return {
+        "corner_colors": torch.from_numpy(looks.corner_colors),
+        "corner_uvs": torch.from_numpy(looks.corner_uvs),
+        "face_texture": torch.from_numpy(looks.face_texture),
+        "textures": tuple(torch.from_numpy(texture) for texture in looks.textures),
+    }
+
+
+def _to(value: Any, like: Tensor) -> Any:
+    """Tensors on the device of another one, real numbers in its precision; all else as it is."""
+    if isinstance(value, tuple):
+        return tuple(_to(each, like) for each in value)
+    if not isinstance(value, Tensor):
+        return value
+    return value.to(like.device, like.dtype if value.is_floating_point() else value.dtype)

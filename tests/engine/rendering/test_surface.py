@@ -10,16 +10,18 @@ from PIL import Image
 from torch import Tensor
 
 from engine.rendering.bones import with_bones
-from engine.rendering.mesh.looks import CLAY, GREY, encode_srgb
+from engine.rendering.mesh.looks import CLAY, GREY, encode_srgb, find_looks
 from engine.rendering.mesh.surface import build_surface
 from engine.rendering.mesh.topology import face_neighbours, triangulate
+from engine.rendering.numpy_renderer import draw_pictures
+from engine.rendering.renderers import TorchRenderer
 from engine.rendering.torch_renderer.appearance import sample_texture
 from engine.rendering.torch_renderer.renderer import render
 from engine.rendering.torch_renderer.shade import UNLIT
 from tests.engine.conftest import make_character
 from tests.engine.rendering.shapes import camera_at, limb, no_texture
 from usd_io.errors import StageNotFoundError
-from usd_io.model import Character, Material, Mesh, Primvar
+from usd_io.model import Character, Material, Mesh, Primvar, Track
 from usd_io.read.character import read_character
 from usd_io.read.stage import open_stage
 from usd_io.read.texture import read_texture_bytes
@@ -173,3 +175,60 @@ def test_bones_stand_in_for_a_missing_mesh() -> None:
     assert len(mesh.points) == 6 * (3 + 2)  # three bones, two ends
     assert np.isfinite(mesh.points).all()
     assert with_bones(limb()).meshes[0].path == "/Limb/Skin"
+
+
+def _png(color: tuple[int, int, int]) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (4, 4), color).save(data, "png")
+    return data.getvalue()
+
+
+def test_colours_change_in_time_in_every_renderer() -> None:
+    """The left face's colour goes from red to blue, the right one's texture from green to red at 5."""
+    colors = np.array([[[1.0, 0, 0]] * 2, [[0, 0, 1.0]] * 2])
+    images = {"green.png": _png((0, 255, 0)), "red.png": _png((255, 0, 0))}
+    times = np.array([0.0, 10.0])
+    character = square(
+        display_color=Primvar(colors[0], "uniform"),
+        uv=Primvar(np.full((6, 2), 0.5), "vertex"),
+        materials=(
+            Material("/M", None, "green.png", {"texture": Track(times / 2, ("green.png", "red.png"))}),
+        ),
+        face_material=np.array([-1, 0]),
+        changes={"display_color": Track(times, tuple(colors))},
+    )
+    asked = np.array([0.0, 2.0, 5.0, 10.0])
+    cameras = camera_at(4.2, azimuth=0, height=32, width=32)
+    points = torch.from_numpy(character.meshes[0].points)[None].repeat(4, 1, 1)
+    surface = build_surface([character], images.__getitem__)
+    torch_pictures = TorchRenderer(surface, lighting=UNLIT).render(points, cameras, times=asked).rgb.numpy()
+    looks = find_looks([character], images.__getitem__)
+    white = np.ones((32, 32, 3)), np.full((32, 32), np.inf)
+    lit = np.stack(list(draw_pictures(points.numpy(), looks, cameras, *white, asked))) / 255
+    for frame, time in enumerate(asked):
+        left = encode_srgb(np.array([1 - time / 10, 0, time / 10]))
+        right = [1.0, 0, 0] if time >= 5 else [0, 1.0, 0]
+        np.testing.assert_allclose(torch_pictures[frame][LEFT].mean((0, 1)), left, atol=1e-3)
+        np.testing.assert_allclose(torch_pictures[frame][RIGHT].mean((0, 1)), right, atol=1e-3)
+        for place, wanted in ((LEFT, left), (RIGHT, right)):
+            seen = lit[frame][place].mean((0, 1))
+            assert np.argmax(seen) == np.argmax(wanted)
+    still = TorchRenderer(surface, lighting=UNLIT).render(points, cameras).rgb.numpy()
+    assert np.ptp(still, axis=0).max() == 0  # without times the first sample counts
+
+
+def test_a_texture_that_comes_later_and_is_not_there_is_named() -> None:
+    images = {"green.png": _png((0, 255, 0))}
+
+    def load(path: str) -> bytes:
+        if path not in images:
+            raise StageNotFoundError(f"no {path}")
+        return images[path]
+
+    track = Track(np.array([1.0, 5.0]), ("green.png", "gone.png"))
+    character = square(
+        uv=Primvar(np.full((6, 2), 0.5), "vertex"),
+        materials=(Material("/M", None, "green.png", {"texture": track}),),
+        face_material=np.array([0, 0]),
+    )
+    assert any("gone.png" in warning for warning in build_surface([character], load).warnings)

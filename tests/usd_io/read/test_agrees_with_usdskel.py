@@ -4,9 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pxr import Usd, UsdGeom, UsdSkel, Vt
+import torch
+from pxr import Gf, Usd, UsdGeom, UsdSkel, Vt
 
 from engine.geometry.skeleton import blend_points, joint_transforms, skin_points
+from engine.rendering.actors import Actors
+from engine.rendering.numpy_renderer import posed_points
 from usd_io import convert
 from usd_io.diagnostics import captured
 from usd_io.errors import StageReadError
@@ -156,3 +159,47 @@ def test_an_ignored_animation_is_refused_rather_than_read(arm_stage: Usd.Stage) 
     assert query.ComputeJointLocalTransforms(Usd.TimeCode(5)) == rest
     with pytest.raises(StageReadError, match="scales is missing"):
         read_motion(arm_stage, "/Arm/Skel")
+
+
+def test_skin_weights_that_change_in_time(arm_stage: Usd.Stage) -> None:
+    """Weights go over from one joint to the other between 2 and 6, joints are exchanged at 7, the bind pose moves."""
+    binding = UsdSkel.BindingAPI(arm_stage.GetPrimAtPath("/Arm/Skin"))
+    weights, indices = binding.GetJointWeightsPrimvar(), binding.GetJointIndicesPrimvar()
+    first = np.array(weights.Get())
+    weights.Set(Vt.FloatArray.FromNumpy(first), 2)
+    weights.Set(Vt.FloatArray.FromNumpy(first[::-1].copy()), 6)
+    indices.Set([0, 1] * 10, 2)
+    indices.Set([1, 0] * 10, 7)
+    binding.GetGeomBindTransformAttr().Set(Gf.Matrix4d().SetTranslate((0, 0.5, 0)), 1)
+    binding.GetGeomBindTransformAttr().Set(Gf.Matrix4d().SetTranslate((0, 0.5, 2)), 9)
+    skinned = find_skinned(arm_stage)
+    motion = read_motion(arm_stage, "/Arm/Skel", np.array([0.0, 2.0, 3.5, 6.0, 6.9, 7.0, 8.0, 20.0]))
+    character = read_bound_character(arm_stage, "/Arm/Skel", skinned)
+    assert character.meshes[0].reskinned
+    for frame, time in enumerate(motion.times):
+        compare(arm_stage, skinned, character.at(float(time)), motion.at(slice(frame, frame + 1)))
+    (points,) = posed_points([character], [motion])
+    theirs = Actors([character], [motion], torch.zeros((), dtype=torch.float64)).vertices(slice(None))
+    np.testing.assert_allclose(points, theirs.numpy(), atol=1e-9)
+    one = [
+        next(posed_points([character.at(t)], [motion.at(slice(i, i + 1))]))[0]
+        for i, t in enumerate(motion.times)
+    ]
+    np.testing.assert_allclose(points, one, atol=1e-9)
+
+
+def test_a_mesh_without_weights_stands_where_the_stage_has_it(arm_stage: Usd.Stage) -> None:
+    """Skeleton and mesh each have an animated transform of their own."""
+    prim = arm_stage.GetPrimAtPath("/Arm/Skin")
+    for name in ("jointIndices", "jointWeights"):
+        prim.RemoveProperty(f"primvars:skel:{name}")
+    for path, step in (("/Arm/Skin", 1.0), ("/Arm/Skel", 3.0)):
+        moved = UsdGeom.Xformable(arm_stage.GetPrimAtPath(path)).AddTranslateOp()
+        for time in (1, 5, 9):
+            moved.Set((step * time, 0, 0), time)
+    skinned = find_skinned(arm_stage)
+    motion = read_motion(arm_stage, "/Arm/Skel", np.array([1.0, 3.0, 9.0]))
+    character = read_bound_character(arm_stage, "/Arm/Skel", skinned)
+    (points,) = posed_points([character], [motion])
+    own = np.array(UsdGeom.Mesh(prim).GetPointsAttr().Get())
+    np.testing.assert_allclose(points - own, np.tile([[[1.0, 0, 0]], [[3, 0, 0]], [[9, 0, 0]]], (1, 10, 1)))

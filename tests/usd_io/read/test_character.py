@@ -370,3 +370,52 @@ def test_an_empty_texture_and_a_pipe_are_no_pictures(tmp_path: Path) -> None:
     for name in ("empty.png", "pipe.png"):
         with pytest.raises(StageNotFoundError, match=name):
             read_texture_bytes(str(tmp_path / name))
+
+
+def test_colours_are_read_at_each_time(arm_stage: Usd.Stage) -> None:
+    """As USD has them: linear between samples, none where they are blocked."""
+    material = add_material(arm_stage, "Blush", (1, 1, 1))
+    UsdShade.MaterialBindingAPI.Apply(skin(arm_stage).GetPrim()).Bind(material)
+    diffuse = (
+        UsdShade.Shader(arm_stage.GetPrimAtPath("/Arm/Blush/Surface")).GetInput("diffuseColor").GetAttr()
+    )
+    display = skin(arm_stage).CreateDisplayColorAttr()
+    for time, red in ((1, 0.0), (5, 1.0), (9, 0.5)):
+        diffuse.Set((red, 0.25, 0), time)
+        display.Set([(0, red, 1)], time)
+    display.Set(Sdf.ValueBlock(), 12)
+    mesh = read(arm_stage).meshes[0]
+    assert mesh.recoloured
+    assert not mesh.reskinned
+    for time in (0.0, 1.0, 2.0, 5.0, 8.0, 9.0, 20.0):
+        now = mesh.at(time)
+        np.testing.assert_allclose(now.materials[0].diffuse_color, diffuse.Get(time), atol=1e-6)
+        if time < 12:
+            assert now.display_color is not None
+            np.testing.assert_allclose(now.display_color.values, display.Get(time), atol=1e-6)
+        else:
+            assert display.Get(time) is None
+            assert now.display_color is None
+
+
+def test_pictures_of_a_texture_follow_each_other(arm_stage: Usd.Stage, tmp_path: Path) -> None:
+    add_texture(arm_stage, "one.png")
+    for name in ("one.png", "two.png"):
+        (tmp_path / name).write_bytes(b"an image")
+    texture = UsdShade.Shader(arm_stage.GetPrimAtPath("/Arm/Cloth/Texture")).GetInput("file").GetAttr()
+    for time, name in ((1, "one.png"), (5, "two.png"), (9, "gone.png")):
+        texture.Set(Sdf.AssetPath(str(tmp_path / name)), time)
+    character = read(arm_stage)
+    (material,) = character.meshes[0].materials
+    found = [material.at(time).texture for time in (0.0, 4.9, 5.0, 9.0)]
+    assert found == [str(tmp_path / "one.png")] * 2 + [str(tmp_path / "two.png"), None]
+    assert any("gone.png is left out" in warning for warning in character.warnings)
+
+
+def test_colours_that_do_not_fit_at_each_time_are_those_of_the_first(arm_stage: Usd.Stage) -> None:
+    display = skin(arm_stage).CreateDisplayColorAttr()
+    display.Set([(1, 0, 0)], 1)
+    display.Set([(1, 0, 0)] * 3, 5)
+    character = read(arm_stage)
+    assert not character.meshes[0].recoloured
+    assert any("its first sample is used" in warning for warning in character.warnings)
