@@ -431,6 +431,7 @@ class RunConfig:
             metavar="PRIM|FILE|VIEW",
             empty="of a given video the front, of a generated one the view that tells most of the motion",
             names_file=True,
+            names_else=True,
             of_shot=True,
             counts_from="render",
         ),
@@ -439,7 +440,7 @@ class RunConfig:
         str,
         Setting(
             "A video of the same motion from another side, fitted together with the first: what one hides the other "
-            "shows. Its pictures have the same aspect ratio; frame rate and beginning are told as for the first.",
+            "shows. Its pictures have the same aspect ratio; frame rate and beginning are those given for the first.",
             GIVEN,
             metavar="FOLDER|FILE",
             names_file=True,
@@ -454,6 +455,7 @@ class RunConfig:
             GIVEN,
             metavar="PRIM|FILE|VIEW",
             names_file=True,
+            names_else=True,
             of_shot=True,
             counts_from="estimate_joints",
         ),

@@ -10,11 +10,13 @@ from usd_io.lazy import lazily
 
 if TYPE_CHECKING:
     from engine.evaluation.comparison import RunComparison, Side, make_slerp, read_comparison
+    from engine.evaluation.config import ComparisonConfig
     from engine.evaluation.evaluate import Benchmark, save_benchmark
     from engine.evaluation.rows import Evaluation
 
 _HOMES = {
     "Benchmark": "engine.evaluation.evaluate",
+    "ComparisonConfig": "engine.evaluation.config",
     "Evaluation": "engine.evaluation.rows",
     "RunComparison": "engine.evaluation.comparison",
     "Side": "engine.evaluation.comparison",
@@ -26,6 +28,7 @@ _HOMES = {
 
 __all__ = [
     "Benchmark",
+    "ComparisonConfig",
     "Evaluation",
     "RunComparison",
     "Side",

@@ -14,19 +14,17 @@ from typing import Any
 import numpy as np
 
 from engine.errors import ConfigError
-from engine.evaluation.rows import ORACLE, Evaluation, Row, split_dense
+from engine.evaluation.config import ALL, BASELINE, ORACLE, ComparisonConfig
+from engine.evaluation.rows import Evaluation, Row, split_dense
 from engine.files.atomic import write_text
 from engine.files.toml import read_toml
 from engine.geometry.metrics import Scores, score
 from engine.planning.plan import Plan, make_plan
-from engine.priors.catalogue import check_prior, prior_names
 from engine.priors.fill import fill_plainly
 from engine.progress import Progress
 from usd_io.errors import shown
 from usd_io.files import relative_path
 from usd_io.model import Character, Motion, Shot
-
-ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -69,25 +67,6 @@ class Benchmark:
     summaries: tuple[SuiteSummary, ...]
 
 
-def priors_named(names: str | Sequence[str]) -> tuple[str, ...]:
-    """Names of priors, ``slerp`` first as the baseline of the ratios.
-
-    Raises:
-        ConfigError: An unknown name.
-    """
-    wanted = [names] if isinstance(names, str) else list(names)
-    for name in wanted:
-        if name != ALL:
-            check_prior(name, also=(ALL,))
-    chosen = list(prior_names()) if ALL in wanted else wanted
-    return ("slerp", *(name for name in chosen if name != "slerp"))
-
-
-def priors_of(engine: str, priors: str | Sequence[str]) -> tuple[str, ...]:
-    """Priors to compare with an engine: beside the oracle slerp and auto unless others are named."""
-    return priors_named(["auto"] if engine == ORACLE and priors in (ALL, [ALL], (ALL,)) else priors)
-
-
 def evaluate(
     stage: str,
     *,
@@ -101,17 +80,25 @@ def evaluate(
 ) -> tuple[Evaluation, ...]:
     """Score priors on every skeleton of a dense clip.
 
-    ``engine`` *oracle* adds the fit to a perfect video (:mod:`engine.evaluation.oracle`) beside slerp and
-    auto. ``contacts`` holds
-    the joints that rest, as a run does (:func:`engine.priors.fill.complete`); the oracle always does.
+    Args:
+        stage: Path of the stage.
+        contexts: Ranges of motion that the priors see [time codes].
+        keys: Times of the poses that they see [time codes].
+        priors: Their names, or ``all``; ``slerp`` is always among them.
+        skeletons: Prim paths; without any, all skeletons that the times suit.
+        engine: ``oracle`` adds the fit to a perfect video (:mod:`engine.evaluation.oracle`) beside slerp and auto; any
+            other compares the priors alone.
+        contacts: Whether joints that rest are held, as in a run (:func:`engine.priors.fill.complete`); the oracle
+            always holds them.
+        progress: Of the oracle.
 
     Raises:
         UsdIoError: The stage cannot be read.
-        ConfigError: Times or priors that do not exist.
+        ConfigError: Times, priors or an engine that do not exist.
     """
     from usd_io.read.stage import read_shot
 
-    names = priors_of(engine, priors)
+    names = _comparison(engine, priors).priors
     shot = read_shot(stage, tuple(skeletons), meshes=engine == ORACLE)
     plans = plans_of(shot, contexts, keys, strict=bool(skeletons))
     if engine == ORACLE:
@@ -124,6 +111,11 @@ def evaluate(
         _evaluate(shot, character, motion, plan, names, progress or Progress(), contacts=contacts)
         for character, motion, plan in plans
     )
+
+
+def _comparison(engine: str, priors: str | Sequence[str]) -> ComparisonConfig:
+    named = (priors,) if isinstance(priors, str) else tuple(priors)
+    return ComparisonConfig(engine=engine, prior=named)  # type: ignore[arg-type]  # checked there
 
 
 def plans_of(
@@ -233,7 +225,7 @@ def benchmark(
             raise ConfigError(f"case {case.id!r}: {error}") from error
         done += [(case, evaluation) for evaluation in found]
         progress.step(i + 1, len(cases))
-    names = (*priors_of(engine, priors), *([ORACLE] if engine == ORACLE else []))
+    names = (*_comparison(engine, priors).priors, *([ORACLE] if engine == ORACLE else []))
     summaries = tuple(_summary(name, done) for name in names)
     return Benchmark(str(suite), tuple(done), summaries)
 
@@ -253,7 +245,7 @@ def save_benchmark(result: Benchmark, path: Path) -> Path:
 
 
 def _summary(prior: str, done: Sequence[tuple[SuiteCase, Evaluation]]) -> SuiteSummary:
-    rows = [(case, _row(e, prior), _row(e, "slerp")) for case, e in done]
+    rows = [(case, _row(e, prior), _row(e, BASELINE)) for case, e in done]
     moving = [(case, row, base) for case, row, base in rows if not case.calm] or rows
     worst = max(moving, key=lambda entry: entry[1].l2p_ratio)
     return SuiteSummary(

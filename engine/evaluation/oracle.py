@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from engine.evaluation.rows import ORACLE, Evaluation, Row, split_dense
+from engine.evaluation.config import ORACLE
+from engine.evaluation.rows import Evaluation, Row, split_dense
 from engine.files.video import Video
 from engine.geometry.metrics import height, l2p, score, select
 from engine.geometry.skeleton import joint_positions

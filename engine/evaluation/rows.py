@@ -13,9 +13,6 @@ from engine.priors.fill import Parts, split
 from usd_io.errors import shown
 from usd_io.model import Motion
 
-ORACLE = "oracle"
-"""The engine that fits a video of the truth."""
-
 
 @dataclass(frozen=True)
 class Row:

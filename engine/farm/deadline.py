@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.farm.batch import Submission
 from engine.farm.shots import ShotTask
+from engine.settings.file_settings import named_files
 from usd_io.errors import UsdIoError
 
 PRIORITY = 50
@@ -37,27 +38,26 @@ def asset_references(batch: Submission) -> dict[str, Any]:
 
 
 def _inputs(shots: Sequence[ShotTask]) -> list[Path]:
-    """Layers and textures of all stages, and videos. Of a stage that cannot be opened its file alone."""
+    """Files that settings name, with the layers and textures of those that are stages; of a stage that cannot be
+    opened its file alone."""
     from usd_io.provenance import layer_files, picture_files
     from usd_io.read.stage import open_stage
 
     found: dict[Path, None] = {}
-    for name in dict.fromkeys(
-        path for shot in shots for path in (shot.config.stage, shot.config.truth) if path
-    ):
+    for name in dict.fromkeys(text for s in shots for text in (s.config.stage, s.config.truth) if text):
         try:
             stage = open_stage(name)
             found |= dict.fromkeys((*layer_files(stage), *picture_files(stage)))
         except UsdIoError:
             found[Path(name)] = None
-    for shot in shots:
-        videos = filter(None, (shot.config.video, shot.config.second_video))
-        found |= dict.fromkeys(path for path in map(Path, videos) if path.is_file())
+    found |= dict.fromkeys(path for path in _named(shots) if path.is_file())
     return sorted({path.absolute() for path in found})
 
 
 def _folders(shots: Sequence[ShotTask]) -> list[str]:
-    """Folders of pictures, and of models that caption them."""
-    named = [(s.config.video, s.config.second_video, s.config.caption) for s in shots]
-    names = (name for each in named for name in each if name)
-    return sorted({str(Path(name).absolute()) for name in names if Path(name).is_dir()})
+    """Folders that settings name: of pictures, of models."""
+    return sorted({str(path.absolute()) for path in _named(shots) if path.is_dir()})
+
+
+def _named(shots: Sequence[ShotTask]) -> list[Path]:
+    return [Path(text) for text in dict.fromkeys(text for s in shots for text in named_files(s.config))]

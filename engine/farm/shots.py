@@ -1,9 +1,10 @@
 """A shot list: what is to be done, one task per shot."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -14,6 +15,7 @@ from engine.errors import ConfigError
 from engine.files.atomic import write_text
 from engine.files.owned_folder import OwnedFolder
 from engine.files.toml import read_toml
+from engine.settings.file_settings import with_files
 from usd_io.errors import shown
 
 SHOT_LIST, TEMPLATE, JOBS = "shots.toml", "template.json", "jobs"
@@ -42,12 +44,12 @@ class ShotTask:
 
 def shots_of_stages(stages: Sequence[str], shared: Mapping[str, Any]) -> tuple[ShotTask, ...]:
     """One shot per stage, all with the same settings."""
-    return _named([{**shared, "stage": str(Path(stage).absolute())} for stage in stages])
+    return _named([_resolved({**shared, "stage": stage}, Path.cwd()) for stage in stages])
 
 
 def read_shots(path: Path) -> tuple[ShotTask, ...]:
-    """Shots of a TOML file: ``[[shot]]`` tables with a ``stage`` (relative to the file), a ``name`` and settings of a
-    run; a table ``[settings]`` counts for all of them.
+    """Shots of a TOML file: ``[[shot]]`` tables with a ``stage``, a ``name`` and settings of a run; a table
+    ``[settings]`` counts for all of them. Paths are relative to the file.
 
     Raises:
         ConfigError: The file cannot be read or an entry is not as it should be.
@@ -67,10 +69,16 @@ def read_shots(path: Path) -> tuple[ShotTask, ...]:
 
 
 def _resolved(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
-    for name in ("stage", "truth"):
-        if isinstance(entry.get(name), str) and entry[name]:
-            entry[name] = str(folder / entry[name])
-    return entry
+    """An entry with paths that hold from anywhere. What may be a prim or a view is one unless such a file is there."""
+
+    def joined(text: str) -> str:
+        return str(folder / text)
+
+    return with_files(RunConfig, entry, joined, lambda text: joined(text) if _exists(joined(text)) else text)
+
+
+def _exists(text: str) -> bool:
+    return "\0" not in text and os.path.exists(text)  # noqa: PTH110  # such a text is refused with the settings
 
 
 def _named(entries: Sequence[dict[str, Any]]) -> tuple[ShotTask, ...]:
@@ -174,9 +182,13 @@ def map_path(path: str, rules: Sequence[Rule]) -> str:
 
 
 def mapped(config: RunConfig, rules: Sequence[Rule]) -> RunConfig:
-    """Settings with their files where they are here."""
-    return replace(
-        config,
-        stage=map_path(config.stage, rules),
-        truth=map_path(config.truth, rules) if config.truth else "",
+    """Settings with their files where they are here. What may be a prim or a view is one unless such a file is here."""
+
+    def here(text: str) -> str:
+        return map_path(text, rules)
+
+    return config_from_mapping(
+        with_files(
+            RunConfig, config.to_dict(), here, lambda text: here(text) if _exists(here(text)) else text
+        )
     )

@@ -5,7 +5,6 @@ Every file but the event log appears whole, by rename. One process at a time wri
 
 import json
 import os
-import re
 import secrets
 import shutil
 import socket
@@ -15,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -31,8 +30,8 @@ from engine.files.owned_folder import OwnedFolder, refuse_foreign
 from engine.files.regular import open_regular
 from engine.runs.artefacts import INDEX, Artefact, is_intact, read_index
 from engine.runs.lock import LOCK, RunLock, process_start
-from engine.settings.pinned_file import with_path
-from engine.settings.setting import fields_of
+from engine.settings.file_settings import file_settings, with_files
+from usd_io.author.names import is_result_name
 from usd_io.errors import shown
 from usd_io.files import FORMAT_ARGUMENTS, relative_path, sole_writer
 
@@ -273,7 +272,6 @@ class Workspace:
     def drop_other_results(self, stem: str, kept: Sequence[Path]) -> None:
         """Remove files of earlier results of the run: of another mode, or the data layer that is no longer named."""
         names = {path.name for path in kept}
-        ours = re.compile(re.escape(stem) + r"(_anim(_\d+)?\.usdc|\.usd[ac])")
         choice = gaps_layer(
             stem
         )  # of an earlier result: the new one shows take 1 until somebody chooses anew
@@ -282,7 +280,7 @@ class Workspace:
             if self._own.owns(choice) and not any(choice.encode() in path.read_bytes() for path in kept[:1]):
                 remove_owned(self._own, choice)
             for name in self._own.owned(stem):
-                if ours.fullmatch(name) and name not in names:
+                if is_result_name(name, stem) and name not in names:
                     remove_owned(self._own, name)
 
     def _sweep(self) -> None:
@@ -298,29 +296,11 @@ def read_settings(folder: Path) -> RunConfig:
         ConfigError: There are none, or they cannot be used.
     """
     config = read_config(folder / SETTINGS)
-    seen = _with_paths(config.to_dict(), partial(_from_folder, folder))
+    seen = with_files(RunConfig, config.to_dict(), partial(_from_folder, folder))
     seen |= {"out": str(folder)} if config.out else {}
-    return replace(config, **{name: seen[name] for name in (*_paths(), "out")})
-
-
-@cache
-def _paths() -> tuple[str, ...]:
-    """Settings that name files, some of them besides other things."""
-    return tuple(field.name for field in fields_of(RunConfig) if field.setting.names_file)
-
-
-def _with_paths(values: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """Settings with other paths; what is no text is left as it is."""
-    changed = dict(values)
-    for name in _paths():
-        value = values.get(name)
-        if isinstance(value, str) and value:
-            changed[name] = change(value)
-        elif isinstance(value, (tuple, list)):
-            changed[name] = type(value)(
-                with_path(each, change) if isinstance(each, str) else each for each in value
-            )
-    return changed
+    return replace(
+        config, **{name: seen[name] for name in (*(f.name for f in file_settings(RunConfig)), "out")}
+    )
 
 
 def _settings_in_folder(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -329,7 +309,7 @@ def _settings_in_folder(values: Mapping[str, Any], folder: Path) -> dict[str, An
     def seen_here(path: str) -> str:
         return relative_path(path, folder) if os.path.exists(path) else path  # noqa: PTH110  # else a prim, a view
 
-    seen = _with_paths(values, seen_here)
+    seen = with_files(RunConfig, values, seen_here)
     if seen.get("out"):
         seen["out"] = "."
     return seen
@@ -357,7 +337,7 @@ def placed(event: Event, folder: Path) -> Event:
 
     match event:
         case RunStarted(run, settings) if isinstance(settings, Mapping):
-            known = _with_paths(settings, seen)
+            known = with_files(RunConfig, settings, seen)
             return replace(
                 event, run=seen(run), settings=known | {k: seen(known[k]) for k in ("out",) if k in known}
             )

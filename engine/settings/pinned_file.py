@@ -20,6 +20,12 @@ class PinnedFile:
     """Empty: what a list beside the file says."""
 
 
+def path_of(text: str) -> str:
+    """The path in ``FILE`` or ``FILE@SHA256``."""
+    found = _PINNED.fullmatch(text)
+    return found[1] if found else text
+
+
 def with_path(text: str, change: Callable[[str], str]) -> str:
     """``FILE`` or ``FILE@SHA256`` with another path to the file."""
     found = _PINNED.fullmatch(text)

@@ -73,6 +73,8 @@ class Setting:
     names_file: bool = False
     """Whether it may name a file or folder that a run reads: kept as seen from the run folder, and found again where
     both are moved."""
+    names_else: bool = False
+    """Whether it may name something else than a file, too, as a prim or a view."""
     decides: bool = True
     """Whether another value may make other files; not so for what says where they go."""
     packages: str = ""

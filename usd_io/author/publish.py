@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pxr import Sdf, Tf
 
+from usd_io.author.names import data_name, flat_name, root_name
 from usd_io.diagnostics import captured
 from usd_io.errors import AuthorError, shown
 from usd_io.files import put_in_place, sole_writer
@@ -39,8 +40,8 @@ def result_files(folder: Path, stem: str, *, flat: bool = False) -> Files:
             f"{shown(stem)!r} is no plain file name. Name the result without folders and control characters."
         )
     if flat:
-        return Files(folder / f"{stem}.usdc", folder / f"{stem}.usdc")
-    return Files(folder / f"{stem}.usda", folder / f"{stem}_anim.usdc")
+        return Files(folder / flat_name(stem), folder / flat_name(stem))
+    return Files(folder / root_name(stem), folder / data_name(stem))
 
 
 def has_control_characters(path: str) -> bool:
@@ -98,7 +99,7 @@ def publish(draft: Files, files: Files, claim: Callable[[Path], None], *, keep_e
     with sole_writer(files.root.parent):
         earlier = () if draft.data == draft.root else _data_layers_of(files.root)
         published = (
-            files if draft.data == draft.root else Files(files.root, _free_name(draft.data, files.data))
+            files if draft.data == draft.root else Files(files.root, _free_name(draft.data, files.root))
         )
         new = not published.data.exists()
         for path in published:
@@ -127,15 +128,10 @@ def _name_data(draft: Files, data: Path) -> None:
     layer.Save()
 
 
-def _free_name(draft: Path, wanted: Path) -> Path:
-    """The first of the names of a data layer that nothing has, or that has the same content already."""
-    names = (wanted.with_name(numbered(wanted.stem, number)) for number in count(1))
-    return next(path for path in names if not path.exists() or _is_same(draft, path))
-
-
-def numbered(stem: str, number: int) -> str:
-    """The names of the data layer of a result: the first is the usual one."""
-    return f"{stem}.usdc" if number == 1 else f"{stem}_{number}.usdc"
+def _free_name(draft: Path, root: Path) -> Path:
+    """The first of the names of a root's data layer that nothing has, or that has the same content already."""
+    paths = (root.with_name(data_name(root.stem, number)) for number in count(1))
+    return next(path for path in paths if not path.exists() or _is_same(draft, path))
 
 
 def _is_same(draft: Path, path: Path) -> bool:
@@ -152,8 +148,7 @@ def _data_layers_of(root: Path) -> list[Path]:
             named = list(layer.subLayerPaths)
     except (Tf.ErrorException, AttributeError):  # damaged: nothing is known of it
         return []
-    usual = f"{root.stem}_anim"
-    names = {numbered(usual, number) for number in range(1, len(named) + 2)}
+    names = {data_name(root.stem, number) for number in range(1, len(named) + 2)}
     return [root.with_name(name[2:]) for name in named if name[:2] == "./" and name[2:] in names]
 
 

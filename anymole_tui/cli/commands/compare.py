@@ -12,12 +12,12 @@ from anymole_tui.cli.options import (
     GroupedCommand,
     takes_settings,
 )
-from engine import ConfigError, RunConfig
-from engine.settings import Field, fields_of, split
+from engine import RunConfig
+from engine.evaluation import ComparisonConfig
+from engine.settings import Field, fields_of
 
 EXAMPLES = """anymole evaluate walk.usda --context 1:49 --keys 49,73,97
 anymole evaluate walk.usda --context 1:49 --keys 49:97:12 --prior learned,spline --json"""
-_ENGINES = "auto, motion or all: the motion priors; oracle: also the fit to a video of the truth."
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,14 +27,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _settings(*names: str) -> tuple[Field, ...]:
-    return tuple(field for field in fields_of(RunConfig) if field.name in names)
+    """Some settings of a run, with those of a comparison."""
+    return (*(field for field in fields_of(RunConfig) if field.name in names), *fields_of(ComparisonConfig))
 
 
 @takes_settings(_settings("stage", "context", "keys", "skeletons", "contacts"), dict)
 def evaluate(
     settings: dict[str, Any],
-    engine: Annotated[str, typer.Option(help=_ENGINES)] = "all",
-    prior: Annotated[str, typer.Option(help="Priors to compare, P,P,... or all.")] = "all",
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -42,14 +41,13 @@ def evaluate(
     from anymole_tui.report import evaluation_table
     from engine import evaluate as evaluate_stage
 
-    _check_engine(engine)
     evaluations = evaluate_stage(
         settings["stage"],
         contexts=settings["context"],
         keys=settings["keys"],
-        priors=split(prior),
+        priors=settings["prior"],
         skeletons=settings["skeletons"],
-        engine=engine,
+        engine=settings["engine"],
         contacts=settings["contacts"],
     )
     if as_json:
@@ -62,8 +60,6 @@ def evaluate(
 def benchmark(
     settings: dict[str, Any],
     suite: Annotated[Path, typer.Argument(help="A TOML file with [[case]] tables.", show_default=False)],
-    engine: Annotated[str, typer.Option(help=_ENGINES)] = "all",
-    prior: Annotated[str, typer.Option(help="Priors to compare, P,P,... or all.")] = "all",
     save: Annotated[
         Path | None,
         typer.Option("--out", help="Where to save the table as JSON.", show_default="SUITE.results.json"),
@@ -77,10 +73,12 @@ def benchmark(
     from engine import benchmark as run_benchmark
     from engine.evaluation import save_benchmark
 
-    _check_engine(engine)
-    progress = Progress(out.narrate_progress)
     result = run_benchmark(
-        suite, priors=split(prior), engine=engine, contacts=settings["contacts"], progress=progress
+        suite,
+        priors=settings["prior"],
+        engine=settings["engine"],
+        contacts=settings["contacts"],
+        progress=Progress(out.narrate_progress),
     )
     saved = save_benchmark(result, save or Path(f"{suite.stem}.results.json"))
     if as_json:
@@ -88,8 +86,3 @@ def benchmark(
     else:
         out.answer(benchmark_table(result))
         out.say(f"saved {saved}")
-
-
-def _check_engine(engine: str) -> None:
-    if engine not in ("auto", "motion", "all", "oracle"):
-        raise ConfigError(f"engine is {engine!r}; choose auto, motion, all or oracle.", settings=("engine",))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigError
-from engine.evaluation.evaluate import benchmark, evaluate, priors_named, read_suite, save_benchmark
+from engine.evaluation.evaluate import benchmark, evaluate, read_suite, save_benchmark
 from tests.conftest import ASSETS
 
 SUITE = ASSETS.parent / "suite.toml"
@@ -40,11 +40,6 @@ def test_skeletons_that_the_times_do_not_suit_are_left_out(arm_pair: Path) -> No
     assert [result.skeleton for result in results] == ["/World/Left/Skel"]
     with pytest.raises(ConfigError, match="/World/Right/Skel"):
         evaluate(str(arm_pair), contexts=[], keys=[1, 9], priors=["slerp"], skeletons=["/World/Right/Skel"])
-
-
-def test_unknown_prior_is_named() -> None:
-    with pytest.raises(ConfigError, match="prior 'best' is unknown; choose all, auto"):
-        priors_named(["slerp", "best"])
 
 
 def test_benchmark_sums_up_calm_cases_as_differences(fox: str, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -14,7 +15,7 @@ from engine.errors import ConfigError, EngineError
 from engine.farm.batch import Needs, Submission, good_chunk, is_current, summarise
 from engine.farm.openjd import template, validate
 from engine.farm.pool import run_pool
-from engine.farm.shots import map_path, read_path_mapping, read_shots, shots_of_stages, write_shots
+from engine.farm.shots import map_path, mapped, read_path_mapping, read_shots, shots_of_stages, write_shots
 from engine.farm.slurm import submit as to_slurm
 from tests.patience import PATIENCE_S
 
@@ -53,6 +54,26 @@ def test_shots_take_shared_settings_and_paths_relative_to_the_list(tmp_path: Pat
     assert first.config.stage == str(tmp_path / "a.usda")
     write_shots((first, second), tmp_path / "out")
     assert read_shots(tmp_path / "out" / "shots.toml") == (first, second)
+
+
+def test_all_paths_of_a_shot_are_relative_to_the_list_and_mapped(tmp_path: Path) -> None:
+    (tmp_path / "render.json").touch()
+    text = "[[shot]]\nstage = 'a.usda'\nvideo = 'front.mp4'\ncamera = 'render.json'\nsecond_camera = 'left'\n"
+    (shot,) = read_shots(shot_list(tmp_path, text + "second_video = 'left.mp4'\n"))
+    assert shot.config.video == str(tmp_path / "front.mp4")
+    assert (shot.config.camera, shot.config.second_camera) == (str(tmp_path / "render.json"), "left")
+    write_shots((shot,), tmp_path / "out")
+    assert read_shots(tmp_path / "out" / "shots.toml") == (shot,)
+    (tmp_path / "farm").mkdir()
+    (tmp_path / "farm" / "render.json").touch()
+    there = mapped(shot.config, [(PurePosixPath(tmp_path), str(tmp_path / "farm"))])
+    assert there == replace(
+        shot.config,
+        stage=str(tmp_path / "farm" / "a.usda"),
+        video=str(tmp_path / "farm" / "front.mp4"),
+        camera=str(tmp_path / "farm" / "render.json"),
+        second_video=str(tmp_path / "farm" / "left.mp4"),
+    )
 
 
 @pytest.mark.parametrize(
