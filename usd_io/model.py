@@ -24,7 +24,7 @@ _COLOURS = frozenset({"display_color", "uv"})
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class Changing:
     """Samples of something that changes in time besides the skeleton, such as a colour."""
 
     times: Float[np.ndarray, " sample"]
@@ -64,7 +64,7 @@ class Material:
     """Linear RGB in [0, 1]; None where a texture drives it or nothing is authored."""
     texture: str | None
     """Resolved path of the diffuse texture, readable by ``usd_io.read.texture.read_texture_bytes``."""
-    changes: Mapping[str, Track] = field(default_factory=dict)
+    changes: Mapping[str, Changing] = field(default_factory=dict)
     """What of ``diffuse_color`` and ``texture`` changes in time."""
 
     def at(self, time: float) -> "Material":
@@ -125,7 +125,7 @@ class Mesh:
     point_times: Float[np.ndarray, " sample"] | None = None
     """Times of the samples of points that are animated besides the skeleton; None where they are not."""
     point_samples: Float[np.ndarray, "sample vertex 3"] | None = None
-    changes: Mapping[str, Track] = field(default_factory=dict)
+    changes: Mapping[str, Changing] = field(default_factory=dict)
     """What else changes in time, by the names of fields: colours and coordinates (their values), influences and
     ``T_skel_mesh``. The fields themselves hold what is at the first sample."""
 

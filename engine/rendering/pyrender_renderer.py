@@ -18,7 +18,7 @@ from engine.errors import ResourceMissing
 from engine.rendering.camera import Cameras
 from engine.rendering.mesh.surface import Surface
 from engine.rendering.projection import camera_points
-from engine.rendering.torch_renderer.renderer import Backdrop, Images
+from engine.rendering.torch_renderer.renderer import Backdrop, Images, one_by_one
 from engine.rendering.torch_renderer.shade import Lighting, vertex_normals
 from engine.settings.choices import Appearance
 
@@ -68,9 +68,7 @@ class PyrenderRenderer:
     ) -> Images:
         """Draw a batch, one image after another."""
         if times is not None and self.surface.changing is not None:
-            from engine.rendering.renderers import one_by_one
-
-            return one_by_one(self.at, vertices, cameras, backdrop, times)
+            return one_by_one(lambda time: self.at(time).render, vertices, cameras, backdrop, times)
         normals = vertex_normals(vertices, self.surface.faces).numpy()
         depths = camera_points(cameras, vertices)[..., 2].amax(1)
         parts = [

@@ -1,6 +1,5 @@
 """Choosing who draws: torch everywhere, pyrender where OpenGL is there; both behind one protocol."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from engine.rendering.camera import Cameras
 from engine.rendering.mesh.surface import Surface
-from engine.rendering.torch_renderer.renderer import Backdrop, Images, render
+from engine.rendering.torch_renderer.renderer import Backdrop, Images, one_by_one, render
 from engine.rendering.torch_renderer.shade import Lighting
 from engine.settings.choices import Appearance, RendererName
 
@@ -55,7 +54,7 @@ class TorchRenderer:
     ) -> Images:
         """Draw a batch."""
         if times is not None and self.surface.changing is not None:
-            return one_by_one(self.at, vertices, cameras, backdrop, times)
+            return one_by_one(lambda time: self.at(time).render, vertices, cameras, backdrop, times)
         return render(
             vertices,
             cameras,
@@ -69,29 +68,6 @@ class TorchRenderer:
     def at(self, time: float) -> "TorchRenderer":
         """Draws the surface as it looks at a time code."""
         return replace(self, surface=self.surface.at(time))
-
-
-def one_by_one(
-    renderer_at: Callable[[float], Renderer],
-    vertices: Float[Tensor, "image vertex 3"],
-    cameras: Cameras,
-    backdrop: Backdrop | None,
-    times: Float[np.ndarray, " image"],
-) -> Images:
-    """A batch whose images each have a renderer of their own."""
-    parts = []
-    for i, time in enumerate(times.tolist()):
-        one = slice(i, i + 1)
-        behind = backdrop
-        if backdrop is not None and len(backdrop.rgb) > 1:
-            behind = Backdrop(backdrop.rgb[one], backdrop.depth[one])
-        camera = cameras.at(one) if len(cameras) > 1 else cameras
-        parts.append(renderer_at(time).render(vertices[one], camera, behind))
-    ids = [part.face_id for part in parts if part.face_id is not None]
-    rgb, mask, depth, mesh = (
-        torch.cat([getattr(part, name) for part in parts]) for name in ("rgb", "mask", "depth", "mesh")
-    )
-    return Images(rgb, mask, depth, mesh, torch.cat(ids) if ids else None)
 
 
 def choose_renderer(

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from pxr import Usd, UsdGeom, UsdSkel
 
 from usd_io import convert
-from usd_io.model import BlendShape, Interpolation, Mesh, Primvar, Track
+from usd_io.model import BlendShape, Changing, Interpolation, Mesh, Primvar
 from usd_io.read.blend_shapes import read_blend_shapes
 from usd_io.read.influences import Influences, Weights, read_influences
 from usd_io.read.material import read_materials
@@ -129,7 +129,7 @@ def _topology_problem(points: Any, counts: Any, corners: Any) -> str:
     return ""
 
 
-def _primvar_track(primvar: UsdGeom.Primvar | None, first: Primvar | None, warn: Warn) -> Track | None:
+def _primvar_track(primvar: UsdGeom.Primvar | None, first: Primvar | None, warn: Warn) -> Changing | None:
     """The values of a primvar at each of its samples; None where it does not change or cannot be shown."""
     if primvar is None or first is None or not primvar.ValueMightBeTimeVarying():
         return None
@@ -144,11 +144,11 @@ def _primvar_track(primvar: UsdGeom.Primvar | None, first: Primvar | None, warn:
 
 def _skin_tracks(
     query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, first: Influences, warn: Warn
-) -> dict[str, Track | None]:
+) -> dict[str, Changing | None]:
     """What changes in time of how a mesh follows the skeleton."""
     indices, weights, still = first
     count, path = len(weights), str(query.GetPrim().GetPath())
-    tracks: dict[str, Track | None] = {}
+    tracks: dict[str, Changing | None] = {}
     if weights.shape[1]:
         primvars = query.GetJointIndicesPrimvar(), query.GetJointWeightsPrimvar()
         times = sorted({time for primvar in primvars for time in primvar.GetTimeSamples()})

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from usd_io.model import Track
+from usd_io.model import Changing
 
 MOST_VALUES = 60_000_000
 """Numbers over all samples of what changes."""
@@ -13,7 +13,7 @@ MOST_VALUES = 60_000_000
 
 def read_track(
     times: Sequence[float], read: Callable[[float], Any], path: str, warn: Callable[[str], None], like: Any
-) -> Track | None:
+) -> Changing | None:
     """Read something at each of its samples.
 
     Args:
@@ -38,4 +38,4 @@ def read_track(
     if not values or not fit:
         warn(f"<{path}> changes in time, and not to as many finite values at each; its first sample is used.")
         return None
-    return Track(np.array(times, float), values)
+    return Changing(np.array(times, float), values)

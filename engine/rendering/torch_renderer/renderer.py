@@ -1,7 +1,9 @@
 """The renderer: vertices and cameras to pictures, differentiable in the vertices, on any device torch knows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -87,6 +89,37 @@ def render(
         canvas = antialias(canvas, seen, pixels, surface, cameras)
     mesh = torch.where(ids >= 0, surface.face_mesh[ids.clamp_min(0)], -1)
     return Images(canvas[..., :3], canvas[..., 3], depth, mesh, ids)
+
+
+def one_by_one(
+    drawing_at: Callable[[float], Callable[[Tensor, Cameras, Backdrop | None], Images]],
+    vertices: Float[Tensor, "image vertex 3"],
+    cameras: Cameras,
+    backdrop: Backdrop | None,
+    times: Float[np.ndarray, " image"],
+) -> Images:
+    """A batch of images of a surface that looks otherwise at each of their times [time codes].
+
+    Args:
+        drawing_at: Gives what draws a batch of images as the surface looks at a time.
+        vertices: As for :func:`render`, as are
+        cameras: and
+        backdrop: one, or one per image.
+        times: Of the images.
+    """
+    parts = []
+    for i, time in enumerate(times.tolist()):
+        one = slice(i, i + 1)
+        behind = backdrop
+        if backdrop is not None and len(backdrop.rgb) > 1:
+            behind = Backdrop(backdrop.rgb[one], backdrop.depth[one])
+        camera = cameras.at(one) if len(cameras) > 1 else cameras
+        parts.append(drawing_at(time)(vertices[one], camera, behind))
+    ids = [part.face_id for part in parts if part.face_id is not None]
+    rgb, mask, depth, mesh = (
+        torch.cat([getattr(part, name) for part in parts]) for name in ("rgb", "mask", "depth", "mesh")
+    )
+    return Images(rgb, mask, depth, mesh, torch.cat(ids) if ids else None)
 
 
 def _hide_behind(

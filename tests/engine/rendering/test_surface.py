@@ -21,7 +21,7 @@ from engine.rendering.torch_renderer.shade import UNLIT
 from tests.engine.conftest import make_character
 from tests.engine.rendering.shapes import camera_at, limb, no_texture
 from usd_io.errors import StageNotFoundError
-from usd_io.model import Character, Material, Mesh, Primvar, Track
+from usd_io.model import Changing, Character, Material, Mesh, Primvar
 from usd_io.read.character import read_character
 from usd_io.read.stage import open_stage
 from usd_io.read.texture import read_texture_bytes
@@ -192,10 +192,10 @@ def test_colours_change_in_time_in_every_renderer() -> None:
         display_color=Primvar(colors[0], "uniform"),
         uv=Primvar(np.full((6, 2), 0.5), "vertex"),
         materials=(
-            Material("/M", None, "green.png", {"texture": Track(times / 2, ("green.png", "red.png"))}),
+            Material("/M", None, "green.png", {"texture": Changing(times / 2, ("green.png", "red.png"))}),
         ),
         face_material=np.array([-1, 0]),
-        changes={"display_color": Track(times, tuple(colors))},
+        changes={"display_color": Changing(times, tuple(colors))},
     )
     asked = np.array([0.0, 2.0, 5.0, 10.0])
     cameras = camera_at(4.2, azimuth=0, height=32, width=32)
@@ -225,7 +225,7 @@ def test_a_texture_that_comes_later_and_is_not_there_is_named() -> None:
             raise StageNotFoundError(f"no {path}")
         return images[path]
 
-    track = Track(np.array([1.0, 5.0]), ("green.png", "gone.png"))
+    track = Changing(np.array([1.0, 5.0]), ("green.png", "gone.png"))
     character = square(
         uv=Primvar(np.full((6, 2), 0.5), "vertex"),
         materials=(Material("/M", None, "green.png", {"texture": track}),),
