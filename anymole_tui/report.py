@@ -2,15 +2,19 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from anymole_tui.wording import numbers, table
-from engine import StageReport
-from engine.evaluation import Benchmark, Evaluation
-from engine.inspection import SkeletonReport
-from usd_io import Finding, shown
+from usd_io import shown
+
+if TYPE_CHECKING:
+    from engine import StageReport
+    from engine.evaluation import Benchmark, Evaluation
+    from engine.inspection import SkeletonReport
+    from usd_io import Finding
 
 
-def inspection(report: StageReport, *, joints: bool) -> str:
+def inspection(report: "StageReport", *, joints: bool) -> str:
     """What ``inspect`` prints."""
     span = "no range" if report.start is None else f"{report.start:g}..{report.end:g}"
     lines = [
@@ -26,7 +30,7 @@ def inspection(report: StageReport, *, joints: bool) -> str:
     return "\n".join(lines)
 
 
-def _skeleton(skeleton: SkeletonReport, *, joints: bool) -> list[str]:
+def _skeleton(skeleton: "SkeletonReport", *, joints: bool) -> list[str]:
     dense = " ".join(f"{start:g}..{end:g}" for start, end in skeleton.dense) or "none"
     lines = [
         shown(skeleton.path) + (" (in an instance)" if skeleton.instanced else ""),
@@ -45,7 +49,7 @@ def _skeleton(skeleton: SkeletonReport, *, joints: bool) -> list[str]:
     return lines + [f"  warning: {warning}" for warning in skeleton.warnings]
 
 
-def findings_report(file: str, findings: Sequence[Finding]) -> str:
+def findings_report(file: str, findings: "Sequence[Finding]") -> str:
     """What ``check`` prints."""
     lines = []
     for finding in findings:
@@ -61,7 +65,7 @@ def findings_report(file: str, findings: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
-def evaluation_table(evaluation: Evaluation) -> str:
+def evaluation_table(evaluation: "Evaluation") -> str:
     """What ``evaluate`` prints of one skeleton."""
     header = ["prior", "L2P", "of slerp", "L2Q", "HL2Q", "NPSS", "jerk", "skate", "key error", "seconds"]
     rows = [
@@ -87,7 +91,7 @@ def evaluation_table(evaluation: Evaluation) -> str:
     return f"{title}\n{table(header, rows)}"
 
 
-def benchmark_table(result: Benchmark) -> str:
+def benchmark_table(result: "Benchmark") -> str:
     """What ``benchmark`` prints: L2P per case as a ratio to slerp, then the summary."""
     names = [summary.prior for summary in result.summaries]
     header = ["case", "slerp L2P", *names[1:]]
@@ -107,7 +111,7 @@ def benchmark_table(result: Benchmark) -> str:
     return f"{table(header, rows)}\n\n{_summaries(result)}"
 
 
-def _summaries(result: Benchmark) -> str:
+def _summaries(result: "Benchmark") -> str:
     header = ["prior", "mean", "worst", "calm", "L2Q", "NPSS", "key error", "seconds", "worst case"]
     rows = [
         [

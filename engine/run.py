@@ -8,13 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from engine.config import RunConfig
 from engine.errors import SHOWN_ERRORS, STOPPED, ConfigError, RunCancelled, exit_code, message_of
 from engine.events import Event, OnEvent, RunFailed, RunFinished, RunStarted, ignore
 from engine.inspection.report import check, inspect
-from engine.pipeline import RunResult, resolve_engine, run_stages, stage_weights
 from engine.planning.foresee import foresee
 from engine.planning.shot_plan import Planned
 from engine.planning.shot_plan import plan as plan_fill
@@ -34,6 +33,9 @@ from engine.runs.workspace import (
 )
 from engine.settings.choices import PriorName
 from usd_io.errors import shown
+
+if TYPE_CHECKING:  # what only a run needs is imported by it: plans are quicker without
+    from engine.pipeline import RunResult
 
 __all__ = ["advance", "check", "inspect", "plan", "prepare", "prepare_resume", "resume", "run"]
 
@@ -63,7 +65,7 @@ def run(
     cancel: Callable[[], bool] = never,
     *,
     planned: Planned | None = None,
-) -> RunResult:
+) -> "RunResult":
     """From a stage with keys to a new layer with the motion between them.
 
     Args:
@@ -127,7 +129,7 @@ def resume(
     *,
     config: RunConfig | None = None,
     until: str = "",
-) -> RunResult:
+) -> "RunResult":
     """Start, go on with or confirm the run of a folder: stages that are done with the same inputs are not done again.
 
     Args:
@@ -165,6 +167,8 @@ def advance(folder: Path, stage: str, on_event: OnEvent = ignore, cancel: Callab
     """
     if not (folder / SETTINGS).is_file():
         raise ConfigError(f"{shown(folder)} is no run folder: it holds no {SETTINGS}.")
+    from engine.pipeline import resolve_engine, stage_weights
+
     config = read_settings(folder)
     stages = stage_weights(config, resolve_engine(config))
     if stage not in stages:
@@ -184,8 +188,10 @@ def _run_in(
     *,
     save: bool = True,
     until: str = "",
-) -> RunResult:
+) -> "RunResult":
     """Do a run in a folder that is ours; however it ends, the folder says how."""
+    from engine.pipeline import resolve_engine, run_stages, stage_weights
+
     overall = Overall()
 
     def tell(event: Event) -> None:

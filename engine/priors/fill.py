@@ -27,6 +27,8 @@ from engine.settings.choices import StyleName
 from usd_io.errors import shown
 from usd_io.model import Channel, Character, Motion
 
+NETWORK_SHARE, BLENDED_SHARE = 0.7, 0.9
+"""Of the time to fill many gaps, what has passed once the network has answered, and before contacts are held."""
 Sample = Callable[[Float[np.ndarray, " frame"]], Motion]
 """The motion as the stage evaluates it at any times."""
 
@@ -93,6 +95,7 @@ def fill(
     seed: int = 0,
     contacts: bool = True,
     style: StyleName = "calm",
+    told: Callable[[float], None] = lambda part: None,
 ) -> Filled:
     """Fill the gaps of one skeleton and say what error to expect.
 
@@ -107,6 +110,7 @@ def fill(
         contacts: Hold the joints that rest (:func:`complete`). The self-test judges priors without it.
         style: How much of an idea the first carries (:func:`engine.priors.learned.takes.styled`); of the priors auto
             and learned.
+        told: Called now and then with the part of the work that is done, 0 to 1; what it raises ends the work.
 
     Raises:
         ConfigError: The skeleton is too large for the learned prior, which was asked for.
@@ -117,7 +121,11 @@ def fill(
             character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts, style=style
         )
     needed = takes > 1 or prior == "learned" or (prior == "auto" and learned.fits(character))
-    guess = learned.fill(character, parts.known, plan) if needed else None
+    guess = (
+        learned.fill(character, parts.known, plan, lambda part: told(NETWORK_SHARE * part))
+        if needed
+        else None
+    )
     priors = PRIORS if guess is None else {**PRIORS, "learned": _remembering(guess, plan)}
     chosen = priors[prior] if prior in priors else prior_of(prior)
     if prior == "auto":
@@ -137,6 +145,7 @@ def fill(
         _check_finite(motion, character, prior)
     if prior not in BARE:
         made, *others = (carry_velocity(parts.known, plan, motion) for motion in (made, *others))
+    told(BLENDED_SHARE)
     contacts = contacts and prior not in BARE
     own = fill_own_channels(character, parts, plan, chosen)
     best, *rest = (

@@ -21,6 +21,8 @@ from engine.scene.subject import Subject
 from engine.settings.choices import StyleName
 from usd_io.model import Character, Motion
 
+STEPS = 100
+"""In which the progress of one skeleton is told: one with hundreds of gaps takes a minute."""
 _ARRAYS = ("times", "translations", "rotations", "scales", "T_world_skel", "animated", "blend_weights")
 _CHANNELS = ("translations", "rotations", "scales")
 """What takes differ in."""
@@ -71,13 +73,19 @@ def fill_all(inputs: Sequence[FillInputs], context: RunContext) -> tuple[Subject
     subjects = []
     for number, each in enumerate(inputs):
         load = partial(load_filled, parts=each.parts)
-        filled = context.cache.get(Stage("fill", each, _fill, save_filled, load, f"fill-{number}.npz"))
+        make = partial(_fill, before=number, count=len(inputs))
+        filled = context.cache.get(Stage("fill", each, make, save_filled, load, f"fill-{number}.npz"))
         subjects.append(Subject(each.character, each.plan, filled, filled))
-        context.progress.step(number + 1, len(inputs))
+        context.progress.step((number + 1) * STEPS, len(inputs) * STEPS)
     return tuple(subjects)
 
 
-def _fill(inputs: FillInputs, work: StageWork) -> Filled:
+def _fill(inputs: FillInputs, work: StageWork, before: int, count: int) -> Filled:
+    """Fill one of ``count`` skeletons, of which some have been filled before."""
+
+    def told(part: float) -> None:
+        work.progress.step(before * STEPS + int(part * STEPS), count * STEPS)
+
     return fill(
         inputs.character,
         inputs.parts,
@@ -87,6 +95,7 @@ def _fill(inputs: FillInputs, work: StageWork) -> Filled:
         seed=inputs.seed,
         contacts=inputs.contacts,
         style=inputs.style,
+        told=told,
     )
 
 

@@ -1,5 +1,6 @@
 """From poses around gaps to residuals at any time: the network averaged over headings and mirror images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,8 @@ VIEWS = 8
 """Four headings, each as it is and mirrored, are averaged: the answer then does not depend on which axis of the root
 was taken for its heading, and errors that are not the motion's own cancel."""
 TOKENS_AT_ONCE = 512
-"""Joints of all gaps in one pass of the network: few enough for what a layer makes of them to stay in the cache."""
+"""Joints of all gaps in one pass of the network: few enough for what a layer makes of them to stay in the processor's
+cache, where a shot has hundreds of gaps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,7 @@ def predict(
     seconds: Float[np.ndarray, " gap"],
     frames: Float[np.ndarray, "gap 3 3"],
     parts: list[np.ndarray],
+    told: Callable[[float], None] = lambda part: None,
 ) -> list[Prediction]:
     """Residuals of several gaps of one skeleton.
 
@@ -70,6 +73,7 @@ def predict(
         seconds: Lengths of the gaps [s].
         frames: Take vectors of skeleton space to Y up and a heading that turns with the shot.
         parts: Where in each gap the residual is wanted, 0 to 1.
+        told: Called now and then with the part of the gaps that is done, 0 to 1.
     """
     results: list[Prediction] = []
     together = max(1, TOKENS_AT_ONCE // len(parents))
@@ -84,6 +88,7 @@ def predict(
             results += [
                 _at(answer, features, frames[first + i], i, part) for i, part in enumerate(parts[some])
             ]
+            told(len(results) / len(seconds))
     return results
 
 

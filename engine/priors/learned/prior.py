@@ -4,6 +4,7 @@ The network sees the poses around each gap and answers with an offset (:mod:`eng
 both keys, an expected error for every frame and joint, and the share of slerp's error it expects to leave.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +84,10 @@ def learned(character: Character, known: Motion, plan: Plan) -> Motion:
     return fill(character, known, plan).motion
 
 
-def fill(character: Character, known: Motion, plan: Plan) -> LearnedFill:
-    """The motion of :func:`learned` with its expected errors."""
+def fill(
+    character: Character, known: Motion, plan: Plan, told: Callable[[float], None] = lambda part: None
+) -> LearnedFill:
+    """The motion of :func:`learned` with its expected errors; ``told`` is called with the part that is done."""
     if not fits(character):
         raise ConfigError(
             f"{shown(character.skeleton_path)}: {len(character.joints)} joints are more than the {MOST_JOINTS} that "
@@ -97,12 +100,15 @@ def fill(character: Character, known: Motion, plan: Plan) -> LearnedFill:
         nothing, alike = np.zeros((count, joints)), (1.0,) * len(plan.gaps)
         return LearnedFill(base, nothing, nothing, alike, alike, np.zeros((0, count, joints, 9)))
     seen = known
-    for _ in range(PASSES - 1 if len(plan.gaps) > 1 else 0):
+    before = PASSES - 1 if len(plan.gaps) > 1 else 0
+    for number in range(before):
         coarse = _coarse(plan)
-        predictions = _answer(character, known, coarse, seen)
+        predictions = _answer(
+            character, known, coarse, seen, lambda part, done=number: told((done + part) / (before + 1))
+        )
         straight = offsets.straight(known, coarse)
         seen = _joined(known, offsets.apply(straight, _offset(character, known, coarse, predictions)))
-    predictions = _answer(character, known, plan, seen)
+    predictions = _answer(character, known, plan, seen, lambda part: told((before + part) / (before + 1)))
     offset = _offset(character, known, plan, predictions)
     trust = _trust(character, known, plan, base, offsets.apply(base, offset))
     share = np.repeat(trust, [len(gap.times) for gap in plan.gaps])[:, None]
@@ -182,14 +188,17 @@ def _coarse(plan: Plan) -> Plan:
     return replace(plan, gaps=tuple(gaps))
 
 
-def _answer(character: Character, known: Motion, plan: Plan, seen: Motion) -> "list[Prediction]":
+def _answer(
+    character: Character, known: Motion, plan: Plan, seen: Motion, told: Callable[[float], None]
+) -> "list[Prediction]":
     """One pass over the gaps: each sees what is known and, of the others, what an earlier pass filled them with."""
     from engine.priors.learned.predict import predict, shipped_network
 
     views = [_view(character, known, plan, gap, seen) for gap in plan.gaps]
     poses, translations, states, seconds, frames = (np.stack(column) for column in zip(*views, strict=True))
     parents = np.asarray(character.parents, int)
-    return predict(shipped_network(), parents, poses, translations, states, seconds, frames, parts_of(plan))
+    network, parts = shipped_network(), parts_of(plan)
+    return predict(network, parents, poses, translations, states, seconds, frames, parts, told)
 
 
 def _offset(
