@@ -95,7 +95,7 @@ def fill(
     seed: int = 0,
     contacts: bool = True,
     style: StyleName = "calm",
-    told: Callable[[float], None] = lambda part: None,
+    on_part: Callable[[float], None] = lambda part: None,
 ) -> Filled:
     """Fill the gaps of one skeleton and say what error to expect.
 
@@ -110,7 +110,7 @@ def fill(
         contacts: Hold the joints that rest (:func:`complete`). The self-test judges priors without it.
         style: How much of an idea the first carries (:func:`engine.priors.learned.takes.styled`); of the priors auto
             and learned.
-        told: Called now and then with the part of the work that is done, 0 to 1; what it raises ends the work.
+        on_part: Called now and then with the part of the work that is done, 0 to 1; what it raises ends the work.
 
     Raises:
         ConfigError: The skeleton is too large for the learned prior, which was asked for.
@@ -122,7 +122,7 @@ def fill(
         )
     needed = takes > 1 or prior == "learned" or (prior == "auto" and learned.fits(character))
     guess = (
-        learned.fill(character, parts.known, plan, lambda part: told(NETWORK_SHARE * part))
+        learned.fill(character, parts.known, plan, lambda part: on_part(NETWORK_SHARE * part))
         if needed
         else None
     )
@@ -145,7 +145,7 @@ def fill(
         _check_finite(motion, character, prior)
     if prior not in BARE:
         made, *others = (carry_velocity(parts.known, plan, motion) for motion in (made, *others))
-    told(BLENDED_SHARE)
+    on_part(BLENDED_SHARE)
     contacts = contacts and prior not in BARE
     own = fill_own_channels(character, parts, plan, chosen)
     best, *rest = (

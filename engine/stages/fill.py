@@ -22,7 +22,7 @@ from engine.settings.choices import StyleName
 from usd_io.model import Character, Motion
 
 STEPS = 100
-"""In which the progress of one skeleton is told: one with hundreds of gaps takes a minute."""
+"""In which the progress of one skeleton is counted: one with hundreds of gaps takes a minute."""
 _ARRAYS = ("times", "translations", "rotations", "scales", "T_world_skel", "animated", "blend_weights")
 _CHANNELS = ("translations", "rotations", "scales")
 """What takes differ in."""
@@ -83,7 +83,7 @@ def fill_all(inputs: Sequence[FillInputs], context: RunContext) -> tuple[Subject
 def _fill(inputs: FillInputs, work: StageWork, before: int, count: int) -> Filled:
     """Fill one of ``count`` skeletons, of which some have been filled before."""
 
-    def told(part: float) -> None:
+    def on_part(part: float) -> None:
         work.progress.step(before * STEPS + int(part * STEPS), count * STEPS)
 
     return fill(
@@ -95,7 +95,7 @@ def _fill(inputs: FillInputs, work: StageWork, before: int, count: int) -> Fille
         seed=inputs.seed,
         contacts=inputs.contacts,
         style=inputs.style,
-        told=told,
+        on_part=on_part,
     )
 
 

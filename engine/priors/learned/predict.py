@@ -60,7 +60,7 @@ def predict(
     seconds: Float[np.ndarray, " gap"],
     frames: Float[np.ndarray, "gap 3 3"],
     parts: list[np.ndarray],
-    told: Callable[[float], None] = lambda part: None,
+    on_part: Callable[[float], None] = lambda part: None,
 ) -> list[Prediction]:
     """Residuals of several gaps of one skeleton.
 
@@ -73,7 +73,7 @@ def predict(
         seconds: Lengths of the gaps [s].
         frames: Take vectors of skeleton space to Y up and a heading that turns with the shot.
         parts: Where in each gap the residual is wanted, 0 to 1.
-        told: Called now and then with the part of the gaps that is done, 0 to 1.
+        on_part: Called now and then with the part of the gaps that is done, 0 to 1.
     """
     results: list[Prediction] = []
     together = max(1, TOKENS_AT_ONCE // len(parents))
@@ -88,7 +88,7 @@ def predict(
             results += [
                 _at(answer, features, frames[first + i], i, part) for i, part in enumerate(parts[some])
             ]
-            told(len(results) / len(seconds))
+            on_part(len(results) / len(seconds))
     return results
 
 

@@ -85,9 +85,9 @@ def learned(character: Character, known: Motion, plan: Plan) -> Motion:
 
 
 def fill(
-    character: Character, known: Motion, plan: Plan, told: Callable[[float], None] = lambda part: None
+    character: Character, known: Motion, plan: Plan, on_part: Callable[[float], None] = lambda part: None
 ) -> LearnedFill:
-    """The motion of :func:`learned` with its expected errors; ``told`` is called with the part that is done."""
+    """The motion of :func:`learned` with its expected errors; ``on_part`` is called with the part that is done."""
     if not fits(character):
         raise ConfigError(
             f"{shown(character.skeleton_path)}: {len(character.joints)} joints are more than the {MOST_JOINTS} that "
@@ -104,11 +104,11 @@ def fill(
     for number in range(before):
         coarse = _coarse(plan)
         predictions = _answer(
-            character, known, coarse, seen, lambda part, done=number: told((done + part) / (before + 1))
+            character, known, coarse, seen, lambda part, done=number: on_part((done + part) / (before + 1))
         )
         straight = offsets.straight(known, coarse)
         seen = _joined(known, offsets.apply(straight, _offset(character, known, coarse, predictions)))
-    predictions = _answer(character, known, plan, seen, lambda part: told((before + part) / (before + 1)))
+    predictions = _answer(character, known, plan, seen, lambda part: on_part((before + part) / (before + 1)))
     offset = _offset(character, known, plan, predictions)
     trust = _trust(character, known, plan, base, offsets.apply(base, offset))
     share = np.repeat(trust, [len(gap.times) for gap in plan.gaps])[:, None]
@@ -189,7 +189,7 @@ def _coarse(plan: Plan) -> Plan:
 
 
 def _answer(
-    character: Character, known: Motion, plan: Plan, seen: Motion, told: Callable[[float], None]
+    character: Character, known: Motion, plan: Plan, seen: Motion, on_part: Callable[[float], None]
 ) -> "list[Prediction]":
     """One pass over the gaps: each sees what is known and, of the others, what an earlier pass filled them with."""
     from engine.priors.learned.predict import predict, shipped_network
@@ -198,7 +198,7 @@ def _answer(
     poses, translations, states, seconds, frames = (np.stack(column) for column in zip(*views, strict=True))
     parents = np.asarray(character.parents, int)
     network, parts = shipped_network(), parts_of(plan)
-    return predict(network, parents, poses, translations, states, seconds, frames, parts, told)
+    return predict(network, parents, poses, translations, states, seconds, frames, parts, on_part)
 
 
 def _offset(

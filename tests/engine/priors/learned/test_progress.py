@@ -1,4 +1,4 @@
-"""Long fills say how far they are, and stop where they are told to."""
+"""Long fills say how far they are, and stop where asked."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ PLAN = make_plan(CHARACTER, MOTION, contexts=[(0, 8)], keys=list(range(8, 81, 8)
 KNOWN = MOTION.at(PLAN.known(MOTION.times))
 
 
-def test_every_few_gaps_of_every_pass_are_told(
+def test_every_few_gaps_of_every_pass_are_counted(
     lively_network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(predict, "TOKENS_AT_ONCE", 3 * len(CHARACTER.joints))
@@ -26,7 +26,7 @@ def test_every_few_gaps_of_every_pass_are_told(
     assert parts[-1] == 1
 
 
-def test_what_is_told_may_stop_the_work(lively_network: Network) -> None:
+def test_an_error_there_may_stop_the_work(lively_network: Network) -> None:
     def stop(part: float) -> None:
         raise InterruptedError
 
