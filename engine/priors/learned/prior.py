@@ -103,12 +103,10 @@ def fill(
     before = PASSES - 1 if len(plan.gaps) > 1 else 0
     for number in range(before):
         coarse = _coarse(plan)
-        predictions = _answer(
-            character, known, coarse, seen, lambda part, done=number: on_part((done + part) / (before + 1))
-        )
+        predictions = _answer(character, known, coarse, seen, _of_passes(on_part, number, before + 1))
         straight = offsets.straight(known, coarse)
         seen = _joined(known, offsets.apply(straight, _offset(character, known, coarse, predictions)))
-    predictions = _answer(character, known, plan, seen, lambda part: on_part((before + part) / (before + 1)))
+    predictions = _answer(character, known, plan, seen, _of_passes(on_part, before, before + 1))
     offset = _offset(character, known, plan, predictions)
     trust = _trust(character, known, plan, base, offsets.apply(base, offset))
     share = np.repeat(trust, [len(gap.times) for gap in plan.gaps])[:, None]
@@ -186,6 +184,11 @@ def _coarse(plan: Plan) -> Plan:
 
     gaps = (replace(g, times=tuple(g.start + (g.end - g.start) * layout.INSIDE)) for g in plan.gaps)
     return replace(plan, gaps=tuple(gaps))
+
+
+def _of_passes(on_part: Callable[[float], None], before: int, count: int) -> Callable[[float], None]:
+    """What a pass calls with its own part, where ``before`` of ``count`` passes are done."""
+    return lambda part: on_part((before + part) / count)
 
 
 def _answer(
