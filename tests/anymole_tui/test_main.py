@@ -8,7 +8,12 @@ import pytest
 CODE = """
 import atexit, sys
 from anymole_tui.__main__ import main
-atexit.register(print, "the end")
+from anymole_tui.cli import app
+command_line = app.main
+def with_an_end():
+    atexit.register(print, "the end")
+    command_line()
+app.main = with_an_end
 sys.argv = ["anymole", *sys.argv[1:]]
 main()
 """
