@@ -7,19 +7,22 @@ file, so that it does not matter whether it was made now or earlier.
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from engine.config import RunConfig
+from engine.errors import DataError
 from engine.files.hashing import content_hash
 from engine.files.json_values import read_json
 from engine.progress import Progress
 from engine.runs.workspace import ARTEFACTS, Workspace
 
 LARGEST_JSON = 256 << 20
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, DataError)
+"""What loading a file raises that another version wrote: intact, and yet of no use here."""
 Inputs = TypeVar("Inputs")
 Outcome = TypeVar("Outcome")
 
@@ -50,8 +53,7 @@ class Stage(Generic[Inputs, Outcome]):
     make: Callable[[Inputs, StageWork], Outcome]
     save: Callable[[Path, Outcome], Any]
     load: Callable[[Path], Outcome]
-    """What it raises of OSError, ValueError, KeyError, TypeError, AttributeError or DataError has the outcome made
-    again."""
+    """What it raises of :data:`UNREADABLE` has the outcome made again."""
     file: str
     """Its name below ``artefacts``."""
 
@@ -98,12 +100,18 @@ class StageCache:
         """The outcome of a stage."""
         key = _key(stage)
         name = self._below + stage.file
-        self._reused.append(self._workspace.stored(name, key) is not None)
-        outcome: Outcome = self._workspace.reuse(
-            name, key, lambda: stage.make(stage.inputs, self._work(stage, key)), stage.save, stage.load
-        )
+        found = self._workspace.stored(name, key)
+        if found is not None:
+            with suppress(*UNREADABLE):
+                outcome = stage.load(found[0])
+                self._reused.append(True)
+                self._workspace.drop_checkpoints(self._below + stage.name)
+                return outcome
+        self._reused.append(False)
+        made = stage.make(stage.inputs, self._work(stage, key))
+        path = self._workspace.keep_file(name, key, lambda temporary: stage.save(temporary, made))
         self._workspace.drop_checkpoints(self._below + stage.name)
-        return outcome
+        return stage.load(path)
 
     def files(self, stage: FileStage[Any]) -> tuple[Path, ...]:
         """The files of a stage."""

@@ -16,12 +16,12 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import tomli_w
 
 from engine.config import RunConfig, read_config
-from engine.errors import ConfigError, DataError, EngineError, RunLost
+from engine.errors import ConfigError, EngineError, RunLost
 from engine.events import Event, PreviewWritten, RunFinished, RunStarted, to_json_line
 from engine.files.atomic import is_inside, whole_file
 from engine.files.hashing import content_hash
@@ -53,7 +53,6 @@ REMEDY = "make room or name another folder. What was done is kept: 'anymole resu
 """What to do where the folder cannot be written."""
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
-T = TypeVar("T")
 
 
 class Workspace:
@@ -223,34 +222,17 @@ class Workspace:
             entries = {entry: asdict(artefact) for entry, artefact in sorted(self._index.items())}
             self.write_json(INDEX, {"format": FORMAT, "artefacts": entries})
 
-    def reuse(
-        self,
-        name: str,
-        key: str,
-        make: Callable[[], T],
-        save: Callable[[Path, T], Any],
-        load: Callable[[Path], T],
-    ) -> T:
-        """An artefact of one file: from the folder where it is there, else made and kept.
+    def keep_file(self, name: str, key: str, save: Callable[[Path], Any]) -> Path:
+        """Write an artefact of one file, whole or not at all, and enter it.
 
         Args:
             name: File name below ``artefacts/``.
             key: Hash of all that decides it (:func:`engine.files.hashing.content_hash`).
-            make: Makes it.
             save: Writes it to a path.
-            load: Reads it back, also what was just made, so that the two cannot differ; what it cannot read is
-                made again.
         """
-        stored = self.stored(name, key)
-        if stored:
-            try:
-                return load(stored[0])
-            except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError):
-                pass  # written by another version: intact, and yet of no use here
-        made = make()
-        path = self._put(f"{ARTEFACTS}/{name}", lambda temporary: save(temporary, made))
+        path = self._put(f"{ARTEFACTS}/{name}", save)
         self.keep(name, key, [path])
-        return load(path)
+        return path
 
     def checkpoint_dir(self, stage: str, key: str) -> Path:
         """A folder for the checkpoints of a long stage. It is the stage's own to fill; the key in its name keeps

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from engine.geometry import rotations_torch, skeleton_torch
 from engine.priors.learned import layout
 from engine.priors.learned.gap_features import (
     IN_GAP,
@@ -23,7 +24,6 @@ from engine.priors.learned.gap_features import (
     STILL,
     VELOCITY_UNIT,
 )
-from engine.training.learned_prior import kinematics
 from engine.training.learned_prior.poses import Poses
 
 TRACK = len(layout.OUTSIDE) + len(layout.STEPS)
@@ -87,7 +87,7 @@ def make_features(poses: Poses, frame: Float[Tensor, "batch 3 3"], depth: int) -
         frame: Orthogonal, takes vectors of skeleton space to the network's axes (Y up); may mirror.
         depth: Most ancestors that any joint has.
     """
-    world_q, world_p = kinematics.forward(poses.parents, poses.rotations, poses.translations, depth)
+    world_q, world_p = skeleton_torch.forward(poses.parents, poses.rotations, poses.translations, depth)
     to_world = world_q[:, layout.START]
     parent_to_world = _of_parents(to_world, poses)
     count = poses.present.sum(1).clamp_min(1)
@@ -95,14 +95,14 @@ def make_features(poses: Poses, frame: Float[Tensor, "batch 3 3"], depth: int) -
     # in the network's axes: a box along the axes of the world would change with the heading
     size = _box(torch.einsum("bij,bnj->bni", frame, world_p[:, layout.START]), poses.present)
     outside = slice(0, len(layout.OUTSIDE))
-    since = kinematics.log(
-        kinematics.multiply(
-            kinematics.conjugate(poses.rotations[:, None, layout.START]), poses.rotations[:, outside]
+    since = rotations_torch.log(
+        rotations_torch.multiply(
+            rotations_torch.conjugate(poses.rotations[:, None, layout.START]), poses.rotations[:, outside]
         )
     )
-    rotations = kinematics.rotate(to_world[:, None], since) * here
+    rotations = rotations_torch.rotate(to_world[:, None], since) * here
     moved = (poses.translations[:, outside] - poses.translations[:, None, layout.START]) * here
-    translations = kinematics.rotate(parent_to_world[:, None], moved)
+    translations = rotations_torch.rotate(parent_to_world[:, None], moved)
     middle = (world_p * here).sum(2, keepdim=True) / count[:, None, None, None]
     local = (world_p - middle) * here / size[:, None, None, None]
     positions = local - local[:, None, layout.START]
@@ -154,10 +154,10 @@ def to_local(
     r = torch.einsum("bji,btnj->btni", axial, rotations) * features.unit_rotation[:, None, :, None]
     t = torch.einsum("bji,btnj->btni", frame, translations) * features.unit_translation[:, None, :, None]
     back, parent_back = (
-        kinematics.conjugate(features.to_world),
-        kinematics.conjugate(features.parent_to_world),
+        rotations_torch.conjugate(features.to_world),
+        rotations_torch.conjugate(features.parent_to_world),
     )
-    return kinematics.rotate(back[:, None], r), kinematics.rotate(parent_back[:, None], t)
+    return rotations_torch.rotate(back[:, None], r), rotations_torch.rotate(parent_back[:, None], t)
 
 
 def from_local(
@@ -167,7 +167,9 @@ def from_local(
 ) -> Float[Tensor, "batch time joint 3"]:
     """Rotation vectors in joint frames [rad] in the network's axes [rad]."""
     axial = frame * torch.linalg.det(frame)[:, None, None]
-    return torch.einsum("bij,btnj->btni", axial, kinematics.rotate(features.to_world[:, None], rotations))
+    return torch.einsum(
+        "bij,btnj->btni", axial, rotations_torch.rotate(features.to_world[:, None], rotations)
+    )
 
 
 def _track(

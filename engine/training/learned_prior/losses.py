@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from engine.geometry import rotations_torch, skeleton_torch
 from engine.priors.learned import layout
 from engine.priors.learned.forward import IDEAS, SINES
-from engine.training.learned_prior import kinematics
 from engine.training.learned_prior.features import FeatureTensors, from_local, to_local
 from engine.training.learned_prior.network import AnswerTensors, sines, spread_at
 from engine.training.learned_prior.poses import Poses
@@ -84,11 +84,13 @@ def measure(
     inside = slice(len(layout.OUTSIDE), None)
     base_q, base_t = poses.rotations[:, inside], poses.translations[:, inside]
     r, t = to_local(turn, move, features, frame)
-    got_q, got_t = kinematics.multiply(base_q, kinematics.exp(r)), base_t + t
-    got = kinematics.forward(poses.parents, got_q, got_t, depth)[1]
+    got_q, got_t = rotations_torch.multiply(base_q, rotations_torch.exp(r)), base_t + t
+    got = skeleton_torch.forward(poses.parents, got_q, got_t, depth)[1]
     with torch.no_grad():
-        true = kinematics.forward(poses.parents, truth.rotations, truth.translations, depth)[1]
-        goal = kinematics.log(kinematics.multiply(kinematics.conjugate(base_q), truth.rotations))
+        true = skeleton_torch.forward(poses.parents, truth.rotations, truth.translations, depth)[1]
+        goal = rotations_torch.log(
+            rotations_torch.multiply(rotations_torch.conjugate(base_q), truth.rotations)
+        )
         wanted = from_local(goal, features, frame)
     position_errors = _norms(got - true, poses.present)
     joints = poses.present.sum(1).clamp_min(1).sqrt()
@@ -173,13 +175,13 @@ def _spectrum(
 ) -> Float[Tensor, ""]:
     """Earth mover's distance between the normalised power spectra of each channel's turn since the start of the gap,
     weighted by the truth's power, as NPSS has it (engine/geometry/metrics.py)."""
-    back = kinematics.conjugate(start)[:, None]
+    back = rotations_torch.conjugate(start)[:, None]
     count = len(layout.INSIDE)
     k, n = np.arange(count // 2 + 1)[:, None], np.arange(count)
     waves = start.new_tensor(np.concatenate([f(2 * np.pi * k * n / count) for f in (np.cos, np.sin)]))
 
     def power(q: Float[Tensor, "batch inside joint 4"]) -> Float[Tensor, "batch frequency channel"]:
-        turned = kinematics.multiply(back, q)
+        turned = rotations_torch.multiply(back, q)
         # twice the imaginary part is the rotation vector but for the third order
         vector = 2 * turned[..., 1:] * torch.where(turned[..., :1] < 0, -1.0, 1.0) * present[:, None, :, None]
         parts = torch.einsum("fn,bnjc->bfjc", waves, vector).flatten(2)
@@ -212,7 +214,7 @@ def _ideas(
     to_sines = frame.new_tensor(_TO_SINES)
     inside = slice(len(layout.OUTSIDE), None)
     with torch.no_grad():
-        moved = kinematics.rotate(
+        moved = rotations_torch.rotate(
             features.parent_to_world[:, None], truth.translations - poses.translations[:, inside]
         )
         shift = torch.einsum("bij,btnj->btni", frame, moved)

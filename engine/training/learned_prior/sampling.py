@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from engine.geometry import rotations_torch
 from engine.priors.learned import layout
-from engine.training.learned_prior import kinematics
 from engine.training.learned_prior.data import FRAME_RATE, Clip, take_joints
 from engine.training.learned_prior.poses import Poses
 
@@ -67,7 +67,7 @@ class Batch:
         qa = torch.nn.functional.normalize(a[..., :4], dim=-1)
         qb = torch.nn.functional.normalize(b[..., :4], dim=-1)
         poses = Poses(
-            rotations=kinematics.slerp(qa, qb, self.part[..., None]),
+            rotations=rotations_torch.slerp(qa, qb, self.part[..., None]),
             translations=torch.lerp(a[..., 4:], b[..., 4:], self.part[..., None, None]),
             parents=self.skeleton[:, 0],
             present=self.skeleton[:, 3] > 0,

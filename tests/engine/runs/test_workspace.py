@@ -12,8 +12,10 @@ from engine.errors import ConfigError, EngineError, ExitCode, RunBusy, RunLost, 
 from engine.events import Note, RunStarted, StageStarted
 from engine.files.atomic import is_inside
 from engine.files.hashing import content_hash
+from engine.progress import Progress
 from engine.runs.artefacts import read_index
 from engine.runs.registry import read_events
+from engine.runs.stage_cache import Stage, StageCache, StageWork
 from engine.runs.workspace import Workspace, read_settings, read_state
 
 
@@ -139,13 +141,12 @@ def test_folders_of_a_newer_version_are_refused(tmp_path: Path) -> None:
 
 
 def kept(workspace: Workspace, key: str, calls: list[str]) -> str:
-    def make() -> str:
-        calls.append(key)
-        return f"made for {key}"
+    def make(inputs: str, work: StageWork) -> str:
+        calls.append(inputs)
+        return f"made for {inputs}"
 
-    return workspace.reuse(
-        "x.txt", key, make, lambda path, text: path.write_text(text), lambda path: path.read_text()
-    )
+    stage = Stage("fill", key, make, lambda path, text: path.write_text(text), Path.read_text, "x.txt")
+    return StageCache(workspace, Progress(), workspace.folder).get(stage)
 
 
 def test_outputs_are_reused_for_the_same_inputs_only(workspace: Workspace) -> None:
@@ -156,7 +157,7 @@ def test_outputs_are_reused_for_the_same_inputs_only(workspace: Workspace) -> No
 
 
 @pytest.mark.parametrize("damage", [b"", b"made for b", None], ids=["empty", "other", "gone"])
-def test_damaged_outputs_are_made_anew(workspace: Workspace, damage: bytes | None) -> None:
+def test_damaged_outputs_are_made_again(workspace: Workspace, damage: bytes | None) -> None:
     calls: list[str] = []
     kept(workspace, "a", calls)
     file = workspace.folder / "artefacts" / "x.txt"
