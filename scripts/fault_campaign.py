@@ -40,10 +40,12 @@ sys.path.insert(0, str(ROOT))
 
 from engine import run as engine_run  # noqa: E402
 from engine.config import RunConfig  # noqa: E402
-from engine.errors import SourceChanged  # noqa: E402
+from engine.errors import EngineError, SourceChanged  # noqa: E402
 from engine.events import Event, StageFinished, StageReused, StageStarted  # noqa: E402
+from engine.files.video_file import read_video  # noqa: E402
 from engine.runs.process import python_command  # noqa: E402
 from engine.runs.registry import read_events, read_run  # noqa: E402
+from scripts.campaign_films import make_film, wrong_with  # noqa: E402
 from scripts.campaign_log import Log  # noqa: E402
 from scripts.usd_campaign import judged  # noqa: E402
 
@@ -771,6 +773,100 @@ def gone_hosts(campaign: Campaign, number: int) -> None:
     shutil.rmtree(out)
 
 
+def odd_films(campaign: Campaign, number: int) -> None:
+    """A film of uneven times, turned, cut by an edit list: each frame has its own time; a damaged one is a sentence."""
+    folder, what = campaign.folder / f"film_{number}", f"film {number}"
+    folder.mkdir()
+    path, stamps, done = make_film(folder, campaign.random)
+    wrong = wrong_with(path, stamps, done)
+    campaign.expect(not wrong, f"{what} ({path.suffix}, {done}): {wrong}")
+    content = bytearray(path.read_bytes())
+    if campaign.random.random() < 0.5:
+        del content[campaign.random.randrange(len(content)) :]
+    for _ in range(campaign.random.choice((0, 1, 20))):
+        if content:
+            content[campaign.random.randrange(len(content))] ^= 1 << campaign.random.randrange(8)
+    path.write_bytes(content)
+    try:
+        read_video(path)
+        campaign.counts["damaged films that are read"] += 1
+    except EngineError:
+        campaign.counts["damaged films that say why not"] += 1
+    shutil.rmtree(folder)
+
+
+def little_memory(campaign: Campaign, number: int) -> None:
+    """A run that may not have the memory it needs: a sentence where Python can still say it, never a wrong result."""
+    out, what = campaign.folder / f"memory_{number}", f"memory {number}"
+    limit = campaign.random.randrange(500, 3000)
+    words = f"ulimit -v {limit * 1024}; exec {shlex.join(campaign.command(out))}"
+    done = call(["bash", "-c", words])
+    told = done.stdout + done.stderr
+    # below what the interpreter and its libraries take nothing of ours is at work yet
+    started = "ImportError" not in told and "importlib" not in told
+    campaign.expect(not started or "Traceback" not in told, f"{what} ({limit} MB): {told[-300:]}")
+    kept = result_hashes(out)
+    campaign.expect(not kept or kept == campaign.reference().wanted, f"{what} ({limit} MB): another result")
+    campaign.expect(done.returncode != 0 or bool(kept), f"{what} ({limit} MB): 0 without a result")
+    way = "done" if done.returncode == 0 else "says so" if 0 < done.returncode < 100 else "killed"
+    campaign.counts[f"little memory: {way}"] += 1
+    again = call(
+        anymole("resume", str(out), "--progress", "none")
+        if (out / "run.toml").exists()
+        else campaign.command(out)
+    )
+    campaign.expect(again.returncode == 0, f"{what} ({limit} MB), resumed: {again.stderr[-200:]}")
+    campaign.check_result(out, campaign.reference().wanted, what)
+    shutil.rmtree(out, ignore_errors=True)
+
+
+SLEEPS = """
+import sys, time
+from pathlib import Path
+from engine.config import RunConfig
+from engine.run import run
+stage, folder, seconds = sys.argv[1:]
+def slow(event):
+    time.sleep(float(seconds))
+run(RunConfig(stage=stage, out=folder, prior="slerp", preview=False, report=False), slow)
+"""
+
+
+def time_limits(campaign: Campaign, number: int) -> None:
+    """Shots in the local pool, some of which never end: those have failed for their time limit, the others are done."""
+    from engine.farm.batch import Needs, Submission, summarise
+    from engine.farm.pool import run_pool
+    from engine.farm.shots import shots_of_stages, write_shots
+
+    place, what = campaign.folder / f"limits_{number}", f"time limit {number}"
+    slow = campaign.random.sample([True, False, False], 3)[: campaign.random.choice((2, 3))]
+    for i in range(len(slow)):
+        shutil.copytree(FOX, place / f"fox{i}")
+    stages = [str(place / f"fox{i}" / campaign.stage.name) for i in range(len(slow))]
+    shots, out = shots_of_stages(stages, {}), place / "out"
+    write_shots(shots, out)
+    batch = Submission(
+        shots,
+        out,
+        Needs(timeout_min=1.0, retries=0),
+        lambda n: [
+            sys.executable,
+            "-c",
+            SLEEPS,
+            stages[n - 1],
+            str(shots[n - 1].folder(out)),
+            "3600" if slow[n - 1] else "0",
+        ],
+    )
+    run_pool(batch, jobs=campaign.random.choice((1, 3)), on_shot=lambda shot, state: None, stop=lambda: False)
+    found = summarise(shots, out)
+    wanted = Counter("failed" if each else "done" for each in slow)
+    campaign.expect(found.states == dict(wanted), f"{what}: {found.states} of {slow}")
+    for failure in found.failures:
+        campaign.expect("time limit" in str(failure["message"]), f"{what}: {failure['message']}")
+    shutil.rmtree(place)
+
+
 KINDS: dict[str, tuple[int, Attempt]] = {
     "disks": (20, disk_full),
     "closed": (3, closed_folders),
@@ -785,7 +881,10 @@ KINDS: dict[str, tuple[int, Attempt]] = {
     "moves": (40, moves),
     "hosts": (25, gone_hosts),
     "streams": (100, lost_streams),
-    "damages": (420, damaged_folder),
+    "films": (80, odd_films),
+    "memories": (20, little_memory),
+    "limits": (5, time_limits),
+    "damages": (315, damaged_folder),
 }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -187,13 +188,27 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
 def _read_film(path: Path, fps: float | None) -> tuple[tuple[float, ...], list[Picture]]:
     stamps: list[float | None] = []
     with _opened(path) as (container, stream):
-        promised, ends = stream.frames, _end(stream)
-        pictures = list(_checked(_decoded(container.decode(stream), stamps), path))
+        unseen: list[Any] = []
+        pictures = list(_checked(_decoded(_shown(container, stream, unseen), stamps), path))
+        # both count what a cut-off file lacks; the second is without what lies behind the end of an edit list
+        promised = min(stream.frames, len(getattr(stream, "index_entries", range(stream.frames)))) - len(
+            unseen
+        )
         started = None if container.start_time is None else container.start_time / av.time_base
         even = float(stream.average_rate or 0)
-    if len(pictures) < promised and not _reaches(stamps, ends):  # an edit list leaves frames out
+    if len(pictures) < promised:
         raise DataError(f"{shown(path)} ends after {len(pictures)} of {promised} frames; copy it again.")
     return _film_times(path, stamps, started, fps, even), pictures
+
+
+def _shown(
+    container: av.container.InputContainer, stream: av.VideoStream, unseen: list[Any]
+) -> Iterator[av.VideoFrame]:
+    """Frames that a player shows; packets of those that an edit list leaves out are added to ``unseen``."""
+    for packet in container.demux(stream):
+        if packet.size and packet.is_discard:
+            unseen.append(packet)
+        yield from packet.decode()
 
 
 def _decoded(frames: Iterable[av.VideoFrame], stamps: list[float | None]) -> Iterator[Picture]:
@@ -201,20 +216,6 @@ def _decoded(frames: Iterable[av.VideoFrame], stamps: list[float | None]) -> Ite
     for frame in frames:
         stamps.append(frame.time)
         yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90)))
-
-
-def _end(stream: av.VideoStream) -> float | None:
-    """Where a track says that it ends [s]."""
-    if stream.duration is None or stream.time_base is None:
-        return None
-    return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
-
-
-def _reaches(stamps: list[float | None], end: float | None) -> bool:
-    known = [stamp for stamp in stamps if stamp is not None]
-    if end is None or len(known) < 2:
-        return False
-    return known[-1] + 1.5 * (known[-1] - known[-2]) >= end
 
 
 def _film_times(

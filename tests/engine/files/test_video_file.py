@@ -211,8 +211,10 @@ def test_a_rotated_film_is_turned_as_a_player_turns_it(
     assert max(bright, key=lambda name: bright[name]) == corner
 
 
-def test_an_edit_list_leaves_out_frames_and_their_times(tmp_path: Path) -> None:
-    film = uneven(tmp_path / "film.mp4", [100 * i for i in range(10)])
+@pytest.mark.parametrize("steps", [(100,), (5, 210, 33, 17)])
+def test_an_edit_list_leaves_out_frames_and_their_times(steps: tuple[int, ...], tmp_path: Path) -> None:
+    stamps = np.cumsum([0, *(steps[i % len(steps)] for i in range(9))]).tolist()
+    film = uneven(tmp_path / "film.mp4", stamps)
     content = bytearray(film.read_bytes())
     at = content.index(b"elst") + 8
     count = struct.unpack(">I", content[at : at + 4])[0]
@@ -224,3 +226,4 @@ def test_an_edit_list_leaves_out_frames_and_their_times(tmp_path: Path) -> None:
         true = [float(frame.time) for frame in container.decode(video=0)]
     assert 3 < len(true) < 10
     assert np.allclose(read_video(film).times, np.array(true) - true[0])
+    assert np.allclose(np.array(true) - true[0], np.array(stamps[: len(true)]) / 1000, atol=0.0011)
