@@ -29,11 +29,13 @@ docs: $(VENV)/installed
 	$(BIN)/python scripts/make_site.py
 
 # What the suite samples, in full; for a machine that has nothing else to do for a while.
+# One that is stopped goes on where it was; remove build/campaign to begin anew.
 campaign: $(VENV)/installed-dev
-	$(BIN)/python scripts/fault_campaign.py
-	$(BIN)/python scripts/hostile_campaign.py
+	@mkdir -p build/campaign
+	$(BIN)/python -m scripts.usd_campaign --count 500 --log build/campaign/stages.jsonl
+	$(BIN)/python scripts/fault_campaign.py --log build/campaign/faults.jsonl
+	$(BIN)/python scripts/hostile_campaign.py --log build/campaign/inputs.jsonl
 	$(BIN)/python scripts/pool_campaign.py
-	$(BIN)/python -m scripts.usd_campaign --count 500
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

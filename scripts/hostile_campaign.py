@@ -1,9 +1,12 @@
 """Give every command broken and hostile files, and see that it says so and does nothing else.
 
-    python scripts/hostile_campaign.py [--inputs 300] [--seed 0]
+    python scripts/hostile_campaign.py [--inputs 600] [--seed 0] [--log LOG]
 
-Each input goes to a process of its own: a crash of a reader counts too. Prints one JSON object; exit code 0 when there
-was no traceback, no crash, no hang, no file outside the chosen folder, no changed source and no undocumented exit code.
+Broken and crafted stages, lists and settings; run folders with files damaged at random; pipes, folders, devices and
+links in place of every file that a command is given; streams that are closed, full or of another encoding. Each input
+goes to a process of its own: a crash of a reader counts too. With ``--log`` a campaign that was stopped goes on. Prints
+one JSON object; exit code 0 when there was no traceback, no crash, no hang, no file outside the chosen folder, no
+changed source and no undocumented exit code.
 """
 
 import argparse
@@ -13,7 +16,10 @@ import os
 import pickle
 import random
 import resource
+import shlex
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +33,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from engine.runs.process import python_command  # noqa: E402
+from scripts.campaign_log import Log  # noqa: E402
+from scripts.fault_campaign import DAMAGED, STREAMS, damage  # noqa: E402
 
 FOX = ROOT / "examples" / "fox"
 LONGEST_S = 20.0
@@ -45,7 +53,7 @@ BAD_NAMES = (
 )
 
 Case = tuple[str, list[str]]
-"""What it is, and the arguments of anymole."""
+"""What it is, and the arguments of anymole; the text after a ``|`` in the former says what of a shell is around it."""
 
 
 class Bomb:
@@ -305,6 +313,165 @@ def pickled_arrays(folder: Path) -> Iterator[Case]:
     yield "pickle as artefact", ["resume", str(run)]
 
 
+def finished(folder: Path) -> Path:
+    """A finished run of a shot of its own."""
+    shot = folder / "finished" / "fox"
+    shutil.copytree(FOX, shot)
+    stage, run = shot / "fox_survey_keys.usda", shot.parent / "run"
+    options = ("--prior", "slerp", "--takes", "2", "--no-preview", "--progress", "none")
+    command = python_command("anymole_tui", "run", str(stage), "--out", str(run), *options)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return run
+
+
+COMMANDS = (
+    ("runs",),
+    ("attach", "--progress", "none"),
+    ("logs",),
+    ("take",),
+    ("take", "--gap", "1", "--reject"),
+    ("clean",),
+    ("cancel",),
+    ("report",),
+    ("resume", "--progress", "none"),
+    ("inspect",),
+    ("check",),
+)
+
+
+def damaged_folders(folder: Path, run: Path, rng: random.Random, count: int) -> Iterator[Case]:
+    """Run folders with one to three files damaged, beside their shot."""
+    for number in range(count):
+        place = run.parent / f"damaged_{number}"
+        shutil.copytree(run, place)
+        names = rng.sample(DAMAGED, rng.choice((1, 1, 2, 3)))
+        what = ", ".join(damage(place / name, rng) for name in names)
+        for command, *more in rng.sample(COMMANDS, 3):
+            yield f"{what}: {command}", [command, str(place), *more]
+
+
+def odd_file(path: Path, rng: random.Random) -> str:
+    """Something that is no file of the kind that is expected there; says what."""
+    kind = rng.choice(("pipe", "folder", "own link", "device", "nothing", "empty", "noise", "socket"))
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "own link":
+        path.symlink_to(path.name)
+    elif kind == "device":
+        path.symlink_to(rng.choice(("/dev/zero", "/dev/null", "/dev/full")))
+    elif kind == "nothing":
+        path.symlink_to("gone")
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(os.path.relpath(path))
+    else:
+        path.write_bytes(b"" if kind == "empty" else rng.randbytes(3000))
+    return kind
+
+
+def odd_files(folder: Path, rng: random.Random, count: int) -> Iterator[Case]:
+    """Pipes, folders, devices and links in place of every file that a command is given, or that a file names."""
+    stage = str(FOX / "fox_survey_keys.usda")
+    for number in range(count):
+        place = folder / f"odd_{number}"
+        place.mkdir()
+        out = ["--out", str(place / "out")]
+        end, commands = rng.choice(
+            (
+                (".usda", (["inspect"], ["check"], ["run", *out], ["run", "--dry-run"], ["render", *out])),
+                (
+                    ".usdc",
+                    (["usd", "cat"], ["usd", "tree"], ["usd", "diff", stage], ["check", "--for", "three"]),
+                ),
+                (".usdz", (["inspect"], ["run", *out])),
+                (".toml", (["submit", *out], ["benchmark", *out], ["shot", "--number", "1", *out])),
+                (
+                    "",
+                    (["take"], ["resume"], ["attach"], ["report"], ["cancel"], ["clean"], ["runs"], ["logs"]),
+                ),
+                (".truth.usda", (["run", stage, *out, "--no-preview", "--truth"],)),
+                (".mp4", (["mimic", stage, *out, "--no-preview", "--video"],)),
+                (".json", (["render", stage, *out, "--camera"],)),
+                (".layer.usda", (["inspect"], ["run", *out, "--no-preview"], ["check"])),
+                (".png", (["render", *out, "--size", "16x16", "--times", "0"],)),
+            )
+        )
+        path = place / f"odd{end}"
+        what = odd_file(path, rng)
+        given = str(path)
+        if end == ".layer.usda":
+            given = str(place / "shot.usda")
+            Path(given).write_text(f"#usda 1.0\n(subLayers = [@./{path.name}@, @{stage}@])\n")
+        elif end == ".png":
+            given = str(place / "shot.usda")
+            Path(given).write_text(arm(["a"], prim="") + MATERIAL.replace("FILE", path.name))
+        command = rng.choice(commands)
+        after = ["--truth", "--video", "--camera"]
+        one, two = (command, []) if command[-1] in after else (command[:1], command[1:])
+        if command[0] == "usd":
+            one, two = command[:2], command[2:]
+        yield f"{what} in place of {end or 'run folder'}: {command[0]}", [*one, given, *two]
+
+
+MATERIAL = """
+def Mesh "M" (prepend apiSchemas = ["SkelBindingAPI", "MaterialBindingAPI"]) {
+    rel skel:skeleton = </R/S>
+    rel material:binding = </Mat>
+    point3f[] points = [(0,0,0), (1,0,0), (0,1,0)]
+    int[] faceVertexCounts = [3]
+    int[] faceVertexIndices = [0, 1, 2]
+    texCoord2f[] primvars:st = [(0,0), (1,0), (0,1)] (interpolation = "vertex")
+}
+def Material "Mat" {
+    token outputs:surface.connect = </Mat/S.outputs:surface>
+    def Shader "S" {
+        uniform token info:id = "UsdPreviewSurface"
+        color3f inputs:diffuseColor.connect = </Mat/T.outputs:rgb>
+        token outputs:surface
+    }
+    def Shader "T" {
+        uniform token info:id = "UsdUVTexture"
+        asset inputs:file = @./FILE@
+        float3 outputs:rgb
+    }
+}
+"""
+
+
+def lost_streams(folder: Path, run: Path, rng: random.Random, count: int) -> Iterator[Case]:
+    """Commands whose streams are closed, full or gone, in terminals of any encoding, from folders that are gone."""
+    stage = str(FOX / "fox_survey_keys.usda")
+    for number in range(count):
+        out = str(folder / "out" / f"stream_{number}")
+        command = rng.choice(
+            (
+                ["inspect", stage, "--joints"],
+                ["check", stage],
+                ["check", stage, "--json"],
+                ["run", stage, "--dry-run"],
+                ["run", stage, "--out", out, "--prior", "slerp", "--no-preview"],
+                ["runs", str(run)],
+                ["runs", str(run), "--json"],
+                ["attach", str(run)],
+                ["logs", str(run)],
+                ["take", str(run)],
+                ["usd", "cat", stage],
+                ["usd", "tree", stage],
+                ["models", "list"],
+                ["config", "show", "--all"],
+                ["help", "run"],
+                ["--version"],
+                ["render", stage, "--out", out, "--size", "16x16", "--times", "0", "--views", "front"],
+            )
+        )
+        around = rng.choice(STREAMS)
+        gone = rng.choice(("", "", "mkdir $$ && cd $$ && rmdir ../$$;", "trap '' HUP INT;"))
+        encoding = rng.choice(("utf-8", "latin-1", "ascii", "utf-16"))
+        yield f"{command[0]}|{gone}|{around}|{encoding}", command
+
+
 def shadows(folder: Path, mark: Path) -> None:
     """Modules in the current folder under the names of ours, and of libraries; none may ever be imported."""
     for name in ("engine", "usd_io", "anymole_tui", "numpy", "pxr", "torch", "typer", "filelock", "random"):
@@ -325,9 +492,16 @@ def limit_cpu() -> None:
 def judge(name: str, command: list[str], environment: dict[str, str]) -> tuple[list[str], int, float]:
     """Run one case; what was wrong with it, its exit code and its time."""
     began = time.monotonic()
+    words = python_command("anymole_tui", *command)
+    if "|" in name:
+        _, gone, *rest = name.split("|")
+        around, encoding = "|".join(rest[:-1]), rest[-1]
+        script = f"{gone} {shlex.join(words)} {around}; exit ${{PIPESTATUS[0]}}"
+        # the interpreter itself does not start in a folder that is gone where its path names the current one
+        words = ["env", f"PYTHONIOENCODING={encoding}", f"PYTHONPATH={ROOT}", "bash", "-c", script]
     try:
         done = subprocess.run(
-            python_command("anymole_tui", *command),
+            words,
             cwd=environment["PWD"],
             capture_output=True,
             timeout=LONGEST_WALL_S,
@@ -342,7 +516,8 @@ def judge(name: str, command: list[str], environment: dict[str, str]) -> tuple[l
     text = (done.stdout + done.stderr).decode("utf-8", "replace")
     tests: dict[str, Callable[[], bool]] = {
         "traceback": lambda: "Traceback" in text or "unexpected " in text,
-        "escape sequence": lambda: "\x1b" in text or "\u202e" in text,
+        # utf-16 and shells have bytes of their own
+        "escape sequence": lambda: "|" not in name and ("\x1b" in text or "\u202e" in text),
         "forged protocol line": lambda: "\nopenjd_fail: no" in text or "\nopenjd_fail: x" in text,
         f"exit code {done.returncode}": lambda: done.returncode not in CODES,
     }
@@ -357,7 +532,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--inputs", type=int, default=300, help="at least so many, the rest are broken files")
+    parser.add_argument("--inputs", type=int, default=700, help="at least so many, the rest are broken files")
+    parser.add_argument("--folders", type=int, default=40, help="damaged run folders, three commands on each")
+    parser.add_argument("--odd", type=int, default=120, help="odd things in place of files")
+    parser.add_argument("--streams", type=int, default=60, help="commands with lost streams")
+    parser.add_argument(
+        "--log", type=Path, help="one line per input; those that are in it are not tried again"
+    )
     parser.add_argument("--only-crafted", type=int, default=0, help="of the crafted ones, only so many")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -380,12 +561,24 @@ def main() -> int:
         cases = [*crafted(folder, rng), *job_files(folder), *pickled_arrays(folder)]
         if options.only_crafted:
             cases = rng.sample(cases, options.only_crafted)
+        if options.folders or options.streams:
+            run = finished(folder)
+            cases += damaged_folders(folder, run, rng, options.folders)
+            cases += lost_streams(folder, run, rng, options.streams)
+        cases += odd_files(folder, rng, options.odd)
         cases += broken(sources, rng, folder, max(0, options.inputs - len(cases)))
+        rng.shuffle(cases)  # so that one that is stopped has tried every kind
+        log = Log(options.log)
         shipped, outside = snapshot(FOX), snapshot(elsewhere)
         codes: Counter[int] = Counter()
         failures: list[str] = []
         slowest = 0.0
-        for what, command in cases:
+        for number, (what, command) in enumerate(cases):
+            told = log.told("input", number)
+            if told is not None:
+                failures += told["failures"]
+                codes[told["code"]] += 1
+                continue
             given = {
                 a: hashlib.sha256(Path(a).read_bytes()).hexdigest()
                 for a in command
@@ -395,8 +588,10 @@ def main() -> int:
             changed = [
                 a for a, digest in given.items() if hashlib.sha256(Path(a).read_bytes()).hexdigest() != digest
             ]
-            failures += [*wrong, *(f"{what}: changed {a}" for a in changed)]
+            wrong += [f"{what}: changed {a}" for a in changed]
+            failures += wrong
             codes[code] += 1
+            log.tell("input", number, what=what, code=code, failures=wrong)
             slowest = max(slowest, seconds)
         after = snapshot(elsewhere)
         strays = [name for name in after if after[name] != outside.get(name)]

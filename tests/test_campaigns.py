@@ -17,10 +17,11 @@ HANG_S = 1800.0
     [
         (
             "fault_campaign",
-            "--only kills,disks,starts,torn,saves,others,moves,hosts,streams,damages --kills 1 --disks 1 --starts 1 "
-            "--torn 1 --saves 1 --others 1 --moves 1 --hosts 1 --streams 1 --damages 2 --prior slerp --seed 7",
+            "--only kills,disks,starts,torn,saves,others,moves,hosts,streams,films,damages --kills 1 --disks 1 "
+            "--starts 1 --torn 1 --saves 1 --others 1 --moves 1 --hosts 1 --streams 1 --films 4 --damages 2 "
+            "--prior slerp --seed 7",
         ),
-        ("hostile_campaign", "--inputs 6 --only-crafted 4"),
+        ("hostile_campaign", "--inputs 12 --only-crafted 4 --folders 1 --odd 2 --streams 2"),
         ("pool_campaign", "--shots 4 --jobs 2"),
     ],
 )
