@@ -8,14 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel, Vt
 
 from engine import run as engine_run
 from engine.config import RunConfig
 from engine.errors import ConfigError
-from tests.engine.outcome import CHANNELS, SKEL, Outcome
+from engine.render_command.config import RenderConfig
+from engine.render_command.run import render_stage
+from engine.rendering.numpy_renderer import posed_points
+from tests.engine.outcome import CHANNELS, SKEL, Outcome, skinned_points
 from usd_io.check.rules import check_file
 from usd_io.errors import StageReadError
+from usd_io.read.character import read_character
+from usd_io.read.motion import read_motion
 
 CASES = Path(__file__).parents[1] / "data/cases/usd"
 
@@ -121,6 +127,40 @@ def test_skeletons_of_one_animation_go_on_sharing_one(tmp_path: Path) -> None:
             done.query(done.result, path).ComputeJointSkelTransforms(time) for path in (SKEL, "/Char/SkelLow")
         )
         assert list(a)[: len(b)] == list(b)
+
+
+def test_a_joint_that_is_not_in_the_skeleton_moves_nothing(tmp_path: Path) -> None:
+    """As UsdSkel skins: the identity for such a joint, also in what is drawn."""
+    done = case("unmapped_joint", tmp_path)
+    assert done.points_differ(13) == 0
+    character = read_character(done.source, SKEL)
+    times = np.array([1.0, 7.0, 13.0, 25.0])
+    (points,) = posed_points([character], [read_motion(done.source, SKEL, times)])
+    for frame, time in enumerate(times):
+        (theirs,) = skinned_points(done.source, float(time)).values()
+        np.testing.assert_allclose(points[frame], theirs, atol=1e-5)
+
+
+def test_what_is_drawn_is_the_mesh_that_is_seen_at_each_time(tmp_path: Path) -> None:
+    """The green mesh gives way to the red one at 12."""
+    picture = RenderConfig(
+        stage=str(CASES / "visibility.usda"),
+        out=str(tmp_path / "drawn"),
+        views=("front",),
+        times=(1.0, 11.5, 12.0, 25.0),
+        size=(48, 48),
+        ground=False,
+    )
+    render_stage(picture)
+    drawn = [
+        np.asarray(Image.open(path).convert("RGB"), int)
+        for path in sorted((tmp_path / "drawn/front").iterdir())
+    ]
+    red, green = ([int((p[..., i] > p[..., 1 - i] + 60).sum()) for p in drawn] for i in (0, 1))
+    assert min(green[:2]) > 50
+    assert max(red[:2]) == 0
+    assert min(red[2:]) > 50
+    assert max(green[2:]) == 0
 
 
 def test_crowd_of_instances_is_filled_once(tmp_path: Path) -> None:

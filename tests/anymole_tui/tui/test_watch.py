@@ -103,6 +103,24 @@ def test_events_are_shown_as_they_come(home: Path) -> None:
     drive(journey)
 
 
+def test_losses_near_the_largest_number_are_drawn(home: Path) -> None:
+    """A damaged log may hold any number; the run is watched all the same, and what comes then is shown."""
+    folder = write_run(home / "run", training(5))
+    huge = [
+        (StageProgress("adapt", 6 + i, 500, {"loss": loss}), NOON + 70 + i)
+        for i, loss in enumerate((1e308, -1e308, 1.7976931348623157e308, 5e-324))
+    ]
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await watching(app, pilot, folder)
+        append(folder, huge)
+        append(folder, step_events(77))
+        await until(pilot, told(app, "77/500"))
+        assert place.query_one(LossPlot).display
+
+    drive(journey)
+
+
 def test_torn_line_is_taken_when_it_is_whole(home: Path) -> None:
     folder = write_run(home / "run", training(5))
     line = to_json_line(Note("info", "torn in two"), NOON + 50)
