@@ -39,7 +39,7 @@ def start_run(config: RunConfig) -> Path:
     Raises:
         EngineError, UsdIoError: It cannot be planned or its folder cannot be used.
     """
-    plan(config)  # what cannot work is refused here, where it can be mended, and not in a log
+    plan(config)  # what cannot work is refused here, where it can be fixed, and not in a log
     with STARTING:
         folder = prepare(config)
         _launch(folder)

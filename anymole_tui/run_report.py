@@ -183,9 +183,9 @@ def _expected(scores: Mapping[str, Any]) -> str:
 def expected_range(choices: Sequence[Mapping[str, Any]], expected: float) -> tuple[float, float]:
     """Between which errors the true one is expected [heights, as L2P]: as the run says, else as measured."""
     known = [choice.get("expected_range") for choice in choices]
-    told = [(float(pair[0]), float(pair[1])) for pair in known if pair]
-    if told and len(told) == len(choices):
-        return sum(low for low, _ in told) / len(told), sum(high for _, high in told) / len(told)
+    ranges = [(float(pair[0]), float(pair[1])) for pair in known if pair]
+    if ranges and len(ranges) == len(choices):
+        return sum(low for low, _ in ranges) / len(ranges), sum(high for _, high in ranges) / len(ranges)
     return EARLIER_RANGE[0] * expected, EARLIER_RANGE[1] * expected
 
 

@@ -47,7 +47,7 @@ class StageStory:
     seconds: float | None = None
     """How long it took."""
     series: dict[str, list[float]] = field(default_factory=dict)
-    """Values it has told, by name, oldest first."""
+    """Values it has reported, by name, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class RunStory:
         self.started = self.last = 0.0
 
     def take(self, event: Event, at: float) -> None:
-        """Fold one event, told at a time [s since 1970]. Whatever a damaged log holds, this does not fail."""
+        """Fold one event, reported at a time [s since 1970]. Whatever a damaged log holds, this does not fail."""
         try:
             self._take(event, at)
         except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError):

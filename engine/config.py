@@ -606,7 +606,7 @@ class RunConfig:
 
     @property
     def is_tested(self) -> bool:
-        """Whether the video engine is tried on a hidden piece of the context first: asked for, or needed to find the
+        """Whether the video engine is tried on a hidden piece of the context first: requested, or needed to find the
         strength of the control."""
         return self.self_test or (self.control != "none" and self.control_strength == 0)
 

@@ -149,7 +149,7 @@ def is_foreseen(error: BaseException) -> bool:
 
 
 def message_of(error: BaseException) -> str:
-    """What a user is told of any error."""
+    """The message of any error for a user."""
     message = _foreseen_message(error)
     return f"unexpected {type(error).__name__}: {shown(error)}" if message is None else message
 

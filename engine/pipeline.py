@@ -3,7 +3,7 @@
     fill -> score -> author -> check -> preview
 
 Where motion is fitted to a video, the stages of :mod:`engine.video_pipeline` come after *fill*, and before them, where
-it is asked for, its self-test.
+it is requested, its self-test.
 """
 
 from collections.abc import Iterator, Mapping
@@ -110,7 +110,7 @@ def run_stages(
         engine: ``motion`` or ``video``.
         planned: What is to be filled.
         workspace: The run folder.
-        progress: Told of each stage.
+        progress: Reports each stage.
 
     Raises:
         EngineError, UsdIoError: What a user can fix.

@@ -25,7 +25,7 @@ from engine.events import (
 SHORTEST_INTERVAL_S = 0.1
 """At most ten progress events a second leave a stage."""
 SHORTEST_FORECAST_S = 1.0
-"""No remaining time is told before so much has passed: the first steps of a stage say little."""
+"""No remaining time is reported before so much has passed: the first steps of a stage say little."""
 
 
 def never() -> bool:
@@ -111,7 +111,7 @@ class Overall:
         self._gained = 0.0
 
     def take(self, event: Event, at: float) -> None:
-        """Count an event that was told at a time [s]."""
+        """Count an event that was reported at a time [s]."""
         match event:
             case RunStarted(weights=weights):
                 self.__init__()  # type: ignore[misc]  # a resumed run starts over in the same log

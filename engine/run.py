@@ -71,7 +71,7 @@ def run(
     Args:
         config: All that decides the result.
         on_event: Called with every event, from several threads; they are written to the run folder too.
-        cancel: Asked between steps; the run stops when it says True.
+        cancel: Called between steps; the run stops when it returns True.
         planned: What :func:`plan` gave for this config, to not read the stage twice.
 
     Raises:
@@ -223,7 +223,7 @@ def _run_in(
         workspace.state("done", **where(overall), exit_code=0, result=Path(result.result).name)
         return result
     except StageReached:
-        workspace.state("waiting", **where(overall), message=f"stopped after {until}, as asked")
+        workspace.state("waiting", **where(overall), message=f"stopped after {until}, as requested")
         raise
     except BaseException as error:
         _tell_failure(error, workspace, tell)

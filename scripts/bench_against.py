@@ -56,7 +56,7 @@ def long_clip(frames: int, joints: int, vertices: int = 0) -> str:
 
 @cache
 def small_suite() -> str:
-    """The cases of the suite that the oracle is asked about, as a suite."""
+    """The cases of the suite that the oracle is measured on, as a suite."""
     cases = tomllib.loads(SUITE.read_text(encoding="utf-8"))["case"]
     lines = []
     for case in cases:

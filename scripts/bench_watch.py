@@ -27,7 +27,7 @@ from tests.anymole_tui.tui.terminal import Terminal, tui  # noqa: E402
 
 SIZES = ((80, 24), (120, 40), (160, 50))
 BEFORE = 120
-"""Steps that are told when the watching begins."""
+"""Steps already reported when the watching begins."""
 
 
 def live(folder: Path, stop: threading.Event) -> None:
@@ -89,7 +89,7 @@ def main() -> None:
     seconds = parser.parse_args().seconds
     rows = [watch(size, seconds) for size in SIZES]
     middle, most = plan()
-    head = "| terminal | mean | most in a second | CPU of one core | nothing told |\n| --- | --- | --- | --- | --- |"
+    head = "| terminal | mean | most in a second | CPU of one core | nothing new |\n| --- | --- | --- | --- | --- |"
     sys.stdout.write(
         f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n\n{head}\n" + "\n".join(rows) + "\n\n"
         f"key to paint while the self-test works: median {middle:.0f} ms, most {most:.0f} ms\n"

@@ -287,7 +287,7 @@ def start(command: Sequence[str]) -> "subprocess.Popen[bytes]":
 
 
 def changed_sources(campaign: Campaign, number: int) -> None:
-    """The source is saved anew as a stage of a run begins."""
+    """The source is saved again as a stage of a run begins."""
     moment = ("fill", "score", "author")[number % 3]
     folder = campaign.folder / f"changing_{number}"
     shutil.copytree(FOX, folder)

@@ -278,7 +278,7 @@ def fill(source: Path, folder: Path, mode: str, options: dict[str, Any]) -> str:
     config = {"prior": "slerp", "preview": False, "report": False, **options, "author": mode, "takes": 1}
     report = inspect(str(source))
     skeleton = next(s for s in report.skeletons if s.sample_count > 1)
-    if not skeleton.sparse:  # finished motion: its last second, or half of it, anew
+    if not skeleton.sparse:  # finished motion: its last second, or half of it, filled again
         start, end = skeleton.dense[0]
         key = float(np.round(end - min(report.time_codes_per_second, (end - start) / 2)))
         config |= {"skeletons": (skeleton.path,), "context": ((start, key),), "keys": (key, end)}

@@ -19,7 +19,7 @@ mkdir -p "$out"
 begin=(--from "$start")
 if [ -d "$start" ]; then
     cp "$start/state.safetensors" "$out/"
-    begin=(--resume --anew)
+    begin=(--resume --restart)
 fi
 if [ "$device" = cuda ]; then
     # 64 gaps with 6e-4 suit one core; the larger batch is less noisy and takes a higher rate

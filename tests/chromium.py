@@ -56,7 +56,7 @@ class Page:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._call("Emulation.setEmulatedMedia", features=[scheme])
-        self._call("Page.navigate", url="about:blank")  # a changed fragment alone would not load it anew
+        self._call("Page.navigate", url="about:blank")  # a changed fragment alone would not load it again
         self._call("Page.navigate", url=url)
 
     def evaluate(self, script: str) -> Any:

@@ -51,7 +51,7 @@ def matrices(array: Any) -> Float[np.ndarray, "element 4 4"]:
 
 
 class AnyQuery:
-    """An array attribute of numbers, vectors or quaternions, asked for arrays at one time after another."""
+    """An array attribute of numbers, vectors or quaternions, read as arrays at one time after another."""
 
     def __init__(self, attribute: Usd.Attribute) -> None:
         self._query = Usd.AttributeQuery(attribute)

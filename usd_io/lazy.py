@@ -1,4 +1,4 @@
-"""Doors: packages that name what others may use of them, each imported when it is first asked for."""
+"""Doors: packages that name what others may use of them, each imported when it is first used."""
 
 import sys
 from collections.abc import Callable, Mapping

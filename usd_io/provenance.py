@@ -14,7 +14,7 @@ from usd_io.errors import AuthorError, StageReadError, shown
 def layer_files(stage: Usd.Stage) -> tuple[Path, ...]:
     """The files that a stage is made of, root first, the others by name; a layer in a package counts as its package.
 
-    Files of value clips are among them though USD opens each only when a time of it is asked for.
+    Files of value clips are among them though USD opens each only when a time of it is read.
     """
     root = stage.GetRootLayer()
     # USD lists them by where they lie in memory: in each process in another order, and work would be done again for it

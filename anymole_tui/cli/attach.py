@@ -106,7 +106,7 @@ def watch(
         metrics: Whether the answer has the figures by name.
         child: The process of the run, where we have started it: then Ctrl-C stops the run, else only the watching.
         asked: Whether it has been asked to stop already.
-        since: Events told before this time are left out.
+        since: Events reported before this time are left out.
     """
     while True:
         try:
@@ -147,7 +147,7 @@ def conclude(folder: Path, kind: ProgressKind, *, as_json: bool, metrics: bool =
         result = from_plain(RunResult, result_of(folder, REPORT)).in_folder(folder)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EngineError(
-            f"the report of {shown(folder)} cannot be read; 'anymole resume' makes it anew."
+            f"the report of {shown(folder)} cannot be read; 'anymole resume' writes a new one."
         ) from error
     answer_run(result, kind, as_json=as_json, metrics=metrics)
 
@@ -173,7 +173,7 @@ def answer_run(result: RunResult, kind: ProgressKind, *, as_json: bool, metrics:
         IndexError,
     ) as error:  # of another version, or damaged
         raise EngineError(
-            f"the report of {shown(result.run)} cannot be read; 'anymole resume' makes it anew."
+            f"the report of {shown(result.run)} cannot be read; 'anymole resume' writes a new one."
         ) from error
     try:
         if as_json:

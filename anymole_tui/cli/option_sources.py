@@ -106,7 +106,7 @@ def _called(words: list[str], group: Any) -> tuple[str, ...]:
 
 
 def flag(words: list[str], name: str, group: Any) -> bool:
-    """Whether a flag is set for a call, before the call is understood: errors are told by it."""
+    """Whether a flag is set for a call, before the call is understood: it decides how errors are reported."""
     if f"--{name}" in words:
         return True
     called = _called(words, group)

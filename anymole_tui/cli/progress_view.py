@@ -29,7 +29,7 @@ from engine import (
 
 ProgressKind = Literal["auto", "rich", "plain", "json", "openjd", "none"]
 View = Callable[[Event, float], None]
-"""Shows an event that was told at a time [s since 1970]."""
+"""Shows an event that was reported at a time [s since 1970]."""
 
 PLAIN_INTERVAL_S = 5.0
 """A stage that takes long says so in a log this often."""
@@ -152,13 +152,13 @@ def _bar() -> Iterator[View]:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[told]}", markup=False),
+        TextColumn("{task.fields[status]}", markup=False),
     )
     bar = Progress(*columns, console=console, transient=True)
     with suppress(OSError):
         bar.start()
     try:
-        task = bar.add_task("plan", total=100.0, told="")
+        task = bar.add_task("plan", total=100.0, status="")
         overall = Overall()
 
         def view(event: Event, at: float) -> None:
@@ -169,7 +169,7 @@ def _bar() -> Iterator[View]:
                 task,
                 completed=overall.percent,
                 description=one_line(overall.stage or "plan"),
-                told=overall_text(overall),
+                status=overall_text(overall),
             )
 
         yield view

@@ -37,8 +37,8 @@ def _call(parameter: Any) -> str:
 def _help(parameter: Any) -> str:
     """Its help; declared settings tell their default in it."""
     default = parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
-    told = parameter.show_default and default not in (None, "", False)
-    return f"{parameter.help or ''} [default: {default}]" if told else parameter.help or ""
+    has_default = parameter.show_default and default not in (None, "", False)
+    return f"{parameter.help or ''} [default: {default}]" if has_default else parameter.help or ""
 
 
 def option_table(command: Any) -> str:
@@ -55,7 +55,7 @@ def _cell(text: str) -> str:
 
 
 def documented(text: str, group: Any) -> str:
-    """A Markdown document with its tables of options made anew."""
+    """A Markdown document with its tables of options brought up to date."""
     for words, command in commands_of(group):
         begin = BEGIN.format(" ".join(words))
         if begin in text:

@@ -68,10 +68,10 @@ class Graphic:
 def cell_pixels() -> tuple[int, int]:
     """Height and width of a cell of this terminal [pixels]."""
     try:
-        told = fcntl.ioctl(sys.__stdout__.fileno(), termios.TIOCGWINSZ, bytes(8))  # type: ignore[union-attr]
+        size = fcntl.ioctl(sys.__stdout__.fileno(), termios.TIOCGWINSZ, bytes(8))  # type: ignore[union-attr]
     except (OSError, ValueError, AttributeError):
         return USUAL_CELL_PX
-    rows, columns, width, height = struct.unpack("HHHH", told)
+    rows, columns, width, height = struct.unpack("HHHH", size)
     if min(rows, columns) == 0 or height < rows or width < columns:
         return USUAL_CELL_PX
     return height // rows, width // columns
@@ -131,7 +131,7 @@ def sixel_graphic(pixels: Pixels, rows: int, columns: int, cell: tuple[int, int]
 def sixels(pixels: Pixels) -> str:
     """A picture in at most 256 colours as sixels.
 
-    Colours are told first and chosen by their number alone: to xterm a colour that is told is not yet chosen.
+    Colours are defined first and chosen by their number alone: to xterm a colour that is defined is not yet chosen.
     """
     height, width = pixels.shape[:2]
     reduced = Image.fromarray(pixels).quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)

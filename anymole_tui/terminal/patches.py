@@ -1,4 +1,4 @@
-"""Everything that is used of Textual's private names, and what is mended in it. Nothing else touches them.
+"""Everything that is used of Textual's private names, and what is fixed in it. Nothing else touches them.
 
 The dependency is pinned to the version that these were written for. ``tests/anymole_tui/terminal/test_patches.py`` says
 of each name what is expected of it; docs/decisions says what of this could be proposed to Textual.

@@ -14,7 +14,7 @@ def find(query: str, names: Sequence[tuple[str, str]], stop: Callable[[], bool] 
     Args:
         query: Letters of a path in their order; a word with a colon in front (``:skel``) is part of the type.
         names: Path and type of every prim.
-        stop: Asked now and then; ends the search with what was found.
+        stop: Called now and then; True ends the search with what was found.
     """
     words = query.split()
     kinds = [word[1:].lower() for word in words if word.startswith(":")]

@@ -27,7 +27,7 @@ class Look:
     themes: Mapping[str, Any] = field(default_factory=dict)
     """Colours by name of the theme, as a user has set them."""
     run_defaults: Callable[[], Mapping[str, Any]] = dict
-    """Settings of a run that files and environment set, read anew for every plan."""
+    """Settings of a run that files and environment set, read again for every plan."""
 
 
 class Host(Protocol):

@@ -40,7 +40,7 @@ class Service:
 
         Args:
             request: Plain values.
-            stopped: Asked again and again; True has the service stop, if it can.
+            stopped: Called repeatedly; True stops the service, if it can be stopped.
 
         Raises:
             EngineError: It cannot be done, was stopped, or the process has ended.
@@ -57,17 +57,17 @@ class Service:
                     if stopped():
                         _send(process.stdin, "")
                         break
-                told = dict(json.loads(process.stdout.readline()))
-                length = int(told.get("bytes", 0))
+                reply = dict(json.loads(process.stdout.readline()))
+                length = int(reply.get("bytes", 0))
                 content = process.stdout.read(length)
                 if len(content) < length:
                     raise ValueError("it ended in the middle of an answer")
             except (OSError, ValueError) as error:
                 self._end()
                 raise EngineError(self._lost) from error
-        if "error" in told:
-            raise EngineError(str(told["error"]))
-        return told, content
+        if "error" in reply:
+            raise EngineError(str(reply["error"]))
+        return reply, content
 
     def _running(self) -> "subprocess.Popen[bytes]":
         if self._process is None or self._process.poll() is not None:
@@ -111,8 +111,8 @@ class ThumbnailProcess(Service):
 
     def draw(self, request: Mapping[str, Any], stopped: Callable[[], bool] = never) -> Pixels:
         """A picture; arguments and errors as of :meth:`Service.ask`."""
-        told, pixels = self.ask(request, stopped)
-        return np.frombuffer(pixels, np.uint8).reshape(told["height"], told["width"], 3)
+        reply, pixels = self.ask(request, stopped)
+        return np.frombuffer(pixels, np.uint8).reshape(reply["height"], reply["width"], 3)
 
 
 class SelfTestProcess(Service):

@@ -214,11 +214,15 @@ def run_oracle(
 
 
 def beside(
-    first: Oracle, first_told: Sequence[JointEvidence], second: Oracle, second_told: Sequence[JointEvidence]
+    first: Oracle,
+    first_evidence: Sequence[JointEvidence],
+    second: Oracle,
+    second_evidence: Sequence[JointEvidence],
 ) -> tuple[Oracle, tuple[JointEvidence | None, ...]]:
     """Two oracles of one clip from two sides as one, with the evidence of both."""
     seen = joined(
-        Seen(first.video, first.views[0], first_told), Seen(second.video, second.views[0], second_told)
+        Seen(first.video, first.views[0], first_evidence),
+        Seen(second.video, second.views[0], second_evidence),
     )
     return replace(first, video=seen.video, views=(seen.view, *first.views[1:])), tuple(seen.evidence)
 

@@ -1,6 +1,6 @@
 """Many shots at once: one task description, handed to engines that schedule, place and retry (docs/farm.md).
 
-The names below are what the faces use of it, each imported when it is first asked for; other modules import the
+The names below are what the faces use of it, each imported when it is first used; other modules import the
 modules behind them.
 """
 

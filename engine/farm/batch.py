@@ -70,7 +70,7 @@ def task_arguments(shot_list: str, numbers: str, out: str, progress: str = "none
 def is_current(shot: ShotTask, out: Path) -> bool:
     """Whether a shot is done with these settings, from sources that are as they were, and its result is intact.
 
-    Asked without USD, so that a list that is nearly done is gone through quickly.
+    Found without USD, so that a list that is nearly done is gone through quickly.
     """
     folder = shot.folder(out)
     try:

@@ -21,8 +21,8 @@ def run_on_ray(batch: Submission, *, address: str, on_shot: OnShot, stop: Callab
     Args:
         batch: The shots; their files are seen from all nodes by the same paths.
         address: Of the cluster, as ``ray.init`` takes it; ``local`` starts one for this call.
-        on_shot: Told of every end.
-        stop: Asked often; when it says True or raises, tasks are cancelled.
+        on_shot: Called when a shot ends.
+        stop: Called often; when it returns True or raises, tasks are cancelled.
 
     Raises:
         EngineError: Ray is not installed or the cluster is not reached.

@@ -31,8 +31,8 @@ def run_pool(
     Args:
         batch: The shots.
         jobs: Processes at a time; with ``gpus``, one per GPU at most.
-        on_shot: Told of every end.
-        stop: Asked often; when it says True or raises, shots at work save and stop, and no other begins.
+        on_shot: Called when a shot ends.
+        stop: Called often; when it returns True or raises, shots at work save and stop, and no other begins.
         gpus: GPUs of this machine; shots that need some get them in turn.
 
     Raises:

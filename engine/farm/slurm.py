@@ -10,11 +10,11 @@ from engine.farm.shots import JOBS
 from usd_io.errors import shown
 
 SIGNAL_S = 60
-"""So long before the time limit a task is told to save and stop."""
+"""So long before the time limit a task is signalled to save and stop."""
 
 
 def parameters(batch: Submission, *, jobs: int, partition: str = "") -> dict[str, Any]:
-    """What Slurm is asked for, in submitit's words."""
+    """What is requested of Slurm, in submitit's words."""
     needs = batch.needs
     wanted: dict[str, Any] = {
         "job_name": "anymole",

@@ -79,7 +79,7 @@ def check_safetensors(path: Path) -> None:
         if length > _LARGEST_HEADER or start[8:] != b"{":
             if start.startswith(
                 (_PICKLE, _ZIP)
-            ):  # asked last: a header's length may begin with the same bytes
+            ):  # tried last: a header's length may begin with the same bytes
                 raise DataError(
                     f"{path} is named safetensors but is a pickle, which can run code; it was not read."
                 )

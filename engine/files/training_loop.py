@@ -52,7 +52,7 @@ class TrainingLoop:
             advance: Does one step of the optimiser and returns its loss.
             measure: The loss on held-out data; None where there is none.
             checkpoint: The file of the state; None keeps none.
-            progress: Told of each step with its ``loss`` and, where measured, ``held_out``.
+            progress: Reports each step with its ``loss`` and, where measured, ``held_out``.
 
         Raises:
             DataError: The checkpoint is damaged.
@@ -65,13 +65,13 @@ class TrainingLoop:
             while self.step < self.steps and not self._stalled():
                 self.losses.append(advance())
                 self.step += 1
-                told = {"loss": self.losses[-1]}
+                values = {"loss": self.losses[-1]}
                 if measure is not None and (self.step % self.evaluate_every == 0 or self.step == self.steps):
                     self.measured.append((self.step, measure()))
-                    told["held_out"] = self.measured[-1][1]
+                    values["held_out"] = self.measured[-1][1]
                 if self.step % self.save_every == 0:
                     self._save(checkpoint)
-                progress.step(self.step, self.steps, **told)
+                progress.step(self.step, self.steps, **values)
         except RunCancelled:
             self._save(checkpoint)
             raise

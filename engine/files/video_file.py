@@ -169,12 +169,12 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
     kind = CONTAINERS.get(path.suffix.lower())
     if kind is None:
         raise DataError(
-            f"{shown(path)} is no video that is read here; give a folder of pictures or {', '.join(CONTAINERS)}."
+            f"{shown(path)} is not a video that can be read; give a folder of pictures or {', '.join(CONTAINERS)}."
         )
     try:
         with av.open(str(path), format=kind, timeout=10.0) as container:
             if not container.streams.video:
-                raise DataError(f"{shown(path)} holds no video, sound at most.")
+                raise DataError(f"{shown(path)} holds no video stream; give a file with pictures.")
             stream = container.streams.video[0]
             if stream.codec_context is None:
                 raise DataError(f"{shown(path)} is coded in a way that cannot be read; make it H.264.")
@@ -224,7 +224,7 @@ def _film_times(
     """Time of each frame [s]: even where a rate is named or frames have no stamps."""
     rate = fps or (even if None in stamps else 0.0)
     if None in stamps and not 0 < rate <= HIGHEST_FPS:
-        raise DataError(f"{shown(path)} does not tell its frame rate; name it.", settings=("video_fps",))
+        raise DataError(f"{shown(path)} does not state its frame rate; give one.", settings=("video_fps",))
     if rate:
         return _even_times(len(stamps), rate)
     known = [stamp for stamp in stamps if stamp is not None]

@@ -1,6 +1,6 @@
 """What a stage holds and what a run would do, before anything is computed.
 
-The names below are what the faces use of it, each imported when it is first asked for; other modules import the
+The names below are what the faces use of it, each imported when it is first used; other modules import the
 modules behind them.
 """
 

@@ -28,7 +28,7 @@ class StageClip:
     keys: tuple[float, ...]
     """Poses that a run would keep: lone samples, and ends of finished motion beside a gap [time codes]."""
     gaps: tuple[tuple[float, float], ...]
-    """What a run would fill without being told more [time codes]."""
+    """What a run would fill without further settings [time codes]."""
     note: str
     """Why there is nothing to fill; empty where there is."""
 

@@ -50,7 +50,7 @@ class Draft:
         Args:
             config: Chooses the prior.
             planned: From :meth:`plan` with this config.
-            cancel: Asked before every prediction.
+            cancel: Called before every prediction; True stops the work.
 
         Raises:
             RunCancelled: ``cancel`` said True.

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 class JointEvidence:
     """The joints of one character in one view over the frames of a video.
 
-    Errors are told as standard deviations, so that a fit can weigh what it is told: a joint behind the body, or a depth
+    Errors are given as standard deviations, so that a fit can weigh the evidence: a joint behind the body, or a depth
     that one view cannot show, comes with a large one.
     """
 
@@ -29,5 +29,5 @@ class JointEvidence:
 
     It is part of ``depth_sigma``: the errors of joints i and j of a frame have the covariance common², and those of one
     joint the variance depth_sigma². Counting joints as independent would count the distance once per joint. None: not
-    told.
+    given.
     """

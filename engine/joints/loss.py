@@ -40,10 +40,10 @@ def inside(tracks: Float[Tensor, "image joint 3"], height: int, width: int) -> B
 def estimation_loss(
     prediction: JointPrediction, tracks: Float[Tensor, "image joint 3"], height: int, width: int
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of the heatmaps, absolute errors of place and depth, and the likelihood of the told errors.
+    """Cross-entropy of the heatmaps, absolute errors of place and depth, and the likelihood of the predicted errors.
 
     Pictures without a character (NaN throughout) shall give even heatmaps, which :func:`entropy` tells.
-    The paper takes the squared errors of x, y and depth alone; heatmaps that are told where to be learn in far fewer
+    The paper takes the squared errors of x, y and depth alone; heatmaps whose place is given learn in far fewer
     steps. The likelihood sees the errors as constants: it shall not make places worse in order to know them better.
     """
     absent = tracks.isnan().all((1, 2))
@@ -56,10 +56,10 @@ def estimation_loss(
     heat = (target * (target.clamp_min(1e-9).log() - prediction.heat)).sum(-1)
     xy = prediction.xy - tracks[..., :2]
     depth = prediction.depth - tracks[..., 2]
-    told = _unlikelihood(xy.detach().square().mean(-1), prediction.log_xy_sigma)
-    told = told + _unlikelihood(depth.detach().square(), prediction.log_depth_sigma)
+    likelihood = _unlikelihood(xy.detach().square().mean(-1), prediction.log_xy_sigma)
+    likelihood = likelihood + _unlikelihood(depth.detach().square(), prediction.log_depth_sigma)
     place = xy.abs().mean(-1) / STRIDE
-    each = HEAT * heat + PLACE * place + DEPTH * depth.abs() + SPREAD * told
+    each = HEAT * heat + PLACE * place + DEPTH * depth.abs() + SPREAD * likelihood
     nowhere = -prediction.heat.mean((1, 2)) - math.log(
         prediction.heat.shape[2]
     )  # from evenly spread heatmaps
@@ -83,19 +83,19 @@ def measure_spread(
     height: int,
     width: int,
 ) -> Spread:
-    """The spread of the errors in told standard deviations, over pictures that were not trained on.
+    """The spread of the errors in predicted standard deviations, over pictures that were not trained on.
 
     ``counts``: joints of each character.
     """
     inner = inside(tracks, height, width)
     xy = (prediction.xy - tracks[..., :2]).abs() * torch.exp(-prediction.log_xy_sigma)[..., None]
     depth = prediction.depth - tracks[..., 2]
-    told = depth.abs() * torch.exp(-prediction.log_depth_sigma)
+    scaled = depth.abs() * torch.exp(-prediction.log_depth_sigma)
     shared = torch.cat(
         [part.mean(1, keepdim=True).expand_as(part) for part in torch.split(depth, list(counts), 1)], 1
     )
     common = shared.square().mean() / depth.square().mean().clamp_min(1e-12)
-    return Spread(_quantile(xy, inner), _quantile(told[..., None], inner), float(common))
+    return Spread(_quantile(xy, inner), _quantile(scaled[..., None], inner), float(common))
 
 
 def _quantile(

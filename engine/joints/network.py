@@ -1,7 +1,7 @@
 """The estimator's network: features, heatmaps, soft-argmax, and depth from what is found there (paper section 3.3).
 
 Where we differ from the paper: beside the features at a joint its depth follows from the places of all joints together
-(which is lifting) and from a summary of the whole picture (which recognises poses); both errors are told.
+(which is lifting) and from a summary of the whole picture (which recognises poses); both errors are predicted.
 """
 
 from collections.abc import Sequence

@@ -20,10 +20,10 @@ from engine.rendering.views import IMAGES_AT_ONCE
 
 @dataclass(frozen=True, eq=False)
 class TrainingScene:
-    """What places and depths are told in: the same for training and use."""
+    """The units that places and depths are predicted in: the same for training and use."""
 
     reference: Float[np.ndarray, "3"]
-    """The middle of the known motion in world space [stage units]; depths are told from its depth."""
+    """The middle of the known motion in world space [stage units]; depths are measured from its depth."""
     height: float
     """Of the characters [stage units]: the largest side of the box of the joints at bind time."""
     size: tuple[int, int]
@@ -98,11 +98,11 @@ def draw_samples(
 
     Args:
         actors: In motion.
-        seen: Joints that are told, for each character.
+        seen: Joints to predict, for each character.
         renderer: Draws their surface.
         cameras: One, or one per frame; of any size.
         scene: Sets the size of the pictures.
-        progress: Asked whether to go on.
+        progress: Ends the work once the user has cancelled it.
     """
     cameras = resized(cameras, scene.size)
     cameras = cameras if len(cameras) > 1 else cameras.at(np.zeros(actors.frame_count, int))

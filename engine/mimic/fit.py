@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.files.arrays import load_arrays, save_arrays
 from engine.mimic.gauss_newton import ROUGHLY, Quadratic, add, no_term, quadratic, solve
-from engine.mimic.hyperparameters import Scales, as_told, rescaled
+from engine.mimic.hyperparameters import Scales, expected_scales, rescaled
 from engine.mimic.joint_term import JointForm, JointTerm, joint_form
 from engine.mimic.kinematics import Pose, pose_at
 from engine.mimic.parameters import Unknowns
@@ -51,7 +51,7 @@ class Fitted:
     forms: tuple[Quadratic, ...]
     """The cost around the outcome, per character."""
     unknowns: tuple[Unknowns, ...]
-    """With the sizes of offsets that the data told."""
+    """With the sizes of offsets estimated from the data."""
     poses: tuple[Pose, ...]
     level: Level | None
     """The finest pictures that were looked at."""
@@ -128,7 +128,7 @@ class Costs:
     def total(self) -> float:
         return self.prior + self.joints + self.pictures
 
-    def told(self) -> dict[str, float]:
+    def values(self) -> dict[str, float]:
         """For the progress."""
         parts = {"prior": self.prior, "joints": self.joints, "pictures": self.pictures}
         return {"loss": self.total, **parts}
@@ -173,7 +173,7 @@ class Fit:
         """Where all joints are at the frames of the video."""
         return poses_at(self.scene, z)
 
-    def told(self, poses: Sequence[Pose]) -> tuple[JointForm | None, ...]:
+    def joint_forms(self, poses: Sequence[Pose]) -> tuple[JointForm | None, ...]:
         """What joint evidence says of every character."""
         cameras = self.scene.cameras
         return tuple(
@@ -201,8 +201,8 @@ class Fit:
         """Costs and their form around ``z``."""
         poses = self.poses(z)
         terms = [
-            no_term(u) if told is None else add(told.plane, told.depth)
-            for u, told in zip(self.scene.unknowns, self.told(poses), strict=True)
+            no_term(u) if joint is None else add(joint.plane, joint.depth)
+            for u, joint in zip(self.scene.unknowns, self.joint_forms(poses), strict=True)
         ]
         joints, pictures = sum(term.cost for term in terms), 0.0
         if level is not None:
@@ -237,14 +237,14 @@ def fit(fit: Fit, progress: Progress, checkpoint_dir: Path | None, mark: str) ->
 
     Args:
         fit: The problem.
-        progress: Told of every step, with the costs.
+        progress: Reports every step, with the costs.
         checkpoint_dir: Where the state is kept after every step; a fit of the same ``mark`` goes on from there and
             gives the same result.
         mark: Hash of all that decides the result.
     """
     unknowns = fit.scene.unknowns
     state = _restore(checkpoint_dir, mark) or _begin(
-        0, tuple(u.zeros() for u in unknowns), tuple(as_told(u) for u in unknowns)
+        0, tuple(u.zeros() for u in unknowns), tuple(expected_scales(u) for u in unknowns)
     )
     total = sum(phase.steps for phase in fit.phases)
     for number in range(state.phase, len(fit.phases)):
@@ -255,10 +255,10 @@ def fit(fit: Fit, progress: Progress, checkpoint_dir: Path | None, mark: str) ->
         while not state.done and state.step < phase.steps:
             state, found = _step(now, state, level, found)
             _keep(checkpoint_dir, mark, state)
-            progress.step(before + state.step, total, **found.told())
+            progress.step(before + state.step, total, **found.values())
         if number + 1 < len(fit.phases):
             state = _next(fit, now, state, found)
-    progress.step(total, total, **found.told())
+    progress.step(total, total, **found.values())
     return Fitted(state.z, found.forms, now.scene.unknowns, now.poses(state.z), level)
 
 
@@ -267,14 +267,14 @@ def _begin(phase: int, z: tuple[Unknown, ...], scales: tuple[Scales, ...]) -> _S
 
 
 def _next(fit: Fit, now: Fit, state: _State, found: Costs) -> _State:
-    """The start of the next phase: the same poses under the scales that the last one (``now``) told, if it saw all."""
+    """The start of the next phase: the same poses under scales estimated from the last one (``now``), if it saw all."""
     if fit.phases[state.phase].reach is not None:
         return _begin(state.phase + 1, state.z, state.scales)
-    told = now.told(now.poses(state.z))
+    joints = now.joint_forms(now.poses(state.z))
     scales = tuple(
         rescaled(u, z, form, joint, fit.settings.seed, before)
         for u, z, form, joint, before in zip(
-            now.scene.unknowns, state.z, found.forms, told, state.scales, strict=True
+            now.scene.unknowns, state.z, found.forms, joints, state.scales, strict=True
         )
     )
     following = fit.under(scales).scene.unknowns

@@ -103,8 +103,8 @@ def draw(
     values, vectors = torch.linalg.eigh(form.hessian)
     root = vectors * values.clamp_min(0).sqrt()[:, None]
     frames, parameters = form.hessian.shape[:2]
-    told = torch.randn(count, frames, parameters, generator=generator, dtype=z.dtype)
+    noise = torch.randn(count, frames, parameters, generator=generator, dtype=z.dtype)
     prior = torch.randn(count, *z.shape, generator=generator, dtype=z.dtype)
     # the right side has covariance A = I + B^T H B, the whole matrix; A^-1 of it then has that of the Gaussian, A^-1
-    right = prior + form.basis.T @ torch.einsum("fpq,sfq->sfp", root, told)
+    right = prior + form.basis.T @ torch.einsum("fpq,sfq->sfp", root, noise)
     return z + solve(form, right, 0.0, ACCURATELY)

@@ -25,7 +25,7 @@ LEAST, MOST = 0.02, 50.0
 """Bounds of the factors on the prior."""
 EVIDENCE = 10.0
 """So many numbers of the evidence weigh as much as the errors it tells of itself."""
-FORETOLD_ERRORS, LEAST_ERRORS, MOST_ERROR = (1.0, 3.0), (0.5, 3.0), 10.0
+EXPECTED_ERRORS, LEAST_ERRORS, MOST_ERROR = (1.0, 3.0), (0.5, 3.0), 10.0
 """Factors on those, of places and of depths, to begin with, and their bounds. An estimator's errors of depth hardly
 change within a gap, so that a fit can follow them as if they were motion and residuals would not tell: depths never
 count for more than this (measured, docs/measurements.md)."""
@@ -43,17 +43,17 @@ class Scales:
     """On the errors that joint evidence tells, in the picture and of depth."""
 
 
-def as_told(unknowns: Unknowns) -> Scales:
+def expected_scales(unknowns: Unknowns) -> Scales:
     """What is taken to be so before anything was seen."""
     free = len(unknowns.turning) + len(unknowns.moving)
-    return Scales(torch.ones(free, dtype=torch.float64), torch.tensor(FORETOLD_ERRORS, dtype=torch.float64))
+    return Scales(torch.ones(free, dtype=torch.float64), torch.tensor(EXPECTED_ERRORS, dtype=torch.float64))
 
 
 def rescaled(
     unknowns: Unknowns,
     z: Float[Tensor, "mode parameter"],
     form: Quadratic,
-    told: JointForm | None,
+    joints: JointForm | None,
     seed: int,
     now: Scales,
 ) -> Scales:
@@ -63,7 +63,7 @@ def rescaled(
         unknowns: Under the scales in use.
         z: The state.
         form: The cost around it.
-        told: That of the joint evidence alone.
+        joints: That of the joint evidence alone.
         seed: Of the samples.
         now: The scales in use.
     """
@@ -73,7 +73,7 @@ def rescaled(
     apart = draw(form, z, SAMPLES, seed) - z
     return Scales(
         _of_offsets(unknowns, z, apart, now),
-        now.errors if told is None else _of_errors(unknowns, form, told, apart, now),
+        now.errors if joints is None else _of_errors(unknowns, form, joints, apart, now),
     )
 
 
@@ -104,7 +104,7 @@ def _of_offsets(
 def _of_errors(
     unknowns: Unknowns,
     form: Quadratic,
-    told: JointForm,
+    joints: JointForm,
     apart: Float[Tensor, "sample mode parameter"],
     now: Scales,
 ) -> Float[Tensor, " 2"]:
@@ -112,7 +112,9 @@ def _of_errors(
     # whitened offsets of the samples at the frames of the video
     moved = form.basis @ apart
     result = []
-    for term, count, before in zip((told.plane, told.depth), told.numbers, now.errors.tolist(), strict=True):
+    for term, count, before in zip(
+        (joints.plane, joints.depth), joints.numbers, now.errors.tolist(), strict=True
+    ):
         # the evidence's own matrix in whitened parameters; its mean quadratic form over the samples is the trace of
         # it times the variance left: how many of the evidence's numbers the fit has used up
         hessian = unknowns.mixing.T @ term.hessian @ unknowns.mixing

@@ -42,9 +42,9 @@ class JointTerm:
     target: Float[Tensor, "frame joint 3"]
     """x, y [pixels] and depth [stage units]."""
     sigma: Float[Tensor, "frame joint 3"]
-    """As told."""
+    """As the evidence gives them."""
     scale: Float[Tensor, " 3"]
-    """How much larger errors are than told."""
+    """How much larger errors are than the evidence says."""
     used: Bool[Tensor, " joint"]
     carried: Float[Tensor, "joint free"]
     """1 where a joint with unknowns carries a joint."""
@@ -54,7 +54,7 @@ class JointTerm:
     """Part of the variance that all joints of a frame share."""
 
     def rescaled(self, plane: float, depth: float) -> "JointTerm":
-        """With other factors on the errors told."""
+        """With other factors on the errors of the evidence."""
         return replace(self, scale=torch.tensor([plane, plane, depth], dtype=torch.float64))
 
 
@@ -92,8 +92,8 @@ def _shared_depth(evidence: JointEvidence) -> float:
     if evidence.depth_common_sigma is None:
         return SHARED[2]
     whole = (np.asarray(evidence.depth_sigma, float)[:, evidence.seen] ** 2).mean()
-    told = (np.asarray(evidence.depth_common_sigma, float) ** 2).mean() / whole
-    return float(np.clip(told, LEAST_SHARED, MOST_SHARED))
+    share = (np.asarray(evidence.depth_common_sigma, float) ** 2).mean() / whole
+    return float(np.clip(share, LEAST_SHARED, MOST_SHARED))
 
 
 def subtrees(character: Character) -> Bool[np.ndarray, "joint below"]:
@@ -107,7 +107,7 @@ def subtrees(character: Character) -> Bool[np.ndarray, "joint below"]:
 
 
 def residuals(term: JointTerm, pose: Pose, cameras: Cameras) -> Float[Tensor, "frame joint 3"]:
-    """Differences in the standard deviations told; zero for joints without evidence."""
+    """Differences in standard deviations of the evidence; zero for joints without evidence."""
     points = camera_points(cameras, pose.T_world_joint[..., :3, 3])
     pixels = homogeneous_pixels(cameras, points)
     depth = pixels[..., 2:].clamp_min(cameras.near)

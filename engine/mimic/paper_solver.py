@@ -96,8 +96,8 @@ def to_unknowns(unknowns: Unknowns, motion: Motion) -> Float[Tensor, "mode param
     change = torch.from_numpy(offsets.offsets_from(unknowns.base, motion))
     turned = change[:, unknowns.turning][..., offsets.ROTATION].flatten(1)
     moved = change[:, unknowns.moving][..., offsets.TRANSLATION].flatten(1)
-    told = torch.linalg.solve_triangular(unknowns.mixing, torch.cat([turned, moved], 1).T, upper=False).T
-    return torch.linalg.pinv(unknowns.basis) @ told
+    whitened = torch.linalg.solve_triangular(unknowns.mixing, torch.cat([turned, moved], 1).T, upper=False).T
+    return torch.linalg.pinv(unknowns.basis) @ whitened
 
 
 def filled(unknowns: Unknowns, motion: Motion, fill_times: Float[np.ndarray, " fill"]) -> Motion:

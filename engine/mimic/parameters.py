@@ -3,7 +3,7 @@
 In a gap of length *g* the offset at part *s* of it is ``sum_k sqrt(l_k) sin(k pi s) L z_k``: rotation vectors in the
 joints' own frames and translations in their parents'. A priori the numbers ``z`` are independent and standard normal,
 so ``l_k`` says how much slower offsets are than the video's rate and ``L L^T`` which of them are large and go together.
-Keys stay exact whatever ``z`` is, any stage rate can be asked for, and what the start holds of finer detail stays.
+Keys stay exact whatever ``z`` is, any stage rate can be used, and what the start holds of finer detail stays.
 """
 
 from dataclasses import dataclass, replace
@@ -136,7 +136,7 @@ def make_unknowns(
         else OffsetSpread(np.zeros((0, 0)))
     )
     gaps = [] if plan is None else list(plan.gaps)
-    # as many sines as the video shows moments inside the gap: no more could be told apart
+    # as many sines as the video shows moments inside the gap: no more could be distinguished
     rate = start.time_codes_per_second
     inside = [times[(times > gap.start) & (times < gap.end)] for gap in gaps]
     counts = [int(moments(part, rate)[-1]) + 1 if len(part) else 0 for part in inside]

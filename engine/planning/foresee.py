@@ -1,4 +1,4 @@
-"""What stands in the way of a result, told when planning: what stage, author options, folder and video decide."""
+"""What prevents a result, reported when planning: what stage, author options, folder and video decide."""
 
 import os
 from dataclasses import replace
@@ -20,7 +20,7 @@ def foresee(planned: Planned, stage: Any, config: RunConfig) -> Planned:
         config: Gives the author options and the folder.
 
     Raises:
-        ConfigError: Nothing can be written, not for a skeleton that was asked for, or not to the folder; there is no
+        ConfigError: Nothing can be written, not for a skeleton that was named, or not to the folder; there is no
             such video.
         DataError: The video cannot be read.
     """
@@ -39,9 +39,9 @@ def foresee(planned: Planned, stage: Any, config: RunConfig) -> Planned:
         placed = foresee_placement(stage, counts, config.author, sharing=sharing)
     except AuthorError as error:
         raise ConfigError(str(error)) from None
-    asked_for = next((path for path in config.skeletons if path in placed.refused), None)
-    if asked_for is not None:
-        raise ConfigError(placed.refused[asked_for])
+    named = next((path for path in config.skeletons if path in placed.refused), None)
+    if named is not None:
+        raise ConfigError(placed.refused[named])
     written = {path for placement in placed.placements for path in placement.made_of}
     kept = [number for number, made in enumerate(planned.plans) if made.skeleton_path in written]
     notes = [f"{shown(path)} is left out: {why}" for path, why in placed.refused.items()]

@@ -418,7 +418,7 @@ def _warnings(plan: Plan, motion: Motion, where: str) -> list[str]:
     seconds = max(gap.end - gap.start for gap in plan.gaps) / motion.time_codes_per_second
     if seconds > 5:
         warnings.append(
-            f"{where}: the longest gap is {seconds:.1f} s; above some seconds a key in between helps."
+            f"{where}: the longest gap is {seconds:.1f} s, where motion is uncertain; add a key in between."
         )
     kept = [
         c for c, own in plan.channels.items() if not own.gaps and len(motion.channel_times.get(c, ())) > 1

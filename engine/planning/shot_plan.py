@@ -38,7 +38,7 @@ def plan(config: RunConfig) -> Planned:
 
 
 def plan_shot(shot: Shot, config: RunConfig) -> Planned:
-    """The plans of a shot; a skeleton with nothing to fill is left out unless it was asked for."""
+    """The plans of a shot; a skeleton with nothing to fill is left out unless it was named."""
     chosen: list[tuple[Character, Motion, tuple[str, ...], Plan]] = []
     refused: list[ConfigError] = []
     sharing = shot.sharing or tuple((character.skeleton_path,) for character in shot.characters)

@@ -66,7 +66,9 @@ class Source:
             reloaded = [reload_changed(stage) for stage in opened]
             if not any(reloaded):
                 return
-        raise SourceChanged(f"{shown(config.stage)} is being saved again and again; run again when it rests.")
+        raise SourceChanged(
+            f"{shown(config.stage)} is being saved again and again; run again once no program saves it."
+        )
 
     @property
     def path(self) -> str:
@@ -129,13 +131,13 @@ def _hashed(file: Path) -> tuple[_Stamp, str]:
     for _ in range(TRIES):
         stamp = _stamp(file)
         age = time.time() - stamp.modified_ns * 1e-9
-        if 0 <= age < TICK_S:  # a save that comes now must be told from the last one
+        if 0 <= age < TICK_S:  # a save that comes now must be distinguished from the last one
             time.sleep(TICK_S - age)
             stamp = _stamp(file)
         digest = _hash(file)
         if _stamp(file) == stamp:
             return stamp, digest
-    raise SourceChanged(f"{shown(file)} is being saved again and again; run again when it rests.")
+    raise SourceChanged(f"{shown(file)} is being saved again and again; run again once no program saves it.")
 
 
 def _stamp(file: Path) -> _Stamp:

@@ -34,7 +34,7 @@ SIDE_PX = 224
 AZIMUTH_DEG = 60.0
 """Three quarters from the front, where most of a walk shows."""
 PICTURES_A_STEP = 8
-"""Pictures after which progress is told."""
+"""Pictures after which progress is reported."""
 SHEET_COLUMNS = 9
 MOST_VERTICES = 60_000
 """More are not drawn: the plot alone is written, and a note says so."""
@@ -61,7 +61,7 @@ def write_preview(
         shown: All skeletons of the run; they share one picture.
         folder: The run folder.
         load_texture: As for :func:`engine.rendering.mesh.looks.find_looks`.
-        progress: Told after every batch of images.
+        progress: Reports after every batch of images.
     """
     times = preview_times([s.plan for s in shown], shown[0].filled.motion)
     takes = {name: [resample(motion(s), times) for s in shown] for name, motion in _takes(shown).items()}
@@ -127,7 +127,7 @@ def draw_takes(
         characters: With meshes or bones to draw.
         takes: By name, the motions of the characters, all at the same times; one is called ``"result"``.
         load_texture: As for :func:`engine.rendering.mesh.looks.find_looks`.
-        progress: Told after every batch of images.
+        progress: Reports after every batch of images.
     """
     looks = find_looks(characters, load_texture)
     camera, ground = _watch(characters, takes["result"])

@@ -113,7 +113,7 @@ def fill(
         on_part: Called now and then with the part of the work that is done, 0 to 1; what it raises ends the work.
 
     Raises:
-        ConfigError: The skeleton is too large for the learned prior, which was asked for.
+        ConfigError: The skeleton is too large for the learned prior, which was chosen.
         DataError: The prior gave a value that is not finite.
     """
     if plan.loop:

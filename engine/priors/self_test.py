@@ -222,8 +222,8 @@ def choose_shares(
         return corpus
     shares = simplex(len(names))
     ratios = np.mean([trial.errors(shares) for trial in trials], axis=0) / slerp
-    told = [1.0 if seconds is None else min(1.0, trial.seconds / seconds) ** 2 for trial in trials]
-    penalty = STIFFNESS / sum(told) * ((shares - corpus) ** 2).sum(1)
+    weights = [1.0 if seconds is None else min(1.0, trial.seconds / seconds) ** 2 for trial in trials]
+    penalty = STIFFNESS / sum(weights) * ((shares - corpus) ** 2).sum(1)
     return shares[np.argmin(ratios + penalty)]
 
 

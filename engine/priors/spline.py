@@ -2,7 +2,7 @@
 
 A cubic Hermite curve in the offset (see :mod:`engine.priors.offsets`). An offset of zero value and rate ``w`` at a
 key changes the angular velocity there by exactly ``w``, since the exponential map is the identity to first order at
-zero; so velocities can be asked for in the tangent space at the key without loss (Kim, Kim and Shin 1995, "A general
+zero; so velocities can be prescribed in the tangent space at the key without loss (Kim, Kim and Shin 1995, "A general
 construction scheme for unit quaternion curves", build on the same fact).
 
 Each end's bend is over after at most :data:`REACH_S`, not at the far key as in a usual Hermite curve: what a limb

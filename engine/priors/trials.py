@@ -55,7 +55,7 @@ def hidden_pieces(known: Motion, plan: Plan) -> list[Plan]:
     """Plans that hide one piece of context each, as long as the gaps where the context allows it.
 
     As in the real gaps, finished motion is left on one side of the piece and a single pose on the other; the same
-    piece is not asked for from both sides, so that the trials differ.
+    piece is not predicted from both sides, so that the trials differ.
     """
     wanted = float(np.median([gap.end - gap.start for gap in plan.gaps]))
     pieces = []

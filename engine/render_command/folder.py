@@ -44,7 +44,7 @@ class RenderFolder:
         return self._info.time_codes_per_second / step
 
     def write_view(self, name: str, pictures: Iterator[Picture]) -> None:
-        """Pictures of one view, and its video where one was asked for."""
+        """Pictures of one view, and its video where one was requested."""
         shown_frames = (
             np.linspace(0, len(self._times) - 1, min(SHEET_COLUMNS, len(self._times))).round().astype(int)
         )
@@ -66,7 +66,7 @@ class RenderFolder:
                     row.append(picture)
 
     def write_sheet(self) -> str:
-        """The contact sheet, one row per view; empty where none was asked for."""
+        """The contact sheet, one row per view; empty where none was requested."""
         if not self._config.sheet:
             return ""
         path = self.folder / SHEET

@@ -48,7 +48,7 @@ def render_stage(config: RenderConfig, progress: Progress | None = None) -> Rend
     Raises:
         UsdIoError: The stage cannot be read.
         ConfigError: Settings, prims or times that do not exist.
-        EngineError: The folder cannot be written to, or the renderer asked for cannot work here.
+        EngineError: The folder cannot be written to, or the requested renderer cannot work here.
     """
     from usd_io.read.texture import read_texture_bytes
 
@@ -74,7 +74,7 @@ def render_stage(config: RenderConfig, progress: Progress | None = None) -> Rend
 
 
 def read_shot_to_draw(config: RenderConfig, progress: Progress) -> Shot:
-    """The characters that can be seen, with all frames that are asked for; warnings become notes.
+    """The characters that can be seen, with all requested frames; warnings become notes.
 
     Raises:
         UsdIoError: The stage cannot be read.

@@ -80,7 +80,7 @@ def choose_renderer(
     which takes a second to import, is not even tried.
 
     Raises:
-        RendererMissing: pyrender was asked for and cannot work here.
+        RendererMissing: pyrender was requested and cannot work here.
     """
     if name == "torch" or (name == "auto" and not _graphics_device()):
         return TorchRenderer(surface, appearance, lighting), ""

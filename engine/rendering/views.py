@@ -88,7 +88,7 @@ def render_view(
         renderer: Draws the surface of the actors.
         actors: Their motion has one frame per picture.
         view: From where.
-        progress: Told after every batch.
+        progress: Reports after every batch.
         first: Pictures of other views that are done already, for the progress.
         total: Pictures of all views; 0: those of this one.
     """

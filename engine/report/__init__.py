@@ -1,6 +1,6 @@
 """A run as one HTML file for people without USD at hand.
 
-The names below are what the faces use of it, each imported when it is first asked for; other modules import the
+The names below are what the faces use of it, each imported when it is first used; other modules import the
 modules behind them.
 """
 

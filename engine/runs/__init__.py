@@ -1,6 +1,6 @@
 """Runs on disk: folders, locks, events, processes, and what is kept between them.
 
-The names below are what the faces use of it, each imported when it is first asked for; other modules import the
+The names below are what the faces use of it, each imported when it is first used; other modules import the
 modules behind them.
 """
 

@@ -1,7 +1,7 @@
 """What run stages made, kept in the run folder with the hash of all that went in, and taken from there again.
 
 ``artefacts.json`` names every artefact with its key (the hash of its inputs and settings) and its files (with their
-own hashes). An artefact counts only when its key is the one asked for and every file is as it was written: whatever
+own hashes). An artefact counts only when its key is the one wanted and every file is as it was written: whatever
 a crash, a full disk or a hand left behind is recomputed.
 """
 

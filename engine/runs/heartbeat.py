@@ -14,7 +14,7 @@ BEAT_S = 1.0
 
 
 class Pulse:
-    """A thread beside the run. It raises nothing: what it meets is asked for by the run in :meth:`check`."""
+    """A thread beside the run. It raises nothing: the run gets what it meets from :meth:`check`."""
 
     def __init__(
         self,

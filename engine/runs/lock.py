@@ -65,7 +65,7 @@ class RunLock:
 
 
 def _patience(path: Path) -> float:
-    """Wait out the lease only where its holder looks dead and cannot be asked: then it is worth it."""
+    """Wait out the lease only where its holder looks dead and cannot be reached: then it is worth it."""
     age = lock_age(path.parent)
     return SHORT_WAIT_S if age is None or age < LEASE_S else LEASE_S + 2 * HEARTBEAT_S
 

@@ -32,8 +32,8 @@ class StopSignals:
     """Signals as a wish to stop. Use as ``cancel`` of :func:`engine.run.run`.
 
     The first signal is kept until the run asks for it, and then the run has ``GRACE_S`` to say how it ended. A second
-    one, or ``GRACE_S`` without being asked, stops the run in the middle of what it does. Nothing is lost by that: all
-    that counts is written whole, by rename.
+    one, or ``GRACE_S`` in which the run has not asked, stops the run in the middle of what it does. Nothing is lost by
+    that: all that counts is written whole, by rename.
     """
 
     def __init__(self) -> None:

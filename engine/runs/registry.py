@@ -208,7 +208,7 @@ def find_run(name: str) -> Path:
         raise ConfigError(f"there is no run {shown(name)}; 'anymole runs' lists them, or give its folder.")
     if len(matching) > 1:
         raise ConfigError(
-            f"several runs begin with {shown(name)}: {', '.join(r.id for r in matching)}; give more of it."
+            f"several runs begin with {shown(name)}: {', '.join(r.id for r in matching)}; give more of its letters."
         )
     return Path(matching[0].folder)
 
@@ -230,12 +230,12 @@ def follow(
 
     Args:
         folder: The run folder.
-        cancel: Asked while waiting; ends the iteration, not the run.
+        cancel: Called while waiting; True ends the iteration, not the run.
         patient: Whether to wait for a host that gives no sign.
     """
     reader = Tail(folder / EVENTS)
     while not cancel():
-        # asked before reading: what was written until then is still read
+        # looked up before reading: what was written until then is still read
         record = read_run(folder)
         ended = not record.live or (record.state == "silent" and not patient)
         yield from reader.new()
@@ -268,7 +268,7 @@ class Tail:
 
 
 def _parsed(lines: Iterable[bytes], folder: Path) -> list[tuple[Event, float]]:
-    return [(placed(told[0], folder), told[1]) for told in map(_parse, lines) if told is not None]
+    return [(placed(event, folder), at) for event, at in filter(None, map(_parse, lines))]
 
 
 def _parse(line: bytes) -> tuple[Event, float] | None:

@@ -75,7 +75,7 @@ class StageCache:
     def __init__(self, workspace: Workspace, progress: Progress, folder: Path, below: str = "") -> None:
         """Args:
         workspace: The run folder.
-        progress: Told of stages that are taken from before.
+        progress: Reports stages whose outcome is reused.
         folder: Where files for people go.
         below: Path with a closing slash below ``artefacts``, for work aside; empty: none.
         """

@@ -140,8 +140,8 @@ class Workspace:
             EngineError: The disk is full or the folder is gone.
         """
         self.check_ours()
-        told = to_json_line(_in_folder(event, self.folder), time.time()) + "\n"
-        line = told.encode("utf-8", "backslashreplace")
+        text = to_json_line(_in_folder(event, self.folder), time.time()) + "\n"
+        line = text.encode("utf-8", "backslashreplace")
         try:
             with self._guard:
                 while line:
@@ -209,7 +209,7 @@ class Workspace:
     def keep(self, name: str, key: str, files: Sequence[Path], *, confirmed: bool = False) -> None:
         """Enter files that lie in the run folder into the index; only then a resumed run counts on them.
 
-        ``confirmed`` files are what the key says already, and :attr:`before_keep` is not asked.
+        ``confirmed`` files are what the key says already, and :attr:`before_keep` is not called.
         """
         if not confirmed:
             self.before_keep()
@@ -256,7 +256,7 @@ class Workspace:
         names = {path.name for path in kept}
         choice = gaps_layer(
             stem
-        )  # of an earlier result: the new one shows take 1 until somebody chooses anew
+        )  # of an earlier result: the new one shows take 1 until somebody chooses again
         with self._guard, sole_writer(self.folder):
             self._own.reload()
             if self._own.owns(choice) and not any(choice.encode() in path.read_bytes() for path in kept[:1]):

@@ -33,7 +33,7 @@ class Footage:
     @cached_property
     def in_front(self) -> Scene:
         """The scene in front of what the videos show behind the characters, if their camera stands still: nobody knows
-        what a given one has there, and generated ones deviate from what they were shown. Drawn when first asked for."""
+        what a given one has there, and generated ones deviate from what they were shown. Drawn at its first use."""
         scene = self.scene
         if len(scene.cameras) > 1:
             return scene

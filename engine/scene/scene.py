@@ -217,7 +217,7 @@ def best_azimuth(scene: Scene, *, ground: bool, progress: Progress) -> float:
     Args:
         scene: Seen by a still camera.
         ground: Whether the characters stand on one.
-        progress: Told where another view than the front is chosen.
+        progress: Reports when another view than the front is chosen.
     """
     size = scene.cameras.height, scene.cameras.width
     around = {f"{a:g}": a for a in AZIMUTHS}
@@ -229,8 +229,8 @@ def best_azimuth(scene: Scene, *, ground: bool, progress: Progress) -> float:
     front = VIEWS["front"]
     if best != front:
         progress.note(
-            f"The video looks from azimuth {best:g}, where it can tell joints to {expected[best]:.2%} of the height; "
-            f'from the front it could to {expected[front]:.2%}. The camera "front" takes the front.'
+            f"The video is seen from azimuth {best:g}: joints are expected {expected[best]:.2%} of the height off, "
+            f'from the front {expected[front]:.2%}. Choose the camera "front" to see them from there.'
         )
     return best
 

@@ -1,9 +1,8 @@
 """Choose the camera azimuth that best constrains the motion.
 
 A horse that walks towards the camera hides its hind legs, and no fit can find what no picture shows. Before any video
-is made, each view is asked what a fit could learn from it: the spread that is left of the joints' places (the expected
-error) if the motion were the prior's and the pictures perfect (A-optimal design of experiments, Chaloner and Verdinelli
-1995).
+is made, the expected error of a fit is computed for each view: the spread that is left of the joints' places if the
+motion were the prior's and the pictures perfect (A-optimal design of experiments, Chaloner and Verdinelli 1995).
 """
 
 from collections.abc import Sequence

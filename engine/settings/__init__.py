@@ -1,6 +1,6 @@
 """What a setting is: declared once, in the annotation of its field, for all who show, read, check or store it.
 
-The names below are what the faces use of it, each imported when it is first asked for; other modules import the
+The names below are what the faces use of it, each imported when it is first used; other modules import the
 modules behind them.
 """
 

@@ -95,7 +95,7 @@ class Field:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """What it may be; installed packages are looked at when they are first asked for."""
+        """What it may be; installed packages are searched when they are first needed."""
         if not self.setting.packages:
             return self.own_choices
         return (*self.own_choices, *added_names(self.setting.packages, self.own_choices))

@@ -121,7 +121,7 @@ def train_estimator(
         keys: Times among those of the actors that are keys.
         gaps: Times of the known frames on both sides of each gap.
         settings: What is trained and how.
-        progress: Told of each step with its ``loss`` and, where measured, ``held_out``.
+        progress: Reports each step with its ``loss`` and, where measured, ``held_out``.
         checkpoint_dir: Where the state is kept; a state of the same work there is taken up.
         device: Where the network is trained.
 

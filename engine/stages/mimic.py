@@ -183,7 +183,7 @@ def mimic(
         view: From where it was taken, and what stands still behind the characters.
         surface: Of the subjects in their order, with the colours of ``settings.appearance``.
         settings: How to fit.
-        progress: Told of every step with its ``loss``, and of videos that do not show the motion.
+        progress: Reports every step with its ``loss``, and of videos that do not show the motion.
         checkpoint_dir: Where the state is kept after every step; a stopped fit goes on from there.
 
     Returns:

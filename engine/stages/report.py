@@ -24,7 +24,7 @@ def try_report(
         result: What ``report.json`` will hold.
         folder: The run folder.
         source: Of the run.
-        progress: Told what went wrong.
+        progress: Reports what went wrong.
 
     Returns:
         Its path; empty without one.

@@ -98,7 +98,7 @@ def variants(config: RunConfig) -> tuple[RunConfig, ...]:
 
 
 def _best(tried: Sequence[RunConfig], results: Sequence[Mapping[str, VideoTest]], progress: Progress) -> int:
-    """Which settings did best on the hidden piece; the middle strength where none could be told."""
+    """Which settings did best on the hidden piece; the middle strength where none could be measured."""
     if len(tried) == 1:
         return 0
     fitted = [[test.errors for test in tests.values() if VIDEO in test.errors] for tests in results]
@@ -111,9 +111,9 @@ def _best(tried: Sequence[RunConfig], results: Sequence[Mapping[str, VideoTest]]
         return best
     errors = [_mean_l2p(each, VIDEO) for each in fitted]
     best = min(range(len(tried)), key=errors.__getitem__)
-    told = ", ".join(f"{_control(c)} {error:.4f}" for c, error in zip(tried, errors, strict=True))
+    listed = ", ".join(f"{_control(c)} {error:.4f}" for c, error in zip(tried, errors, strict=True))
     progress.note(
-        f"self-test: errors in heights by strength of the control: {told}; {_control(tried[best])} is taken."
+        f"self-test: errors in heights by strength of the control: {listed}; {_control(tried[best])} is taken."
     )
     return best
 
@@ -213,7 +213,9 @@ def _tell_verdict(subjects: Sequence[Subject], tests: Mapping[str, VideoTest], c
         level="warning" if video > motion else "info",
     )
     if config.engine == "auto":
-        progress.note(f"the {'video' if better else 'motion'} engine is taken, as it did better there.")
+        progress.note(
+            f"the {'video' if better else 'motion'} engine is used, since its error was smaller there."
+        )
     return better
 
 

@@ -48,7 +48,7 @@ class TrainingSchedule:
     """Decay per step of the averaged weights, which are the result."""
     seed: int
     begun_at: int = 0
-    """Step from which the schedule counts: a later round begins anew."""
+    """Step from which the schedule counts: a later round begins again."""
 
 
 class LongTraining(ABC, Generic[Batch]):

@@ -1,6 +1,6 @@
 """Video models: adapted to the context, made to fill the frames between keys.
 
-The names below are what the faces use of it, each imported when it is first asked for; other modules import the
+The names below are what the faces use of it, each imported when it is first used; other modules import the
 modules behind them.
 """
 

@@ -44,7 +44,7 @@ def caption(
     Args:
         frames: Of one view, in order, display-referred RGB in [0, 1].
         folder: Of the model.
-        prompt: What to ask of models that can be asked; empty: :data:`QUESTION`.
+        prompt: The question for models that take one; empty: :data:`QUESTION`.
         device: Where the model works.
 
     Returns:
@@ -115,12 +115,12 @@ def _say_blip2(model: Any, folder: Path, frames: Float[Tensor, "frame 3 height w
 def read_frames(
     model: Any, frames: Float[Tensor, "frame 3 height width"]
 ) -> Float[Tensor, "1 query channel"]:
-    """Frames as BLIP-2's language model reads them: all their vision tokens side by side, asked by its queries."""
+    """Frames as BLIP-2's language model reads them: all vision tokens side by side, attended to by its queries."""
     pixels = clip_pixels(frames, model.config.vision_config.image_size).to(model.device, model.dtype)
     seen = model.vision_model(pixel_values=pixels).last_hidden_state
     seen = seen.reshape(1, -1, seen.shape[-1])
-    asked = model.qformer(query_embeds=model.query_tokens, encoder_hidden_states=seen).last_hidden_state
-    projected: Tensor = model.language_projection(asked)
+    attended = model.qformer(query_embeds=model.query_tokens, encoder_hidden_states=seen).last_hidden_state
+    projected: Tensor = model.language_projection(attended)
     return projected
 
 
@@ -140,11 +140,11 @@ def _say(model: Any, folder: Path, frames: Float[Tensor, "frame 3 height width"]
     else:
         given = processor(images=pictures[len(pictures) // 2], return_tensors="pt")
     given = given.to(model.device)
-    asked = (
+    length = (
         given["input_ids"].shape[1]
         if "input_ids" in given and getattr(processor, "chat_template", None)
         else 0
     )
     made = model.generate(**given, max_new_tokens=MOST_WORDS, do_sample=False)
-    text: str = processor.decode(made[0][asked:], skip_special_tokens=True)
+    text: str = processor.decode(made[0][length:], skip_special_tokens=True)
     return text

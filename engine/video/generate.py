@@ -65,7 +65,7 @@ def generate(
         true: All true frames that the plan refers to; one view.
         prompt: What is seen, or nothing.
         settings: Sampling and seed.
-        progress: Told of every step of every window.
+        progress: Reports every step of every window.
         checkpoint_dir: Where finished windows are kept, so that a stopped run goes on from there.
 
     Returns:

@@ -34,9 +34,9 @@ def serve(answer: Answer, requests: RawIOBase, write: Callable[[bytes], Any]) ->
     with limited_threads():
         for line in iter(requests.readline, b""):
             if line.strip():
-                told, content = _try(answer, line, partial(_waits, requests))
+                reply, content = _try(answer, line, partial(_waits, requests))
                 length = {"bytes": len(content)} if content else {}
-                write(json.dumps({**told, **length}).encode() + b"\n" + content)
+                write(json.dumps({**reply, **length}).encode() + b"\n" + content)
 
 
 def _try(answer: Answer, line: bytes, stopped: Callable[[], bool]) -> tuple[Mapping[str, Any], bytes]:

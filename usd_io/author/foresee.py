@@ -1,4 +1,4 @@
-"""What can be told of a result before anything is computed: the skeletons for which none can be written, and why."""
+"""What is known of a result before anything is computed: the skeletons for which none can be written, and why."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace

@@ -69,7 +69,7 @@ def author_result(
 ) -> Authored:
     """Write ``STEM_anim.usdc`` and ``STEM.usda`` into a folder; the source is only read.
 
-    Both files are written under temporary names, opened again and compared with what was asked for, and only
+    Both files are written under temporary names, opened again and compared with what was requested, and only
     then renamed: on any error the folder is as it was. The data layer of a result that replaces another one has a
     number in its name (``STEM_anim_2.usdc``), so that at no moment the one's root stage shows the other's motion.
 

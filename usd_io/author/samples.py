@@ -114,7 +114,7 @@ class Filling:
             layer.SetTimeSample(path, time, _WRITE[channel](value))
 
     def confidence(self) -> Float[np.ndarray, "frame joint"] | None:
-        """In the order of the animation's joints: 1 where nobody was asked."""
+        """In the order of the animation's joints: 1 where it was not estimated."""
         if all(take.confidence is None for take in self._takes):
             return None
         rows = np.ones((len(self.times), len(self._placement.joints)), np.float32)

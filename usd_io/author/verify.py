@@ -85,7 +85,7 @@ def _check_range(stage: Usd.Stage, placement: Placement, times: Float[np.ndarray
 
 
 def verify_result(root: Path, stage: Usd.Stage, placed: Sequence[Placed]) -> tuple[Comparison, ...]:
-    """Open what was written and compare it with the source and with what was asked for.
+    """Open what was written and compare it with the source and with what was requested.
 
     Args:
         root: Root layer of the result.

@@ -85,7 +85,7 @@ def bad_binds(stage: Usd.Stage) -> Iterator[Finding]:
                 yield Finding("SA015", "error", message, prim=path)
             elif not np.isfinite(matrices).all():
                 bad = int(np.flatnonzero(~np.isfinite(matrices).all((1, 2)))[0])
-                message = f"The {name[:-1]} of {shown(joints[bad])} is not finite. Mend it."
+                message = f"The {name[:-1]} of {shown(joints[bad])} is not finite. Fix it."
                 yield Finding("SA015", "error", message, prim=path)
             elif name == "bindTransforms" and (np.linalg.det(matrices) == 0).any():
                 bad = int(np.flatnonzero(np.linalg.det(matrices) == 0)[0])

@@ -13,7 +13,7 @@ _UNIT_ERROR = 1e-3
 """Length error of a quaternion that half precision explains."""
 
 _BONE_CHANGE = 0.01
-"""Change of a bone's length, relative to its median, that is told."""
+"""Change of a bone's length, relative to its median, that is reported."""
 
 _RIGID = 1e-4
 """Median change of length, relative to it, that rounding explains."""
@@ -54,7 +54,7 @@ def bad_values(animation: AnimationSamples) -> Iterator[Finding]:
         times, values = channel.stacked(len(animation.joints))
         finite = np.isfinite(values).all(-1)
         yield from _first(
-            channel, animation, times, ~finite, "SA004", "error", "is not finite. Mend that sample."
+            channel, animation, times, ~finite, "SA004", "error", "is not finite. Fix that sample."
         )
         if channel is animation.rotations:
             length = np.linalg.norm(np.where(finite[..., None], values, 1.0), axis=-1)

@@ -72,7 +72,7 @@ def read_bound_character(stage: Usd.Stage, skeleton_path: str, skinned: Skinned 
         if singular:
             warnings.append(
                 f"<{skeleton.path}>: the bindTransforms of {len(singular)} joints cannot be inverted "
-                f"({shown(singular[0])}), so USD skins with numbers that are not finite. Mend them."
+                f"({shown(singular[0])}), so USD skins with numbers that are not finite. Fix them."
             )
         meshes: tuple[Mesh, ...] = ()
         if skinned is not None:

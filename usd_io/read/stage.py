@@ -67,9 +67,7 @@ def open_stage(path: str | Path | Usd.Stage) -> Usd.Stage:
         ("framesPerSecond", stage.GetFramesPerSecond()),
     ):
         if not SLOWEST_RATE <= rate <= 1 / SLOWEST_RATE:
-            raise StageReadError(
-                f"{shown(identifier)}: {name} is {rate:g}; it must be positive, and a real one."
-            )
+            raise StageReadError(f"{shown(identifier)}: {name} is {rate:g}; it must be a positive number.")
     return stage
 
 

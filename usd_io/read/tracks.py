@@ -20,7 +20,7 @@ def read_track(
         times: Of the samples, increasing [time codes].
         read: Gives an array, a text or None at one of them; an empty array stands for None, too.
         path: Whose it is.
-        warn: Told where it cannot be shown at each time.
+        warn: Called where it cannot be shown at each time.
         like: What it is at first: of arrays, the shape.
 
     Returns:

@@ -57,7 +57,7 @@ def differences(
         for path in sorted({*paths_a, *paths_b}):
             if path not in paths_a or path not in paths_b:
                 if path.GetParentPath() not in paths_a or path.GetParentPath() not in paths_b:
-                    continue  # told with its parent
+                    continue  # reported with its parent
                 kind: Literal["added", "removed"] = "removed" if path in paths_a else "added"
                 found.append(Difference(kind, str(path), ""))
             else:

@@ -104,7 +104,7 @@ def logs(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Print what a run has told: its events with their times, then what its process wrote to log.txt."""
+    """Print what a run has reported: its events with their times, then what its process wrote to log.txt."""
     from anymole_tui.cli.progress_view import NONSENSE
     from engine import runs as engine_runs
     from engine import to_json_line
@@ -114,7 +114,7 @@ def logs(
     events = engine_runs.follow(folder) if follow else iter(engine_runs.read_events(folder))
     for event, at in events:
         with suppress(*NONSENSE):  # values of other kinds than ours, in a damaged log
-            line = to_json_line(event, at) if raw else _told(event, at)
+            line = to_json_line(event, at) if raw else _event_line(event, at)
             if line:
                 out.answer(one_line(line))
     text = "" if raw else engine_runs.log_text(folder, LOG).strip()
@@ -122,7 +122,7 @@ def logs(
         out.answer(f"-- {LOG} --\n{text}")
 
 
-def _told(event: "Event", at: float) -> str:
+def _event_line(event: "Event", at: float) -> str:
     """An event as a line of a log; empty for telemetry and steps, which come many times a minute."""
     from dataclasses import asdict
 
@@ -152,7 +152,7 @@ def cancel(run: RunName, as_json: AsJson = False, debug: Debug = False) -> None:
     if as_json:
         out.print_json(record)
     else:
-        out.answer(f"run {record.id}: {record.state}{' (asked to stop)' if record.live else ''}")
+        out.answer(f"run {record.id}: {record.state}{' (stop requested)' if record.live else ''}")
 
 
 def resume(

@@ -232,13 +232,13 @@ def _progress() -> "Progress":
     """Tells every percent once; a model comes in thousands of pieces."""
     from engine import Event, Progress, StageProgress
 
-    told: set[int] = set()
+    reported: set[int] = set()
 
     def tell(event: Event) -> None:
         if isinstance(event, StageProgress) and event.total:
             percent = 100 * event.done // event.total
-            if percent not in told:
-                told.add(percent)
+            if percent not in reported:
+                reported.add(percent)
                 out.say(f"{percent} %")
 
     return Progress(tell)

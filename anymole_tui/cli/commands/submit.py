@@ -80,7 +80,7 @@ def submit(
     from engine.farm import SHOT_LIST, Submission, good_chunk, read_shots, summarise, write_shots
 
     if to not in TARGETS:
-        raise ConfigError(f"{to!r} is no farm that is known; choose {', '.join(TARGETS)}.", settings=("to",))
+        raise ConfigError(f"{to!r} is not a known farm; choose {', '.join(TARGETS)}.", settings=("to",))
     folder = target.absolute()
     if status:
         if not (folder / SHOT_LIST).is_file():
@@ -173,16 +173,16 @@ def _write_template(batch: "Submission", *, as_json: bool) -> None:
     path, checked = write_template(batch)
     if not checked:
         out.say("note: not checked, since openjd-model is not installed (pip install 'anymole[farm]').")
-    told = f"{path}\nrun it here:  openjd run {path} --step InBetween"
-    _submitted({"template": str(path), "checked": checked, "out": str(batch.out)}, told, as_json=as_json)
+    text = f"{path}\nrun it here:  openjd run {path} --step InBetween"
+    _submitted({"template": str(path), "checked": checked, "out": str(batch.out)}, text, as_json=as_json)
 
 
 def _write_commands(batch: "Submission", *, as_json: bool) -> None:
     from engine.farm import write_commands
 
     path = write_commands(batch)
-    told = f"{path}\nrun it here:  parallel --jobs 2 < {path}      on OpenCue:  cuecmd {path}"
-    _submitted({"commands": str(path), "out": str(batch.out)}, told, as_json=as_json)
+    text = f"{path}\nrun it here:  parallel --jobs 2 < {path}      on OpenCue:  cuecmd {path}"
+    _submitted({"commands": str(path), "out": str(batch.out)}, text, as_json=as_json)
 
 
 def _write_job(
@@ -195,15 +195,15 @@ def _write_job(
         out.print_json(job(batch, cluster, jobs=jobs))
         return
     path = write_job(batch, cluster, jobs=jobs)
-    told = f"{path}\nsubmit it:  kubectl create -f {path}"
-    _submitted({"job": str(path), "out": str(batch.out)}, told, as_json=as_json)
+    text = f"{path}\nsubmit it:  kubectl create -f {path}"
+    _submitted({"job": str(path), "out": str(batch.out)}, text, as_json=as_json)
 
 
-def _submitted(values: dict[str, object], told: str, *, as_json: bool) -> None:
+def _submitted(values: dict[str, object], text: str, *, as_json: bool) -> None:
     if as_json:
         out.print_json(values)
     else:
-        out.answer(told)
+        out.answer(text)
 
 
 def _show(batch: "Submission", to: str, *, jobs: int, as_json: bool) -> None:

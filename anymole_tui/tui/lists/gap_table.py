@@ -100,11 +100,11 @@ def _plan_rows(plan: Mapping[str, Any], test: Mapping[str, Any] | None, rate: fl
     for gap in plan["gaps"]:
         choice = choices.get((gap["start"], gap["end"]))
         error = choice["expected_l2p"] if choice else None
-        told = "..." if test is None and not why else "n/a" if error is None else f"{error:.4f}"
+        shown = "..." if test is None and not why else "n/a" if error is None else f"{error:.4f}"
         span = f"{gap['start']:g}..{gap['end']:g}"
         seconds = (gap["end"] - gap["start"]) / rate
         rows.append(
-            _Row(f"  {span:>17} {len(gap['times']):>7} {seconds:>8.2f} {told:>13}", "", float(gap["start"]))
+            _Row(f"  {span:>17} {len(gap['times']):>7} {seconds:>8.2f} {shown:>13}", "", float(gap["start"]))
         )
     return rows
 

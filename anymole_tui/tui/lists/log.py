@@ -1,4 +1,4 @@
-"""What a run has told, line by line; it follows the end until one goes up in it."""
+"""What a run has reported, line by line; it follows the end until one goes up in it."""
 
 import time
 from typing import ClassVar

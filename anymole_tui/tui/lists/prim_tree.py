@@ -81,7 +81,7 @@ class PrimTree(Rows):
         return self.listed[self.cursor].prim if self.cursor < len(self.listed) else None
 
     def fill(self, parent: str, children: Sequence[PrimRow]) -> None:
-        """Show the children of a prim ("/": the whole tree anew)."""
+        """Show the children of a prim ("/": the whole tree again)."""
         if parent == "/":
             self._tree = [Node(prim, 0) for prim in children]
         else:

@@ -103,7 +103,9 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         look = self.app.theme, self.visual_style
-        if look != self._look:  # it is told of a new focus, too, which changes the row of the cursor alone
+        if (
+            look != self._look
+        ):  # it is notified of a new focus, too, which changes the row of the cursor alone
             self._look = look
             self._drawn.clear()
 

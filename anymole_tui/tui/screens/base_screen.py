@@ -22,7 +22,7 @@ from engine import SHOWN_ERRORS, is_damage, message_of
 
 T = TypeVar("T")
 Stopped = Callable[[], bool]
-"""Asked by work in the background, between its steps: True once nobody waits for it any more."""
+"""Called by work in the background between its steps: True once nobody waits for its result."""
 
 
 class Place(Screen[None]):
@@ -144,14 +144,14 @@ class Place(Screen[None]):
     ) -> Worker[None]:
         """Do something slow in a thread and hand what it gives to the place; nothing here ever waits for it.
 
-        A later job of the same group replaces the one at work: that one is told to stop and its answer is dropped,
+        A later job of the same group replaces the one at work: that one is stopped and its answer is dropped,
         as are those of all groups when the place closes. The thread is a daemon: quitting never waits for it.
 
         Args:
             job: Called in the thread; asks its argument between steps whether to stop. It must not touch widgets.
             done: Called in the app with what the job returned.
             group: One job at a time of each.
-            failed: Called in the app with the sentence of an error that a user can mend; None shows it as a notice.
+            failed: Called in the app with the sentence of an error that a user can fix; None shows it as a notice.
         """
 
         async def wait() -> None:

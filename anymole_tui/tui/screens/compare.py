@@ -45,7 +45,7 @@ class Compare(Playing):
     HELP = (
         "The original, slerp between the same keys, and what the run made, at one time and from one camera. n goes to"
         " the next of them, f flips between all at once and one alone. Space plays all in step, r one gap over and"
-        " over; the rate that is told is what was shown. Enter keeps the chosen take"
+        " over; the rate shown is the one reached. Enter keeps the chosen take"
         " in all gaps. In the gap where one is, a says that it is good, x has the result show the source there, t"
         " another take; u and U undo and redo. The result holds what was chosen at once."
     )
@@ -121,8 +121,8 @@ class Compare(Playing):
         self.review = Review(comparison.gaps, max(takes, 1))
         wanted = [i for i, side in enumerate(self.sides) if side.take == max(comparison.active, 1)]
         self.chosen = wanted[0] if wanted else len(self.sides) - 1
-        told = run_report(comparison.result, metrics=True)
-        self.query_one(Words).update(told if not self.anymole.ascii else spelt_out(told))
+        report = run_report(comparison.result, metrics=True)
+        self.query_one(Words).update(report if not self.anymole.ascii else spelt_out(report))
         self._show_plan(comparison)
         kind = self.anymole.look.pictures
         self.query_one("#panes").mount_all(Picture(kind, classes="panel") for _ in self.sides)
@@ -245,7 +245,7 @@ class Compare(Playing):
         return [request for request in found if request is not None]
 
     def _request(self, number: int, time: float) -> Request | None:
-        """What a side is asked for with; None where there is no room for it."""
+        """The request for a side; None where there is no room for it."""
         assert self.comparison is not None
         side, pane = self.sides[number], self._panes()[number]
         height, width = pane.wanted

@@ -39,7 +39,7 @@ class MotionPlace(Playing):
     TITLE = "Motion"
     HELP = (
         "The line of an animation shows finished motion, keys, and the gaps that a run would fill. Space plays it at"
-        " its own rate, as far as terminal and line allow: the rate that is told is what was shown. r plays one gap"
+        " its own rate, as far as terminal and line allow: the rate shown is the one reached. r plays one gap"
         " over and over. The curves are the local rotation of the joint away from its mean."
     )
     DEFAULT_CSS = """

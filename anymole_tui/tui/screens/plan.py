@@ -145,7 +145,7 @@ class PlanPlace(Place):
     # The settings --------------------------------------------------------------------------------------------------
 
     def change(self, **values: Any) -> None:
-        """Take other settings; what cannot be is refused where it was asked for."""
+        """Take other settings; what cannot be used is refused where it was given."""
         try:
             self.config = replace(self.config, **values)
         except ConfigError as error:

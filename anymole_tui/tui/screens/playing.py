@@ -14,7 +14,7 @@ from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline
 
 LOOKS_PER_S = 60.0
-"""How often it is asked what is due."""
+"""How often it is checked what is due."""
 MOST_WAITING = 2
 """Writes to the terminal that may wait: with more, a frame is dropped, and a key is answered at once all the same."""
 TOLD_EVERY_S = 0.5
@@ -43,12 +43,12 @@ class Playing(Place):
     _speed = 1.0
     _ghosts = False
     _played: float | None = None
-    """The time that playback has gone to, so that it is told from one that a person has gone to."""
+    """The time that playback has gone to, to distinguish it from one that a person has gone to."""
 
     # What a place says ---------------------------------------------------------------------------------
 
     def requests(self, time: float) -> Sequence[Request]:
-        """What the pictures in view are asked for with at a time."""
+        """The requests for the pictures in view at a time."""
         raise NotImplementedError
 
     def pictures(self) -> Sequence[Picture]:
@@ -172,9 +172,9 @@ class Playing(Place):
         if playback is None:
             return
         loop = "" if self._loop is None else f"  loop {self._loop[0]:g}..{self._loop[1]:g}"
-        told = f"{playback.shown_rate():.0f} of {playback.wanted_rate:.3g} frames/s  {self._speed:g}x{loop}"
+        rates = f"{playback.shown_rate():.0f} of {playback.wanted_rate:.3g} frames/s  {self._speed:g}x{loop}"
         sign = ">" if self.anymole.ascii else "▶"
-        self.query_one("#time").border_subtitle = Content(f"{sign} {told}")
+        self.query_one("#time").border_subtitle = Content(f"{sign} {rates}")
 
     def action_loop(self) -> None:
         """Play the gap that is looked at over and over; again: all."""

@@ -80,7 +80,7 @@ class Runs(Place):
             try:
                 found.append(read_run(folder))
             except ConfigError:
-                continue  # made anew by a newer version meanwhile
+                continue  # written again by a newer version meanwhile
         return found
 
     def _tell(self, records: list[RunRecord]) -> None:
@@ -136,7 +136,7 @@ class Runs(Place):
         def decided(yes: bool | None) -> None:
             if yes and folder:
                 self.in_background(
-                    lambda _: stop_run(folder), lambda _: self.say("Asked to stop."), group="ask"
+                    lambda _: stop_run(folder), lambda _: self.say("Stop requested."), group="ask"
                 )
 
         self.app.push_screen(

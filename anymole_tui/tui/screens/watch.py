@@ -36,7 +36,7 @@ class Watch(Place):
     TITLE = "Run"
     HELP = (
         "A run, live or ended, on this host or another one that sees its folder. It goes on when you leave or quit."
-        " Losses are those of the stage at work; pictures are drawn only while asked for (p)."
+        " Losses are those of the stage at work; pictures are drawn only while they are shown (p)."
     )
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  # as Textual declares it
     DEFAULT_CSS = """
@@ -118,7 +118,7 @@ class Watch(Place):
             self.story.take(event, at)
         before, self.record = self.record, record
         if before is None or before.state != record.state:
-            self.refresh_bindings()  # the footer is made anew by this: too dear for every second
+            self.refresh_bindings()  # this draws the footer again, which costs too much to do every second
         if self.is_current and (before != record or events):
             self._show(plots=before is None or not record.live)
 
@@ -162,7 +162,7 @@ class Watch(Place):
             if yes:
                 self.in_background(
                     lambda _: stop_run(self.folder),
-                    lambda _: self.say("Asked to stop; what is done is kept."),
+                    lambda _: self.say("Stop requested; what is done is kept."),
                     group="ask",
                 )
 

@@ -1,7 +1,7 @@
 """Playback in a terminal: frames are drawn ahead in another process, and those that are late are dropped.
 
-What is due is told by the clock alone. A frame that is not drawn yet, or for which the line to the terminal has no
-room, is passed over; the rate that is told is that of the frames that were shown.
+The clock alone decides what is due. A frame that is not drawn yet, or for which the line to the terminal has no
+room, is passed over; the reported rate is that of the frames that were shown.
 """
 
 import math
@@ -15,11 +15,11 @@ from anymole_tui.terminal.graphics import Pixels
 MOST_BYTES = 256 << 20
 """Of frames that are kept."""
 RATE_OVER_S = 2.0
-"""The rate that is told is a mean over so long."""
+"""The reported rate is a mean over so long."""
 SPEEDS = (0.125, 0.25, 0.5, 1.0, 2.0)
 
 Request = Mapping[str, Any]
-"""What a picture is asked for with (:mod:`engine.workers.thumbnails`)."""
+"""The request for a picture (:mod:`engine.workers.thumbnails`)."""
 
 
 def key_of(request: Request) -> Hashable:
@@ -142,7 +142,7 @@ class Playback:
 
         Args:
             draw: Gives a picture; waits for it.
-            stopped: Asked before each picture.
+            stopped: Called before each picture; True ends the work.
         """
         while not stopped() and (frame := self.to_draw()) is not None:
             began = self._clock()

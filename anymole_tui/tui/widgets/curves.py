@@ -1,4 +1,4 @@
-"""The rotation of one joint over time: three curves, told apart by a letter at their ends as well as by colour."""
+"""The rotation of one joint over time: three curves, distinguished by a letter at their ends as well as by colour."""
 
 import numpy as np
 from jaxtyping import Float

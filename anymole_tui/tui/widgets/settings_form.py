@@ -152,7 +152,7 @@ class SettingsForm(Vertical):
 
     def typed(self) -> dict[str, Any]:
         """The values as they stand in the form now, without those that cannot be understood: what was typed last may
-        not have been told yet."""
+        not have been reported yet."""
         found: dict[str, Any] = {}
         for name, field in self._fields.items():
             control = self.query_one(f"#set-{name}")

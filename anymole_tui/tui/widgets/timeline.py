@@ -368,7 +368,7 @@ class Timeline(Widget, can_focus=True):
         return PLAIN if getattr(self.app, "ascii", False) else FINE
 
     def is_chosen(self, index: int) -> bool:
-        """Whether a track is told from the others."""
+        """Whether a track is distinguished from the others."""
         return index == self.chosen and len(self.tracks) > 1
 
     def marked(self, index: int) -> Sequence[tuple[float, float]]:

@@ -110,14 +110,14 @@ class StageList(_Panel):
             1.0 if state in ("done", "as before") else stage.done / stage.total if stage.total > 0 else 0.0
         )
         count = f"{stage.done}/{stage.total}" if stage.total > 1 and state != "as before" else ""
-        told = f"{count:>11} {state if seconds is None else _seconds(seconds):>9}"
-        room = max(4, self.size.width - self._name_cells - len(told) - 4)
+        text = f"{count:>11} {state if seconds is None else _seconds(seconds):>9}"
+        room = max(4, self.size.width - self._name_cells - len(text) - 4)
         return Content.assemble(
             (sign(state, ascii_only=self.ascii), style(state)),
             f" {self.name_of(stage.name, self._name_cells)} ",
             (bar(share, room, ascii_only=self.ascii), style(state) or "dim"),
             " ",
-            (told, "" if state == "working" else "dim"),
+            (text, "" if state == "working" else "dim"),
         )
 
 
@@ -139,7 +139,7 @@ class LossPlot(_Panel):
         self._again = partial(self.tell, stage, first)
         if stage is None or not stage.series or self.size.height < 2:
             self._names = ()
-            self.show([Content.styled("no losses yet: this run has told none", "dim")])
+            self.show([Content.styled("no losses yet: this run has reported none", "dim")])
             return
         names = list(stage.series)
         first %= len(names)
@@ -157,8 +157,8 @@ class LossPlot(_Panel):
 
     def _plot(self, name: str, values: list[float], cells: int) -> list[Content]:
         finite = [value for value in values if value == value]
-        told = f" {finite[-1]:.4g}  min {min(finite):.4g}" if finite else " nothing finite"
-        title = Content.assemble((plain(name, 16, ascii_only=self.ascii), "bold"), told).truncate(cells)
+        text = f" {finite[-1]:.4g}  min {min(finite):.4g}" if finite else " nothing finite"
+        title = Content.assemble((plain(name, 16, ascii_only=self.ascii), "bold"), text).truncate(cells)
         lines = curve(values, cells, self.size.height - 1, ascii_only=self.ascii)
         return [
             title.pad_right(cells - title.cell_length),
@@ -211,17 +211,17 @@ class Load(_Panel):
             *([] if room else [Content(f"  heat   {heat}")]),
         ]
 
-    def _meter(self, name: str, value: Any, whole: Any, told: str) -> Content:
+    def _meter(self, name: str, value: Any, whole: Any, text: str) -> Content:
         share = value / whole if _is_number(value) and _is_number(whole) and whole > 0 else 0.0
-        room = min(20, self.size.width - 9 - len(told) - 1)
+        room = min(20, self.size.width - 9 - len(text) - 1)
         if room < 3:  # the numbers say more than a bar
-            return Content(f"{name.ljust(9)}{told}")
+            return Content(f"{name.ljust(9)}{text}")
         high = share > 0.9
         return Content.assemble(
             name.ljust(9),
             (bar(share, room, ascii_only=self.ascii), "$warning" if high else "$secondary"),
             " ",
-            told,
+            text,
         )
 
 

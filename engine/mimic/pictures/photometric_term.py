@@ -42,7 +42,7 @@ _FLAT = 1e-4
 
 
 def picture_form(scene: FitScene, level: Level, poses: Sequence[Pose]) -> tuple[Term, ...]:
-    """Cost of the pictures, and its Gauss-Newton form per character; the cost is told with the first one."""
+    """Cost of the pictures, and its Gauss-Newton form per character; the cost stands with the first one."""
     assert level.aim is not None, "colours are matched first"
     count = len(level.frames)
     sizes = [len(u.mixing) for u in scene.unknowns]

@@ -82,12 +82,12 @@ def _at_size(seen: Seen, height: int, width: int) -> Seen:
         rgb = resample(backdrop.rgb.permute(0, 3, 1, 2), height, width).permute(0, 2, 3, 1)
         depth = torch.nn.functional.interpolate(backdrop.depth[:, None], (height, width), mode="nearest")
         backdrop = Backdrop(rgb, depth[:, 0])
-    told = [
+    evidence = [
         None if e is None else replace(e, xy=e.xy * scale, xy_sigma=e.xy_sigma * scale.mean())
         for e in seen.evidence
     ]
     video = replace(seen.video, frames=resample(seen.video.frames, height, width))
-    return Seen(video, View(seen.view.name, resized, backdrop), told)
+    return Seen(video, View(seen.view.name, resized, backdrop), evidence)
 
 
 def _each(cameras: Cameras, frames: int) -> Cameras:
@@ -122,5 +122,5 @@ def _evidence(
     common = None
     if first.depth_common_sigma is not None and second.depth_common_sigma is not None:
         common = both("depth_common_sigma")
-    told = {name: both(name) for name in ("xy", "depth", "xy_sigma", "depth_sigma")}
-    return JointEvidence(**told, seen=first.seen, depth_common_sigma=common)
+    arrays = {name: both(name) for name in ("xy", "depth", "xy_sigma", "depth_sigma")}
+    return JointEvidence(**arrays, seen=first.seen, depth_common_sigma=common)

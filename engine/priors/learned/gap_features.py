@@ -30,9 +30,9 @@ IN_GAP = [len(layout.OUTSIDE) + i for i in (3, 7, 11)]
 VELOCITY_UNIT = 4.0
 """Velocities are counted in this many units of movement per gap, which brings them to the size of the movement."""
 NEAR_FLOOR = 10.0
-"""Heights are told apart best below one over this [sizes]."""
+"""Heights are best distinguished below one over this [sizes]."""
 SLOW = 5.0
-"""Speeds are told apart best below one over this [sizes/s]."""
+"""Speeds are best distinguished below one over this [sizes/s]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,7 +295,7 @@ def _heights(
     size: Float[np.ndarray, " gap"],
     seconds: Float[np.ndarray, " gap"],
 ) -> Float[np.ndarray, "gap joint height"]:
-    """Heights, vertical velocities and speeds, squashed so that what rests on the floor is told from what does not."""
+    """Heights, vertical velocities and speeds, squashed so that what rests on the floor differs from what does not."""
     steps = layout.STEPS[:, None] * seconds[:, None, None]
     climb = (levels[:, layout.STEP_TO] - levels[:, layout.STEP_FROM]) / steps
     moved = np.linalg.norm(positions[:, layout.STEP_TO] - positions[:, layout.STEP_FROM], axis=-1)

@@ -59,8 +59,8 @@ def vary(
 ) -> Motion:
     """A take: a motion that follows another idea than the best estimate, and equals it at the keys.
 
-    Takes 2 to 6 follow the network's ideas, the likeliest first; those after them mixtures of them, drawn anew in every
-    gap. All stray a little from their idea, so that another seed gives other takes.
+    Takes 2 to 6 follow the network's ideas, the likeliest first; those after them mixtures of them, drawn again in
+    every gap. All deviate a little from their idea, so that another seed gives other takes.
 
     Args:
         character: Joints stray with their parents.

@@ -1,1 +1,1 @@
-"""What is asked of a filled motion beside the keys: joints that stay where they are, a walk in place."""
+"""What a filled motion has to meet beside the keys: joints that stay where they are, a walk in place."""

@@ -276,7 +276,7 @@ def _heights(
     positions: Float[Tensor, "batch outside joint 3"],
     size: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch joint height"]:
-    """Heights, vertical velocities and speeds, squashed so that what rests on the floor is told from what does not."""
+    """Heights, vertical velocities and speeds, squashed so that what rests on the floor differs from what does not."""
     steps = (positions.new_tensor(layout.STEPS)[:, None] * poses.seconds[:, None, None]).expand(
         -1, -1, positions.shape[2]
     )

@@ -180,7 +180,7 @@ class Training(LongTraining[Batch]):
         *,
         steps: int | None = None,
         rate: float | None = None,
-        anew: bool = False,
+        restart: bool = False,
         device: torch.device = CPU,
     ) -> "Training":
         """Go on from the checkpoint in a folder, with its settings; only the schedule of the rate may change.
@@ -189,7 +189,7 @@ class Training(LongTraining[Batch]):
             out: The folder.
             steps: At which the rate has fallen.
             rate: The highest.
-            anew: Let the schedule begin again here, with a new seed of its copies of clips.
+            restart: Let the schedule begin again here, with a new seed of its copies of clips.
             device: Where to train.
         """
         tensors, state = checkpoint.load(out / STATE)
@@ -197,7 +197,7 @@ class Training(LongTraining[Batch]):
         settings = replace(
             settings, steps=steps or settings.steps, learning_rate=rate or settings.learning_rate
         )
-        if anew:
+        if restart:
             settings = replace(settings, begun_at=state["step"], seed=settings.seed + 1)
         run = cls(settings, Shape(**state["shape"]), device)
         for name, module in (("network.", run.network), ("averaged.", run.averaged)):
@@ -320,7 +320,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument(
-        "--anew", action="store_true", help="with --resume: begin the schedule of the rate anew"
+        "--restart", action="store_true", help="with --resume: begin the schedule of the learning rate again"
     )
     parser.add_argument("--from", dest="start", type=Path, help="weights to begin from")
     parser.add_argument("--rate", type=float, help="highest learning rate")
@@ -336,7 +336,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     if args.resume and (args.out / STATE).exists():
         run = Training.load(
-            args.out, steps=args.steps, rate=args.rate, anew=args.anew, device=torch.device(args.device)
+            args.out, steps=args.steps, rate=args.rate, restart=args.restart, device=torch.device(args.device)
         )
     else:
         settings = Settings(

@@ -56,7 +56,7 @@ def adapt(
         frame_rate: Of the context [frames/s].
         prompt: What is seen, or nothing.
         settings: What is trained and how.
-        progress: Told of each step with its ``loss`` and, where measured, ``held_out``.
+        progress: Reports each step with its ``loss`` and, where measured, ``held_out``.
         checkpoint_dir: Where the state is kept; a state of the same work there is taken up.
 
     Returns:

@@ -98,7 +98,7 @@ def train(
         frames: The context.
         settings: How.
         work: Plain values that decide the result beside settings and frames.
-        progress: Told of each step with its loss.
+        progress: Reports each step with its loss.
         checkpoint_dir: Where the state is kept.
 
     Raises:

@@ -75,7 +75,7 @@ class Backend(Protocol):
             prompt: What is seen, or nothing.
             options: What is trained and for how long.
             out: The adapter to write.
-            progress: Told of each step with its loss.
+            progress: Reports each step with its loss.
             checkpoint_dir: Where the state is kept, so that a stopped run goes on from there.
 
         Returns:
@@ -108,7 +108,7 @@ class Backend(Protocol):
             prompt: What is seen, or nothing.
             options: Steps, guidance and seed; a seed gives one video.
             adapter: Written by :meth:`adapt` of the same model.
-            progress: Told of each step.
+            progress: Reports each step.
             checkpoint_dir: Where finished windows are kept, so that a stopped run goes on from there.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Weights of a denoising network in one byte each, by torchao; an optional extra, asked for by name.
+"""Weights of a denoising network in one byte each, by torchao; an optional extra, chosen by name.
 
 The network is read and changed by LoRAs in half precision and quantised after that, so that what is stacked on it is
 rounded once. Activations stay in half precision; low-rank pairs can be trained on top.

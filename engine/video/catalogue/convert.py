@@ -35,7 +35,7 @@ def convert_checkpoint(
     Args:
         source: ``model.ckpt`` of DynamiCrafter_512_interp, or the same tensors as safetensors.
         folder: Where the result goes; the checkpoint may lie there, too, and stays.
-        progress: Told of each of the five networks.
+        progress: Reports each of the five networks.
         shape: Of the networks; by default the released ones.
         dtype: Of the result but for the autoencoder, such as ``torch.float16`` to halve it; by default as it is.
 

@@ -64,7 +64,7 @@ def pull(model: ModelCard, source: str = "", *, progress: Progress) -> list[Path
         model: Which one.
         source: A mirror's http(s) address or a folder, each with one sub-folder per model; empty: ``ANYMOLE_MIRROR``,
             or the Hugging Face hub (whose own variables hold: ``HF_HOME``, ``HF_ENDPOINT``, ``HF_HUB_OFFLINE``).
-        progress: Told of the bytes of each file as they come from a mirror.
+        progress: Reports the bytes of each file as they come from a mirror.
 
     Returns:
         All files of the model.

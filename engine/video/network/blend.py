@@ -1,4 +1,4 @@
-"""The UNet for small budgets: told all known frames, it answers with what differs from a linear blend of them.
+"""The UNet for small budgets: given all known frames, it predicts what differs from a linear blend of them.
 
 DynamiCrafter's network learns from millions of videos how to carry a picture from the end frames through time. A small
 network trained for an hour cannot; but it can learn to correct a cross-fade. The sampler, the schedule, the velocity

@@ -1,4 +1,4 @@
-"""What the UNet is told of a window: text, the first frame, both end frames, the frame rate."""
+"""What the UNet is given of a window: text, the first frame, both end frames, the frame rate."""
 
 from dataclasses import dataclass
 

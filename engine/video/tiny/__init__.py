@@ -60,7 +60,7 @@ def shipped_tensors(model: VideoModel) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def silence_text(model: VideoModel) -> VideoModel:
-    """Let the text encoder answer with zeros, in place: the tiny model was never told any text."""
+    """Let the text encoder answer with zeros, in place: the tiny model was never trained on any text."""
     for parameter in model.text.parameters():
         parameter.zero_()
     return model

@@ -19,7 +19,7 @@ def ease(character: Character, known: Motion, plan: Plan) -> Motion:
         The motion at ``plan.fill_times``.
     """
     times = plan.fill_times
-    # the known samples around each time: what is asked for lies strictly between them
+    # the known samples around each time: the times to fill lie strictly between them
     after = np.searchsorted(known.times, times)
     before, after = known.times[after - 1], known.times[after]
     share = (times - before) / (after - before)

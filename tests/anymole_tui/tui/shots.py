@@ -1,6 +1,6 @@
 """The app in tests: driven by a pilot, compared with stored pictures of the whole screen (SVG).
 
-``ANYMOLE_SHOTS=write`` stores the pictures anew; look at them before they are kept.
+``ANYMOLE_SHOTS=write`` stores the pictures again; look at them before they are kept.
 """
 
 import asyncio

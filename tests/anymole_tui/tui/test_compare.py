@@ -29,7 +29,7 @@ from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, u
 
 
 class Painted:
-    """Stands in for the process that draws: a flat picture per stage and take, and what was asked for."""
+    """Stands in for the process that draws: a flat picture per stage and take, and what was requested."""
 
     def __init__(self) -> None:
         self.requests: list[Mapping[str, Any]] = []

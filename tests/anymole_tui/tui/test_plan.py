@@ -452,7 +452,7 @@ def test_a_letter_for_every_panel_and_none_for_its_fields(walk: Path) -> None:
 
 
 def test_a_stage_that_is_saved_while_it_is_planned(fox_keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The self-test, in a process of its own, has read it anew; so has the plan, once asked for anew."""
+    """The self-test, in a process of its own, has read it again; so has the plan, once it was requested again."""
     before = fox_keys.read_text()
     other_gaps = SelfTestProcess.expect
 

@@ -1,4 +1,4 @@
-"""A service of the UI: asked, stopped, killed in the middle of an answer, and started anew."""
+"""A service of the UI: requested, stopped, killed in the middle of an answer, and started again."""
 
 import os
 import threading

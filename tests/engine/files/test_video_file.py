@@ -106,7 +106,7 @@ def test_playlist_under_the_name_of_a_film_reads_no_other_file(film: Path, tmp_p
 
 def test_other_things_are_no_videos(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("text")
-    with pytest.raises(DataError, match="is no video that is read here"):
+    with pytest.raises(DataError, match="is not a video that can be read"):
         read_video(tmp_path / "notes.txt")
     (tmp_path / "empty").mkdir()
     for read in (read_video, check_video):

@@ -1,6 +1,6 @@
 """All files that can be drawn are drawn: not empty, fully in frame, right side up, and looking as they did.
 
-The golden contact sheets are in ``tests/data/golden``; ``ANYMOLE_UPDATE_GOLDEN=1`` draws them anew, to be looked at
+The golden contact sheets are in ``tests/data/golden``; ``ANYMOLE_UPDATE_GOLDEN=1`` draws them again, to be looked at
 before they are committed.
 """
 

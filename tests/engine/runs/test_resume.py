@@ -327,5 +327,5 @@ def test_a_prepared_run_that_nobody_began_or_that_was_to_stop_is_stopped(config:
     with pytest.raises(StageReached):
         engine_run.resume(folder, until="fill")
     stopped = read_run(folder)
-    assert (stopped.state, stopped.message) == ("stopped", "stopped after fill, as asked")
+    assert (stopped.state, stopped.message) == ("stopped", "stopped after fill, as requested")
     assert [e.stage for e, _ in follow(folder) if isinstance(e, StageStarted)] == ["fill"]
