@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from anymole_tui.wording import count, numbers, table
+from anymole_tui.wording import count, numbers, table, word
 from engine import SHOWN_ERRORS, RunResult
 from engine.report import TOUR, about, in_full, joint_error, length
 from engine.runs import read_settings
@@ -47,18 +47,18 @@ def run_report(result: RunResult, *, metrics: bool = False) -> str:
         lines.append(
             _row(
                 "report",
-                f"{shown(result.report)}  (any browser; 'anymole view {shown(result.run)}' over SSH)",
+                f"{shown(result.report)}  (any browser; over SSH: anymole view {word(result.run)})",
             )
         )
     viewers = "or the result in usdview, Blender, Houdini, Maya"
-    lines.append(_row("open it", f"anymole {shown(result.run)}  (in the terminal); {viewers}"))
+    lines.append(_row("open it", f"anymole {word(result.run)}  (in the terminal); {viewers}"))
     if any(len(scores["takes"]) > 1 for scores in result.scores.values()):
-        lines.append(_row("takes", f"take 1 is shown; another one: anymole take {shown(result.run)} N"))
+        lines.append(_row("takes", f"take 1 is shown; another one: anymole take {word(result.run)} N"))
     if metrics:
         lines += _metrics(result)
     else:
         lines.append(
-            _row("more", f"anymole attach {shown(result.run)} --metrics  (L2P, L2Q, NPSS, confidence)")
+            _row("more", f"anymole attach {word(result.run)} --metrics  (L2P, L2Q, NPSS, confidence)")
         )
     return "\n".join(lines)
 

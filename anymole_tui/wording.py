@@ -1,5 +1,6 @@
 """Numbers, plans and tables in words, the same in every face. Pure text: nothing here writes anywhere."""
 
+import shlex
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -10,6 +11,22 @@ from usd_io import shown
 def count(number: int, what: str) -> str:
     """``1 run``, ``2 runs``."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def word(path: str) -> str:
+    """A path as one word of a command that can be pasted into a shell, whatever its name is."""
+    text = shown(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,8 @@ import shlex
 import signal
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,16 @@ PLANNED = ("anymole mimic", "anymole run boxer/shot.usda --engine video --model 
 UNTIL_STOPPED = "anymole view"
 WITHOUT_TERMINAL = "anymole boxer/shot_inbetween"
 WITHOUT_WEIGHTS = "--prompt"
+OWN = ("anymole", "engine", "usd_io")
+BARE = """import builtins
+take = builtins.__import__
+def bare(name, scope=None, *more):
+    if name.split(".")[0] in {absent!r} and str((scope or {{}}).get("__name__")).startswith({own!r}):
+        raise ModuleNotFoundError(name)
+    return take(name, scope, *more)
+builtins.__import__ = bare
+"""
+"""What only extras bring, tests among them, is kept from our own code: ``make demo`` does not install it."""
 
 
 def commands() -> list[str]:
@@ -28,6 +40,21 @@ def commands() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     lines = [re.sub(r"\s+#.*", "", line).strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line and not line.startswith(ELSEWHERE)]
+
+
+def only_of_extras() -> set[str]:
+    """Packages that are imported by name and come with none of the dependencies of a plain installation."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    always, more = (
+        {re.split(r"[^\w-]", line)[0].lower() for line in lines}
+        for lines in (project["dependencies"], [line for lines in extras for line in lines])
+    )
+    return {
+        name
+        for name, found in packages_distributions().items()
+        if {d.lower() for d in found} & (more - always)
+    }
 
 
 def test_the_readme_has_commands_of_every_kind() -> None:
@@ -57,14 +84,18 @@ def test_every_command_can_be_pasted_after_the_demo(tmp_path: Path) -> None:
     state = {
         f"XDG_{name}_HOME": str(tmp_path / name.lower()) for name in ("STATE", "CONFIG", "CACHE", "DATA")
     }
-    environment = os.environ | state | {"OMP_NUM_THREADS": "1"}
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "sitecustomize.py").write_text(BARE.format(absent=only_of_extras(), own=OWN))
+    path = {"PYTHONPATH": f"{bare}{os.pathsep}{ROOT}"}
+    environment = os.environ | state | path | {"OMP_NUM_THREADS": "1"}
     program = [sys.executable, "-m", "anymole_tui"]
 
     def anymole(arguments: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [*program, *arguments],
             cwd=folder,
-            env=environment | {"PYTHONPATH": str(ROOT)},
+            env=environment,
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -78,7 +109,7 @@ def test_every_command_can_be_pasted_after_the_demo(tmp_path: Path) -> None:
     for line in commands():
         arguments = shlex.split(line)[1:]
         if line.startswith(UNTIL_STOPPED):
-            told = _served([*program, *arguments], demo, environment | {"PYTHONPATH": str(ROOT)})
+            told = _served([*program, *arguments], demo, environment)
             assert told.startswith("http://127.0.0.1:"), line
             continue
         done = anymole([*arguments, *(["--dry-run"] if line.startswith(PLANNED) else [])], demo)
@@ -93,7 +124,7 @@ def test_every_command_can_be_pasted_after_the_demo(tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-c", block],
             cwd=demo,
-            env=environment | {"PYTHONPATH": str(ROOT)},
+            env=environment,
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,

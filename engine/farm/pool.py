@@ -34,11 +34,8 @@ def run_pool(
         on_shot: Called when a shot ends.
         stop: Called often; when it returns True or raises, shots at work save and stop, and no other begins.
         gpus: GPUs of this machine; shots that need some get them in turn.
-
-    Raises:
-        EngineError: submitit is not installed.
     """
-    need_submitit()
+    load_submitit()  # here, before any thread
     places = _Places(batch, gpus)
     width = max(1, min(jobs, places.count or jobs, len(batch.chunks())))
     stopping = threading.Event()
@@ -176,7 +173,7 @@ def _ask_to_stop(batch: Submission, numbers: list[int], asked: set[int]) -> None
 
 
 def _submit(batch: Submission, numbers: list[int], group: tuple[int, ...]) -> Any:
-    submitit = need_submitit()
+    submitit = load_submitit()
     executor = submitit.LocalExecutor(batch.out / JOBS)
     executor.update_parameters(
         # it would kill without a word; the pool itself asks the run to stop before that
@@ -197,14 +194,10 @@ def _tidy(job: Any) -> None:
             path.unlink()
 
 
-def need_submitit() -> Any:
-    """The library, or one clear sentence. Its own processes inherit our environment, in which from now on nothing is
-    imported from the current folder."""
-    try:
-        import submitit
-    except ImportError:
-        raise EngineError(
-            "this target needs submitit; install it with: pip install 'anymole[farm]'"
-        ) from None
+def load_submitit() -> Any:
+    """The library. Its own processes inherit our environment, in which from now on nothing is imported from the
+    current folder."""
+    import submitit
+
     os.environ.update(python_environment())
     return submitit

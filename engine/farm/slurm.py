@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.errors import EngineError
 from engine.farm.batch import Submission
-from engine.farm.pool import need_submitit
+from engine.farm.pool import load_submitit
 from engine.farm.shots import JOBS
 from usd_io.errors import shown
 
@@ -37,9 +37,9 @@ def submit(batch: Submission, *, jobs: int, partition: str = "") -> list[str]:
     """Hand all shots to Slurm; returns the job ids.
 
     Raises:
-        EngineError: submitit or Slurm is not there, or refuses.
+        EngineError: Slurm is not there, or refuses.
     """
-    submitit = need_submitit()
+    submitit = load_submitit()
     try:
         executor = submitit.SlurmExecutor(batch.out / JOBS)
         executor.update_parameters(**parameters(batch, jobs=jobs, partition=partition))

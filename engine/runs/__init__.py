@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         log_text,
         read_events,
         read_run,
+        read_runs,
         remember,
         result_of,
     )
@@ -67,6 +68,7 @@ _HOMES = {
     "read_events": "engine.runs.registry",
     "read_gaps": "engine.runs.takes",
     "read_run": "engine.runs.registry",
+    "read_runs": "engine.runs.registry",
     "read_settings": "engine.runs.workspace",
     "remember": "engine.runs.registry",
     "request_cancel": "engine.runs.process",
@@ -105,6 +107,7 @@ __all__ = [
     "read_events",
     "read_gaps",
     "read_run",
+    "read_runs",
     "read_settings",
     "remember",
     "request_cancel",

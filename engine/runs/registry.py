@@ -181,13 +181,23 @@ def _is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113  # never raises, where a folder must not be entered, too
 
 
-def list_runs(folders: Sequence[Path] = ()) -> list[RunRecord]:
-    """Runs below the folders, or all known ones and those below the current folder; latest first."""
+def list_runs(folders: Sequence[Path] = (), *, known: bool = False) -> list[RunRecord]:
+    """Runs below the folders, or all known ones and those below the current folder; latest first.
+
+    Args:
+        folders: Where to search.
+        known: Add those of the list to those below the folders.
+    """
     found = [run for folder in folders or (Path(),) for run in runs_below(folder)]
-    if not folders:
+    if known or not folders:
         found += known_folders()
+    return read_runs(found)
+
+
+def read_runs(folders: Iterable[Path]) -> list[RunRecord]:
+    """How the runs of some folders stand, latest first; those of newer versions are left out."""
     records = []
-    for folder in dict.fromkeys(path.absolute() for path in found):
+    for folder in dict.fromkeys(path.absolute() for path in folders):
         with suppress(ConfigError):
             records.append(read_run(folder))
     return sorted(records, key=lambda record: record.started or 0.0, reverse=True)

@@ -61,6 +61,7 @@ class Stills:
 
         self._opened = open_stage(stage)
         if version:
+            self._opened.GetRootLayer().Reload()  # first, since a layer that it names no more may be gone
             self._opened.Reload()
         for layer in muted:
             self._opened.MuteLayer(layer)

@@ -1,5 +1,7 @@
 """Results of runs in words."""
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,29 @@ def test_says_what_an_animator_asks_one_line_each(tmp_path: Path) -> None:
         "expected a joint about 5 cm off (0.5 stage units, 5 % of the height); in two of three gaps 2.5 cm to 10 cm",
         "look at  10 to 20 first: about 6 cm off expected there",
     ]
+
+
+@pytest.mark.parametrize("name", ["a shot", "$(touch x)", "'; touch x", "-rf", "[red] ünï"])
+def test_commands_can_be_pasted_whatever_the_name_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    said = run_report(
+        replace(result_of(Path(name), takes=[{"key_error": 0.0}] * 2), report=f"{name}/report.html")
+    )
+    commands = [
+        line[line.index("anymole ") :].split("  ")[0] for line in said.splitlines() if "anymole " in line
+    ]
+    assert len(commands) == 4
+    for command in commands:
+        words = shlex.split(
+            command.removesuffix(")")
+        )  # as a shell takes them, which expands nothing in quotes
+        folder = next(word for word in words[1:] if word.endswith(name))
+        assert Path(folder).is_dir()
+        assert shlex.quote(folder) in command
+        assert not folder.startswith("-")
 
 
 def test_without_the_truth_the_gain_is_that_on_hidden_pieces(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import AsJson, Debug, GroupedCommand
+from anymole_tui.wording import size
 from engine import ConfigError
 
 RunOrResult = Annotated[
@@ -54,7 +55,7 @@ def report(
     if as_json:
         out.print_json({"report": str(path), "bytes": path.stat().st_size})
     else:
-        out.answer(f"report  {shown(path)}  ({path.stat().st_size / 1e6:.1f} MB; open it in any browser)")
+        out.answer(f"report  {shown(path)}  ({size(path.stat().st_size)}; open it in any browser)")
 
 
 def view(

@@ -12,6 +12,7 @@ from textual.content import Content
 
 from anymole_tui.safe_text import plain
 from anymole_tui.tui.lists.virtual_list import Rows
+from anymole_tui.wording import size
 from engine.runs import STATE
 
 USD_SUFFIXES = {".usd", ".usda", ".usdc", ".usdz"}
@@ -128,16 +129,6 @@ class FileList(Rows):
             self.narrow("")
             self.cursor = 0
             self.action_choose()
-
-
-def size(count: int) -> str:
-    """Bytes for people."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError
 
 
 def age(changed: float) -> str:

@@ -1,6 +1,5 @@
 """Files: folders and stages of a folder, what is in the one under the cursor, stages opened lately, and runs."""
 
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -20,10 +19,13 @@ from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.tui.screens.base_screen import Place
 from anymole_tui.tui.widgets.picture import Picture
 from engine import ConfigError, DataError
-from engine.runs import RunRecord, known_folders, read_run
+from engine.runs import RunRecord, list_runs, read_run, read_runs
 from usd_io import shown
 
 RUNS_EVERY_S = 5.0
+NOTHING = "rest on a stage or a run to see it"
+SEARCH_EVERY = 6
+"""Looks at the runs that are known between two searches for new ones."""
 
 
 class Browse(Place):
@@ -32,7 +34,7 @@ class Browse(Place):
     TITLE = "Files"
     HELP = (
         "Folders (ending in /), runs and USD stages; enter opens one, and where there is room one sees what is in it."
-        " Beside them the stages opened lately and the runs that are known: tab goes there."
+        " Beside them the stages opened lately and the runs that are known or lie below this folder: tab goes there."
     )
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012  # as Textual declares it
     DEFAULT_CSS = """
@@ -55,7 +57,10 @@ class Browse(Place):
         super().__init__()
         self._folder = folder
         self._previewed: Path | None = None
-        """The stage of which a picture is shown or wanted."""
+        """The stage or run of which a picture is shown or wanted."""
+        self._run_folders: tuple[Path, ...] = ()
+        """Folders of the runs that were found."""
+        self._looks = 0
 
     def compose_place(self) -> ComposeResult:
         with Horizontal():
@@ -75,6 +80,8 @@ class Browse(Place):
                     yield runs
 
     def on_mount(self) -> None:
+        self.query_one("#preview").border_title = "Preview"
+        self.query_one(Picture).say(NOTHING)
         self.query_one("#recent").border_title = "Recent"
         self.query_one("#runs").border_title = "Runs"
         self.query_one("#runs").border_subtitle = "2: all of them"
@@ -87,9 +94,22 @@ class Browse(Place):
         self.query_one("#recent_files", FileList).show(recent_entries(self.anymole.session.recent))
         self._look_at_runs()
 
-    def _look_at_runs(self) -> None:
-        if self.is_current:
-            self.in_background(lambda _: _known_runs(), self.query_one(RunTable).tell, group="runs")
+    def _look_at_runs(self, *, search: bool = False) -> None:
+        """Show how the runs stand; the search for new ones is the slow part and is made now and then."""
+        if not self.is_current:
+            return
+        search = search or self._looks % SEARCH_EVERY == 0
+        self._looks += 1
+        folder, known = self._folder or Path(), self._run_folders
+        self.in_background(
+            lambda _: list_runs((folder,), known=True) if search else read_runs(known),
+            self._know_runs,
+            group="runs",
+        )
+
+    def _know_runs(self, records: list[RunRecord]) -> None:
+        self._run_folders = tuple(Path(record.folder) for record in records)
+        self.query_one(RunTable).tell(records)
 
     def title_of(self, folder: Path) -> str:
         """What stands above the list of a folder."""
@@ -113,6 +133,7 @@ class Browse(Place):
             self.query_one("#here").border_title = Content(self.title_of(folder))
             self.query_one(Filter).value = ""
             self.query_one("#files", FileList).show(entries, came_from)
+            self._look_at_runs(search=True)
 
         self.in_background(read, show, group="folder")
 
@@ -142,16 +163,16 @@ class Browse(Place):
 
     @on(Rows.Highlighted)
     def _rest(self, event: Rows.Highlighted) -> None:
-        """Draw what is in a stage once the cursor rests on it: most are only passed."""
+        """Draw what is in a stage, or what a run has made, once the cursor rests on it: most are only passed."""
         if not isinstance(event.rows, FileList) or not (event.rows.has_focus or event.rows.id == "files"):
             return
         entry, picture = event.rows.entry, self.query_one(Picture)
-        path = entry.path if entry is not None and entry.kind == "stage" else None
+        path = entry.path if entry is not None and entry.kind in ("stage", "run") else None
         if path == self._previewed:
             return
         self._previewed = path
         self.workers.cancel_group(self, "preview")
-        picture.say("")
+        picture.say("" if path else NOTHING)
         self.query_one("#preview").border_title = Content(
             plain(path.name, 40, ascii_only=self.anymole.ascii) if path else "Preview"
         )
@@ -164,7 +185,6 @@ class Browse(Place):
         if path != self._previewed or min(height, width) < 4:
             return
         request = {
-            "stage": str(path),
             "time": None,
             "view": "three-quarter",
             "height": height,
@@ -172,7 +192,7 @@ class Browse(Place):
             "background": picture.background,
         }
         self.in_background(
-            lambda stopped: self.anymole.thumbnails.draw(request, stopped),
+            lambda stopped: self.anymole.thumbnails.draw({"stage": _stage_in(path), **request}, stopped),
             picture.show,
             group="preview",
             failed=lambda why: picture.say(plain(why, 300, ascii_only=self.anymole.ascii)),
@@ -193,10 +213,11 @@ class Browse(Place):
             self.go(self._folder)
 
 
-def _known_runs() -> list[RunRecord]:
-    """Those of the user's list, the latest first."""
-    found = []
-    for folder in known_folders():
-        with suppress(ConfigError):  # made by a newer version
-            found.append(read_run(folder))
-    return sorted(found, key=lambda record: record.started or 0.0, reverse=True)
+def _stage_in(path: Path) -> str:
+    """A stage itself, or the result of a run."""
+    if not path.is_dir():
+        return str(path)
+    result = read_run(path).result
+    if not result:
+        raise ConfigError("no result yet; enter watches the run")
+    return result

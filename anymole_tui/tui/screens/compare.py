@@ -218,9 +218,14 @@ class Compare(Playing):
         if self.comparison is None:
             return
         time = self.query_one(Timeline).time
-        self.query_one("#panes").border_title = f"{time:g}"
+        self.caption(time)
         for number in self.shown():
             self._draw(number, time)
+
+    def caption(self, time: float) -> None:
+        panes = self._panes()
+        for number in self._ready():
+            panes[number].border_subtitle = f"{time:g}  {self._view}"
 
     @property
     def _result(self) -> str:
@@ -272,7 +277,6 @@ class Compare(Playing):
         request = self._request(number, time)
         if request is None:
             return
-        pane.border_subtitle = f"{time:g}  {self._view}"
         if number not in self._pictured:
             pane.say("being drawn ...")
         place = key_of(request)

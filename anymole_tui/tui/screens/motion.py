@@ -219,6 +219,9 @@ class MotionPlace(Playing):
             )
             self.draw_again()
 
+    def caption(self, time: float) -> None:
+        self.query_one("#picture").border_title = f"{self._side} at {time:g}"
+
     def pictures(self) -> list[Picture]:
         return [self.query_one(Picture)]
 
@@ -246,7 +249,7 @@ class MotionPlace(Playing):
         if not requests:
             return
         (request,), still = requests, self.query_one(Picture)
-        self.query_one("#picture").border_title = f"{self._side} at {request['time']:g}"
+        self.caption(request["time"])
         self.in_background(
             lambda stopped: None if stopped() else self.anymole.thumbnails.draw(request),
             self._show_picture,

@@ -59,6 +59,10 @@ class Playing(Place):
         """Draw the time at rest."""
         raise NotImplementedError
 
+    def caption(self, time: float) -> None:
+        """Write at the pictures which time they show."""
+        raise NotImplementedError
+
     def trailed(self) -> tuple[str, ...]:
         """Joints whose way is drawn."""
         return ()
@@ -157,6 +161,7 @@ class Playing(Place):
             return
         self._played = due[0]
         self.query_one(Timeline).go_to(due[0])
+        self.caption(due[0])
         for picture, pixels in zip(pictures, due[1], strict=False):
             picture.show(pixels)
 

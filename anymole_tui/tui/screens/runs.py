@@ -16,8 +16,7 @@ from anymole_tui.tui.lists.run_table import RunTable
 from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.tui.overlays.dialogs import Confirm
 from anymole_tui.tui.screens.base_screen import Place, in_thread
-from engine import ConfigError
-from engine.runs import RunRecord, clean, list_runs, read_run, remember
+from engine.runs import RunRecord, clean, list_runs, read_runs, remember
 
 INTERVAL_S = 1.0
 SEARCH_EVERY = 30
@@ -75,13 +74,7 @@ class Runs(Place):
             found = list_runs()
             self._folders = [Path(record.folder) for record in found]
             return found
-        found = []
-        for folder in self._folders:
-            try:
-                found.append(read_run(folder))
-            except ConfigError:
-                continue  # written again by a newer version meanwhile
-        return found
+        return read_runs(self._folders)
 
     def _tell(self, records: list[RunRecord]) -> None:
         table = self.query_one(RunTable)

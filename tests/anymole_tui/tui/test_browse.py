@@ -12,15 +12,17 @@ from textual.pilot import Pilot
 
 from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.host import Look
+from anymole_tui.tui.lists.file_list import FileList
 from anymole_tui.tui.lists.lines import Lines
 from anymole_tui.tui.lists.prim_tree import PrimTree
+from anymole_tui.tui.lists.run_table import RunTable
 from anymole_tui.tui.overlays.dialogs import Read
 from anymole_tui.tui.screens.browse import Browse
 from anymole_tui.tui.screens.stage import StagePlace
 from anymole_tui.tui.screens.watch import Watch
 from anymole_tui.tui.state.session import load_session
 from engine.runs.registry import remember
-from tests.anymole_tui.tui.recorded import training, write_run
+from tests.anymole_tui.tui.recorded import training, write_run, write_state
 from tests.anymole_tui.tui.shots import drive, screen_text, sees, until
 
 
@@ -279,8 +281,8 @@ def test_nothing_is_said_to_be_missing_before_it_was_read(
     drive(journey, target=fox_keys)
 
 
-def test_the_first_place_tells_of_runs_and_opens_them(fox_keys: Path) -> None:
-    folder = write_run(fox_keys.parent / "elsewhere" / "shot010_inbetween", training())
+def test_the_first_place_tells_of_runs_and_opens_them(fox_keys: Path, tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "elsewhere" / "shot010_inbetween", training())
     run_id = "ab12cd34"
 
     async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
@@ -292,6 +294,42 @@ def test_the_first_place_tells_of_runs_and_opens_them(fox_keys: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, Watch) and run_id in screen_text(app))
 
     drive(journey, target=fox_keys.parent)
+
+
+def test_the_first_place_finds_runs_below_its_folder(fox_keys: Path, tmp_path: Path) -> None:
+    write_run(fox_keys.parent / "shots" / "shot020_inbetween", training())
+    write_run(tmp_path / "elsewhere" / "shot030_inbetween", training())  # neither known nor below
+
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "shot020_inbetween", "31 %")
+        table = app.screen.query_one(RunTable)
+        app.screen._look_at_runs()  # type: ignore[attr-defined]  # those that were found stay, without a search
+        await sees(pilot, "shot020_inbetween")
+        assert table.row_count() == 1
+        app.screen.go(tmp_path / "elsewhere")  # type: ignore[attr-defined]
+        await sees(pilot, "shot030_inbetween")
+        await until(pilot, lambda: table.row_count() == 1)
+
+    drive(journey, (140, 40), target=fox_keys.parent)
+
+
+def test_what_a_run_made_is_drawn_where_the_cursor_rests_on_it(
+    fox_keys: Path, grey_pictures: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Browse, "preview_after_s", 0.05)
+    folder = write_run(fox_keys.parent / "shot010_inbetween", training())
+
+    async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "shot010_inbetween", "rest on a stage")
+        files = app.screen.query_one("#files", FileList)
+        files.cursor = next(i for i, e in enumerate(files._shown) if e.kind == "run")
+        await sees(pilot, "no result yet")
+        write_state(folder, "done", result="shot010.usda")
+        await pilot.press("up", "down")
+        await until(pilot, lambda: grey_pictures)
+        assert grey_pictures[0]["stage"] == str(folder / "shot010.usda")
+
+    drive(journey, (140, 40), target=fox_keys.parent)
 
 
 def test_a_stage_on_which_the_cursor_rests_is_drawn(

@@ -18,6 +18,7 @@ from anymole_tui.safe_text import Words
 from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.overlays.dialogs import Read
 from anymole_tui.tui.screens.compare import Compare
+from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline
 from anymole_tui.tui.workers import ThumbnailProcess
 from engine.config import RunConfig
@@ -245,8 +246,8 @@ def test_all_in_view_play_in_step(made: dict[int, Path], painted: Painted) -> No
         line = place.query_one(Timeline)
         line.go_to(40.0)
         shown: list[tuple[str, float]] = []
-        for number, pane in enumerate(place.pictures()):
-            pane.show = partial(_note, shown, str(number), line)  # type: ignore[method-assign]
+        for pane in place.pictures():
+            pane.show = partial(_note, shown, pane, line)  # type: ignore[method-assign]
         await pilot.press("r")
         assert place.playing
         await until(pilot, lambda: len({time for _, time in shown}) > 3)
@@ -254,6 +255,7 @@ def test_all_in_view_play_in_step(made: dict[int, Path], painted: Painted) -> No
         assert "loop 30..50" in screen_text(app)
         assert all(30.0 <= time <= 50.0 for _, time in shown)
         count = len(place.pictures())
+        assert {told for told, _ in shown} == {f"{time:g}  three-quarter" for _, time in shown}
         whole = shown[: len(shown) // count * count]
         for first in range(0, len(whole), count):
             assert len({time for _, time in whole[first : first + count]}) == 1
@@ -263,5 +265,5 @@ def test_all_in_view_play_in_step(made: dict[int, Path], painted: Painted) -> No
     drive(journey, (160, 50))
 
 
-def _note(shown: list[tuple[str, float]], pane: str, line: Timeline, pixels: np.ndarray) -> None:
-    shown.append((pane, line.time))
+def _note(shown: list[tuple[str, float]], pane: Picture, line: Timeline, pixels: np.ndarray) -> None:
+    shown.append((str(pane.border_subtitle), line.time))

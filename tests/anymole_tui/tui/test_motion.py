@@ -158,6 +158,8 @@ def test_motion_plays_until_it_is_stopped_or_moved_by_hand(
         times: set[float] = set()
         await until(pilot, lambda: times.add(line.time) or len(times) > 3)
         assert "frames/s" in screen_text(app)
+        panel = app.screen.query_one("#picture")
+        await until(pilot, lambda: line.time != 30 and str(panel.border_title).endswith(f" at {line.time:g}"))
         await pilot.press("space")
         await until(pilot, lambda: "frames/s" not in screen_text(app))
         here = line.time

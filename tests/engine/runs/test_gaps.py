@@ -1,6 +1,8 @@
 """One gap at a time: what it shows, seen by UsdSkel, and what stays as it is."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +18,11 @@ from engine.run import resume, run
 from engine.runs.registry import clean
 from engine.runs.takes import choose_gap, choose_take, read_gaps
 from engine.runs.workspace import own_run_folder
+from engine.workers.thumbnails import answer
 from usd_io.author.gaps import choose_gaps
 from usd_io.errors import AuthorError
 
+ROOT = Path(__file__).parents[3]
 SKELETON = "/Fox/Skeleton"
 
 
@@ -175,3 +179,33 @@ def test_names_entered_by_another_process_stay_on_the_list(result: Path) -> None
     choose_gap(str(result), 1, 2)
     folder.claim("later.txt")
     assert {"later.txt", f"{result.stem}_gaps.usdc"} <= read_list(result.parent)
+
+
+def test_pictures_follow_what_others_choose_and_take_back(result: Path) -> None:
+    """The process that draws is not the one that writes: a layer that is gone again must not be in its way."""
+    asked = {
+        "stage": str(result),
+        "time": 45.0,
+        "view": "side",
+        "height": 40,
+        "width": 60,
+        "background": (0, 0, 0),
+    }
+
+    def drawn(version: int) -> bytes:
+        return answer({**asked, "version": version}, lambda: False)[1]
+
+    def choose(take: int, *, accepted: bool = False) -> None:
+        words = f"choose_gap({str(result)!r}, 2, {take}, accepted={accepted})"
+        code = f"from engine.runs.takes import choose_gap; {words}"
+        subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+    first = drawn(0)
+    choose(0)
+    rejected = drawn(1)
+    assert rejected != first
+    choose(1)
+    assert not result.with_name(f"{result.stem}_gaps.usdc").exists()
+    assert drawn(2) == first
+    choose(0)
+    assert drawn(3) == rejected
