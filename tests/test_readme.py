@@ -26,10 +26,10 @@ WITHOUT_WEIGHTS = "--prompt"
 OWN = ("anymole", "engine", "usd_io")
 BARE = """import builtins
 take = builtins.__import__
-def bare(name, scope=None, *more):
-    if name.split(".")[0] in {absent!r} and str((scope or {{}}).get("__name__")).startswith({own!r}):
+def bare(name, globals=None, locals=None, fromlist=(), level=0):
+    if name.split(".")[0] in {absent!r} and str((globals or {{}}).get("__name__")).startswith({own!r}):
         raise ModuleNotFoundError(name)
-    return take(name, scope, *more)
+    return take(name, globals, locals, fromlist, level)
 builtins.__import__ = bare
 """
 """What only extras bring, tests among them, is kept from our own code: ``make demo`` does not install it."""
