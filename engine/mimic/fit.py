@@ -150,6 +150,7 @@ class Fit:
         settings: MimicSettings,
     ) -> None:
         self.scene, self.joints, self.settings, self.frames = scene, tuple(joints), settings, frames
+        # largest over the characters: a frame is near the known ones only where it is so for all that it shows
         self.depth = np.max([u.depth for u in scene.unknowns], axis=0)
         """Of each frame: how many frames it is from the nearest key."""
         deepest = int(self.depth.max(initial=0))
@@ -200,15 +201,19 @@ class Fit:
     def costs(self, z: Sequence[Unknown], level: Level | None) -> Costs:
         """Costs and their form around ``z``."""
         poses = self.poses(z)
+        # joint evidence: residuals in standard deviations across and along the view axis, their Gauss-Newton matrices
+        # per frame in rotation vectors [rad] and translations [stage units] of each character's joints
         terms = [
             no_term(u) if joint is None else add(joint.plane, joint.depth)
             for u, joint in zip(self.scene.unknowns, self.joint_forms(poses), strict=True)
         ]
         joints, pictures = sum(term.cost for term in terms), 0.0
         if level is not None:
+            # the same matrices of colour differences, in standard deviations of their noise
             found = picture_form(self.scene, level, poses)
             pictures = sum(term.cost for term in found)
             terms = [add(a, b) for a, b in zip(terms, found, strict=True)]
+        # from joints to whitened unknowns (modes by parameters), where the prior is the identity: |z|^2 / 2
         forms = tuple(quadratic(u, t, x) for u, t, x in zip(self.scene.unknowns, terms, z, strict=True))
         return Costs(sum(0.5 * float((x**2).sum()) for x in z), joints, pictures, forms)
 
@@ -220,6 +225,8 @@ class Fit:
 
     def bounded(self, z: Sequence[Unknown], change: Sequence[Unknown]) -> tuple[Unknown, ...]:
         """The change, no joint turning too far at once."""
+        # the longest rotation vector of any joint in any frame by which the change turns it [rad]; one factor for all
+        # characters keeps the direction of the step
         most = max(
             (
                 float(u.offsets(d, u.basis)[0].norm(dim=-1).max())
@@ -268,6 +275,7 @@ def _begin(phase: int, z: tuple[Unknown, ...], scales: tuple[Scales, ...]) -> _S
 
 def _next(fit: Fit, now: Fit, state: _State, found: Costs) -> _State:
     """The start of the next phase: the same poses under scales estimated from the last one (``now``), if it saw all."""
+    # a phase that looked at some frames alone says too little of the sizes of offsets in all
     if fit.phases[state.phase].reach is not None:
         return _begin(state.phase + 1, state.z, state.scales)
     joints = now.joint_forms(now.poses(state.z))
@@ -277,6 +285,7 @@ def _next(fit: Fit, now: Fit, state: _State, found: Costs) -> _State:
             now.scene.unknowns, state.z, found.forms, joints, state.scales, strict=True
         )
     )
+    # the same offsets in units of the new sizes: whitened unknowns change, poses do not
     following = fit.under(scales).scene.unknowns
     z = tuple(
         u.taken_over(x, before) for u, x, before in zip(following, state.z, now.scene.unknowns, strict=True)
@@ -286,7 +295,10 @@ def _next(fit: Fit, now: Fit, state: _State, found: Costs) -> _State:
 
 def _step(fit: Fit, state: _State, level: Level | None, found: Costs) -> tuple[_State, Costs]:
     """One step; it is taken only when it lowers the cost."""
+    # Gauss-Newton with damping d (Marquardt 1963): (1 + d) diag(H) in place of H's diagonal; characters are solved one
+    # by one, since what they share in pictures is left out of the matrices
     change = [solve(form, -form.gradient, state.damping, ROUGHLY) for form in found.forms]
+    # over-relaxed while steps succeed, since slopes of pictures fade with distance and steps fall short
     z = fit.bounded(state.z, [state.stretch * d for d in change])
     trial = fit.costs(z, level)
     state = replace(state, step=state.step + 1)
@@ -294,6 +306,8 @@ def _step(fit: Fit, state: _State, level: Level | None, found: Costs) -> tuple[_
         done = found.total - trial.total < ENOUGH * found.total
         longer = min(state.stretch * STRETCH, LONGEST_STRETCH)
         return replace(state, done=done, damping=state.damping / 5, stretch=longer, z=z), trial
+    # a failed step is first tried at its own length, then with ten times the damping: shorter, and nearer to
+    # steepest descent
     if state.stretch > 1:
         return replace(state, stretch=1.0), found
     damping = max(state.damping, FIRST_DAMPING) * 10

@@ -30,6 +30,7 @@ def frames_at_keys(
     keys = np.unique([t for u in unknowns for gap in u.gaps for t in (gap.start, gap.end)])
     if len(times) < 2 or not len(keys):
         return np.zeros(0, int)
+    # time codes: a quarter of the usual distance of two frames of the video
     near = NEAR * spacing(times, unknowns[0].start.time_codes_per_second)
     return np.flatnonzero((np.abs(times[:, None] - keys) <= near).any(1))
 
@@ -49,15 +50,18 @@ def off_at_keys(
         frames: Of the size of the scene's camera.
         settings: Of the fit.
     """
+    # every frame has unknowns of its own (the identity as basis), as if its key were not known
     figures = tuple(figure.at(_each_by_itself(figure.unknowns, times)) for figure in scene.figures)
     scene = replace(scene, figures=figures)
     unknowns = scene.unknowns
     problem = Fit(scene, [None] * len(unknowns), frames, settings)
     found = fit(problem, Progress(), None, "")
+    # zero offsets are the known poses; how far the fit left them is what the video contradicts
     nothing = [u.zeros() for u in unknowns]
     known, level = problem.poses(nothing), problem.level(problem.phases[0], nothing)
     result = []
     for u, pose, true in zip(unknowns, found.poses, known, strict=True):
+        # world positions [stage units]; only across the view axis, since one picture hardly shows depth
         apart = (pose.T_world_joint - true.T_world_joint)[..., :3, 3].numpy()
         result.append(across(apart[:, u.character.observable], scene))
     return 1.0 if level is None else explained(scene, level, known), tuple(result)
@@ -68,6 +72,7 @@ def across(apart: Float[np.ndarray, "frame joint 3"], scene: FitScene) -> Float[
     axes = scene.cameras.T_camera_world[:, :2, :3]
     # each frame has its own camera where there are as many, else the first one's axes stand for all
     axes = axes if len(axes) == len(apart) else axes[:1]
+    # world vectors in the camera's x (right) and y (down)
     turned = apart @ axes.transpose(0, 2, 1)
     return np.linalg.norm(turned, axis=-1).mean(-1)
 

@@ -160,6 +160,7 @@ def _resized(scene: FitScene, height: int) -> tuple[Cameras, Backdrop]:
     cameras = replace(full, focal=full.focal * scale, centre=full.centre * scale, height=height, width=width)
     if scene.backdrop is None:
         return cameras, Backdrop(torch.ones(1, height, width, 3), torch.full((1, height, width), torch.inf))
+    # colours as averages; depths [stage units] are never mixed, or there would be surfaces between two others
     rgb = resample(scene.backdrop.rgb.permute(0, 3, 1, 2), height, width).permute(0, 2, 3, 1)
     depth = interpolate(scene.backdrop.depth[:, None], (height, width), mode="nearest")[:, 0]
     return cameras, Backdrop(rgb, depth)
@@ -185,7 +186,8 @@ def parts(level: Level) -> list[Frames]:
 
 
 def vertices(scene: FitScene, poses: Sequence[Pose], frames: Frames) -> Float[Tensor, "frame vertex 3"]:
-    """World points of all meshes in some frames."""
+    """World points of all meshes in some frames [stage units]."""
+    # kinematics are in float64, what is drawn from here on in float32
     return torch.cat(
         [
             figure.skin.vertices(
@@ -216,9 +218,11 @@ def draw_frames(
     assert images.face_id is not None
     rgb, ids = images.rgb, images.face_id
     if level.fine is not None:
+        # averages of the finer picture's colours; of its triangles each coarse pixel keeps the one nearest its middle
         rgb = resample(rgb.permute(0, 3, 1, 2), level.cameras.height, level.cameras.width).permute(0, 2, 3, 1)
         ids = interpolate(ids[:, None].double(), rgb.shape[1:3], mode="nearest")[:, 0].to(ids.dtype)
     if level.softness > 0:
+        # as soft as the video is (colour_match), before both are blurred alike
         rgb = blur(rgb.permute(0, 3, 1, 2), level.softness).permute(0, 2, 3, 1)
     return rgb, ids
 
@@ -264,6 +268,7 @@ def blur(images: Float[Tensor, "image channel height width"], sigma: float) -> T
 
 def slopes(images: Float[Tensor, "channel height width"]) -> Float[Tensor, "2 channel height width"]:
     """Central differences along x and y [per pixel]."""
+    # edges repeated once, so that the slope there is half the one-sided difference
     padded = pad(images[None], (1, 1, 1, 1), mode="replicate")[0]
     across = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
     down = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2

@@ -59,6 +59,7 @@ def joined(first: Seen, second: Seen) -> Seen:
     same = np.concatenate([[False], np.diff(rising) < SAME_TIME_S / 2])
     frames = torch.cat([first.video.frames, second.video.frames])[order]
     whole = Video(tuple((rising + same * SAME_TIME_S / 2).tolist()), frames)
+    # one camera per frame, a still one repeated, in the common order of times
     counts = len(first.video.times), len(second.video.times)
     cameras = join_cameras(
         [_each(seen.view.cameras, n) for seen, n in zip((first, second), counts, strict=True)]
@@ -73,6 +74,7 @@ def _at_size(seen: Seen, height: int, width: int) -> Seen:
     cameras = seen.view.cameras
     if (cameras.height, cameras.width) == (height, width):
         return seen
+    # pixels of the new picture per pixel of the old, along x and y: focal lengths, centre and evidence are in pixels
     scale = np.array([width / cameras.width, height / cameras.height])
     resized = replace(
         cameras, focal=cameras.focal * scale, centre=cameras.centre * scale, height=height, width=width
