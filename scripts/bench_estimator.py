@@ -22,8 +22,8 @@ from engine.evaluation.evaluate import SuiteCase, read_suite
 from engine.joints.estimator import Estimator, estimate, presence
 from engine.joints.settings import EstimatorSettings
 from engine.planning.plan import make_plan
+from engine.priors.baselines import slerp
 from engine.priors.fill import complete, split
-from engine.priors.slerp import slerp
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.mesh.surface import build_surface

@@ -21,9 +21,8 @@ import numpy as np
 from engine.geometry import metrics, rotations, skeleton
 from engine.planning.plan import Plan, make_plan
 from engine.priors.auto import CANDIDATES, auto
-from engine.priors.hold import hold
+from engine.priors.baselines import hold, slerp
 from engine.priors.self_test import Prior, simplex
-from engine.priors.slerp import slerp
 from engine.priors.trials import Trial, mean_error
 from usd_io.model import Character, Motion
 

@@ -9,8 +9,12 @@ import torch
 from torch import Tensor
 
 from engine.errors import RunCancelled
-from engine.files.training_state import restore_training, save_training
+from engine.files.json_values import as_json
+from engine.files.tensors import load_meta, load_tensors, save_tensors
 from engine.progress import Progress
+
+TRAINED = "trained."
+"""Begins the names of what is trained in the file of a state; others are the optimiser's."""
 
 
 @dataclass(eq=False)
@@ -101,3 +105,57 @@ class TrainingLoop:
         self.measured = [(step, loss) for step, loss in meta["held_out"]]
         if self.scaler is not None and meta.get("scaler"):
             self.scaler.load_state_dict(meta["scaler"])
+
+
+def save_training(
+    path: Path, values: Mapping[str, Tensor], optimiser: torch.optim.Optimizer, meta: Mapping[str, Any]
+) -> None:
+    """Write a state, replacing what was there in one step."""
+    tensors = {TRAINED + name: value for name, value in values.items()}
+    save_tensors(path, tensors | optimiser_tensors(optimiser), meta)
+
+
+@torch.no_grad()
+def restore_training(
+    path: Path, values: Mapping[str, Tensor], optimiser: torch.optim.Optimizer, work: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Take up the state of the same work, if there is one.
+
+    Args:
+        path: Of the state; need not exist.
+        values: What is trained; filled in place.
+        optimiser: Of these values; filled as well.
+        work: Plain values that decide the result, part of what was saved beside.
+
+    Returns:
+        What was saved beside; None, and nothing is changed, where there is no state of this work.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    if not path.is_file():
+        return None
+    meta = load_meta(path)
+    if {name: meta.get(name) for name in work} != as_json(work):
+        return None
+    tensors = load_tensors(path)
+    for name, value in values.items():
+        value.copy_(tensors[TRAINED + name])
+    restore_optimiser(optimiser, tensors)
+    return meta
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """State of an optimiser as a flat mapping."""
+    state = optimiser.state_dict()["state"]
+    return {f"optimiser.{i}.{name}": value for i, entry in state.items() for name, value in entry.items()}
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`optimiser_tensors` took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimiser."):
+            _, index, name = key.split(".", 2)
+            state.setdefault(int(index), {})[name] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

@@ -6,10 +6,9 @@ from functools import cache
 from engine.errors import ConfigError, DataError, EngineError
 from engine.planning.plan import Plan
 from engine.priors import auto
+from engine.priors.baselines import hold, slerp
 from engine.priors.context import context
-from engine.priors.hold import hold
 from engine.priors.learned import prior as learned
-from engine.priors.slerp import slerp
 from engine.priors.spline import spline
 from engine.priors.trials import Prior
 from engine.settings.packages import PRIORS as GROUP

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from engine.files.tensors import save_tensors
-from engine.files.training_state import optimiser_tensors, restore_optimiser
+from engine.files.training_loop import optimiser_tensors, restore_optimiser
 
 log = logging.getLogger(__name__)
 

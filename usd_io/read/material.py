@@ -9,7 +9,7 @@ from pxr import Usd, UsdGeom, UsdShade
 from usd_io import convert
 from usd_io.errors import shown
 from usd_io.model import Material
-from usd_io.read.tracks import read_track
+from usd_io.read.samples import read_track
 
 Warn = Callable[[str], None]
 _EARLIEST = Usd.TimeCode.EarliestTime()

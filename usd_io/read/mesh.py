@@ -12,8 +12,8 @@ from usd_io.model import BlendShape, Changing, Interpolation, Mesh, Primvar
 from usd_io.read.blend_shapes import read_blend_shapes
 from usd_io.read.influences import Influences, Weights, read_influences
 from usd_io.read.material import read_materials
+from usd_io.read.samples import read_track
 from usd_io.read.skeleton import BoundSkeleton, ancestry
-from usd_io.read.tracks import read_track
 
 _EARLIEST = Usd.TimeCode.EarliestTime()
 _MOST_ANIMATED = 20_000_000

@@ -4,7 +4,7 @@ The loop over samples does nothing but ask USD and copy into a preallocated arra
 vectorised. An error names the layer, the prim, the time code and the item, and says what to do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from pxr import Usd, Vt
 
 from usd_io import convert
 from usd_io.errors import StageReadError, shown
+from usd_io.model import Changing
 
 Values = Float[np.ndarray, "sample item channel"]
 """One sample where the attribute never changes."""
@@ -31,6 +32,8 @@ TYPE_NAMES = {
     "scales": "half3[]",
     "blendShapeWeights": "float[]",
 }
+MOST_VALUES = 60_000_000
+"""Numbers over all samples of one thing that changes besides the skeleton."""
 _DRIFT = 0.0099
 """Length error of a quaternion [1] that two digits explain: poses count by their direction, and samples that are kept
 are written as they are. More is refused."""
@@ -146,3 +149,33 @@ def _unusable(attribute: Usd.Attribute, time: float, value: Any, expected: int, 
         return f"{place(attribute)}: {name} is missing; {consequence} Author all channels together."
     found = "no value" if value is None else f"{len(value)} values instead of {expected}"
     return f"{place(attribute)}: {name} has {found} at time code {time:g}; {consequence} Author one per item."
+
+
+def read_track(
+    times: Sequence[float], read: Callable[[float], Any], path: str, warn: Callable[[str], None], like: Any
+) -> Changing | None:
+    """Read something at each of its samples.
+
+    Args:
+        times: Of the samples, increasing [time codes].
+        read: Gives an array, a text or None at one of them; an empty array stands for None, too.
+        path: Whose it is.
+        warn: Called where it cannot be shown at each time.
+        like: What it is at first: of arrays, the shape.
+
+    Returns:
+        None where it never changes, or not as pictures could show it.
+    """
+    if len(times) < 2:
+        return None
+    values = [read(time) for time in times] if np.size(like) * len(times) <= MOST_VALUES else []
+    values = [None if isinstance(value, np.ndarray) and not value.size else value for value in values]
+    arrays = [value for value in values if isinstance(value, np.ndarray)]
+    fit = all(
+        array.shape == np.shape(like) and (array.dtype.kind != "f" or np.isfinite(array).all())
+        for array in arrays
+    )
+    if not values or not fit:
+        warn(f"<{path}> changes in time, and not to as many finite values at each; its first sample is used.")
+        return None
+    return Changing(np.array(times, float), values)

@@ -11,13 +11,13 @@ from engine.evaluation.rows import split_dense
 from engine.geometry import metrics, rotations, skeleton
 from engine.planning.plan import Plan, make_plan
 from engine.priors import offsets
+from engine.priors.baselines import slerp
 from engine.priors.catalogue import PRIORS
 from engine.priors.contacts import contacts
 from engine.priors.contacts.planting import find_limbs, plant
 from engine.priors.context import context
 from engine.priors.fill import fill, fill_plainly, merge
 from engine.priors.shaping.velocity import carry_velocity
-from engine.priors.slerp import slerp
 from engine.priors.spline import spline
 from tests.conftest import ASSETS
 from tests.engine.conftest import make_character, make_motion

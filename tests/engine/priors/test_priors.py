@@ -12,11 +12,10 @@ from engine.planning.plan import Plan, make_plan
 from engine.priors import auto as auto_prior
 from engine.priors import offsets
 from engine.priors.auto import auto
+from engine.priors.baselines import hold, slerp
 from engine.priors.context import context
-from engine.priors.hold import hold
 from engine.priors.learned import prior as learned
 from engine.priors.self_test import Prior
-from engine.priors.slerp import slerp
 from engine.priors.spline import spline
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Character, Motion

@@ -11,9 +11,9 @@ from engine.priors import auto as auto_prior
 from engine.priors import context as context_prior
 from engine.priors import mirror, offsets, spline, windows
 from engine.priors.auto import auto
+from engine.priors.baselines import slerp
 from engine.priors.context import context
 from engine.priors.self_test import Prior
-from engine.priors.slerp import slerp
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Character, Motion
 

@@ -9,10 +9,9 @@ import pytest
 from engine.files.json_values import from_plain
 from engine.planning.plan import make_plan
 from engine.priors.auto import CANDIDATES
+from engine.priors.baselines import hold, slerp
 from engine.priors.context import context
-from engine.priors.hold import hold
 from engine.priors.self_test import EXPECTED_SHARE, SelfTest, expected_errors, self_test
-from engine.priors.slerp import slerp
 from engine.priors.spline import spline
 from engine.priors.trials import LARGEST_SHARE, MOST_PIECES, hidden_pieces, mean_error, run_trials
 from tests.engine.conftest import make_character, make_motion

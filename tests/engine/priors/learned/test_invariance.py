@@ -43,7 +43,7 @@ def moved(motion: Motion, turn: np.ndarray, shift: np.ndarray) -> Motion:
 
 
 def test_the_answer_is_not_slerp(lively_network: Network, case: tuple[Character, Motion, Plan]) -> None:
-    from engine.priors.slerp import slerp
+    from engine.priors.baselines import slerp
 
     character, motion, plan = case
     straight = skeleton.joint_positions(character, slerp(character, known_of(motion, plan), plan))

@@ -17,11 +17,11 @@ from engine.errors import DataError
 from engine.evaluation.evaluate import plans_of, read_suite
 from engine.geometry import skeleton
 from engine.planning.plan import make_plan
+from engine.priors.baselines import slerp
 from engine.priors.learned import layout
 from engine.priors.learned.predict import WEIGHTS
 from engine.priors.learned.prior import fill, learned
 from engine.priors.learned.weights import load_network
-from engine.priors.slerp import slerp
 from engine.training.learned_prior import checkpoint
 from engine.training.learned_prior.cases import Case, errors
 from engine.training.learned_prior.network import Shape, TorchNetwork
