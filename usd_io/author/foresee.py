@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pxr import Sdf, Usd
 
-from usd_io.author.layers import write_bindings
+from usd_io.author.layers import copy_metadata, write_bindings
 from usd_io.author.publish import has_control_characters
 from usd_io.diagnostics import captured
 from usd_io.errors import AuthorError, shown
@@ -57,6 +57,7 @@ def foresee_placement(
 def _trial(stage: Usd.Stage, placed: Placed) -> Usd.Stage:
     data, root = Sdf.Layer.CreateAnonymous(".usda"), Sdf.Layer.CreateAnonymous(".usda")
     source = stage.GetRootLayer()
+    copy_metadata(source, root)
     root.timeCodesPerSecond = data.timeCodesPerSecond = stage.GetTimeCodesPerSecond()
     root.subLayerPaths = [data.identifier, source.realPath or source.identifier]
     for placement in placed.placements:

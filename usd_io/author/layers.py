@@ -68,15 +68,20 @@ def write_root_layer(
     """
     layer = Sdf.Layer.CreateNew(str(path))
     source = stage.GetRootLayer()
-    for key in source.pseudoRoot.ListInfoKeys():
-        if key not in _PER_LAYER:
-            layer.pseudoRoot.SetInfo(key, _anchored(source, source.pseudoRoot.GetInfo(key)))
+    copy_metadata(source, layer)
     _copy_metrics(stage, layer, placed)
     layer.comment = comment
     short = {key: value for key, value in custom.items() if isinstance(value, bool | int | float | str)}
     layer.customLayerData = {**source.customLayerData, "anymole": short}
     layer.subLayerPaths = [data, relative_path(source.realPath or source.identifier, path.parent)]
     layer.Save()
+
+
+def copy_metadata(source: Sdf.Layer, root: Sdf.Layer) -> None:
+    """What a root stage says of the whole stage, and is asked of no sublayer, such as variables of expressions."""
+    for key in source.pseudoRoot.ListInfoKeys():
+        if key not in _PER_LAYER:
+            root.pseudoRoot.SetInfo(key, _anchored(source, source.pseudoRoot.GetInfo(key)))
 
 
 def _anchored(source: Sdf.Layer, value: Any) -> Any:
