@@ -1,7 +1,7 @@
 """What a report shows of a run, read from its folder: the motions side by side, their scores, and what made them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from engine.geometry.metrics import height
 from engine.geometry.resample import resample
 from engine.planning.plan import Plan
 from engine.preview.times import preview_times
-from engine.priors.fill import Filled, Parts, fill_plainly, merge, split
+from engine.priors.fill import Filled, fill_plainly, merge, split
 from engine.priors.self_test import SelfTest
 from engine.rendering.bones import with_bones
 from engine.report.words import TOUR
@@ -127,40 +127,34 @@ def gather(
         UsdIoError: The source or the result cannot be read.
     """
     from usd_io.author.takes import read_takes, show_take
-    from usd_io.read.character import find_skinned, read_bound_character
     from usd_io.read.motion import read_motion
     from usd_io.read.stage import open_stage
 
     root = Path(os.path.realpath(folder)) / Path(result["result"]).name  # USD joins paths as text
     plans = _plans(result)
     source, made = open_stage(stage or config.stage), open_stage(root)
-    characters = [read_bound_character(source, plan.skeleton_path, find_skinned(source)) for plan in plans]
-    motions = [read_motion(source, plan.skeleton_path) for plan in plans]
+    subjects = [_subject(source, plan, result["scores"]) for plan in plans]
+    first = subjects[0].start.parts.kept
     count = read_takes(root).count
     shown_takes = min(count, MOST_TAKES)
-    joints = sum(len(character.joints) for character in characters)
+    joints = sum(len(subject.character.joints) for subject in subjects)
     most = min(MOST_FRAMES, MOST_VALUES // max(1, joints * (shown_takes + 2)))
-    times = preview_times(plans, motions[0], max(most, 30))
-    every = round(float(times[1] - times[0]) / motions[0].frame_step) if len(times) > 1 else 1
-    takes: list[dict[str, Motion]] = [{} for _ in plans]
-    fills: list[Filled] = []
-    for i, (character, motion, plan) in enumerate(zip(characters, motions, plans, strict=True)):
-        parts = split(motion, plan, partial(read_motion, source, plan.skeleton_path))
-        takes[i][SLERP] = resample(fill_plainly("slerp", character, parts, plan), times)
-        fills.append(_as_filled(parts, result["scores"][plan.skeleton_path]))
+    times = preview_times(plans, first, max(most, 30))
+    every = round(float(times[1] - times[0]) / first.frame_step) if len(times) > 1 else 1
+    takes: dict[str, dict[str, Motion]] = {}
+    for s in subjects:
+        takes[s.path] = {SLERP: resample(fill_plainly("slerp", s.character, s.start.parts, s.plan), times)}
     for number in range(1, shown_takes + 1):
         if count > 1:
             show_take(made, number)
-        for i, plan in enumerate(plans):
+        for s in subjects:
             name = RESULT if number == 1 else f"take {number}"
-            takes[i][name] = read_motion(made, plan.skeleton_path, times)
-    truths = _truths(truth or config.truth, characters, plans, fills)
+            takes[s.path][name] = read_motion(made, s.path, times)
     notes = [] if count <= MOST_TAKES else [f"{MOST_TAKES} of {count} takes are shown."]
-    if truths is not None:
-        for i, truth in enumerate(truths):
-            kept = fills[i].parts.kept
-            missing = ~np.isin(truth.times, kept.times)
-            takes[i][TRUTH] = resample(merge(kept, truth.at(missing.nonzero()[0])), times)
+    for s, true in _truths(truth or config.truth, subjects):
+        kept = s.start.parts.kept
+        missing = ~np.isin(true.times, kept.times)
+        takes[s.path][TRUTH] = resample(merge(kept, true.at(missing.nonzero()[0])), times)
     if every > 1:
         notes.append(f"Player and plots show every {_ordinal(every)} frame of the clip.")
     made_by_tiny = config.video_choice.model == "tiny" and not config.video
@@ -168,24 +162,24 @@ def gather(
         notes.append(f"{TOUR[0].upper()}{TOUR[1:]}.")
     actors = tuple(
         Actor(
-            with_bones(character),
-            plan,
-            result["scores"][plan.skeleton_path],
-            height(character, fill.parts.kept, plan.keys[0]),
-            takes[i],
+            with_bones(s.character),
+            s.plan,
+            result["scores"][s.path],
+            height(s.character, s.start.parts.kept, s.plan.keys[0]),
+            takes[s.path],
         )
-        for i, (character, plan, fill) in enumerate(zip(characters, plans, fills, strict=True))
+        for s in subjects
     )
     return Contents(
         folder=folder,
         config=config,
         result=result,
         times=times,
-        frames_per_second=motions[0].frame_rate / every,
-        time_codes_per_second=motions[0].time_codes_per_second,
+        frames_per_second=first.frame_rate / every,
+        time_codes_per_second=first.time_codes_per_second,
         every=every,
-        up_axis=characters[0].up_axis,
-        meters_per_unit=characters[0].meters_per_unit,
+        up_axis=subjects[0].character.up_axis,
+        meters_per_unit=subjects[0].character.meters_per_unit,
         actors=actors,
         hashes=_hashes(folder, result),
         notes=tuple(notes),
@@ -199,31 +193,31 @@ def _plans(result: Mapping[str, Any]) -> tuple[Plan, ...]:
         raise ConfigError(f"the {REPORT} of this run is damaged; 'anymole resume' recomputes it.") from error
 
 
-def _as_filled(parts: Parts, scores: Mapping[str, Any]) -> Filled:
-    """What :func:`true_motion` asks for; the motion itself plays no part in it."""
-    return Filled(parts.kept, parts, str(scores["prior"]), from_plain(SelfTest, scores["self_test"]))
+def _subject(source: Any, plan: Plan, scores: Mapping[str, Any]) -> Subject:
+    """What a plan was for, as the source has it; of the filled motion the known parts alone."""
+    from usd_io.read.character import find_skinned, read_bound_character
+    from usd_io.read.motion import read_motion
+
+    own = scores[plan.skeleton_path]
+    character = read_bound_character(source, plan.skeleton_path, find_skinned(source))
+    motion = read_motion(source, plan.skeleton_path)
+    parts = split(motion, plan, partial(read_motion, source, plan.skeleton_path))
+    known = Filled(parts.kept, parts, str(own["prior"]), from_plain(SelfTest, own["self_test"]))
+    return Subject(character, plan, known, known)
 
 
-def _truths(
-    truth: Any,
-    characters: list[Character],
-    plans: tuple[Plan, ...],
-    fills: list[Filled],
-) -> list[Motion] | None:
-    """The true motions, where they are known of all skeletons and can still be read; ``truth`` is their stage, by its
-    path or open, or nothing."""
+def _truths(truth: Any, subjects: Sequence[Subject]) -> list[tuple[Subject, Motion]]:
+    """Subjects with their true motions, where those of all are known and can still be read; ``truth`` is their stage,
+    by its path or open, or nothing."""
     from usd_io.read.stage import open_stage
 
     try:
         opened = open_stage(truth) if truth else None
-        found = [
-            true_motion(Subject(character, plan, filled, filled), opened)
-            for character, plan, filled in zip(characters, plans, fills, strict=True)
-        ]
+        found = [(subject, true_motion(subject, opened)) for subject in subjects]
     except (ConfigError, UsdIoError):
-        return None
-    known = [motion for motion in found if motion is not None]
-    return known if len(known) == len(found) else None
+        return []
+    known = [(subject, motion) for subject, motion in found if motion is not None]
+    return known if len(known) == len(found) else []
 
 
 def _hashes(folder: Path, result: Mapping[str, Any]) -> dict[str, str]:
