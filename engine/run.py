@@ -18,7 +18,7 @@ from engine.planning.foresee import foresee
 from engine.planning.shot_plan import Planned
 from engine.planning.shot_plan import plan as plan_fill
 from engine.progress import Overall, Progress, StageReached, never
-from engine.runs.heartbeat import Pulse, where
+from engine.runs.heartbeat import Heartbeat, where
 from engine.runs.process import StopSignals
 from engine.runs.sidecar import write_sidecar
 from engine.runs.workspace import (
@@ -210,8 +210,8 @@ def _run_in(
         engine = resolve_engine(config)
         tell(RunStarted(str(workspace.folder), config.to_dict(), stage_weights(config, engine), workspace.id))
         asks = (cancel.ask,) if isinstance(cancel, StopSignals) else ()
-        with Pulse(workspace, tell, overall, *asks) as pulse:
-            progress = Progress(tell, lambda: _asked_to_stop(pulse, cancel), until)
+        with Heartbeat(workspace, tell, overall, *asks) as heartbeat:
+            progress = Progress(tell, lambda: _asked_to_stop(heartbeat, cancel), until)
             progress.check()
             result = run_stages(config, engine, planned or plan(config), workspace, progress)
         workspace.write_json(REPORT, asdict(result.in_folder(".")))
@@ -232,9 +232,9 @@ def _run_in(
         workspace.close()
 
 
-def _asked_to_stop(pulse: Pulse, cancel: Callable[[], bool]) -> bool:
-    pulse.check()
-    if pulse.cancelled:
+def _asked_to_stop(heartbeat: Heartbeat, cancel: Callable[[], bool]) -> bool:
+    heartbeat.check()
+    if heartbeat.cancelled:
         raise RunCancelled(STOPPED)
     return cancel()
 

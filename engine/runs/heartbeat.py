@@ -1,4 +1,4 @@
-"""A run's pulse: once a second its telemetry becomes an event, its state is renewed, and a wish to stop is heard."""
+"""The heartbeat of a run: once a second its telemetry becomes an event, its state is renewed, and stops are noticed."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from engine.runs.workspace import CANCEL, Workspace
 BEAT_S = 1.0
 
 
-class Pulse:
+class Heartbeat:
     """A thread beside the run. It raises nothing: the run gets what it meets from :meth:`check`."""
 
     def __init__(
@@ -31,11 +31,11 @@ class Pulse:
         self._sampler = LoadSampler()
         self._stop = threading.Event()
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._beat, name="anymole-pulse", daemon=True)
+        self._thread = threading.Thread(target=self._beat, name="anymole-heartbeat", daemon=True)
         self.cancelled = False
         """Whether someone asked the run to stop through its folder."""
 
-    def __enter__(self) -> "Pulse":
+    def __enter__(self) -> "Heartbeat":
         self._thread.start()
         return self
 

@@ -204,7 +204,7 @@ def start_detached(folder: Path) -> "subprocess.Popen[bytes]":
 
 
 def request_cancel(folder: Path) -> None:
-    """Ask a run to stop, on whatever host it is: its pulse sees a file within a second. On this host a signal tells
+    """Ask a run to stop, on whatever host it is: its heartbeat sees a file within a second. On this host a signal tells
     it at once, unless that is ignored.
 
     Raises:

@@ -33,17 +33,17 @@ class Curves(Widget):
     def show(self, times: Float[np.ndarray, " frame"], values: Float[np.ndarray, "frame 3"]) -> None:
         """Show other curves."""
         self._times, self._values = times, values
-        self._draw_anew()
+        self._draw_again()
 
     def look_at(self, time: float, start: float, end: float) -> None:
         """Another time or range."""
         self._time, self._start, self._end = time, start, max(end, start + 1e-6)
-        self._draw_anew()
+        self._draw_again()
 
     def on_resize(self) -> None:
-        self._draw_anew()
+        self._draw_again()
 
-    def _draw_anew(self) -> None:
+    def _draw_again(self) -> None:
         self._drawn = []
         self.refresh()
 
