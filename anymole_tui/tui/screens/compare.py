@@ -59,6 +59,11 @@ class Compare(Playing):
     Compare #figures:focus { height: 14; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "accept", "Accept", tooltip="the gap here is good", id="compare.accept"),
+        Binding("x", "reject", "Reject", tooltip="the gap here shows the source", id="compare.reject"),
+        Binding("t", "take", "Take", tooltip="another take for the gap here alone", id="compare.take"),
+        Binding("u", "undo", "Undo", tooltip="the last choice for a gap", id="compare.undo"),
+        Binding("U", "redo", "Redo", show=False, id="compare.redo"),
         Binding("n", "turn(1)", "Next", tooltip="the next motion", id="compare.next"),
         Binding("N,b", "turn(-1)", "The one before", show=False, id="compare.before"),
         Binding("f", "flip", "Flip", tooltip="one alone, or all at once", id="compare.flip"),
@@ -68,11 +73,6 @@ class Compare(Playing):
         Binding("y", "copy", "Copy path", tooltip="of the result", id="compare.copy"),
         Binding("e", "reveal", "Reveal", show=False, tooltip="in the file manager", id="compare.reveal"),
         Binding("i", "figures", "Figures", show=False, id="compare.figures"),
-        Binding("a", "accept", "Accept", tooltip="the gap here is good", id="compare.accept"),
-        Binding("x", "reject", "Reject", tooltip="the gap here shows the source", id="compare.reject"),
-        Binding("t", "take", "Take", tooltip="another take for the gap here alone", id="compare.take"),
-        Binding("u", "undo", "Undo", tooltip="the last choice for a gap", id="compare.undo"),
-        Binding("U", "redo", "Redo", id="compare.redo"),
     ]
 
     def __init__(self, folder: Path) -> None:
