@@ -70,12 +70,10 @@ run() {
     # submit waits for the array; the node takes two of its tasks at a time
     "$anymole" submit "$shots" --to slurm --partition all --cpus 1 --memory 1 --timeout 30 --jobs 2 --out "$out" &
     submitted=$!
-    for _ in $(seq 1200); do [ -n "$(half_done)" ] && break; sleep 0.1; done
-    requeued=$(half_done)
+    for _ in $(seq 1200); do requeued=$(half_done || true); [ -n "$requeued" ] && break; sleep 0.1; done
     echo "requeue $requeued, whose stage fill has ended"
     scontrol requeue "$requeued"
-    sleep 3
-    cancelled=$(working | grep -vx "$requeued" | tail -1)
+    for _ in $(seq 600); do cancelled=$(working | grep -vx "$requeued" | tail -1 || true); [ -n "$cancelled" ] && break; sleep 0.1; done
     echo "cancel $cancelled"
     scancel --signal=TERM "$cancelled" && scancel "$cancelled"
     wait "$submitted" || true

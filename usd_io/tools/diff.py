@@ -87,10 +87,19 @@ def _changes(a: Sdf.Layer, b: Sdf.Layer, path: Sdf.Path, tolerance: float) -> It
             if text:
                 yield text
             continue
-        had, has = (spec.GetInfo(name) if spec.HasInfo(name) else None for spec in (one, other))
+        had, has = _field(one, name), _field(other, name)
         apart = _apart(had, has)
         if apart is None or apart > tolerance:
             yield f"{name}: {_value(had)} -> {_value(has)}"
+
+
+def _field(spec: Sdf.Spec, name: str) -> Any:
+    """What a field holds, None for nothing."""
+    if not spec.HasInfo(name):
+        return None
+    if name == "subLayerOffsets":  # USD has no Python type for the whole of it
+        return [(offset.offset, offset.scale) for offset in spec.layer.subLayerOffsets]
+    return spec.GetInfo(name)
 
 
 def _samples(a: Sdf.Layer, b: Sdf.Layer, path: Sdf.Path, tolerance: float) -> str:

@@ -77,6 +77,21 @@ def test_tree_names_every_prim_and_its_samples(fox: Path) -> None:
         list(tree(fox, under="/Nope"))
 
 
+def test_diff_tells_sublayers_and_how_they_are_moved(tmp_path: Path) -> None:
+    for name in ("one", "two", "under"):
+        Sdf.Layer.CreateNew(str(tmp_path / f"{name}.usda")).Save()
+    one, two = (Sdf.Layer.FindOrOpen(str(tmp_path / f"{name}.usda")) for name in ("one", "two"))
+    one.subLayerPaths = ["under.usda"]
+    one.Save()
+    (added, offsets) = differences(tmp_path / "two.usda", tmp_path / "one.usda")
+    assert {text.text.split(":")[0] for text in (added, offsets)} == {"subLayers", "subLayerOffsets"}
+    two.subLayerPaths = ["under.usda"]
+    two.subLayerOffsets[0] = Sdf.LayerOffset(24, 2)
+    two.Save()
+    (moved,) = differences(tmp_path / "one.usda", tmp_path / "two.usda")
+    assert moved.text == "subLayerOffsets: [(0.0, 1.0)] -> [(24.0, 2.0)]"
+
+
 def test_diff_tells_prims_fields_and_samples(tmp_path: Path) -> None:
     def write(name: str, *, more: bool) -> Path:
         stage = Usd.Stage.CreateInMemory()
