@@ -79,6 +79,17 @@ def test_pictures_and_links_of_the_readme_exist() -> None:
     assert not [link for link in links if link and not (ROOT / link).exists()]
 
 
+def test_container_and_conda_ask_for_what_the_project_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    container, conda = (ROOT / "Containerfile").read_text(), (ROOT / "environment.yml").read_text()
+    (torch,) = [line for line in project["dependencies"] if re.match(r"torch\b", line)]
+    assert f'"{torch}"' in container
+    assert re.search(r"- pip:\n +- \.\n", conda)  # the project itself, with its dependencies
+    least = tuple(map(int, re.findall(r"\d+", project["requires-python"])[:2]))
+    for found in re.findall(r"python[:=](\d+)\.(\d+)", container + conda):
+        assert tuple(map(int, found)) >= least
+
+
 @pytest.mark.slow
 def test_every_command_can_be_pasted_after_the_demo(tmp_path: Path) -> None:
     state = {
