@@ -56,7 +56,7 @@ def pack(contents: Contents, load_texture: LoadTexture) -> tuple[dict[str, Any],
     """
     packed, textures, notes = Packed(), list[str](), list[str]()
     actors = [
-        _pack_actor(f"a{i}", actor, packed, textures, load_texture, notes)
+        _pack_actor(f"a{i}", actor, contents.times, packed, textures, load_texture, notes)
         for i, actor in enumerate(contents.actors)
     ]
     low, high = _box(contents)
@@ -78,7 +78,13 @@ def pack(contents: Contents, load_texture: LoadTexture) -> tuple[dict[str, Any],
 
 
 def _pack_actor(
-    name: str, actor: Actor, packed: Packed, textures: list[str], load_texture: LoadTexture, notes: list[str]
+    name: str,
+    actor: Actor,
+    times: Float[np.ndarray, " frame"],
+    packed: Packed,
+    textures: list[str],
+    load_texture: LoadTexture,
+    notes: list[str],
 ) -> dict[str, Any]:
     character = actor.character
     surface = skinned_surface(character, load_texture)
@@ -101,10 +107,17 @@ def _pack_actor(
         "parents": character.parents.tolist(),
         "low": low.tolist(),
         "side": side,
-        "groups": [[a, n, t if t < 0 else t + first] for a, n, t in surface.groups],
+        "groups": [
+            [a, n, t if t < 0 else t + first, _flags(actor, times, mesh)] for a, n, t, mesh in surface.groups
+        ],
         "sided": any(mesh.double_sided for mesh in character.meshes),
         **_pack_takes(name, actor.takes, packed),
     }
+
+
+def _flags(actor: Actor, times: Float[np.ndarray, " frame"], mesh: int) -> list[int] | None:
+    """Whether a mesh is seen at each frame; None for what always is."""
+    return None if mesh < 0 else actor.character.meshes[mesh].seen(times).astype(int).tolist()
 
 
 def _differences(actor: Actor, *, coarser: bool) -> list[str]:

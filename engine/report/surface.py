@@ -32,8 +32,9 @@ class SkinnedSurface:
     """Rows sum to 255."""
     faces: Int[np.ndarray, "face 3"]
     """In the order of their textures."""
-    groups: tuple[tuple[int, int, int], ...]
-    """First face, number of faces, and index of the texture, -1 for none."""
+    groups: tuple[tuple[int, int, int, int], ...]
+    """First face, number of faces, index of the texture, -1 for none, and of the mesh if that is not always seen, else
+    -1."""
     textures: tuple[Float[np.ndarray, "texture_height texture_width 3"], ...]
     """Display RGB in [0, 1], row 0 on top."""
     coarser: bool
@@ -58,7 +59,8 @@ def skinned_surface(character: Character, load_texture: LoadTexture) -> SkinnedS
     pairs = [_largest(m.joint_indices, m.joint_weights, len(character.joints)) for m in meshes]
     joints, weights = (np.concatenate(part) for part in zip(*pairs, strict=True))
     faces, kept = _coarser(surface.faces, points)
-    return _split(surface, faces, kept, points, joints, weights)
+    fleeting = np.array([i if mesh.visibility else -1 for i, mesh in enumerate(meshes)])
+    return _split(surface, faces, kept, points, joints, weights, fleeting)
 
 
 def _empty() -> SkinnedSurface:
@@ -117,11 +119,13 @@ def _split(
     points: Float[np.ndarray, "vertex 3"],
     joints: Int[np.ndarray, "vertex 4"],
     weights: Float[np.ndarray, "vertex 4"],
+    fleeting: Int[np.ndarray, " mesh"],
 ) -> SkinnedSurface:
     """One vertex for every corner that differs from the others in place, colour or texture coordinates."""
     texture = surface.face_texture[kept]
-    order = np.argsort(texture, kind="stable")
-    faces, kept, texture = faces[order], kept[order], texture[order]
+    mesh = fleeting[surface.face_mesh[kept]]
+    order = np.lexsort((mesh, texture))
+    faces, kept, texture, mesh = faces[order], kept[order], texture[order], mesh[order]
     corner = faces.reshape(-1)
     colors = np.where((texture >= 0)[:, None, None], 1.0, surface.corner_colors[kept])
     colors = (colors.reshape(-1, 3) * 255 + 0.5).astype(np.uint8)
@@ -129,7 +133,8 @@ def _split(
     first, inverse = _distinct(corner, colors, uvs)
     normals = _normals(points, faces)
     of = corner[first]
-    starts = np.flatnonzero(np.append(True, texture[1:] != texture[:-1])[: len(texture)])
+    new = (texture[1:] != texture[:-1]) | (mesh[1:] != mesh[:-1])
+    starts = np.flatnonzero(np.append(True, new)[: len(texture)])
     ends = [*starts[1:], len(texture)]
     return SkinnedSurface(
         points=points[of],
@@ -139,7 +144,9 @@ def _split(
         joints=joints[of],
         weights=_to_bytes(weights[of]),
         faces=inverse.reshape(-1, 3),
-        groups=tuple((int(a), int(b - a), int(texture[a])) for a, b in zip(starts, ends, strict=True)),
+        groups=tuple(
+            (int(a), int(b - a), int(texture[a]), int(mesh[a])) for a, b in zip(starts, ends, strict=True)
+        ),
         textures=surface.textures,
         coarser=len(kept) < len(surface.faces),
     )

@@ -129,7 +129,9 @@
     return { actor, group, bones, mesh };
   };
 
-  const pose = ({ actor, group, bones }, take, frame) => {
+  // `now` is the frame that the clock shows where the pose is that of a key before it.
+  const pose = ({ actor, group, bones, mesh }, take, frame, now = frame) => {
+    actor.info.groups.forEach(([, , , seen], i) => { mesh.material[i].visible = !seen || seen[now] === 1; });
     const values = actor.takes[take], at = frame * actor.width, n = 3 * actor.count;
     const { moved, grown } = actor;
     bones.forEach((bone, j) => {
@@ -221,8 +223,8 @@
   }
   function render() {
     drawn = false;
-    main.forEach((p) => pose(p, ...shown(state.take)));
-    beside.forEach((p) => { p.group.visible = state.other !== ""; if (p.group.visible) pose(p, ...shown(state.other)); });
+    main.forEach((p) => pose(p, ...shown(state.take), state.frame));
+    beside.forEach((p) => { p.group.visible = state.other !== ""; if (p.group.visible) pose(p, ...shown(state.other), state.frame); });
     drawBones();
     renderer.render(scene, camera);
     root.dataset.drawn = state.frame; // tests wait for it

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_the_packed_skin_moves_as_usd_has_it(contents: Contents) -> None:
     nearest = np.linalg.norm(got[:, None] - want[None], axis=-1).min(1)
     assert nearest.max() < 0.01 * actor.height  # weights in 255ths
     assert np.median(nearest) < 1e-3 * actor.height
-    assert {texture for _, _, texture in surface.groups} == {0}
+    assert {texture for _, _, texture, _ in surface.groups} == {0}
 
 
 def square(influences: int = 1, *, cells: int = 1) -> Character:
@@ -147,3 +148,16 @@ def test_textures_are_small_pictures(contents: Contents) -> None:
     assert kind == "data:image/jpeg;base64"
     with Image.open(io.BytesIO(base64.b64decode(data))) as image:
         assert max(image.size) <= 512
+
+
+def test_a_mesh_that_comes_and_goes_has_faces_and_flags_of_its_own(contents: Contents) -> None:
+    (actor,) = contents.actors
+    middle = float(contents.times[len(contents.times) // 2])
+    late = replace(square().meshes[0], path="/Late", visibility=((0.0, False), (middle, True)))
+    character = replace(actor.character, meshes=(*actor.character.meshes, late))
+    values, _ = pack(replace(contents, actors=(replace(actor, character=character),)), read_texture_bytes)
+    groups = values["actors"][0]["groups"]
+    (flags,) = [flags for *_, flags in groups if flags is not None]
+    assert flags == [int(time >= middle) for time in contents.times]
+    assert sum(count for _, count, *_ in groups) == groups[-1][0] + groups[-1][1]
+    assert [None] == [flags for *_, flags in pack(contents, read_texture_bytes)[0]["actors"][0]["groups"]]
