@@ -104,7 +104,10 @@ def _in_words(scores: Mapping[str, Any], plan: Mapping[str, Any] | None) -> list
                 )
             )
     elif not truth:
-        lines.append(_row("expected", "not known: there is no finished motion to hide a piece of and try"))
+        short = "too little" if plan and plan["contexts"] else "no"
+        lines.append(
+            _row("expected", f"not known: there is {short} finished motion to hide a piece of and try")
+        )
     lines += _changed(scores) + _look_at(scores)
     if (scores.get("source") or {}).get("changed", 1) <= STILL:
         lines.append("note: the result moves as the source does: nothing has changed")

@@ -109,7 +109,9 @@ async def take_run(out: Path) -> None:
 
 
 def save(svg: str, path: Path) -> None:
-    """Without the number that is another one every time."""
+    """Without the number and the folder that are others every time; a name as long, or the letters would be spread."""
+    folder = str(Path.cwd().parent)
+    svg = svg.replace(folder, f"/film/sequence{'0' * len(folder)}"[: len(folder)])
     path.write_text(re.sub(r"terminal-\d+", "terminal", svg), encoding="utf-8")
 
 

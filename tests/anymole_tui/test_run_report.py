@@ -100,6 +100,16 @@ def test_commands_can_be_pasted_whatever_the_name_of_the_folder(
         assert not folder.startswith("-")
 
 
+@pytest.mark.parametrize(
+    ("contexts", "words"), [([], "there is no finished"), ([[0.0, 4.0]], "there is too little")]
+)
+def test_an_error_that_is_not_known_has_its_reason(tmp_path: Path, contexts: list[Any], words: str) -> None:
+    test = SCORES["self_test"] | {"expected_l2p": None, "expected_ratio": None}
+    result = result_of(tmp_path, self_test=test)
+    said = run_report(replace(result, plan=(PLAN | {"contexts": contexts},)))
+    assert f"expected not known: {words}" in said
+
+
 def test_without_the_truth_the_gain_is_that_on_hidden_pieces(tmp_path: Path) -> None:
     said = run_report(result_of(tmp_path))
     assert "gain     40 % closer than slerp, on pieces of the shot's own motion that were hidden" in said
