@@ -311,6 +311,19 @@ class RunConfig:
             counts_from="generate",
         ),
     ] = ()
+    gguf: Annotated[
+        tuple[str, ...],
+        Setting(
+            "The denoising network of a VACE model from a GGUF file, with a few bits per weight, in place of the "
+            "model's own; hashes as of LoRAs. Of wan22-vace-fun one for high and one for low noise, in this order. "
+            "Needs the extra gguf.",
+            MODEL,
+            each=True,
+            metavar="FILE[@SHA256]",
+            names_file=True,
+            counts_from="adapt",
+        ),
+    ] = ()
     precision: Annotated[
         PrecisionName,
         Setting(
@@ -352,7 +365,8 @@ class RunConfig:
     memory: Annotated[
         Memory,
         Setting(
-            "How device memory is traded for time: low takes least memory, high is quickest.",
+            "How device memory is traded for time: low takes little memory, high is quickest; lowest has the blocks of "
+            "a diffusers model wait in main memory for their turn, which takes --adapt off.",
             MODEL,
             counts_from="adapt",
         ),
@@ -555,21 +569,34 @@ class RunConfig:
                 problems["resolution"] = (
                     f"{model} cannot make {size[0]} x {size[1]} pixels; choose multiples of {cell}, 320x512 for example"
                 )
-        if self.few_step_lora:
-            most = 2 if model == "wan22-vace-fun" else 1
+        networks = 2 if model == "wan22-vace-fun" else 1
+        for setting, files, what, ending in (
+            ("few_step_lora", self.few_step_lora, "few-step LoRA", ".safetensors"),
+            ("gguf", self.gguf, "GGUF file", ".gguf"),
+        ):
             try:
-                for text in self.few_step_lora:
-                    parse_pinned(text)
+                for text in files:
+                    parse_pinned(text, setting, ending)
             except ConfigError as error:
-                problems["few_step_lora"] = str(error).rstrip(".")
-            if model in own and model not in CONTROLLED:
-                problems["few_step_lora"] = (
-                    f"{model} takes no few-step LoRA; choose the model {', '.join(CONTROLLED)} or leave it out"
+                problems[setting] = str(error).rstrip(".")
+            if files and model in own and model not in CONTROLLED:
+                problems[setting] = (
+                    f"{model} takes no {what}; choose the model {', '.join(CONTROLLED)} or leave it out"
                 )
-            elif model in own and len(self.few_step_lora) > most:
-                problems["few_step_lora"] = (
-                    f"{model} takes {most} few-step LoRA, not {len(self.few_step_lora)}; leave the others out"
-                )
+            elif model in own and len(files) > networks:
+                problems[setting] = f"{model} takes {networks} {what}, not {len(files)}; leave the others out"
+        if self.gguf and model in own and len(self.gguf) < networks and "gguf" not in problems:
+            problems["gguf"] = f"{model} has two networks; give a GGUF file for high and one for low noise"
+        if self.gguf and self.precision in ("int8", "fp8"):
+            problems["precision"] = (
+                "the GGUF file says how its weights are kept; choose precision half or single, or leave the file out"
+            )
+        if self.memory == "lowest" and model in ("dynamicrafter", "tiny"):
+            problems["memory"] = f"{model} has no blocks that can wait in main memory; choose memory low"
+        elif self.memory == "lowest" and self.adapt != "off":
+            problems["memory"] = (
+                "adaptation needs the whole network on the device; choose adapt off or memory low"
+            )
         if self.video_choice.precision in ("int8", "fp8") and model in ("dynamicrafter", "tiny"):
             problems["precision"] = f"{model} is not quantised; choose precision half or single"
         return problems

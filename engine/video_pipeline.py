@@ -69,7 +69,13 @@ def model_of(config: RunConfig) -> Backend:
         ResourceMissing: Weights or a device are missing.
     """
     choice = config.video_choice
-    return backend(choice.model, memory=config.memory, precision=choice.precision, size=choice.size)
+    return backend(
+        choice.model,
+        memory=config.memory,
+        precision=choice.precision,
+        size=choice.size,
+        gguf=require_pinned(config.gguf, "gguf", "GGUF file", ".gguf"),
+    )
 
 
 def _check_length(model: str, start: float, end: float, longest: float) -> None:

@@ -24,8 +24,9 @@ CONTROLLED = ("wan-vace", "wan-vace-14b", "wan22-vace-fun")
 """Models that can be shown a guess in the frames they generate."""
 AdaptMode = Literal["auto", "full", "lora", "off"]
 """``auto``: what suits the model; ``full``: all that the paper trains; ``lora``: low-rank pairs; ``off``: nothing."""
-Memory = Literal["auto", "low", "high"]
-"""``low``: least memory of the device, more time; ``high``: single precision and all activations kept."""
+Memory = Literal["auto", "lowest", "low", "high"]
+"""``lowest``: the blocks of a diffusers model wait in main memory for their turn, so that it cannot be adapted;
+``low``: little memory of the device, more time; ``high``: single precision and all activations kept."""
 Appearance = Literal["textured", "shaded", "canonical"]
 """``textured``: colours of the file under light; ``shaded``: clay under light; ``canonical``: each point in the
 colour of its bind-pose position in the unit box, without light, one colour domain for all characters."""

@@ -32,18 +32,23 @@ def with_path(text: str, change: Callable[[str], str]) -> str:
     return f"{change(found[1])}@{found[2]}" if found else change(text)
 
 
-def parse_pinned(text: str) -> PinnedFile:
+def parse_pinned(text: str, setting: str = "few_step_lora", ending: str = ".safetensors") -> PinnedFile:
     """Read ``FILE`` or ``FILE@SHA256``.
 
+    Args:
+        text: The value.
+        setting: Whose it is.
+        ending: Of the name of a file of its format.
+
     Raises:
-        ConfigError: It is no safetensors file by its name.
+        ConfigError: It is no file of that format by its name.
     """
     found = _PINNED.fullmatch(text)
     path, sha256 = (found[1], found[2].lower()) if found else (text, "")
-    if not path.endswith(".safetensors"):
+    if not path.endswith(ending):
         raise ConfigError(
-            f"{shown(text)} is no safetensors file; give FILE.safetensors or FILE.safetensors@SHA256, for nothing that "
-            "could run code is read.",
-            settings=("few_step_lora",),
+            f"{shown(text)} is no {ending[1:]} file; give FILE{ending} or FILE{ending}@SHA256, for nothing that could "
+            "run code is read.",
+            settings=(setting,),
         )
     return PinnedFile(Path(path), sha256)

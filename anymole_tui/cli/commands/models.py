@@ -91,7 +91,7 @@ def memory(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show what fits a GPU: memory of the wan and ltx models by precision, computed at the sizes of the qualities."""
+    """Show what fits a GPU: memory of the wan and ltx models, computed, at the sizes of the qualities."""
     from engine.video import gpu_gb, memory_table
 
     if card < 0:
@@ -101,16 +101,16 @@ def memory(
     needs = {text: memory_table(*size) for text, size in sizes.items()}
     if as_json:
         rows = [
-            {"model": n.model, "precision": n.precision, "resolution": text, "weights_gb": n.weights_gb}
+            {"model": n.model, "weights": n.weights, "resolution": text, "weights_gb": n.weights_gb}
             | {"peak_gb": n.peak_gb, "card_gb": n.card_gb, "fits": n.card_gb <= have if have else None}
             for text, table_ in needs.items()
             for n in table_
         ]
         out.print_json({"card_gb": have or None, "needs": rows})
         return
-    header = ["model", "precision", "weights", *sizes]
+    header = ["model", "weights", "of them", *sizes]
     lines = [
-        [first.model, first.precision, f"{first.weights_gb:.1f} GB"]
+        [first.model, first.weights, f"{first.weights_gb:.1f} GB"]
         + [f"{n.card_gb:.0f} GB{' fits' if have and n.card_gb <= have else ''}" for n in (first, *others)]
         for first, *others in zip(*needs.values(), strict=True)
     ]
@@ -119,7 +119,8 @@ def memory(
         f"fits: a GPU of {have:.1f} GB." if have else "no GPU is here; --card GB marks what would fit one."
     )
     out.say(
-        "computed from the sizes of the networks and not measured; int8 and fp8 need the extra quantised."
+        "computed from the sizes of the networks and not measured; int8 and fp8 need the extra quantised, Q8_0 to Q4_K "
+        "the extra gguf and a file (--gguf); lowest is --memory lowest."
     )
 
 

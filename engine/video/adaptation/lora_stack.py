@@ -8,6 +8,7 @@ to_q.lora_A.weight``); what a name means follows diffusers' ``loaders/lora_conve
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,8 +21,10 @@ from engine.video.adaptation.lora import DOWN, UP
 from engine.video.catalogue.fetch import known_hash
 from usd_io.errors import shown
 
-Changes = Mapping[str, Callable[[], Tensor]]
-"""What is added to parameters, by their names; made when it is needed, for all together are as large as the network."""
+Change = Callable[[], Tensor]
+"""What is added to a parameter; made when it is needed, for all together are as large as the network."""
+Changes = Mapping[str, Change]
+"""Changes by the names of their parameters."""
 
 _PREFIXES = ("diffusion_model.", "transformer.", "base_model.model.")
 _KINDS = {
@@ -59,8 +62,32 @@ _LAYERS = (
 """Layers of Wan's own network as diffusers calls them, in turn."""
 
 
-def require_pinned(texts: Iterable[str]) -> tuple[PinnedFile, ...]:
+@dataclass(frozen=True, eq=False)
+class LowRank:
+    """The change scale * up @ down of a matrix."""
+
+    up: Tensor
+    down: Tensor
+    scale: float
+
+    def __call__(self) -> Tensor:
+        """The whole matrix, in single precision."""
+        return self.scale * (self.up.float() @ self.down.float())
+
+
+def require_pinned(
+    texts: Iterable[str],
+    setting: str = "few_step_lora",
+    what: str = "few-step LoRA",
+    ending: str = ".safetensors",
+) -> tuple[PinnedFile, ...]:
     """The files of a setting, there and with the hash that they must have.
+
+    Args:
+        texts: ``FILE`` or ``FILE@SHA256`` each.
+        setting: Whose they are.
+        what: What they are, for messages.
+        ending: Of the name of a file of their format; only safetensors are looked into.
 
     Raises:
         ConfigError: No hash is known of a file.
@@ -69,20 +96,19 @@ def require_pinned(texts: Iterable[str]) -> tuple[PinnedFile, ...]:
     """
     found = []
     for text in texts:
-        file = parse_pinned(text)
+        file = parse_pinned(text, setting, ending)
         if not file.path.is_file():
-            raise ResourceMissing(
-                f"the few-step LoRA {shown(file.path)} is not there; fetch it, or leave it out."
-            )
+            raise ResourceMissing(f"the {what} {shown(file.path)} is not there; fetch it, or leave it out.")
         sha256 = file.sha256 or known_hash(file.path)
         if not sha256:
             raise ConfigError(
-                f"no SHA-256 is known of the few-step LoRA {shown(file.path)}; give it as FILE@SHA256, or run "
+                f"no SHA-256 is known of the {what} {shown(file.path)}; give it as FILE@SHA256, or run "
                 "'sha256sum FILE > SHA256SUMS' in its folder once you trust it.",
-                settings=("few_step_lora",),
+                settings=(setting,),
             )
         check_hash(file.path, sha256)
-        check_safetensors(file.path)
+        if ending == ".safetensors":
+            check_safetensors(file.path)
         found.append(PinnedFile(file.path, sha256))
     return tuple(found)
 
@@ -90,7 +116,7 @@ def require_pinned(texts: Iterable[str]) -> tuple[PinnedFile, ...]:
 def pairs_of(tensors: Mapping[str, Tensor]) -> Changes:
     """Our own trained pairs (:class:`engine.video.adaptation.lora.Lora`) as changes."""
     layers = [name.removesuffix(f".{UP}") for name in tensors if name.endswith(f".{UP}")]
-    return {f"{n}.weight": _product(tensors[f"{n}.{UP}"], tensors[f"{n}.{DOWN}"], 1.0) for n in layers}
+    return {f"{n}.weight": LowRank(tensors[f"{n}.{UP}"], tensors[f"{n}.{DOWN}"], 1.0) for n in layers}
 
 
 def read_changes(path: Path) -> Changes:
@@ -104,7 +130,7 @@ def read_changes(path: Path) -> Changes:
     for name, value in load_tensors(path).items():
         layer, kind = _split(name, path)
         parts.setdefault(layer, {})[kind] = value
-    changes: dict[str, Callable[[], Tensor]] = {}
+    changes: dict[str, Change] = {}
     for layer, found in parts.items():
         if ("up" in found) != ("down" in found):
             raise DataError(f"{shown(path)} has one matrix of a pair at {shown(layer)}; fetch it again.")
@@ -113,7 +139,7 @@ def read_changes(path: Path) -> Changes:
             if up.ndim != 2 or down.ndim != 2 or up.shape[1] != down.shape[0]:
                 raise DataError(f"{shown(path)} has matrices at {shown(layer)} that are no pair.")
             scale = float(found["alpha"]) / len(down) if "alpha" in found else 1.0
-            changes[f"{layer}.weight"] = _product(up, down, scale)
+            changes[f"{layer}.weight"] = LowRank(up, down, scale)
         changes |= {
             f"{layer}.{kind}": _same(found[kind])
             for kind in ("weight", "bias")
@@ -130,15 +156,18 @@ def read_changes(path: Path) -> Changes:
 def add_changes(network: nn.Module, stack: Iterable[tuple[Changes, str]]) -> None:
     """Add changes to a network's parameters, all of one parameter in single precision before it is rounded.
 
+    A matrix that was read in quantised form stays as it is: the layer adds what its low-rank pairs give to its output.
+
     Args:
         network: To be changed.
         stack: Changes with where they come from, for messages.
 
     Raises:
-        DataError: A change is of a parameter that the network lacks, or of another shape.
+        DataError: A change is of a parameter that the network lacks, or of another shape; or it is the change of a
+            quantised matrix and no low-rank pair.
     """
     parameters = dict(network.named_parameters())
-    wanted: dict[str, list[tuple[Callable[[], Tensor], str]]] = {}
+    wanted: dict[str, list[tuple[Change, str]]] = {}
     for changes, origin in stack:
         for name, change in changes.items():
             if name not in parameters:
@@ -146,6 +175,10 @@ def add_changes(network: nn.Module, stack: Iterable[tuple[Changes, str]]) -> Non
             wanted.setdefault(name, []).append((change, origin))
     for name, made in wanted.items():
         parameter = parameters[name]
+        if getattr(parameter, "quant_type", None) is not None:  # bytes of a GGUF file, not numbers
+            for change, origin in made:
+                _add_beside(network.get_submodule(name.removesuffix(".weight")), change, origin)
+            continue
         total = parameter.float()
         for change, origin in made:
             added = change().to(total.device)
@@ -155,11 +188,27 @@ def add_changes(network: nn.Module, stack: Iterable[tuple[Changes, str]]) -> Non
         parameter.copy_(total)
 
 
-def _product(up: Tensor, down: Tensor, scale: float) -> Callable[[], Tensor]:
-    return lambda: scale * (up.float() @ down.float())
+def _add_beside(layer: nn.Module, change: Change, origin: str) -> None:
+    """Have a layer add a low-rank pair to its output; the pair moves between devices with the layer."""
+    if not isinstance(layer, nn.Linear) or not isinstance(change, LowRank):
+        raise DataError(
+            f"{origin} changes whole matrices, which a GGUF file's quantised ones cannot take; leave one of them out."
+        )
+    if change.up.shape[0] != layer.out_features or change.down.shape[1] != layer.in_features:
+        raise DataError(f"{origin} was made for another network; they differ in the size of a layer.")
+    number = sum(name.startswith("_down") for name, _ in layer.named_buffers(recurse=False))
+    layer.register_buffer(f"_down{number}", change.down.float(), persistent=False)
+    layer.register_buffer(f"_up{number}", change.scale * change.up.float(), persistent=False)
+
+    def add(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        down, up = layer.get_buffer(f"_down{number}"), layer.get_buffer(f"_up{number}")
+        low = nn.functional.linear(inputs[0].to(down), down)
+        return output + nn.functional.linear(low, up).to(output)
+
+    layer.register_forward_hook(add)
 
 
-def _same(value: Tensor) -> Callable[[], Tensor]:
+def _same(value: Tensor) -> Change:
     return lambda: value.float()
 
 

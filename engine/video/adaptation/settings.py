@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.errors import ConfigError
+from engine.settings.choices import Memory
 
 FULL_RATE, LORA_RATE = 1e-5, 1e-4
 """Learning rates: of the paper's code, and the usual one for low-rank pairs, which start at zero."""
@@ -35,7 +36,7 @@ class AdaptSettings:
     """Of the network's activations; trained weights stay in single precision."""
     rank: int = 16
     """Of low-rank pairs."""
-    memory: Literal["auto", "low", "high"] = "auto"
+    memory: Memory = "auto"
     """``high``: keep all activations; ``auto``: compute those inside layers again; ``low``: also one clip at a time
     and untrained matrices in the working precision."""
     held_out: float = 0.02

@@ -11,6 +11,7 @@ that was stopped after *adapt* goes on with the same ones. True frames come back
 from engine.errors import ConfigError, EngineError
 from engine.settings.choices import Memory, PrecisionName
 from engine.settings.packages import reason_of
+from engine.settings.pinned_file import PinnedFile
 from engine.video.backends.protocol import Backend, Gap
 
 __all__ = ["Backend", "Gap", "backend"]
@@ -23,6 +24,7 @@ def backend(
     device: str = "auto",
     precision: PrecisionName = "auto",
     size: tuple[int, int] = (0, 0),
+    gguf: tuple[PinnedFile, ...] = (),
 ) -> Backend:
     """A video model that is ready to work here; its weights are read when they are first needed.
 
@@ -32,6 +34,7 @@ def backend(
         device: ``auto``: a GPU, which all but ``tiny`` must have; ``cpu`` or ``cuda:1``: that one, whatever it takes.
         precision: Of its weights. A model of another package has its own.
         size: Height and width of its pictures [pixels], where it can make others than its own; 0: its own.
+        gguf: Files with the denoising networks of a VACE model, in place of its own.
 
     Raises:
         ConfigError: There is no such model, or the package that adds it is broken.
@@ -50,7 +53,7 @@ def backend(
         case "wan-vace" | "wan-vace-14b" | "wan22-vace-fun":
             from engine.video.backends.wan_vace import wan_vace
 
-            return wan_vace(name, memory, device, precision, size)
+            return wan_vace(name, memory, device, precision, size, gguf)
         case "ltx":
             from engine.video.backends.ltx import ltx
 

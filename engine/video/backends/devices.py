@@ -1,7 +1,7 @@
 """Where a video model runs and in which precision, decided before anything is loaded."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,10 @@ import torch
 
 from engine.errors import ConfigError, ResourceMissing
 from engine.settings.choices import Memory, PrecisionName
-from engine.video.backends.quantised import QUANTISED, require_quantising
+from engine.settings.pinned_file import PinnedFile
+from engine.video.backends.quantised import QUANTISED, require_gguf, require_quantising
 from engine.video.catalogue.fetch import known_hash
-from engine.video.catalogue.memory_table import memory_need
+from engine.video.catalogue.memory_table import BYTES, memory_need
 from engine.video.catalogue.models import ModelCard, card, pipeline_files, require_pipeline
 
 INSTEAD = "Without it, the engine motion or the model tiny runs on any machine."
@@ -70,23 +71,37 @@ def precision(device: torch.device, memory: Memory, wanted: PrecisionName = "aut
 
 
 def ready_pipeline(
-    name: str, device: str, weights: PrecisionName, size: tuple[int, int]
+    name: str,
+    device: str,
+    weights: PrecisionName,
+    size: tuple[int, int],
+    memory: Memory = "auto",
+    gguf: Sequence[PinnedFile] = (),
 ) -> tuple[Path, Mapping[str, Any], torch.device]:
     """Folder of a complete diffusers pipeline, what its weights are, and where it runs.
 
     Raises:
-        ResourceMissing: Weights, a GPU, or the library for weights of that precision are missing.
+        ResourceMissing: Weights, a GPU, or the library for weights of that precision or format are missing.
         ConfigError: There is no such device.
     """
     require_quantising(weights)
+    if gguf:
+        require_gguf()
     model = card(name)
     try:
-        folder = require_pipeline(model)
+        folder = require_pipeline(model, own_networks=not gguf)
     except ResourceMissing as error:
         raise ResourceMissing(f"{error} {INSTEAD}") from None
     files = {
         path.relative_to(folder).as_posix(): known_hash(path) or f"{path.stat().st_size} bytes"
-        for path in pipeline_files(folder)
+        for path in pipeline_files(folder, own_networks=not gguf)
     }
-    needed = memory_need(name, weights, *size).card_gb if weights in QUANTISED else 0.0
-    return folder, {"name": model.repository, "files": files}, pick_device(model, device, needed)
+    source: dict[str, Any] = {"name": model.repository, "files": files}
+    if gguf:
+        source["gguf"] = [file.sha256 for file in gguf]
+    needed = 0.0
+    if weights in QUANTISED or memory == "lowest" or gguf:
+        bits = sum(file.path.stat().st_size for file in gguf) * 8
+        kept = weights if weights in BYTES else "half"
+        needed = memory_need(name, kept, *size, packed_bits=bits, waiting=memory == "lowest").card_gb
+    return folder, source, pick_device(model, device, needed)

@@ -30,7 +30,7 @@ from engine.video.backends.context import longest_stretch
 from engine.video.backends.devices import precision
 from engine.video.backends.flow_lora import FlowSettings, check_pairs, chosen_layers, train
 from engine.video.backends.protocol import Gap
-from engine.video.backends.quantised import quantise
+from engine.video.backends.quantised import quantise, read_gguf, wait_in_main_memory
 from engine.video.catalogue.models import pipeline_files
 from engine.video.memory import explain_memory
 from engine.video.network.sample import combine_seeds
@@ -59,12 +59,16 @@ class FlowBackend(ABC):
     rules: Rules
     weights: PrecisionName = "auto"
     """Precision of its weights."""
+    gguf: tuple[PinnedFile, ...] = ()
+    """Files with its denoising networks, in place of its own."""
     _loaded: tuple[Any, Any] | None = field(default=None, repr=False)
     _text: Any = field(default=None, repr=False)
     _embeds: dict[tuple[str, bool], Embeds] = field(default_factory=dict, repr=False)
 
     pipeline: ClassVar[Any]
     """The class of diffusers."""
+    network: ClassVar[Any] = None
+    """That of the denoising network, where it can be read from a GGUF file."""
     single_precision: ClassVar[tuple[str, ...]] = ()
     """Parts that overflow or lose detail in half."""
     appearance: ClassVar[str]
@@ -252,9 +256,12 @@ class FlowBackend(ABC):
             quantise(denoisers(pipe), self.weights, self._learning(pipe))
             if loras:
                 pipe.scheduler = self.few_step_schedule(pipe.scheduler)
-            for part in (denoisers(pipe), pipe.vae):
-                nn.Module.to(part, self.device)
-            if self.memory == "low":
+            nn.Module.to(pipe.vae, self.device)
+            if self.memory == "lowest":
+                wait_in_main_memory(pipe, self.device)
+            else:
+                nn.Module.to(denoisers(pipe), self.device)
+            if self.memory in ("lowest", "low"):
                 pipe.vae.enable_tiling()
             pipe.set_progress_bar_config(disable=True)
             self._text, pipe.text_encoder = pipe.text_encoder, None
@@ -264,8 +271,11 @@ class FlowBackend(ABC):
     def _load(self) -> Any:
         dtype = precision(self.device, self.memory, self.weights)
         kept = {} if self._text is None else {"text_encoder": self._text}  # the largest part; never changed
+        parts = ("transformer", "transformer_2")
+        for part, file in zip(parts, self.gguf, strict=False):
+            kept[part] = read_gguf(file.path, self.network, self.folder, part, dtype)
         dtypes = {"default": dtype} | dict.fromkeys(self.single_precision, torch.float32)
-        for path in pipeline_files(self.folder):
+        for path in pipeline_files(self.folder, own_networks=not self.gguf):
             if path.suffix == ".safetensors":
                 check_safetensors(path)
         try:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from diffusers import UniPCMultistepScheduler, WanVACEPipeline
+from diffusers import UniPCMultistepScheduler, WanVACEPipeline, WanVACETransformer3DModel
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from engine.config import MOST_STEPS
 from engine.settings.choices import Memory, PrecisionName
+from engine.settings.pinned_file import PinnedFile
 from engine.video.backends.calls import Call, Rules
 from engine.video.backends.devices import ready_pipeline
 from engine.video.backends.flow import Embeds, FlowBackend, noised
@@ -71,6 +72,7 @@ class WanVace(FlowBackend):
     """See the module."""
 
     pipeline = GroupMaskPipeline
+    network = WanVACETransformer3DModel
     single_precision = ("vae",)
     appearance = r"blocks\.\d+\.(attn1\.to_(q|k|v|out\.0)|attn2\.to_(q|k|v|out\.0)|ffn\.net\.(0\.proj|2))"
     injection = r"vace_blocks\.\d+\.(attn1\.to_(q|k|v|out\.0)|attn2\.to_(q|k|v|out\.0)|ffn\.net\.(0\.proj|2))"
@@ -212,14 +214,19 @@ def _hide_middle(
 
 
 def wan_vace(
-    name: str, memory: Memory, device: str, weights: PrecisionName = "auto", size: tuple[int, int] = (0, 0)
+    name: str,
+    memory: Memory,
+    device: str,
+    weights: PrecisionName = "auto",
+    size: tuple[int, int] = (0, 0),
+    gguf: tuple[PinnedFile, ...] = (),
 ) -> WanVace:
     """A released model: ``wan-vace`` and ``wan-vace-14b`` with one network, ``wan22-vace-fun`` with one for high and
-    one for low noise.
+    one for low noise; or with those of GGUF files.
 
     Raises:
         ResourceMissing: Weights or a GPU are missing.
     """
     height, width = size if any(size) else (HEIGHT, WIDTH)
-    folder, source, where = ready_pipeline(name, device, weights, (height, width))
-    return WanVace(name, height, width, source, folder, where, memory, RULES, weights)
+    folder, source, where = ready_pipeline(name, device, weights, (height, width), memory, gguf)
+    return WanVace(name, height, width, source, folder, where, memory, RULES, weights, gguf)

@@ -103,8 +103,12 @@ def require_file(model: ModelCard, file: WeightFile) -> Path:
     return found
 
 
-def pipeline_files(folder: Path) -> list[Path]:
+def pipeline_files(folder: Path, *, own_networks: bool = True) -> list[Path]:
     """The files of a diffusers pipeline that it cannot do without, there or not; weights as safetensors only.
+
+    Args:
+        folder: Of the pipeline.
+        own_networks: False: the weights of its denoising networks are not needed.
 
     Raises:
         DataError: A description cannot be read or names files outside the folder.
@@ -119,7 +123,8 @@ def pipeline_files(folder: Path) -> list[Path]:
                 folder / part / ("scheduler_config.json" if part == "scheduler" else "tokenizer_config.json")
             )
         else:
-            files += [folder / part / "config.json", *_weights(folder / part)]
+            needed = own_networks or not part.startswith("transformer")
+            files += [folder / part / "config.json", *(_weights(folder / part) if needed else ())]
     return files
 
 
@@ -148,15 +153,19 @@ def _read_json(path: Path) -> dict[str, object]:
     return values
 
 
-def require_pipeline(model: ModelCard) -> Path:
-    """The folder of a complete diffusers pipeline.
+def require_pipeline(model: ModelCard, *, own_networks: bool = True) -> Path:
+    """The folder of a complete diffusers pipeline; without ``own_networks`` its denoising networks may be missing.
 
     Raises:
         ResourceMissing: It is not here, or files of it are missing; names them.
         DataError: A description cannot be read.
     """
     folder = require_file(model, WeightFile(PIPELINE, 0.0)).parent
-    if gone := [str(f.relative_to(folder)) for f in pipeline_files(folder) if not f.is_file()]:
+    if gone := [
+        str(f.relative_to(folder))
+        for f in pipeline_files(folder, own_networks=own_networks)
+        if not f.is_file()
+    ]:
         raise ResourceMissing(
             f"{model.name} in {folder} lacks {', '.join(gone)}; fetch the rest with 'anymole models pull {model.name}' "
             "(weights are read as safetensors only)."

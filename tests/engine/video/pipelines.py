@@ -35,23 +35,23 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def _vace() -> WanVACETransformer3DModel:
+def _vace(head: int) -> WanVACETransformer3DModel:
     return WanVACETransformer3DModel(
-        num_attention_heads=2, attention_head_dim=12, in_channels=16, out_channels=16, text_dim=16, freq_dim=16,
-        ffn_dim=24, num_layers=2, rope_max_seq_len=64, vace_layers=[0, 1], vace_in_channels=96,
+        num_attention_heads=2, attention_head_dim=head, in_channels=16, out_channels=16, text_dim=16, freq_dim=16,
+        ffn_dim=2 * head, num_layers=2, rope_max_seq_len=64, vace_layers=[0, 1], vace_in_channels=96,
     )  # fmt: skip
 
 
-def save_wan_vace(folder: Path, boundary: float | None = None) -> None:
+def save_wan_vace(folder: Path, boundary: float | None = None, head: int = 12) -> None:
     """Latents of 8 x 8 pixels and 4 frames, with its own 16 channels; with a boundary, a second network below it."""
     torch.manual_seed(1)
     vae = AutoencoderKLWan(base_dim=4, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1)
-    transformer = _vace()
+    transformer = _vace(head)
     scheduler = UniPCMultistepScheduler(
         prediction_type="flow_prediction", use_flow_sigmas=True, num_train_timesteps=1000, flow_shift=3.0
     )
     text = UMT5EncoderModel(UMT5Config(**TEXT))
-    second = None if boundary is None else _vace()
+    second = None if boundary is None else _vace(head)
     pipe = WanVACEPipeline(tokenizer(), text, vae, scheduler, transformer, second, boundary)
     pipe.save_pretrained(folder)
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from diffusers import LTXVideoTransformer3DModel, WanVACETransformer3DModel
 
-from engine.video.catalogue.memory_table import BYTES, SIZES, memory_need, memory_table
+from engine.settings.choices import CONTROLLED
+from engine.video.catalogue.memory_table import BYTES, GGUF_BITS, SIZES, memory_need, memory_table
 
 WAN = {"attention_head_dim": 128, "vace_in_channels": 96}
 SMALL = {"num_attention_heads": 12, "ffn_dim": 8960, "num_layers": 30, "vace_layers": list(range(0, 30, 2))}
@@ -38,4 +39,16 @@ def test_fewer_bytes_and_smaller_pictures_need_less() -> None:
         assert memory_need(model, "half", 480, 832).peak_gb > needs[1].peak_gb
         with_text = memory_need(model, "half", 320, 512, text_encoder=True)
         assert with_text.weights_gb - needs[1].weights_gb == pytest.approx(2 * size.text / 1e9)
-    assert len(memory_table(320, 512)) == len(SIZES) * len(BYTES)
+    assert len(memory_table(320, 512)) == len(SIZES) * (len(BYTES) + 1) + len(CONTROLLED) * len(GGUF_BITS)
+
+
+def test_packed_and_waiting_weights_need_less() -> None:
+    size = SIZES["wan-vace-14b"]
+    half = memory_need("wan-vace-14b", "half", 320, 512)
+    packed = memory_need("wan-vace-14b", "half", 320, 512, packed_bits=4.5 * size.denoiser)
+    waiting = memory_need("wan-vace-14b", "half", 320, 512, waiting=True)
+    both = memory_need("wan-vace-14b", "half", 320, 512, packed_bits=4.5 * size.denoiser, waiting=True)
+    assert half.weights_gb - packed.weights_gb == pytest.approx((2 - 4.5 / 8) * size.denoiser / 1e9)
+    assert half.weights_gb - waiting.weights_gb == pytest.approx(2 * size.denoiser * 47 / 48 / 1e9)
+    assert both.card_gb < waiting.card_gb < packed.card_gb < half.card_gb
+    assert [need.weights for need in (half, packed, waiting)] == ["half", "GGUF", "half, lowest"]
