@@ -366,7 +366,7 @@ class RunConfig:
         Memory,
         Setting(
             "How device memory is traded for time: low takes little memory, high is quickest; lowest has the blocks of "
-            "a diffusers model wait in main memory for their turn, which takes --adapt off.",
+            "a diffusers model wait in main memory for their turn, and adapts nothing.",
             MODEL,
             counts_from="adapt",
         ),

@@ -80,6 +80,11 @@ def video_of_fox(root: Path) -> str:
     return str(folder / "front.mp4")
 
 
+def rate_option(root: Path) -> str:
+    """What ``mimic`` calls a video's own rate, which had another name in checkouts that write no report."""
+    return "--video-fps" if (root / "engine" / "report").is_dir() else "--fps"
+
+
 def quiet(root: Path) -> list[str]:
     """Leave the report out, in checkouts that write one."""
     return ["--no-report"] if (root / "engine" / "report").is_dir() else []
@@ -121,8 +126,8 @@ SLOW: dict[str, Arguments] = {
         *("render", long_clip(50, 3, 1_000_000), "--times", "10,20", "--out", str(out)),
     ],
     "mimic": lambda root, out: [
-        *("mimic", dense_fox(root), "--video", video_of_fox(root), "--video-fps", "24"),
-        *("--context", "0:12", "--keys", "12,36", "--no-preview", "--out", str(out)),
+        *("mimic", dense_fox(root), "--video", video_of_fox(root), rate_option(root), "24"),
+        *("--context", "0:12", "--keys", "12,36", "--no-preview", *quiet(root), "--out", str(out)),
     ],
     "suite": lambda root, out: ["benchmark", str(SUITE.resolve()), "--prior", "auto", "--out", f"{out}.json"],
     "oracle": lambda root, out: [

@@ -4,6 +4,7 @@ Gf matrices act on row vectors and ours on columns, so each is transposed. ``GfQ
 ``x y z w`` and ours is ``w x y z``. Vt arrays are read through their buffer: no Python loop over elements.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def view(array: Any) -> Shaped[np.ndarray, "..."]:
 
 def from_memory_order(q: Float[np.ndarray, "*batch 4"]) -> Float[np.ndarray, "*batch 4"]:
     """Viewed quaternions, ``x y z w`` in memory, to ``w x y z``."""
-    return np.roll(q, 1, axis=-1)
+    return q[..., [3, 0, 1, 2]]
 
 
 def quaternions(array: Any) -> Float[np.ndarray, "element 4"]:
@@ -56,6 +57,16 @@ class AnyQuery:
     def __init__(self, attribute: Usd.Attribute) -> None:
         self._query = Usd.AttributeQuery(attribute)
         self._quaternions = "quat" in str(attribute.GetTypeName().scalarType)
+
+    def all(self, times: Sequence[float | None]) -> list[Float[np.ndarray, "element *channel"] | None]:
+        """The values at some times as :meth:`at` gives them, converted together where all have one shape."""
+        read = [self._query.Get(Usd.TimeCode.Default() if time is None else time) for time in times]
+        there = [np.asarray(value) for value in read if value is not None]
+        if len({value.shape for value in there}) == 1 and len(there[0]):
+            together = iter((quaternions if self._quaternions else floats)(np.stack(there)))
+            return [None if value is None else next(together) for value in read]
+        convert = quaternions if self._quaternions else floats
+        return [None if value is None else convert(value) for value in read]
 
     def at(self, time: float | None) -> Float[np.ndarray, "element *channel"] | None:
         """The value at a time, quaternions as ``w x y z``; None at a block. Without a time, the one for all times."""

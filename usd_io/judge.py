@@ -222,9 +222,10 @@ def _compare_samples(
     pairs["blendShapeWeights"] = (*weights, ())
     count, unequal = 0, []
     for name, (a, b, own) in pairs.items():
+        first, second = Usd.AttributeQuery(a).Get, Usd.AttributeQuery(b).Get
         for time in _kept_times(a, b, own):
             count += 1
-            if not _same(a.Get(time), b.Get(time)):
+            if not _same(first(time), second(time)):
                 unequal.append((name, None if isinstance(time, Usd.TimeCode) else time))
     if list(ours.GetBlendShapesAttr().Get() or ()) != list(theirs.GetBlendShapesAttr().Get() or ()):
         unequal.append(("blendShapes", None))

@@ -2,9 +2,12 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.runs.stage_cache import RunContext, Stage, StageWork, load_json, save_json
+
+if TYPE_CHECKING:
+    from usd_io.judge import Comparison
 
 
 @dataclass(frozen=True)
@@ -33,25 +36,23 @@ def check_result(inputs: CheckInputs, context: RunContext) -> dict[str, Any]:
 
 
 def _check(inputs: CheckInputs, work: StageWork) -> dict[str, Any]:
-    from usd_io.check.result import compare_result
-    from usd_io.check.rules import check_file, check_stage
+    from usd_io.check.rules import check_stage
+    from usd_io.read.stage import open_stage
 
-    before = {(finding.rule, finding.message) for finding in check_stage(inputs.stage)}
+    comparisons: list[Comparison] = []
+    found = [f for f in check_stage(open_stage(str(inputs.root)), comparisons) if f.severity != "info"]
+    before = {(f.rule, f.message) for f in check_stage(inputs.stage)} if found else set()
     compared = {
-        found.skeleton: {
-            "exact": found.exact,
-            "samples": found.samples,
-            "unequal": len(found.unequal),
-            "distance": found.distance,
-            "local": found.local,
-            "time": found.time,
-            "changed": found.changed,
+        each.skeleton: {
+            "exact": each.exact,
+            "samples": each.samples,
+            "unequal": len(each.unequal),
+            "distance": each.distance,
+            "local": each.local,
+            "time": each.time,
+            "changed": each.changed,
         }
-        for found in compare_result(inputs.root)
+        for each in comparisons
     }
-    findings = [
-        asdict(finding)
-        for finding in check_file(str(inputs.root))
-        if finding.severity != "info" and (finding.rule, finding.message) not in before
-    ]
+    findings = [asdict(f) for f in found if (f.rule, f.message) not in before]
     return {"findings": findings, "source": compared}

@@ -1,13 +1,13 @@
 """All samples of one SkelAnimation as they are, faults included: what the rules of a check look at."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
 from pxr import Usd, UsdSkel
 
-from usd_io.convert import floats, quaternions
+from usd_io.convert import AnyQuery
 from usd_io.errors import shown
 from usd_io.read.skeleton import INSTANCES_TOO
 
@@ -23,15 +23,22 @@ class Channel:
     """Time codes; a single None for a value without time."""
     values: tuple[Float[np.ndarray, "..."], ...]
     """One array per time, of any length."""
+    _stacks: dict[int, tuple[list[float | None], Float[np.ndarray, "frame item *channel"]]] = field(
+        default_factory=dict, repr=False
+    )
+    """What has been stacked, for several rules ask for it."""
 
     def stacked(self, items: int) -> tuple[list[float | None], Float[np.ndarray, "frame item *channel"]]:
         """The samples that have one value per item, and their times."""
-        fitting = [
-            (time, value) for time, value in zip(self.times, self.values, strict=True) if len(value) == items
-        ]
-        if not fitting:
-            return [], np.zeros((0, items, 1))
-        return [time for time, _ in fitting], np.stack([value for _, value in fitting])
+        if items not in self._stacks:
+            fitting = [
+                (time, value)
+                for time, value in zip(self.times, self.values, strict=True)
+                if len(value) == items
+            ]
+            values = np.stack([value for _, value in fitting]) if fitting else np.zeros((0, items, 1))
+            self._stacks[items] = [time for time, _ in fitting], values
+        return self._stacks[items]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,14 +87,11 @@ def _channel(attribute: Usd.Attribute) -> Channel | None:
     if not attribute.HasAuthoredValue():
         return None
     times: list[float | None] = list(attribute.GetTimeSamples()) or [None]
-    convert = quaternions if attribute.GetTypeName().scalarType == "quatf" else floats
-    read = [attribute.Get(Usd.TimeCode.Default() if time is None else time) for time in times]
+    read = AnyQuery(attribute).all(times)
     # a block is meant: it says that there is no value
     times = [time for time, value in zip(times, read, strict=True) if value is not None]
     values = [
-        np.zeros((0, 1), np.float32) if len(value) == 0 else convert(value)
-        for value in read
-        if value is not None
+        np.zeros((0, 1), np.float32) if len(value) == 0 else value for value in read if value is not None
     ]
     layer = attribute.GetPropertyStack(Usd.TimeCode.EarliestTime())[0].layer
     return Channel(attribute.GetName(), shown(layer.GetDisplayName()), tuple(times), tuple(values))

@@ -10,7 +10,6 @@ import numpy as np
 from pxr import Sdf, Usd, UsdSkel
 
 from usd_io.check.finding import Finding
-from usd_io.diagnostics import captured
 from usd_io.errors import StageReadError, shown
 from usd_io.files import file_hash
 from usd_io.judge import Comparison, Gaps, Judge
@@ -18,19 +17,28 @@ from usd_io.model import CHANNELS
 from usd_io.read.stage import open_stage
 
 
-def changed_keys(stage: Usd.Stage) -> Iterator[Finding]:
-    """SA008: at its keys and in finished motion a result equals its source; SA011: it has the source's blend shapes."""
+def changed_keys(stage: Usd.Stage, compared: list[Comparison] | None = None) -> Iterator[Finding]:
+    """SA008: at its keys and in finished motion a result equals its source; SA011: it has the source's blend shapes.
+
+    What was compared is added to ``compared``: one per skeleton that the result's record names, but those that are not
+    there any more.
+    """
+    compared = [] if compared is None else compared
     for layer in stage.GetUsedLayers():
         record = layer.customLayerData.get("anymole", {})
         takes = record.get("takes") if isinstance(record, Mapping) else None
         if isinstance(takes, Mapping):
             yield from _check_record(
-                stage, layer, record, [t for t in takes.values() if isinstance(t, Mapping)]
+                stage, layer, record, [t for t in takes.values() if isinstance(t, Mapping)], compared
             )
 
 
 def _check_record(
-    stage: Usd.Stage, layer: Sdf.Layer, record: Mapping[str, Any], takes: list[Mapping[str, Any]]
+    stage: Usd.Stage,
+    layer: Sdf.Layer,
+    record: Mapping[str, Any],
+    takes: list[Mapping[str, Any]],
+    compared: list[Comparison],
 ) -> Iterator[Finding]:
     source = record.get("source")
     source = source if isinstance(source, Mapping) else {}
@@ -41,7 +49,7 @@ def _check_record(
     except StageReadError as error:
         yield Finding("SA008", "warning", f"The keys cannot be compared with the source: {error}", name)
         return
-    yield from _compare_poses(stage, original, takes, name)
+    yield from _compare_poses(stage, original, takes, name, compared)
     for take in takes:
         yield from _compare_shapes(stage, original, take, name)
 
@@ -58,33 +66,6 @@ def _changed_sources(layer: Sdf.Layer, source: Mapping[str, Any]) -> Iterator[Fi
         if file is not None and file.is_file() and file_hash(file) != entry.get("sha256"):
             message = f"{shown(file)} has changed since this result was made from it. Make it again."
             yield Finding("SA008", "warning", message, shown(layer.GetDisplayName()))
-
-
-@captured()
-def compare_result(path: str | Path) -> tuple[Comparison, ...]:
-    """Compare a result with its source where it has to be the same: at keys and in finished motion.
-
-    Args:
-        path: Root stage of the result.
-
-    Returns:
-        One per skeleton that the result's record names, but those that are not there any more.
-
-    Raises:
-        StageReadError: The result or its source cannot be opened.
-    """
-    stage = open_stage(path)
-    result: list[Comparison] = []
-    for layer in stage.GetUsedLayers():
-        record = layer.customLayerData.get("anymole", {})
-        takes = record.get("takes") if isinstance(record, Mapping) else None
-        if not isinstance(takes, Mapping):
-            continue
-        source = record.get("source", {})
-        original = open_stage(layer.ComputeAbsolutePath(str(source.get("root", ""))))
-        named = [take for take in takes.values() if isinstance(take, Mapping)]
-        result += [found for found in _compared(stage, original, named) if isinstance(found, Comparison)]
-    return tuple(result)
 
 
 def _compared(
@@ -108,14 +89,20 @@ def _compared(
 
 
 def _compare_poses(
-    stage: Usd.Stage, original: Usd.Stage, takes: list[Mapping[str, Any]], layer: str
+    stage: Usd.Stage,
+    original: Usd.Stage,
+    takes: list[Mapping[str, Any]],
+    layer: str,
+    compared: list[Comparison],
 ) -> Iterator[Finding]:
     for found in _compared(stage, original, takes):
         if not isinstance(found, Comparison):
             path, why = found
             message = f"The keys cannot be compared with the source: {why}. Make the result again."
             yield Finding("SA008", "error", message, layer, shown(path))
-        elif not found.exact:
+            continue
+        compared.append(found)
+        if not found.exact:
             yield Finding("SA008", "error", _what_differs(found), layer, shown(found.skeleton), found.time)
 
 

@@ -19,6 +19,7 @@ from usd_io.check.result import changed_keys
 from usd_io.check.samples import bad_values, changing_bones, missing_channels, sign_flips, wrong_lengths
 from usd_io.check.usd import usd_findings
 from usd_io.diagnostics import captured
+from usd_io.judge import Comparison
 from usd_io.read.stage import open_stage
 
 __all__ = ["Finding", "Severity", "check_file", "check_stage"]
@@ -28,7 +29,6 @@ STAGE_RULES = (
     unknown_joints,
     shadowed_samples,
     mixed_rates,
-    changed_keys,
     instanced_skeletons,
     idle_blend_shapes,
     ignored_types,
@@ -56,10 +56,10 @@ def check_file(path: str | Path) -> tuple[Finding, ...]:
     return check_stage(open_stage(path))
 
 
-def check_stage(stage: Usd.Stage) -> tuple[Finding, ...]:
-    """Check an open stage; see :func:`check_file`."""
+def check_stage(stage: Usd.Stage, compared: list[Comparison] | None = None) -> tuple[Finding, ...]:
+    """Check an open stage; see :func:`check_file`. How a result compares with its source is added to ``compared``."""
     with captured():  # what USD says of broken values, the rules say with a place and a remedy
-        found = (*usd_findings(stage), *_skeletal(stage))
+        found = (*usd_findings(stage), *_skeletal(stage), *changed_keys(stage, compared))
     return tuple(sorted(found, key=lambda finding: (_ORDER[finding.severity], finding.rule, finding.prim)))
 
 
