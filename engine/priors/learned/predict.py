@@ -60,6 +60,8 @@ def predict(
     seconds: Float[np.ndarray, " gap"],
     frames: Float[np.ndarray, "gap 3 3"],
     parts: list[np.ndarray],
+    *,
+    draft: bool = False,
     on_part: Callable[[float], None] = lambda part: None,
 ) -> list[Prediction]:
     """Residuals of several gaps of one skeleton.
@@ -73,9 +75,12 @@ def predict(
         seconds: Lengths of the gaps [s].
         frames: Take vectors of skeleton space to Y up and a heading that turns with the shot.
         parts: Where in each gap the residual is wanted, 0 to 1.
+        draft: Average few views, for passes that only other gaps see.
         on_part: Called now and then with the part of the gaps that is done, 0 to 1.
     """
     results: list[Prediction] = []
+    views = _views()
+    draft_views = [views[0], views[5]]  # as it is; turned round and mirrored
     together = max(1, TOKENS_AT_ONCE // len(parents))
     # one thread: sums in one order give a resumed run the same bits, and threads that wait for so little work cost more
     with threadpool_limits(1, "blas"):
@@ -84,7 +89,7 @@ def predict(
             features = make_features(
                 parents, rotations[some], translations[some], states[some], seconds[some], frames[some]
             )
-            answer = _mean_answer(network, features, parents)
+            answer = _mean_answer(network, features, parents, draft_views if draft else views)
             results += [
                 _at(answer, features, frames[first + i], i, part) for i, part in enumerate(parts[some])
             ]
@@ -92,10 +97,15 @@ def predict(
     return results
 
 
-def _mean_answer(network: Network, features: Features, parents: Int[np.ndarray, " joint"]) -> Answer:
-    """The answers from all views, each turned back, as one."""
+def _mean_answer(
+    network: Network,
+    features: Features,
+    parents: Int[np.ndarray, " joint"],
+    views: list[Float[np.ndarray, "3 3"]],
+) -> Answer:
+    """The answers from some views, each turned back, as one."""
     answers = []
-    for view in _views():
+    for view in views:
         answer = forward.answer(network.weights, network.heads, features.seen_from(view), parents)
         axial = view * np.linalg.det(view)  # rotation vectors change sign in a mirror
         answers.append(

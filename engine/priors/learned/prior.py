@@ -103,7 +103,8 @@ def fill(
     before = PASSES - 1 if len(plan.gaps) > 1 else 0
     for number in range(before):
         coarse = _coarse(plan)
-        predictions = _answer(character, known, coarse, seen, _of_passes(on_part, number, before + 1))
+        passed = _of_passes(on_part, number, before + 1)
+        predictions = _answer(character, known, coarse, seen, passed, draft=True)
         straight = offsets.straight(known, coarse)
         seen = _joined(known, offsets.apply(straight, _offset(character, known, coarse, predictions)))
     predictions = _answer(character, known, plan, seen, _of_passes(on_part, before, before + 1))
@@ -192,7 +193,13 @@ def _of_passes(on_part: Callable[[float], None], before: int, count: int) -> Cal
 
 
 def _answer(
-    character: Character, known: Motion, plan: Plan, seen: Motion, on_part: Callable[[float], None]
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    seen: Motion,
+    on_part: Callable[[float], None],
+    *,
+    draft: bool = False,
 ) -> "list[Prediction]":
     """One pass over the gaps: each sees what is known and, of the others, what an earlier pass filled them with."""
     from engine.priors.learned.predict import predict, shipped_network
@@ -201,7 +208,9 @@ def _answer(
     poses, translations, states, seconds, frames = (np.stack(column) for column in zip(*views, strict=True))
     parents = np.asarray(character.parents, int)
     network, parts = shipped_network(), parts_of(plan)
-    return predict(network, parents, poses, translations, states, seconds, frames, parts, on_part)
+    return predict(
+        network, parents, poses, translations, states, seconds, frames, parts, draft=draft, on_part=on_part
+    )
 
 
 def _offset(
