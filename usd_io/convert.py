@@ -63,7 +63,10 @@ class AnyQuery:
         read = [self._query.Get(Usd.TimeCode.Default() if time is None else time) for time in times]
         there = [np.asarray(value) for value in read if value is not None]
         if len({value.shape for value in there}) == 1 and len(there[0]):
-            together = iter((quaternions if self._quaternions else floats)(np.stack(there)))
+            stacked = np.stack(there)
+            together = iter(
+                from_memory_order(stacked.astype(np.float32)) if self._quaternions else floats(stacked)
+            )
             return [None if value is None else next(together) for value in read]
         convert = quaternions if self._quaternions else floats
         return [None if value is None else convert(value) for value in read]

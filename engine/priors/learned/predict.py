@@ -91,7 +91,8 @@ def predict(
             )
             answer = _mean_answer(network, features, parents, draft_views if draft else views)
             results += [
-                _at(answer, features, frames[first + i], i, part) for i, part in enumerate(parts[some])
+                _at(answer, features, frames[first + i], i, part, ideas=not draft)
+                for i, part in enumerate(parts[some])
             ]
             on_part(len(results) / len(seconds))
     return results
@@ -142,8 +143,10 @@ def _at(
     frame: Float[np.ndarray, "3 3"],
     gap: int,
     part: Float[np.ndarray, " wanted"],
+    *,
+    ideas: bool,
 ) -> Prediction:
-    """Evaluate the answer of one of the gaps."""
+    """Evaluate the answer of one of the gaps, with or without its ideas."""
     basis = forward.sines(part)
 
     def local(
@@ -153,10 +156,9 @@ def _at(
         return to_local(turn, move, features, gap, frame)
 
     rotations, translations = local(answer.rotations[gap], answer.translations[gap])
-    ideas = [
-        local(answer.idea_rotations[gap, i], answer.idea_translations[gap, i])
-        for i in np.argsort(-answer.odds[gap], kind="stable")
-    ]
+    likely_first = np.argsort(-answer.odds[gap], kind="stable") if ideas else ()
+    moves = [local(answer.idea_rotations[gap, i], answer.idea_translations[gap, i]) for i in likely_first]
+    none = np.zeros((0, *rotations.shape))
     spread = forward.spread_at(answer.spread[gap], part)
     return Prediction(
         rotations=rotations,
@@ -165,6 +167,6 @@ def _at(
         position_error=spread[1] * features.unit_position[gap] / features.size[gap],
         gain=float(np.exp(answer.gain[gap, 0])),
         gain_bound=float(np.exp(answer.gain[gap, 1])),
-        idea_rotations=np.stack([turned for turned, _ in ideas]),
-        idea_translations=np.stack([moved for _, moved in ideas]),
+        idea_rotations=np.stack([turned for turned, _ in moves]) if ideas else none,
+        idea_translations=np.stack([moved for _, moved in moves]) if ideas else none,
     )
