@@ -365,7 +365,10 @@ def odd_file(path: Path, rng: random.Random) -> str:
         path.symlink_to("gone")
     elif kind == "socket":
         with socket.socket(socket.AF_UNIX) as server:
-            server.bind(os.path.relpath(path))
+            try:
+                server.bind(os.path.relpath(path))
+            except OSError:  # of paths that are too long for one, and on file systems without
+                os.mkfifo(path)
     else:
         path.write_bytes(b"" if kind == "empty" else rng.randbytes(3000))
     return kind
