@@ -19,6 +19,8 @@ UpAxis = Literal["Y", "Z"]
 Channel = Literal["translations", "rotations", "scales"]
 CHANNELS: tuple[Channel, ...] = ("translations", "rotations", "scales")
 """What an animation says of each joint; each channel has samples of its own."""
+GAPS = "anymole_gaps"
+"""In ``customLayerData`` of the layer that says which take each gap of a result shows."""
 _COLOURS = frozenset({"display_color", "uv"})
 """Fields of a mesh that are primvars."""
 

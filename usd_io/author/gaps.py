@@ -13,10 +13,11 @@ from typing import Any
 
 from pxr import Sdf, Tf, Usd, UsdSkel
 
-from usd_io.author.takes import GAPS, read_takes, record_of, show_take, write_like
+from usd_io.author.takes import read_takes, record_of, show_take, write_like
 from usd_io.diagnostics import captured, reason
 from usd_io.errors import AuthorError, shown
 from usd_io.files import replacing
+from usd_io.model import GAPS
 from usd_io.read.skeleton import bound_skeleton
 from usd_io.read.stage import open_stage
 

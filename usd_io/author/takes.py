@@ -10,11 +10,9 @@ from pxr import Sdf, Tf, Usd
 from usd_io.diagnostics import captured, reason
 from usd_io.errors import AuthorError, shown
 from usd_io.files import replacing
+from usd_io.model import GAPS
 from usd_io.read.placement import Variants, select_variant
 from usd_io.read.stage import open_stage
-
-GAPS = "anymole_gaps"
-"""In ``customLayerData`` of the layer that says which take each gap shows (:mod:`usd_io.author.gaps`)."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pxr import Sdf, Usd, UsdSkel
 from usd_io.check.animation_samples import animation_prims
 from usd_io.check.finding import Finding, Severity
 from usd_io.errors import shown
+from usd_io.model import GAPS
 from usd_io.read.placement import instance_root_of
 from usd_io.read.skeleton import INSTANCES_TOO, animation_of, skeleton_prims
 
@@ -55,6 +56,8 @@ def _shadowing(attribute: Usd.Attribute) -> Finding | None:
         (spec.layer, _sample_count(spec)) for spec in attribute.GetPropertyStack(Usd.TimeCode.EarliestTime())
     ]
     specs = [(layer, count) for layer, count in specs if count]
+    if len(specs) > 1 and GAPS in specs[0][0].customLayerData:
+        specs = specs[1:]  # which holds the whole motion as it was chosen, also where a gap has few samples
     if len(specs) < 2 or _merges(specs[0][0], attribute):
         return None
     (strong, shown_count), (weak, hidden) = specs[0], max(specs[1:], key=lambda spec: spec[1])

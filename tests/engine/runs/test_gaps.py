@@ -20,6 +20,7 @@ from engine.runs.takes import choose_gap, choose_take, read_gaps
 from engine.runs.workspace import own_run_folder
 from engine.workers.thumbnails import answer
 from usd_io.author.gaps import choose_gaps
+from usd_io.check.rules import check_file
 from usd_io.errors import AuthorError
 
 ROOT = Path(__file__).parents[3]
@@ -209,3 +210,10 @@ def test_pictures_follow_what_others_choose_and_take_back(result: Path) -> None:
     assert drawn(2) == first
     choose(0)
     assert drawn(3) == rejected
+
+
+def test_a_choice_adds_no_finding(result: Path) -> None:
+    before = check_file(result)
+    choose_gap(str(result), 1, 0)
+    choose_gap(str(result), 2, 2)
+    assert check_file(result) == before
