@@ -72,8 +72,9 @@ def small_suite() -> str:
 
 
 @cache
-def video_of_fox(root: Path) -> str:
-    """A second of the fox, drawn, which ``mimic`` then follows."""
+def video_of_fox() -> str:
+    """A second of the fox, drawn once by this checkout, which ``mimic`` of both then follows."""
+    root = Path(__file__).resolve().parents[1]
     folder = WORKED / "video"
     shown = ["--views", "front", "--times", "12:36:1", "--size", "160x256", "--out", str(folder), "--video"]
     timed(root, ["render", dense_fox(root), *shown], wall=False)
@@ -126,7 +127,7 @@ SLOW: dict[str, Arguments] = {
         *("render", long_clip(50, 3, 1_000_000), "--times", "10,20", "--out", str(out)),
     ],
     "mimic": lambda root, out: [
-        *("mimic", dense_fox(root), "--video", video_of_fox(root), rate_option(root), "24"),
+        *("mimic", dense_fox(root), "--video", video_of_fox(), rate_option(root), "24"),
         *("--context", "0:12", "--keys", "12,36", "--no-preview", *quiet(root), "--out", str(out)),
     ],
     "suite": lambda root, out: ["benchmark", str(SUITE.resolve()), "--prior", "auto", "--out", f"{out}.json"],
