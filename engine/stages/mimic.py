@@ -41,7 +41,7 @@ from engine.runs.stage_cache import RunContext, Stage, StageWork
 from engine.scene.footage import Footage
 from engine.scene.subject import Subject
 from usd_io.errors import shown
-from usd_io.model import Motion
+from usd_io.model import Character, Motion
 
 VIDEO = "video"
 """Stands in the scores where a motion prior's name does."""
@@ -82,6 +82,7 @@ def fit_motion(
 ) -> Mapping[str, Filled]:
     """What the videos of a scene make of the motion of the prior, by skeleton path; with another side of it, of both
     sides together."""
+    warn_of_moving_skin([subject.character for subject in footage.scene.subjects], context.progress)
     takes = []
     for take in range(len(footage.videos)):
         inputs = MimicInputs(footage, take, estimator, settings, second)
@@ -91,6 +92,18 @@ def fit_motion(
         own = [{name: take[f"{name}_{place}"] for name in (*CHANNELS, "confidence")} for take in takes]
         results[subject.path] = _fitted(subject, own)
     return results
+
+
+def warn_of_moving_skin(characters: Sequence[Character], progress: Progress) -> None:
+    """Report meshes whose binding to the joints changes in time, which the fit does not follow."""
+    for character in characters:
+        moving = [mesh.path for mesh in character.meshes if mesh.reskinned]
+        if moving:
+            progress.note(
+                f"{shown(character.skeleton_path)}: skin weights or bind transforms of {shown(moving[0])} change in "
+                "time; the fit draws the mesh with their first sample, so that joints may be off where they differ.",
+                level="warning",
+            )
 
 
 def _fit(inputs: MimicInputs, work: StageWork) -> FittedArrays:
