@@ -57,7 +57,7 @@ class Judge:
     """Compares the skeletons of two stages; finds what is skinned to them once."""
 
     def __init__(self, source: Usd.Stage, result: Usd.Stage) -> None:
-        self._sides = _Side(source), _Side(result)
+        self._sides = _JudgedStage(source), _JudgedStage(result)
 
     def joints(self, skeleton: str) -> tuple[str, ...]:
         """Joints of a skeleton of the source.
@@ -114,7 +114,7 @@ class Judge:
         return max((_distance(ours[path], theirs[path]) for path in ours), default=0.0)
 
 
-class _Side:
+class _JudgedStage:
     """One of the stages, as UsdSkel sees it."""
 
     def __init__(self, stage: Usd.Stage) -> None:

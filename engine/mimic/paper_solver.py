@@ -45,7 +45,7 @@ SMOOTH_FRAMES = 1.0
 
 
 @dataclass(eq=False)
-class _Track:
+class _FittedPoses:
     """Poses of one character at the frames of the video (float32)."""
 
     rotations: Float[Tensor, "frame joint 4"]
@@ -115,9 +115,9 @@ def filled(unknowns: Unknowns, motion: Motion, fill_times: Float[np.ndarray, " f
     return replace(base, rotations=turned, translations=moved)
 
 
-def _track(motion: Motion) -> _Track:
+def _track(motion: Motion) -> _FittedPoses:
     arrays = (motion.rotations, motion.translations, motion.scales, motion.T_world_skel)
-    return _Track(*(torch.from_numpy(a.astype(np.float32)) for a in arrays))
+    return _FittedPoses(*(torch.from_numpy(a.astype(np.float32)) for a in arrays))
 
 
 def _frames(unknowns: Unknowns, gap: Gap) -> Int[np.ndarray, " frame"]:
@@ -129,7 +129,7 @@ def _rounds(unknowns: Unknowns) -> int:
     return max((-(-len(_frames(unknowns, gap)) // 2) for gap in unknowns.gaps), default=0)
 
 
-def _round(unknowns: Unknowns, track: _Track, place: int) -> _Round:
+def _round(unknowns: Unknowns, track: _FittedPoses, place: int) -> _Round:
     """The frames at a place counted from both ends of every gap, and where they start."""
     found: list[tuple[int, Tensor, Tensor, Tensor]] = []
     for gap in unknowns.gaps:
@@ -141,9 +141,9 @@ def _round(unknowns: Unknowns, track: _Track, place: int) -> _Round:
         # a frame starts from its neighbour on the side of its key: that key at first, then what the last round fitted
         keys = _track(offsets.sample(unknowns.start, np.array([gap.start, gap.end])))
         before, after = (
-            _Pose(keys.rotations[k], keys.translations[k])
+            _KeyPose(keys.rotations[k], keys.translations[k])
             if place == 0
-            else _Pose(track.rotations[f], track.translations[f])
+            else _KeyPose(track.rotations[f], track.translations[f])
             for k, f in ((0, left - 1), (1, right + 1))
         )
         # the innermost frames start part of the way towards the other side (public code: slerp by 0.3)
@@ -163,19 +163,19 @@ def _round(unknowns: Unknowns, track: _Track, place: int) -> _Round:
 
 
 @dataclass(frozen=True, eq=False)
-class _Pose:
+class _KeyPose:
     rotations: Float[Tensor, "joint 4"]
     translations: Float[Tensor, "joint 3"]
 
 
-def _towards(own: _Pose, other: _Pose) -> _Pose:
+def _towards(own: _KeyPose, other: _KeyPose) -> _KeyPose:
     a, b = (pose.rotations.numpy() for pose in (own, other))
     turned = rotations.slerp(a, b, np.full(len(a), MIDDLE, np.float32))
-    return _Pose(torch.from_numpy(turned), torch.lerp(own.translations, other.translations, MIDDLE))
+    return _KeyPose(torch.from_numpy(turned), torch.lerp(own.translations, other.translations, MIDDLE))
 
 
 def _fit_round(
-    problem: Fit, level: Level, tracks: Sequence[_Track], index: int, work: _Round, progress: Progress
+    problem: Fit, level: Level, tracks: Sequence[_FittedPoses], index: int, work: _Round, progress: Progress
 ) -> float:
     """Fit some frames of one character, the others standing as they are; returns the lowest loss."""
     track, unknowns = tracks[index], problem.scene.unknowns[index]
@@ -233,7 +233,7 @@ def _rate(step: int) -> float:
 def _distance(
     problem: Fit,
     level: Level,
-    tracks: Sequence[_Track],
+    tracks: Sequence[_FittedPoses],
     index: int,
     frames: Int[Tensor, " frame"],
     turned: Float[Tensor, "frame joint 4"],
@@ -278,7 +278,7 @@ def _distance(
     return loss
 
 
-def _smoothed(unknowns: Unknowns, track: _Track) -> Motion:
+def _smoothed(unknowns: Unknowns, track: _FittedPoses) -> Motion:
     """The track as a motion, smoothed over each gap and its keys."""
     turned, moved = track.rotations.double().numpy(), track.translations.double().numpy()
     turned, moved = turned.copy(), moved.copy()
@@ -305,7 +305,7 @@ def _smoothed(unknowns: Unknowns, track: _Track) -> Motion:
     )
 
 
-def _restore(folder: Path | None, mark: str, tracks: Sequence[_Track]) -> int:
+def _restore(folder: Path | None, mark: str, tracks: Sequence[_FittedPoses]) -> int:
     """Take up the tracks of a stopped fit; returns how many rounds need not be done again."""
     kept = restore_arrays(folder, STATE)
     if kept is None or kept[1].get("mark") != mark:

@@ -14,7 +14,7 @@ LONGEST = 400
 
 
 @dataclass(frozen=True)
-class _Row:
+class _PlanLine:
     text: str
     style: str = ""
     time: float | None = None
@@ -29,7 +29,7 @@ class GapTable(Rows):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._rows: list[_Row] = []
+        self._rows: list[_PlanLine] = []
 
     def tell(
         self,
@@ -48,19 +48,22 @@ class GapTable(Rows):
             rate: Time codes per second.
             why: Why there are no self-tests; empty where there are, or will be.
         """
-        rows: list[_Row] = []
+        rows: list[_PlanLine] = []
         for plan in plans:
             rows += _plan_rows(plan, None if tests is None else tests.get(plan["skeleton_path"]), rate, why)
-        rows += [_Row(f"note: {note}", "dim") for note in notes]
+        rows += [_PlanLine(f"note: {note}", "dim") for note in notes]
         self._show(rows)
 
     def refuse(self, why: str) -> None:
         """Show why there is no plan."""
         self._show(
-            [_Row("no plan yet", "bold $warning"), *(_Row(line, "$warning") for line in _wrapped(why, 60))]
+            [
+                _PlanLine("no plan yet", "bold $warning"),
+                *(_PlanLine(line, "$warning") for line in _wrapped(why, 60)),
+            ]
         )
 
-    def _show(self, rows: list[_Row]) -> None:
+    def _show(self, rows: list[_PlanLine]) -> None:
         self._rows = rows
         self.rows_changed()
 
@@ -77,24 +80,26 @@ class GapTable(Rows):
         return Content.styled(text, row.style) if row.style else Content(text)
 
 
-def _plan_rows(plan: Mapping[str, Any], test: Mapping[str, Any] | None, rate: float, why: str) -> list[_Row]:
+def _plan_rows(
+    plan: Mapping[str, Any], test: Mapping[str, Any] | None, rate: float, why: str
+) -> list[_PlanLine]:
     contexts = ", ".join(f"{start:g}..{end:g}" for start, end in plan["contexts"]) or "none"
     frames = sum(len(gap["times"]) for gap in plan["gaps"])
     rows = [
-        _Row(str(plan["skeleton_path"]), "bold"),
-        _Row(f"  context   {contexts}"),
-        _Row(f"  keys      {numbers(plan['keys'])}"),
-        _Row(f"  to fill   {frames} frames in {len(plan['gaps'])} gaps"),
-        _Row(
+        _PlanLine(str(plan["skeleton_path"]), "bold"),
+        _PlanLine(f"  context   {contexts}"),
+        _PlanLine(f"  keys      {numbers(plan['keys'])}"),
+        _PlanLine(f"  to fill   {frames} frames in {len(plan['gaps'])} gaps"),
+        _PlanLine(
             f"  expected  {f'n/a: {why}' if why else expected_words(test)}",
             "$warning" if why else "$accent" if test and test["pieces"] else "dim",
         ),
     ]
     if plan["locked"]:
-        rows.append(_Row(f"  locked    {len(plan['locked'])} joints keep what is authored", "$warning"))
+        rows.append(_PlanLine(f"  locked    {len(plan['locked'])} joints keep what is authored", "$warning"))
     for warning in plan["warnings"]:
-        rows += [_Row(f"  {line}", "$warning") for line in _wrapped(f"warning: {warning}", 70)]
-    rows.append(_Row(f"  {'gap':>17} {'frames':>7} {'seconds':>8} {'expected L2P':>13}", "dim"))
+        rows += [_PlanLine(f"  {line}", "$warning") for line in _wrapped(f"warning: {warning}", 70)]
+    rows.append(_PlanLine(f"  {'gap':>17} {'frames':>7} {'seconds':>8} {'expected L2P':>13}", "dim"))
     # the stage may have been saved between the plan and its self-test: then they differ in their gaps
     choices = {(choice["start"], choice["end"]): choice for choice in (test or {}).get("choices", ())}
     for gap in plan["gaps"]:
@@ -104,7 +109,9 @@ def _plan_rows(plan: Mapping[str, Any], test: Mapping[str, Any] | None, rate: fl
         span = f"{gap['start']:g}..{gap['end']:g}"
         seconds = (gap["end"] - gap["start"]) / rate
         rows.append(
-            _Row(f"  {span:>17} {len(gap['times']):>7} {seconds:>8.2f} {shown:>13}", "", float(gap["start"]))
+            _PlanLine(
+                f"  {span:>17} {len(gap['times']):>7} {seconds:>8.2f} {shown:>13}", "", float(gap["start"])
+            )
         )
     return rows
 

@@ -61,7 +61,7 @@ def find_looks(
     meshes = [mesh for character in characters for mesh in character.meshes]
     triangles = [triangulate(mesh) for mesh in meshes]
     firsts = np.cumsum([0, *(len(mesh.points) for mesh in meshes)])
-    images = _Images(load_texture)
+    images = _Textures(load_texture)
     finder = _Finder(images, appearance)
     colors, uvs, textures = finder.all_of(meshes, triangles)
     looks = Looks(
@@ -113,7 +113,7 @@ def decode_image(data: bytes) -> Float[np.ndarray, "height width 3"]:
     return np.asarray(image, np.float32) / 255
 
 
-class _Images:
+class _Textures:
     """Reads textures, and keeps some of them: those that go on may come again with each frame."""
 
     def __init__(self, load_texture: LoadTexture) -> None:
@@ -149,7 +149,7 @@ class _Images:
 class _Finder:
     """Finds the colours of meshes at one time."""
 
-    def __init__(self, images: _Images, appearance: Appearance) -> None:
+    def __init__(self, images: _Textures, appearance: Appearance) -> None:
         self.textures: list[Float[np.ndarray, "height width 3"]] = []
         self._images = images
         self._appearance = appearance
