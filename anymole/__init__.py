@@ -10,8 +10,16 @@ Each name is imported when it is first used. What stands here stays; the package
 
 from typing import TYPE_CHECKING, Any
 
-import engine
-import usd_io
+try:
+    import engine
+    import usd_io
+
+    _PUBLIC = {engine: engine.__all__, usd_io: usd_io.__all__}
+except (ImportError, AttributeError) as error:
+    raise ImportError(
+        "another package under the name 'engine' or 'usd_io' hides the one of anymole; take its folder out of "
+        "PYTHONPATH or use an environment of its own."
+    ) from error
 
 if TYPE_CHECKING:
     from engine import (
@@ -150,8 +158,8 @@ def __getattr__(name: str) -> Any:
         from engine.run import run
 
         return run
-    for package in (engine, usd_io):
-        if name in package.__all__:
+    for package, names in _PUBLIC.items():
+        if name in names:
             return getattr(package, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -32,7 +32,7 @@ class PlanReady:
 
 @dataclass(frozen=True)
 class StageStarted:
-    """A run stage (read, plan, fill, ...) begins."""
+    """A stage of the run (a file of :mod:`engine.stages`: fill, score, author, ...) begins."""
 
     stage: str
 

@@ -123,7 +123,7 @@ def _await(workspace: Workspace) -> None:
 
 
 def resume(
-    folder: Path,
+    folder: str | Path,
     on_event: OnEvent = ignore,
     cancel: Callable[[], bool] = never,
     *,
@@ -144,6 +144,7 @@ def resume(
         ConfigError: The folder holds no settings, or they cannot be used.
         EngineError, UsdIoError: As for :func:`run`.
     """
+    folder = Path(folder)
     if config is None and not (folder / SETTINGS).is_file():
         raise ConfigError(f"{shown(folder)} is no run folder: it holds no {SETTINGS}.")
     read_state(folder)  # refuses a newer format before anything is written

@@ -12,12 +12,13 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_no_class_name_has_two_meanings() -> None:
-    """Messages of a widget, which Textual wants inside of it, go by the widget's name: ``Filter.Cleared``."""
+    """An underscore makes no other name. Messages of a widget, which Textual wants inside of it, go by the widget's
+    name: ``Filter.Cleared``."""
     homes = defaultdict(list)
     for package in ("anymole", "anymole_tui", "engine", "usd_io"):
         for path in sorted((ROOT / package).rglob("*.py")):
             for name in _classes(ast.parse(path.read_text(encoding="utf-8"))):
-                homes[name].append(str(path.relative_to(ROOT)))
+                homes[name.lstrip("_")].append(str(path.relative_to(ROOT)))
     assert not {name: where for name, where in homes.items() if len(where) > 1}
 
 
@@ -54,3 +55,24 @@ def test_modules_of_one_folder_have_names_of_their_own(package: str) -> None:
     """A file and a folder of one name beside each other are the same module to Python, and two to a reader."""
     for path in (ROOT / package).rglob("*.py"):
         assert not path.with_suffix("").is_dir(), path
+
+
+def test_the_engine_and_usd_io_name_no_option_of_the_command_line() -> None:
+    """How a setting is given is the word of the face; what makes command lines is left out, and so are commands in
+    quotes ('anymole inspect STAGE --joints')."""
+    makers = {"command_line.py", "farm", "training", "process.py"}
+    found = []
+    for path in (p for package in ("engine", "usd_io") for p in (ROOT / package).rglob("*.py")):
+        if makers & set(path.relative_to(ROOT).parts):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        loose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+        found += [
+            f"{path.relative_to(ROOT)}:{node.lineno}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in loose
+            and re.search(r"(^|[\s(,])--[a-z]", re.sub(r"'anymole [^']*'", "", node.value))
+        ]
+    assert not found

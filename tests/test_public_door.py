@@ -51,6 +51,23 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = anymole.runn
 
 
+@pytest.mark.parametrize("name", ["engine", "usd_io"])
+def test_a_foreign_package_of_our_name_is_named_in_one_sentence(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").touch()
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; import anymole"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "under the name 'engine' or 'usd_io' hides" in done.stderr.splitlines()[-1]
+
+
+def test_a_run_folder_may_be_named_by_text() -> None:
+    import anymole
+
+    with pytest.raises(anymole.ConfigError, match="nowhere is no run folder"):
+        anymole.resume("nowhere")
+
+
 def test_fill_a_shot(tmp_path: Path) -> None:
     printed = run_python(EXAMPLES / "fill_a_shot.py", KEYS, tmp_path / "out")
     assert str(tmp_path / "out" / "fox_survey_keys_inbetween.usda") in printed

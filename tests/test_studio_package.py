@@ -219,3 +219,17 @@ def test_a_broken_video_model_is_named_beside_the_others(
     assert len(wrong) == 1
     with pytest.raises(ConfigError, match=f"the video model wave of broken 2.0 {said}"):
         backend("wave")
+
+
+def test_a_video_model_that_lacks_a_part_says_which(declare: partial[None]) -> None:
+    """What a package makes is asked for the names of the protocol before a run begins."""
+    module = (
+        "from dataclasses import replace\nimport anymole\n"
+        "from engine.video.catalogue.model_cards import CARDS\n"
+        "wave = anymole.AddedModel(replace(CARDS[0], name='wave'), lambda memory, device: 'no model')\n"
+    )
+    declare(module, "half", "wave = half_code:wave", group=packages.VIDEO_MODELS)
+    with pytest.raises(
+        ConfigError, match=r"the video model wave lacks name, height, .*adapt.*fix the package"
+    ):
+        backend("wave")

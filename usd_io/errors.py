@@ -8,12 +8,27 @@ UsdIoError                  anything a user can cause in a USD file; the message
 A message says what was found, where (layer, prim path, time code), and what to do.
 """
 
+from collections.abc import Iterable
+
 MOST_SHOWN = 200
 """Longer names are cut in the middle."""
 
 
 class UsdIoError(Exception):
-    """Base of the errors a face prints verbatim: one clear sentence, no traceback."""
+    """Base of the errors a face prints verbatim: one clear sentence, no traceback.
+
+    How a caller gives an argument (an option, a row of a form) is the word of the face, which learns from ``settings``
+    which ones the error is about.
+    """
+
+    def __init__(self, message: str = "", *, settings: Iterable[str] = ()) -> None:
+        """
+        Args:
+            message: What was found, where, and what to do.
+            settings: Names of the arguments to change.
+        """
+        super().__init__(message)
+        self.settings = tuple(settings)
 
 
 class StageReadError(UsdIoError):

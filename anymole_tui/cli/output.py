@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from anymole_tui.wording import describe_plan, one_line
 from engine import (
+    SHOWN_ERRORS,
     EngineError,
     Event,
     ExitCode,
@@ -114,7 +115,7 @@ def fail(error: BaseException, *, as_json: bool, flags: Mapping[str, str] | None
         message = message_of(error)
     else:
         message = f"{message_of(error)}; run again with --debug and report it, please."
-    names = error.settings if isinstance(error, EngineError) else ()
+    names = error.settings if isinstance(error, SHOWN_ERRORS) else ()
     message = with_flags(message, [flag for name in names if (flag := (flags or {}).get(name))])
     say(one_line(f"anymole: {message}"))
     if as_json:

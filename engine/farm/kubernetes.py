@@ -48,9 +48,14 @@ class Cluster:
             )
         for name, value in (("claim", self.claim), ("queue", self.queue)):
             if value and not re.fullmatch(_NAME, value):
-                raise ConfigError(f"{name} {value!r} is no name of Kubernetes.", settings=(name,))
+                raise ConfigError(
+                    f"{name} {value!r} is no name of Kubernetes; use lower-case letters, digits and dashes.",
+                    settings=(name,),
+                )
         if self.mount and not self.mount.startswith("/"):
-            raise ConfigError(f"mount {self.mount!r} is no absolute path.", settings=("mount",))
+            raise ConfigError(
+                f"mount {self.mount!r} is no absolute path; begin it with /.", settings=("mount",)
+            )
 
 
 def job(batch: Submission, cluster: Cluster, *, jobs: int) -> dict[str, Any]:

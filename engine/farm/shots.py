@@ -58,9 +58,13 @@ def read_shots(path: Path) -> tuple[ShotTask, ...]:
     entries, shared = content.get("shot"), content.get("settings", {})
     if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
         raise ConfigError(f"{shown(path)} holds no [[shot]].")
-    if not isinstance(shared, dict) or len(entries) > MOST_SHOTS:
+    if not isinstance(shared, dict):
         raise ConfigError(
-            f"{shown(path)} is no shot list: [settings] is a table, and there are {MOST_SHOTS} shots at most."
+            f"{shown(path)}: settings is no table; write [settings] above what counts for all shots."
+        )
+    if len(entries) > MOST_SHOTS:
+        raise ConfigError(
+            f"{shown(path)} lists {len(entries)} shots, more than {MOST_SHOTS}; split the list."
         )
     try:
         return _named([_resolved({**shared, **entry}, path.absolute().parent) for entry in entries])

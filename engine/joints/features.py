@@ -95,7 +95,9 @@ def load_fit3d(path: Path) -> nn.Module:
     state = load_checkpoint(path)
     depth = 1 + max((int(m[1]) for n in state if (m := re.match(r"blocks\.(\d+)\.", n))), default=-1)
     if "cls_token" not in state or depth == 0:
-        raise DataError(f"{path} holds no DINOv2 of timm's.")
+        raise DataError(
+            f"{path} holds no DINOv2 weights with the names that timm gives them; name the checkpoint of FiT3D."
+        )
     network = build_features(state["cls_token"].shape[-1], depth)
     try:
         network.load_state_dict(map_timm(state), strict=True)

@@ -39,6 +39,8 @@ _WANTED: dict[Kind, str] = {
     "ranges": "give a list of pairs of finite numbers",
     "size": "give a height and a width in pixels",
 }
+ENDLESS = 2**53
+"""A highest value from here on is not spelt out where a setting is described."""
 LONGEST_VALUE = 60
 """Characters of a wrong value that a message shows."""
 
@@ -155,7 +157,7 @@ def value_of(field: Field, value: Any) -> Any:
     if field.kind in ("integer", "number", "size"):
         for number in made if field.kind == "size" else (made,):
             if not _within(field.setting, number):
-                raise ValueError(f"{field.name} is {_plain(made)}; {_limits(field)}")
+                raise ValueError(f"{field.name} is {_plain(made)}; {_limits(field, number)}")
     return made
 
 
@@ -243,7 +245,10 @@ def _wanted(field: Field) -> str:
     return _WANTED[field.kind]
 
 
-def _limits(field: Field) -> str:
+def _limits(field: Field, number: float) -> str:
+    most = field.setting.most
+    if most is not None and number > most >= ENDLESS:
+        return f"choose {most} or less"
     text = limits_text(field.setting)
     return f"choose {text}" if text else "give a finite number"
 
@@ -252,7 +257,9 @@ def limits_text(setting: Setting) -> str:
     """The limits in words: ``0 to 100``, ``1 or more``, ``above 0 and below 90``."""
     if setting.least is not None and setting.most is not None:
         return (
-            f"{setting.least:g} to {setting.most:g}" if setting.most < 2**53 else f"{setting.least:g} or more"
+            f"{setting.least:g} to {setting.most:g}"
+            if setting.most < ENDLESS
+            else f"{setting.least:g} or more"
         )
     parts = [
         f"{setting.least:g} or more" if setting.least is not None else "",

@@ -131,7 +131,9 @@ def plan_windows(
         ConfigError: A gap is empty, gaps overlap, or an end of a gap is no true frame.
     """
     true = tuple(true_times)
-    _check(gaps, true, rate)
+    if not rate > 0:
+        raise ConfigError(f"a frame rate of {rate:g} cannot be planned; choose one above 0.")
+    check_gaps(gaps, true)
     known, levels = _Known(true), []
     windows: list[Window] = []
     for gap in _order(gaps, sorted(true)):
@@ -163,15 +165,23 @@ def batches(windows: Iterable[Window], most: int) -> list[list[Window]]:
     return groups
 
 
-def _check(gaps: Sequence[tuple[float, float]], true: Sequence[float], rate: float) -> None:
-    if not rate > 0:
-        raise ConfigError(f"a frame rate of {rate:g} cannot be planned; choose one above 0.")
+def check_gaps(gaps: Sequence[tuple[float, float]], true: Iterable[float]) -> None:
+    """Make sure that gaps [s] follow each other and that each lies between two true frames [s].
+
+    Raises:
+        ConfigError: They do not.
+    """
+    known = set(true)
     for i, (start, end) in enumerate(gaps):
         if not start < end:
-            raise ConfigError(f"gap {i} from {start:g} s to {end:g} s is empty or turned round.")
+            raise ConfigError(
+                f"gap {i} from {start:g} s to {end:g} s must end after its start; check its two times."
+            )
         if i and start < gaps[i - 1][1]:
-            raise ConfigError(f"gap {i} starts at {start:g} s, before gap {i - 1} ends.")
-        if missing := {start, end} - set(true):
+            raise ConfigError(
+                f"gap {i} starts at {start:g} s, before gap {i - 1} ends; join the two or move one."
+            )
+        if missing := {start, end} - known:
             raise ConfigError(f"gap {i} has no true frame at {min(missing):g} s; key it.")
 
 

@@ -45,6 +45,8 @@ def test_all_problems_come_in_one_message() -> None:
     for words in ("no stage", "seed is -1; choose 0 or more", "keys is (nan,); give a list of finite"):
         assert words in str(caught.value)
     assert set(caught.value.settings) == {"stage", "seed", "keys"}
+    with pytest.raises(ConfigError, match=f"choose {2**63 - 1} or less"):
+        RunConfig("a.usda", seed=2**63)
     with pytest.raises(ConfigError) as caught:
         config_from_mapping({"stage": "a.usd", "engine": "magic", "prior": "best", "author": ["over"]})
     for words in (

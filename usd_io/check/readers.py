@@ -14,7 +14,7 @@ from usd_io.diagnostics import captured
 from usd_io.errors import shown
 from usd_io.read.skeleton import INSTANCES_TOO, ancestry, animation_of, skeleton_prims
 
-FLAT = "Author the result with --author flat."
+FLAT = "Author the result in the mode flat."
 _EARLIEST = Usd.TimeCode.EarliestTime()
 _UNIT = 1e-3
 """Scale [1] and sum of weights [1] that are off by more are not one."""

@@ -23,5 +23,5 @@ def read_texture_bytes(path: str) -> bytes:
         raise StageNotFoundError(f"The texture {shown(path)} cannot be opened; fix its path in the stage.")
     content = asset.GetBuffer()
     if not content:
-        raise StageNotFoundError(f"The texture {shown(path)} is empty; put the picture there.")
+        raise StageNotFoundError(f"The texture {shown(path)} is an empty file; replace it by the picture.")
     return bytes(content)

@@ -24,9 +24,11 @@ def check_output(out: Path, sources: Sequence[Path], *, overwrite: bool) -> None
     if not out.parent.is_dir():
         raise AuthorError(f"the folder of {shown(out)} does not exist; make it first.")
     if any(out.exists() and source.exists() and out.samefile(source) for source in sources):
-        raise AuthorError(f"{shown(out)} is what is read; choose another name with --out.")
+        raise AuthorError(f"{shown(out)} is what is read; choose another name.", settings=("out",))
     if out.exists() and not overwrite:
-        raise AuthorError(f"{shown(out)} exists; choose another name with --out or replace it with --force.")
+        raise AuthorError(
+            f"{shown(out)} exists; choose another name or allow overwriting.", settings=("out", "force")
+        )
 
 
 def write_layer(layer: Sdf.Layer, out: Path, *, anchor: Sdf.Layer | None = None) -> None:

@@ -347,7 +347,7 @@ class Compare(Playing):
     def action_take(self) -> None:
         place = self._gap_here()
         if place is not None and not any(side.take for side in self.sides):
-            self.say("The result has but one take; --takes K gives more.")
+            self.say("The result has only one take; set takes to 2 or more and run again.")
         elif place is not None:
             self.review.another(place)
             self._look_at_result()

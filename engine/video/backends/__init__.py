@@ -8,6 +8,8 @@ Features: weights are loaded when they are first needed; an adapter is applied t
 that was stopped after *adapt* goes on with the same ones. True frames come back as they were given.
 """
 
+from inspect import getattr_static
+
 from engine.errors import ConfigError, EngineError
 from engine.settings.choices import Memory, PrecisionName
 from engine.settings.packages import reason_of
@@ -76,8 +78,13 @@ def _added(name: str, memory: Memory, device: str) -> Backend:
         ) from error
     if not isinstance(made, Backend):
         raise ConfigError(
-            f"the video model {name} lacks a part of engine.video.backends.protocol.Backend; fix the package that "
-            "adds it.",
+            f"the video model {name} lacks {_lacking(made)}, which each Backend has; fix the package that adds it.",
             settings=("model",),
         )
     return made
+
+
+def _lacking(made: object) -> str:
+    """Names of the protocol that an object has not."""
+    parts = [name for name in vars(Backend) if not name.startswith("_")]
+    return ", ".join(n for n in parts if getattr_static(made, n, None) is None) or "a part"

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from engine.errors import ConfigError
+from engine.video.windows import check_gaps
 
 EPSILON = 1e-6
 CONTEXT_FRAMES = 32
@@ -77,7 +77,7 @@ def plan_calls(
         ConfigError: A gap is empty, gaps overlap, or an end of a gap is no true frame.
     """
     known = sorted(true_times)
-    _check(gaps, set(known))
+    check_gaps(gaps, known)
     calls = []
     for chain in _chains(gaps):
         backwards = bisect_left(known, chain[0][0]) == 0 and known[-1] > chain[-1][1] + EPSILON
@@ -88,16 +88,6 @@ def plan_calls(
                 if place.writes and place.source is None:
                     insort(known, place.time)
     return tuple(calls)
-
-
-def _check(gaps: Sequence[tuple[float, float]], true: set[float]) -> None:
-    for i, (start, end) in enumerate(gaps):
-        if not start < end:
-            raise ConfigError(f"gap {i} from {start:g} s to {end:g} s is empty or turned round.")
-        if i and start < gaps[i - 1][1]:
-            raise ConfigError(f"gap {i} starts at {start:g} s, before gap {i - 1} ends.")
-        if missing := {start, end} - true:
-            raise ConfigError(f"gap {i} has no true frame at {min(missing):g} s; key it.")
 
 
 def _chains(gaps: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:

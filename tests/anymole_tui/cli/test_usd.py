@@ -31,3 +31,17 @@ def test_mistakes_are_sentences(anymole: Anymole, fox: Path, tmp_path: Path) -> 
     lost = anymole("usd", "tree", tmp_path / "nowhere.usda")
     assert lost.code == 2
     assert "does not exist" in lost.err
+
+
+def test_a_name_that_is_taken_is_refused_with_the_options_that_help(
+    anymole: Anymole, fox: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.usda"
+    assert anymole("usd", "cat", fox, "--out", copy).code == 0
+    taken = anymole("usd", "cat", fox, "--out", copy)
+    assert taken.err.endswith(
+        "copy.usda exists; choose another name or allow overwriting (--out, --force).\n"
+    )
+    assert anymole("usd", "cat", copy, "--out", copy, "--force").err.endswith(
+        "choose another name (--out).\n"
+    )

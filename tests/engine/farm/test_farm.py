@@ -93,6 +93,7 @@ def test_shot_names_lead_nowhere_else(tmp_path: Path, name: str) -> None:
         ("shot = 3", "holds no"),
         ("[[shot]]\nstage = 'a'\nout = '/tmp'", "sets 'out'"),
         ("[[shot]]\nstage = 'a'\nspeed = 3", "unknown settings 'speed'"),
+        ("settings = 3\n[[shot]]\nstage = 'a'", "settings is no table"),
         ("[[shot]]\n", "no stage"),
         ("[[shot]", "no valid TOML"),
     ],

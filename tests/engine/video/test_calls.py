@@ -117,7 +117,7 @@ def test_any_plan_holds_what_the_models_need(lengths: list[float], context: int,
 @pytest.mark.parametrize(
     ("gaps", "message"),
     [
-        ([(1.0, 1.0)], "empty"),
+        ([(1.0, 1.0)], "end after its start"),
         ([(0.0, 2.0), (1.0, 2.0)], "before gap 0 ends"),
         ([(0.0, 9.0)], "no true frame at 9 s"),
     ],

@@ -86,7 +86,7 @@ def test_windows_that_need_each_other_are_not_in_one_batch(paper: tuple[Window, 
 @pytest.mark.parametrize(
     ("gaps", "true", "rate", "message"),
     [
-        ([(1.0, 1.0)], [1.0], 15, "empty"),
+        ([(1.0, 1.0)], [1.0], 15, "end after its start"),
         ([(0.0, 1.0), (0.5, 2.0)], [0.0, 0.5, 1.0, 2.0], 15, "before gap 0 ends"),
         ([(0.0, 1.0)], [0.0], 15, "no true frame at 1 s"),
         ([(0.0, 1.0)], [0.0, 1.0], 0, "frame rate"),
