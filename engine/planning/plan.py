@@ -302,16 +302,20 @@ def _checked_contexts(
     for start, end in ranges:
         if not start < end:
             raise ConfigError(
-                f"{where}: the context {start:g}:{end:g} is empty; give it as START:END with START < END."
+                f"{where}: the context {start:g}:{end:g} is empty; give it as START:END with START < END.",
+                settings=("context",),
             )
         if start < first or end > last:
             raise ConfigError(
                 f"{where}: the context {start:g}:{end:g} reaches outside the authored samples {first:g}..{last:g}; "
-                "choose one inside."
+                "choose one inside.",
+                settings=("context",),
             )
     for (_, end), (start, _) in pairwise(ranges):
         if start <= end:
-            raise ConfigError(f"{where}: two contexts overlap at {start:g}; join them into one.")
+            raise ConfigError(
+                f"{where}: two contexts overlap at {start:g}; join them into one.", settings=("context",)
+            )
     return ranges
 
 
@@ -321,16 +325,21 @@ def _checked_keys(
     for key in keys:
         if not first <= key <= last:
             raise ConfigError(
-                f"{where}: key {key:g} lies outside the authored samples {first:g}..{last:g}; choose a time inside."
+                f"{where}: key {key:g} lies outside the authored samples {first:g}..{last:g}; choose a time inside.",
+                settings=("keys",),
             )
         for start, end in contexts:
             if start < key < end:
                 raise ConfigError(
                     f"{where}: key {key:g} lies inside the context {start:g}:{end:g}, which is kept as it is; "
-                    "move the key or shorten the context."
+                    "move the key or shorten the context.",
+                    settings=("keys", "context"),
                 )
     if len(set(keys)) + 2 * len(contexts) < 2:
-        raise ConfigError(f"{where}: one key and no context leave nothing to fill; name two keys or more.")
+        raise ConfigError(
+            f"{where}: one key and no context leave nothing to fill; name two keys or more.",
+            settings=("keys",),
+        )
     return tuple(sorted({float(key) for key in keys}))
 
 

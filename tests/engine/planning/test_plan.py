@@ -101,6 +101,8 @@ def test_unusable_times_and_joints_are_refused_in_one_sentence(
     with pytest.raises(ConfigError, match=words) as caught:
         make_plan(character, motion_at(range(0, 49)), **options)
     assert str(caught.value).startswith("/Test/Skel")
+    assert set(caught.value.settings) <= {"keys", "context", "lock"}
+    assert caught.value.settings
 
 
 def test_dense_clip_without_keys_has_nothing_to_fill(character: Character, motion_at: MotionAt) -> None:
