@@ -657,9 +657,9 @@ def config_from_mapping(values: Mapping[str, Any]) -> RunConfig:
     return RunConfig(**{"stage": "", **values})
 
 
-def read_config(path: Path) -> RunConfig:
+def read_config(path: str | Path) -> RunConfig:
     """Read settings from a TOML file (``run.toml`` of a run folder, or one written by hand)."""
-    return config_from_mapping(read_toml(path, "the settings file"))
+    return config_from_mapping(read_toml(Path(path), "the settings file"))
 
 
 def of_a_shot() -> frozenset[str]:

@@ -61,11 +61,16 @@ def test_a_foreign_package_of_our_name_is_named_in_one_sentence(name: str, tmp_p
     assert "under the name 'engine' or 'usd_io' hides" in done.stderr.splitlines()[-1]
 
 
-def test_a_run_folder_may_be_named_by_text() -> None:
+def test_files_and_folders_may_be_named_by_text(tmp_path: Path) -> None:
     import anymole
 
     with pytest.raises(anymole.ConfigError, match="nowhere is no run folder"):
         anymole.resume("nowhere")
+    (tmp_path / "run.toml").write_text("stage = 'shot.usda'")
+    assert anymole.read_config(str(tmp_path / "run.toml")).stage == "shot.usda"
+    (tmp_path / "suite.toml").write_text("")
+    with pytest.raises(anymole.ConfigError, match=r"suite\.toml holds no"):
+        anymole.benchmark(str(tmp_path / "suite.toml"))
 
 
 def test_fill_a_shot(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def _case(entry: Mapping[str, Any], folder: Path) -> SuiteCase:
 
 
 def benchmark(
-    suite: Path,
+    suite: str | Path,
     *,
     priors: str | Sequence[str] = ALL,
     engine: str = "motion",
@@ -209,7 +209,7 @@ def benchmark(
         UsdIoError: A stage cannot be read.
     """
     progress = progress or Progress()
-    cases = read_suite(suite)
+    cases = read_suite(Path(suite))
     done: list[tuple[SuiteCase, Evaluation]] = []
     for i, case in enumerate(cases):
         try:

@@ -1,6 +1,7 @@
 """Settings of ``render``, each declared once: see :mod:`engine.settings.setting`."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, ClassVar
 
 from engine.errors import ConfigError
@@ -83,6 +84,8 @@ class RenderConfig:
         problems = checked(self)
         if "views" not in problems:
             problems |= self._wrong_views()
+        if "times" not in problems and any(later <= time for time, later in pairwise(self.times)):
+            problems["times"] = "times must increase from one to the next; sort them, without doubles"
         if problems:
             raise ConfigError("; ".join(problems.values()) + ".", settings=problems)
 

@@ -139,8 +139,6 @@ def _read_motions(
 ) -> tuple[Motion, ...]:
     from usd_io.read.motion import read_motion
 
-    if (np.diff(times) <= 0).any():
-        raise ConfigError("times must increase from one to the next.", settings=("times",))
     return tuple(read_motion(opened, character.skeleton_path, times) for character in characters)
 
 

@@ -104,6 +104,8 @@ def test_a_stage_without_skeleton_is_refused(data: Path, tmp_path: Path) -> None
         ({"appearance": "shiny"}, "appearance is 'shiny'; choose textured, shaded or canonical"),
         ({"views": ("top",)}, "'top' is no view; choose front, left, right, back or azimuths"),
         ({"views": ("front", "nan")}, "'nan' is no view"),
+        ({"times": (3, 1)}, "times must increase"),
+        ({"times": (1, 1)}, "times must increase"),
         ({"views": ()}, "no view is named"),
         ({"threads": -1}, "threads is -1"),
     ],
