@@ -9,6 +9,7 @@ from pxr import Gf, Sdf, Ts, Usd, UsdGeom, UsdSkel
 from engine import run as engine_run
 from engine.config import RunConfig
 from engine.errors import ConfigError
+from engine.pipeline import RunResult
 from usd_io.author.takes import read_takes
 from usd_io.check.rules import check_file
 from usd_io.judge import Judge
@@ -17,7 +18,7 @@ DATA = Path(__file__).parents[2] / "data"
 CASES = DATA / "cases/usd"
 
 
-def filled(source: Path, folder: Path, **options: object) -> engine_run.RunResult:
+def filled(source: Path, folder: Path, **options: object) -> RunResult:
     out = str(folder / "out")
     config = RunConfig(
         stage=str(source), prior="slerp", preview=False, report=False, out=out, author="flat", **options
