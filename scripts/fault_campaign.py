@@ -739,7 +739,11 @@ def moves(campaign: Campaign, number: int) -> None:
         campaign.expect(done.returncode == 0, f"{what} ({way}): {command}: {done.returncode} {said[-200:]}")
         gone = way == "moved" and str(first) in said
         campaign.expect(not gone, f"{what}: {command} names the old place: {said[-300:]}")
-    campaign.expect(list(result_hashes(real)) == list(kept), f"{what} ({way}): other files after resuming")
+    # a result that names its source from another place is authored again, its layer under a free name until the next
+    before, after = (
+        [re.sub(r"_\d+(?=\.usdc)", "", str(f)) for f in found] for found in (kept, result_hashes(real))
+    )
+    campaign.expect(after == before, f"{what} ({way}): other files after resuming")
     wrong = judged(stage, str(next(real.glob("*_inbetween.usda"))))
     campaign.expect(not wrong, f"{what} ({way}, resumed): {wrong}")
     campaign.counts[f"moves: {way}"] += 1
