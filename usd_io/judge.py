@@ -27,6 +27,8 @@ _ROUNDING = 1e-6
 """Between samples, of what is 1 or the rig's size: a key between two samples is one more place to round at."""
 _HALF_ROUNDING = 2.0**-11
 """The same per joint of a chain where scales have such a key: they are stored, and interpolated, in 11 bits."""
+_TURN_ROUNDING = 2.0**-16
+"""The same where rotations have such a key: between two near ones USD's slerp of floats keeps about 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -250,11 +252,15 @@ def _same_brackets(
 
 def _rounding(ours: UsdSkel.SkeletonQuery, theirs: UsdSkel.SkeletonQuery, gaps: Gaps) -> float:
     """Largest difference between samples [1] that rounding explains."""
-    times = [_sample_times(_animation(each))["scales"] for each in (ours, theirs)]
-    kept = [own[outside_of(own, gaps.get("scales", ()))] for own in times]
-    if not len(np.setdiff1d(kept[1], kept[0])):
-        return _ROUNDING
-    return _HALF_ROUNDING * max(str(joint).count("/") + 1 for joint in ours.GetJointOrder())
+    before, after = (_sample_times(_animation(each)) for each in (ours, theirs))
+    chain = max((str(joint).count("/") + 1 for joint in ours.GetJointOrder()), default=1)
+    largest = _ROUNDING
+    per_channel: dict[Channel, float] = {"rotations": _TURN_ROUNDING, "scales": _HALF_ROUNDING}
+    for channel, per_joint in per_channel.items():
+        kept = [own[channel][outside_of(own[channel], gaps.get(channel, ()))] for own in (before, after)]
+        if len(np.setdiff1d(kept[1], kept[0])):
+            largest = max(largest, per_joint * chain)
+    return largest
 
 
 def _kept_times(

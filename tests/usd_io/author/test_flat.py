@@ -163,3 +163,13 @@ def test_a_run_goes_on_with_another_author_option(tmp_path: Path) -> None:
     assert Path(first.result).suffix == ".usda"
     assert Path(second.result).suffix == ".usdc"
     assert Usd.Stage.Open(second.result).GetPrimAtPath("/Char/Anim_inbetween")
+
+
+def test_finished_translations_may_lie_between_the_samples_of_rotations(tmp_path: Path) -> None:
+    """Then rotations get samples there, and USD's slerp of floats rounds otherwise between those."""
+    source = DATA / "edge/off_grid.usda"
+    done = filled(source, tmp_path)
+    gaps = {"rotations": [(8.0, 16.0), (16.0, 24.0)]}
+    judge = Judge(Usd.Stage.Open(str(source)), Usd.Stage.Open(str(done.result)))
+    found = judge.compare("/R/S", [8, 16, 24], gaps)  # type: ignore[arg-type]
+    assert found.distance < 1e-4
