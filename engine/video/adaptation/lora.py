@@ -8,10 +8,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 DOWN, UP = "lora_down", "lora_up"
 """A and B of the paper, as suffixes of the layer's name."""
+
+
+def low_rank(
+    x: Float[Tensor, "*batch in"], down: Float[Tensor, "rank in"], up: Float[Tensor, "out rank"]
+) -> Float[Tensor, "*batch out"]:
+    """What a pair of matrices makes of a layer's input, in the pair's precision."""
+    return nn.functional.linear(nn.functional.linear(x.to(down), down), up)
 
 
 class Lora:
@@ -35,8 +43,7 @@ class Lora:
         down, up = self.tensors[f"{name}.{DOWN}"], self.tensors[f"{name}.{UP}"]
 
         def add(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
-            low = nn.functional.linear(inputs[0].to(down), down)
-            return output + self.scale * nn.functional.linear(low, up).to(output)
+            return output + self.scale * low_rank(inputs[0], down, up).to(output)
 
         return add
 

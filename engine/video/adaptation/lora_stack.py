@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from engine.errors import ConfigError, DataError, ResourceMissing
 from engine.files.tensors import check_hash, check_safetensors, load_tensors
 from engine.settings.pinned_file import PinnedFile, parse_pinned
-from engine.video.adaptation.lora import DOWN, UP
+from engine.video.adaptation.lora import DOWN, UP, low_rank
 from engine.video.catalogue.fetch import known_hash
 from usd_io.errors import shown
 
@@ -202,8 +202,7 @@ def _add_beside(layer: nn.Module, change: Change, origin: str) -> None:
 
     def add(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
         down, up = layer.get_buffer(f"_down{number}"), layer.get_buffer(f"_up{number}")
-        low = nn.functional.linear(inputs[0].to(down), down)
-        return output + nn.functional.linear(low, up).to(output)
+        return output + low_rank(inputs[0], down, up).to(output)
 
     layer.register_forward_hook(add)
 
