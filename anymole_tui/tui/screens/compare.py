@@ -198,7 +198,7 @@ class Compare(Playing):
             mark = "> " if number == self.chosen else ""
             note = "(kept)" if side.take and side.take == active else f"- {side.note}" if side.note else ""
             pane.border_title = Content(f"{mark}{side.name}  {note}".rstrip())
-        self.call_after_refresh(self.play if self.playing else self.draw)
+        self.draw_again()
 
     def on_resize(self) -> None:
         if self.sides:
@@ -206,7 +206,7 @@ class Compare(Playing):
 
     @on(Timeline.Scrubbed)
     def _scrubbed(self, event: Timeline.Scrubbed) -> None:
-        if self.moved_by_hand(event.timeline.time):
+        if self.moved_by_hand():
             self.set_timer(SETTLE_S, partial(self._draw_if_still, event.timeline.time))
 
     def _draw_if_still(self, time: float) -> None:
@@ -313,7 +313,7 @@ class Compare(Playing):
 
     def action_view(self) -> None:
         self._view = VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)]
-        self.call_after_refresh(self.play if self.playing else self.draw)
+        self.draw_again()
 
     def action_figures(self) -> None:
         self.set_focus(self.query_one("#figures"))
@@ -401,7 +401,7 @@ class Compare(Playing):
         if self._unsaved:
             self._save_review()
         else:
-            self.call_after_refresh(self.play if self.playing else self.draw)
+            self.draw_again()
 
     def _not_saved(self, why: str) -> None:
         self._saving = False

@@ -190,7 +190,7 @@ class MotionPlace(Playing):
         self._remembered["time"] = timeline.time
         note = clip.note.removeprefix(f"{clip.character.skeleton_path}: ")  # the line has its name
         room = max(self.size.width - 10, 40)
-        if self.moved_by_hand(timeline.time):
+        if self.moved_by_hand():
             self.query_one("#time").border_subtitle = Content(
                 plain(note, room, ascii_only=self.anymole.ascii)
             )
@@ -202,7 +202,7 @@ class MotionPlace(Playing):
 
     def on_resize(self) -> None:
         if self._clips:
-            self.set_timer(SETTLE_S, self.play if self.playing else self.draw)
+            self.set_timer(SETTLE_S, self.draw_again)
 
     # The picture --------------------------------------------------------------------------------------
 

@@ -42,8 +42,8 @@ class Playing(Place):
     _loop: tuple[float, float] | None = None
     _speed = 1.0
     _ghosts = False
-    _played: float | None = None
-    """The time that playback has gone to, to distinguish it from one that a person has gone to."""
+    _moves_at_start = 0
+    """How often a person had gone to a time when playback began: one more, and it stops."""
 
     # What a place says ---------------------------------------------------------------------------------
 
@@ -89,7 +89,14 @@ class Playing(Place):
 
     def draw_again(self) -> None:
         """Something else is to be seen: draw it, or play it."""
-        self.call_after_refresh(self.play if self.playing else self.draw)
+        self.call_after_refresh(self._play_or_draw)
+
+    def _play_or_draw(self) -> None:
+        # Asked now and not when the drawing was ordered: a key pressed in between has stopped the playback.
+        if self.playing:
+            self.play()
+        else:
+            self.draw()
 
     # Playback ------------------------------------------------------------------------------------------
 
@@ -118,7 +125,7 @@ class Playing(Place):
         playback = Playback(
             frames, line.rate / line.frame_step, reel=self._reel(), start=begin, speed=self._speed
         )
-        self._playback = playback
+        self._playback, self._moves_at_start = playback, line.moves_by_hand
         thumbnails = self.anymole.thumbnails
         self.in_background(
             lambda stopped: playback.draw_ahead(lambda request: thumbnails.draw(request, stopped), stopped),
@@ -148,7 +155,7 @@ class Playing(Place):
         if self.playing:
             self.workers.cancel_group(self, "play")
             self.query_one("#time").border_subtitle = ""
-        self._playback = self._ticks = self._tells = self._played = None
+        self._playback = self._ticks = self._tells = None
 
     def _tick(self) -> None:
         playback, pictures = self._playback, self.pictures()
@@ -159,18 +166,16 @@ class Playing(Place):
         due = playback.next_shown()
         if due is None:
             return
-        self._played = due[0]
-        self.query_one(Timeline).go_to(due[0])
+        self.query_one(Timeline).play_to(due[0])
         self.caption(due[0])
         for picture, pixels in zip(pictures, due[1], strict=False):
             picture.show(pixels)
 
-    def moved_by_hand(self, time: float) -> bool:
-        """Whether a time is one that a person has gone to; playback stops for it."""
-        if not self.playing or time == self._played:
-            return not self.playing
-        self.stop()
-        return True
+    def moved_by_hand(self) -> bool:
+        """Whether a person has gone to the time that is looked at; playback stops for it."""
+        if self.playing and self.query_one(Timeline).moves_by_hand != self._moves_at_start:
+            self.stop()
+        return not self.playing
 
     def _tell_rate(self) -> None:
         playback = self._playback

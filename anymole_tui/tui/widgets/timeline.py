@@ -118,6 +118,8 @@ class Timeline(Widget, can_focus=True):
         """Time codes per second."""
         self.start, self.end = 0.0, 1.0
         """What is in view."""
+        self.moves_by_hand = 0
+        """How often a person has gone to a time."""
         self._name_width = NAME_WIDTH[0]
         self._pressed: float | None = None
         """Where the mouse was pressed, while it is."""
@@ -151,7 +153,12 @@ class Timeline(Widget, can_focus=True):
         return self.tracks[self.chosen] if self.tracks else None
 
     def go_to(self, time: float) -> None:
-        """Look at a time; what is in view follows."""
+        """Look at a time, as a person asks; what is in view follows."""
+        self.moves_by_hand += 1
+        self.play_to(time)
+
+    def play_to(self, time: float) -> None:
+        """Look at a time that playback has come to; what is in view follows."""
         low, high = self._limits()
         self.time = min(max(time, low), high)
         span = self.end - self.start

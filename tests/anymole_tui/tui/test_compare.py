@@ -265,5 +265,26 @@ def test_all_in_view_play_in_step(made: dict[int, Path], painted: Painted) -> No
     drive(journey, (160, 50))
 
 
+def test_a_key_stops_playback_whatever_comes_in_between(made: dict[int, Path], painted: Painted) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        place = await comparing(app, pilot, made[1])
+        line = place.query_one(Timeline)
+        place.play()
+        line.action_step(1)
+        line.play_to(line.first)  # a frame is due before the key has been told of
+        await until(pilot, lambda: not place.playing)
+        place.play()
+        place.action_view()
+        place.action_play()  # stopped before the other view is drawn
+        await pilot.pause()
+        assert not place.playing
+        line.go_to(40.0)
+        place.play()
+        await pilot.pause()
+        assert place.playing, "a move before playback began has stopped it"
+
+    drive(journey, (160, 50))
+
+
 def _note(shown: list[tuple[str, float]], pane: Picture, line: Timeline, pixels: np.ndarray) -> None:
     shown.append((str(pane.border_subtitle), line.time))
