@@ -24,7 +24,7 @@ from engine.settings.choices import (
     StyleName,
 )
 from engine.settings.packages import PRIORS, VIDEO_MODELS
-from engine.settings.pinned_file import parse_pinned
+from engine.settings.pinned_file import FEW_STEP_LORA, GGUF, parse_pinned
 from engine.settings.pins import parse_pin
 from engine.settings.quality import VideoChoice, choose_video
 from engine.settings.samples import parse_samples
@@ -570,21 +570,20 @@ class RunConfig:
                     f"{model} cannot make {size[0]} x {size[1]} pixels; choose multiples of {cell}, 320x512 for example"
                 )
         networks = 2 if model == "wan22-vace-fun" else 1
-        for setting, files, what, ending in (
-            ("few_step_lora", self.few_step_lora, "few-step LoRA", ".safetensors"),
-            ("gguf", self.gguf, "GGUF file", ".gguf"),
-        ):
+        for kind, files in ((FEW_STEP_LORA, self.few_step_lora), (GGUF, self.gguf)):
             try:
                 for text in files:
-                    parse_pinned(text, setting, ending)
+                    parse_pinned(text, kind)
             except ConfigError as error:
-                problems[setting] = str(error).rstrip(".")
+                problems[kind.setting] = str(error).rstrip(".")
             if files and model in own and model not in CONTROLLED:
-                problems[setting] = (
-                    f"{model} takes no {what}; choose the model {', '.join(CONTROLLED)} or leave it out"
+                problems[kind.setting] = (
+                    f"{model} takes no {kind.what}; choose the model {', '.join(CONTROLLED)} or leave it out"
                 )
             elif model in own and len(files) > networks:
-                problems[setting] = f"{model} takes {networks} {what}, not {len(files)}; leave the others out"
+                problems[kind.setting] = (
+                    f"{model} takes {networks} {kind.what}, not {len(files)}; leave the others out"
+                )
         if self.gguf and model in own and len(self.gguf) < networks and "gguf" not in problems:
             problems["gguf"] = f"{model} has two networks; give a GGUF file for high and one for low noise"
         if self.gguf and self.precision in ("int8", "fp8"):

@@ -20,6 +20,7 @@ from engine.runs.stage_cache import RunContext
 from engine.scene.footage import Footage, given_footage, span
 from engine.scene.scene import make_scene
 from engine.scene.subject import Subject
+from engine.settings.pinned_file import FEW_STEP_LORA, GGUF
 from engine.stages.adapt import adapt, prompt_of
 from engine.stages.estimate_joints import estimate_joints
 from engine.stages.generate import generate
@@ -52,7 +53,7 @@ def check_ready(config: RunConfig, plans: Sequence[Plan] = (), time_codes_per_se
     if config.video:
         return
     choice = config.video_choice
-    require_pinned(config.few_step_lora)
+    require_pinned(config.few_step_lora, FEW_STEP_LORA)
     known = next((card for card in CARDS if card.name == choice.model), None)
     if known is not None and known.longest_gap_s:
         for plan in plans:
@@ -74,7 +75,7 @@ def model_of(config: RunConfig) -> Backend:
         memory=config.memory,
         precision=choice.precision,
         size=choice.size,
-        gguf=require_pinned(config.gguf, "gguf", "GGUF file", ".gguf"),
+        gguf=require_pinned(config.gguf, GGUF),
     )
 
 

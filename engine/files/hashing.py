@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -11,6 +12,12 @@ from typing import Any
 import numpy as np
 
 from usd_io.files import file_hash
+
+SETTLED_S = 3.0
+"""A file that was changed no longer ago may change again without another time [s]."""
+_IDENTITY = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+_REMEMBERED: dict[tuple[int, ...], str] = {}
+"""Hashes of files that this process has read."""
 
 
 def content_hash(value: Any) -> str:
@@ -31,6 +38,28 @@ def content_hash(value: Any) -> str:
     digest = hashlib.sha256()
     _feed(digest, value)
     return digest.hexdigest()
+
+
+def remembered_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes in hexadecimal, which a process finds out once as long as the file stays what it is.
+
+    It stays so while the name leads to the same file of the same size, and neither its content nor what is known of it
+    was changed: the second time (``ctime``) is the system's, which nobody can set back. A file that changed within
+    :data:`SETTLED_S` of being read is read again the next time, for clocks of file systems tick slowly.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    before, now = path.stat(), time.time()
+    mark = tuple(getattr(before, name) for name in _IDENTITY)
+    if mark not in _REMEMBERED:
+        found = file_hash(path)
+        after = path.stat()
+        settled = abs(now - after.st_ctime) > SETTLED_S
+        if not settled or mark != tuple(getattr(after, name) for name in _IDENTITY):
+            return found
+        _REMEMBERED[mark] = found
+    return _REMEMBERED[mark]
 
 
 def _feed(digest: "hashlib._Hash", value: Any) -> None:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.errors import DataError, ResourceMissing
-from engine.files.hashing import content_hash
+from engine.files.hashing import content_hash, remembered_hash
 from usd_io.files import replacing
 
 _META = "anymole"
@@ -142,8 +142,14 @@ def _load_pickle(path: Path) -> Any:
         raise DataError(f"{path} cannot be read as weights: {error}.") from error
 
 
-def check_hash(path: Path, expected: str) -> None:
+def check_hash(path: Path, expected: str, *, remembered: bool = False) -> None:
     """Compare a file with its known hash.
+
+    Args:
+        path: The file.
+        expected: SHA-256 in hexadecimal.
+        remembered: A file that this process has read before need not be read again while nothing tells of a change
+            (:func:`engine.files.hashing.remembered_hash`).
 
     Raises:
         ResourceMissing: There is no such file.
@@ -151,7 +157,7 @@ def check_hash(path: Path, expected: str) -> None:
     """
     if not path.is_file():
         raise ResourceMissing(f"{path} is not there.")
-    found = content_hash(path)
+    found = remembered_hash(path) if remembered else content_hash(path)
     if found != expected:
         raise DataError(
             f"{path} has the SHA-256 {found} and should have {expected}; it is damaged or another file."

@@ -20,6 +20,21 @@ class PinnedFile:
     """Empty: what a list beside the file says."""
 
 
+@dataclass(frozen=True)
+class PinnedKind:
+    """What the pinned files of a setting are."""
+
+    setting: str
+    what: str
+    """For messages."""
+    ending: str
+    """Of their names."""
+
+
+FEW_STEP_LORA = PinnedKind("few_step_lora", "few-step LoRA", ".safetensors")
+GGUF = PinnedKind("gguf", "GGUF file", ".gguf")
+
+
 def path_of(text: str) -> str:
     """The path in ``FILE`` or ``FILE@SHA256``."""
     found = _PINNED.fullmatch(text)
@@ -32,23 +47,22 @@ def with_path(text: str, change: Callable[[str], str]) -> str:
     return f"{change(found[1])}@{found[2]}" if found else change(text)
 
 
-def parse_pinned(text: str, setting: str = "few_step_lora", ending: str = ".safetensors") -> PinnedFile:
+def parse_pinned(text: str, kind: PinnedKind) -> PinnedFile:
     """Read ``FILE`` or ``FILE@SHA256``.
 
     Args:
         text: The value.
-        setting: Whose it is.
-        ending: Of the name of a file of its format.
+        kind: What it is to be.
 
     Raises:
         ConfigError: It is no file of that format by its name.
     """
     found = _PINNED.fullmatch(text)
     path, sha256 = (found[1], found[2].lower()) if found else (text, "")
-    if not path.endswith(ending):
+    if not path.endswith(kind.ending):
         raise ConfigError(
-            f"{shown(text)} is no {ending[1:]} file; give FILE{ending} or FILE{ending}@SHA256, for nothing that could "
-            "run code is read.",
-            settings=(setting,),
+            f"{shown(text)} is no {kind.ending[1:]} file; give FILE{kind.ending} or FILE{kind.ending}@SHA256, for "
+            "nothing that could run code is read.",
+            settings=(kind.setting,),
         )
     return PinnedFile(Path(path), sha256)

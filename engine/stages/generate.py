@@ -11,6 +11,7 @@ from engine.files.video import Video, frames_of, load_videos, pictures_of, save_
 from engine.runs.stage_cache import RunContext, Stage, StageWork
 from engine.scene.scene import Scene
 from engine.settings.choices import ControlName
+from engine.settings.pinned_file import FEW_STEP_LORA
 from engine.stages.render import draw_control
 from engine.video.adaptation.lora_stack import require_pinned
 from engine.video.backends.protocol import Backend, ControlledBackend
@@ -55,7 +56,8 @@ def generate(
     control = None
     if config.control != "none":
         control = draw_control(config.control, scene, free_times(model, config.control, gaps, true), context)
-    usual = GenerateOptions(choice.steps, config.guidance, few_step_lora=require_pinned(config.few_step_lora))
+    loras = require_pinned(config.few_step_lora, FEW_STEP_LORA)
+    usual = GenerateOptions(choice.steps, config.guidance, few_step_lora=loras)
     if control is not None:
         usual = replace(usual, control_strength=config.control_strength)
     videos = []

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from engine.errors import ConfigError, DataError, ResourceMissing
 from engine.files.tensors import check_hash, check_safetensors, load_tensors
-from engine.settings.pinned_file import PinnedFile, parse_pinned
+from engine.settings.pinned_file import FEW_STEP_LORA, PinnedFile, PinnedKind, parse_pinned
 from engine.video.adaptation.lora import DOWN, UP, low_rank
 from engine.video.catalogue.fetch import known_hash
 from usd_io.errors import shown
@@ -75,19 +75,12 @@ class LowRank:
         return self.scale * (self.up.float() @ self.down.float())
 
 
-def require_pinned(
-    texts: Iterable[str],
-    setting: str = "few_step_lora",
-    what: str = "few-step LoRA",
-    ending: str = ".safetensors",
-) -> tuple[PinnedFile, ...]:
+def require_pinned(texts: Iterable[str], kind: PinnedKind) -> tuple[PinnedFile, ...]:
     """The files of a setting, there and with the hash that they must have.
 
     Args:
         texts: ``FILE`` or ``FILE@SHA256`` each.
-        setting: Whose they are.
-        what: What they are, for messages.
-        ending: Of the name of a file of their format; only safetensors are looked into.
+        kind: What they are; only safetensors are looked into.
 
     Raises:
         ConfigError: No hash is known of a file.
@@ -96,21 +89,33 @@ def require_pinned(
     """
     found = []
     for text in texts:
-        file = parse_pinned(text, setting, ending)
+        file = parse_pinned(text, kind)
         if not file.path.is_file():
-            raise ResourceMissing(f"the {what} {shown(file.path)} is not there; fetch it, or leave it out.")
+            raise ResourceMissing(
+                f"the {kind.what} {shown(file.path)} is not there; fetch it, or leave it out."
+            )
         sha256 = file.sha256 or known_hash(file.path)
         if not sha256:
             raise ConfigError(
-                f"no SHA-256 is known of the {what} {shown(file.path)}; give it as FILE@SHA256, or run "
+                f"no SHA-256 is known of the {kind.what} {shown(file.path)}; give it as FILE@SHA256, or run "
                 "'sha256sum FILE > SHA256SUMS' in its folder once you trust it.",
-                settings=(setting,),
+                settings=(kind.setting,),
             )
-        check_hash(file.path, sha256)
-        if ending == ".safetensors":
-            check_safetensors(file.path)
         found.append(PinnedFile(file.path, sha256))
+        check_pinned(found[-1])
+        if kind is FEW_STEP_LORA:
+            check_safetensors(file.path)
     return tuple(found)
+
+
+def check_pinned(file: PinnedFile) -> None:
+    """Compare a file with its hash; of gigabytes, so once in a process as long as it does not change.
+
+    Raises:
+        ResourceMissing: There is no such file.
+        DataError: The file is another one than it should be.
+    """
+    check_hash(file.path, file.sha256, remembered=True)
 
 
 def pairs_of(tensors: Mapping[str, Tensor]) -> Changes:

@@ -23,7 +23,7 @@ from engine.progress import Progress
 from engine.settings.choices import Appearance, ControlName, Memory, PrecisionName
 from engine.settings.pinned_file import PinnedFile
 from engine.video.adaptation.adapter import load_adapter, save_adapter
-from engine.video.adaptation.lora_stack import Changes, add_changes, pairs_of, read_changes
+from engine.video.adaptation.lora_stack import Changes, add_changes, check_pinned, pairs_of, read_changes
 from engine.video.backends import finished
 from engine.video.backends.calls import Call, Rules, plan_calls
 from engine.video.backends.context import longest_stretch
@@ -273,6 +273,8 @@ class FlowBackend(ABC):
         kept = {} if self._text is None else {"text_encoder": self._text}  # the largest part; never changed
         parts = ("transformer", "transformer_2")
         for part, file in zip(parts, self.gguf, strict=False):
+            if file.sha256:  # what is read is what was planned with
+                check_pinned(file)
             kept[part] = read_gguf(file.path, self.network, self.folder, part, dtype)
         dtypes = {"default": dtype} | dict.fromkeys(self.single_precision, torch.float32)
         for path in pipeline_files(self.folder, own_networks=not self.gguf):
@@ -314,7 +316,9 @@ class FlowBackend(ABC):
                 f"{self.name} has one network, for one few-step LoRA.", settings=("few_step_lora",)
             )
         for i, network in enumerate(networks if loras else ()):
-            path = loras[min(i, len(loras) - 1)].path
+            file = loras[min(i, len(loras) - 1)]
+            path = file.path
+            check_pinned(file)  # what is read is what was planned with
             changes = read_changes(path)
             stack.append(({f"{network}{name}": c for name, c in changes.items()}, shown(path)))
         return stack

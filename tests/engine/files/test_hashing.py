@@ -1,6 +1,7 @@
 """One hash of contents: the same for the same, another for whatever differs."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.files.hashing import content_hash
+from engine.files import hashing
+from engine.files.hashing import content_hash, remembered_hash
+from usd_io.files import file_hash
 
 
 @dataclass(frozen=True)
@@ -55,3 +58,34 @@ def test_what_a_tensor_or_array_holds_counts_and_not_how_it_lies() -> None:
 def test_what_has_no_contents_to_speak_of_is_refused() -> None:
     with pytest.raises(TypeError, match="a object cannot be hashed"):
         content_hash({"x": object()})
+
+
+def test_a_settled_file_is_read_once_and_a_changed_one_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(hashing, "file_hash", lambda path: (read.append(path), file_hash(path))[1])
+    file = tmp_path / "weights"
+    file.write_bytes(b"first")
+    first = hashlib.sha256(b"first").hexdigest()
+    monkeypatch.setattr(hashing, "SETTLED_S", 1e9)
+    assert [remembered_hash(file), remembered_hash(file)] == [first, first]
+    assert len(read) == 2, "a file that has just changed may change again unseen"
+    monkeypatch.setattr(hashing, "SETTLED_S", -1.0)
+    assert [remembered_hash(file), remembered_hash(file)] == [first, first]
+    assert len(read) == 3
+    before = file.stat()
+    changed = file.stat().st_ctime_ns
+    while changed == file.stat().st_ctime_ns:  # until the clock of the file system ticks
+        file.write_bytes(b"other")
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_mtime_ns == before.st_mtime_ns
+    assert remembered_hash(file) == hashlib.sha256(b"other").hexdigest()
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    assert remembered_hash(link) == hashlib.sha256(b"other").hexdigest()
+    assert len(read) == 4
+    link.unlink()
+    (tmp_path / "third").write_bytes(b"third")
+    link.symlink_to(tmp_path / "third")
+    assert remembered_hash(link) == hashlib.sha256(b"third").hexdigest()

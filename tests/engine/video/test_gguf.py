@@ -16,7 +16,7 @@ from engine.config import RunConfig
 from engine.errors import ConfigError, DataError, ResourceMissing
 from engine.files.video import Video
 from engine.progress import Progress
-from engine.settings.pinned_file import PinnedFile
+from engine.settings.pinned_file import GGUF, PinnedFile
 from engine.video.adaptation.lora_stack import require_pinned
 from engine.video.backends import backend
 from engine.video.backends.flow import denoisers
@@ -186,6 +186,15 @@ def test_damaged_files_end_in_a_sentence(
         model._pipe(None)
 
 
+def test_a_file_that_changed_since_it_was_planned_with_is_not_read(store: Path, tmp_path: Path) -> None:
+    file = write_gguf(tensors_of(store), tmp_path / "a.gguf")
+    assert require_pinned([f"{file.path}@{file.sha256}"], GGUF) == (file,)
+    model: Any = backend("wan-vace", device="cpu", size=SIZE, gguf=(file,))
+    file.path.write_bytes(file.path.read_bytes()[:-1] + b"\1")
+    with pytest.raises(DataError, match=f"should have {file.sha256}"):
+        model._pipe(None)
+
+
 def test_a_file_of_another_network_ends_in_a_sentence(store: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
     other = WanVACETransformer3DModel(
@@ -204,7 +213,7 @@ def test_what_cannot_be_is_refused_before_any_work(
 ) -> None:
     file = write_gguf(tensors_of(store), tmp_path / "a.gguf")
     with pytest.raises(ConfigError, match=r"no SHA-256 is known of the GGUF file"):
-        require_pinned([str(file.path)], "gguf", "GGUF file", ".gguf")
+        require_pinned([str(file.path)], GGUF)
     monkeypatch.setattr("engine.video.backends.quantised.find_spec", lambda name: None)
     with pytest.raises(ResourceMissing, match=r"needs the package gguf.*anymole\[gguf\]"):
         backend("wan-vace", device="cpu", size=SIZE, gguf=(file,))

@@ -15,7 +15,7 @@ from torch import Tensor
 from engine.errors import ConfigError, DataError, ResourceMissing
 from engine.files.video import Video
 from engine.progress import Progress
-from engine.settings.pinned_file import PinnedFile
+from engine.settings.pinned_file import FEW_STEP_LORA, PinnedFile
 from engine.video.adaptation.lora_stack import read_changes, require_pinned
 from engine.video.backends import backend
 from engine.video.backends.flow import FlowBackend, denoisers
@@ -178,20 +178,24 @@ def test_files_without_a_hash_or_with_another_are_refused(tmp_path: Path) -> Non
     path = tmp_path / "few.safetensors"
     pinned = saved({"blocks.0.attn1.to_q.lora_A.weight": torch.zeros(1, 1)}, path)
     with pytest.raises(ConfigError, match=r"no SHA-256 is known.*sha256sum"):
-        require_pinned([str(path)])
+        require_pinned([str(path)], FEW_STEP_LORA)
     with pytest.raises(DataError, match="should have 0000"):
-        require_pinned([f"{path}@{'0' * 64}"])
-    assert require_pinned([f"{path}@{pinned.sha256}"]) == (pinned,)
+        require_pinned([f"{path}@{'0' * 64}"], FEW_STEP_LORA)
+    assert require_pinned([f"{path}@{pinned.sha256}"], FEW_STEP_LORA) == (pinned,)
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(DataError, match=f"should have {pinned.sha256}"):
+        require_pinned([f"{path}@{pinned.sha256}"], FEW_STEP_LORA)
+    path.write_bytes(path.read_bytes()[:-1])
     (tmp_path / "SHA256SUMS").write_text(f"{pinned.sha256}  few.safetensors\n")
-    assert require_pinned([str(path)]) == (pinned,)
+    assert require_pinned([str(path)], FEW_STEP_LORA) == (pinned,)
     with pytest.raises(ConfigError, match="could run code"):
-        require_pinned([str(tmp_path / "few.pt")])
+        require_pinned([str(tmp_path / "few.pt")], FEW_STEP_LORA)
     with pytest.raises(ResourceMissing, match="is not there"):
-        require_pinned([str(tmp_path / "gone.safetensors")])
+        require_pinned([str(tmp_path / "gone.safetensors")], FEW_STEP_LORA)
     pickle = tmp_path / "bad.safetensors"
     torch.save({"a": torch.zeros(1)}, pickle)
     with pytest.raises(DataError, match="is a pickle"):
-        require_pinned([f"{pickle}@{sha256(pickle.read_bytes()).hexdigest()}"])
+        require_pinned([f"{pickle}@{sha256(pickle.read_bytes()).hexdigest()}"], FEW_STEP_LORA)
 
 
 @pytest.mark.parametrize(
