@@ -16,7 +16,14 @@ EngineError            anything a user can cause in a run; the message is shown 
 from collections.abc import Iterable
 from enum import IntEnum
 
-from usd_io.errors import AuthorError, StageNotFoundError, StageReadError, UsdIoError, shown
+from usd_io.errors import (
+    AuthorError,
+    StageNotFoundError,
+    StageReadError,
+    TakeNotFoundError,
+    UsdIoError,
+    shown,
+)
 
 
 class EngineError(Exception):
@@ -107,6 +114,7 @@ class ExitCode(IntEnum):
 _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (ConfigError, ExitCode.USAGE),
     (StageNotFoundError, ExitCode.USAGE),
+    (TakeNotFoundError, ExitCode.USAGE),
     (StageReadError, ExitCode.VALIDATION),
     (DataError, ExitCode.VALIDATION),
     (AuthorError, ExitCode.FAILED),

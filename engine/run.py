@@ -4,11 +4,12 @@ Here is how a run begins, goes on and ends in its folder; what it does is in :mo
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, get_args
 
 from engine.config import RunConfig
 from engine.errors import SHOWN_ERRORS, STOPPED, ConfigError, RunCancelled, exit_code, message_of
@@ -39,6 +40,8 @@ if TYPE_CHECKING:  # what only a run needs is imported by it: plans are quicker 
 
 __all__ = ["advance", "check", "inspect", "plan", "prepare", "prepare_resume", "resume", "run"]
 
+NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
+
 
 def plan(config: RunConfig) -> Planned:
     """Read the stage, find or check what is to be filled, and whether a result can be written; writes nothing.
@@ -50,6 +53,10 @@ def plan(config: RunConfig) -> Planned:
         SourceChanged: A file of the stage was saved meanwhile.
     """
     run_folder(config)  # refuses one that cannot or must not be written to
+    return _plan(config)
+
+
+def _plan(config: RunConfig) -> Planned:
     if config.prior not in get_args(PriorName):
         from engine.priors.catalogue import prior_of
 
@@ -101,16 +108,26 @@ def prepare(config: RunConfig) -> Path:
         workspace.close()
 
 
-def prepare_resume(folder: Path) -> None:
+def prepare_resume(folder: Path, changes: Mapping[str, Any] = NO_CHANGES) -> None:
     """Make the run of a folder wait for the process that :func:`resume` is then called in.
+
+    Args:
+        folder: The run folder.
+        changes: As for :func:`resume`; they are planned with and saved here.
 
     Raises:
         RunBusy: Another process writes it.
+        ConfigError: The changes cannot be used, or nothing can be written with them.
         EngineError: It cannot be written to.
     """
     read_state(folder)  # refuses a newer format before anything is written
+    config = _changed(folder, changes) if changes else None
+    if config is not None:
+        _plan(config)
     workspace = Workspace(folder, by_hand=True)
     try:
+        if config is not None:
+            workspace.settings(config)
         _await(workspace)
     finally:
         workspace.close()
@@ -128,6 +145,7 @@ def resume(
     cancel: Callable[[], bool] = never,
     *,
     config: RunConfig | None = None,
+    changes: Mapping[str, Any] = NO_CHANGES,
     until: str = "",
 ) -> "RunResult":
     """Start, go on with or confirm the run of a folder: stages that are done with the same inputs are not done again.
@@ -137,6 +155,8 @@ def resume(
         on_event: As for :func:`run`.
         cancel: As for :func:`run`.
         config: The settings; None takes those saved in the folder.
+        changes: Settings that are other than the saved ones from now on, by their names (``{"author": "flat"}``). They
+            are planned with before anything is written, so that what cannot be done leaves the run as it was.
         until: A stage after which to stop; empty: none.
 
     Raises:
@@ -155,8 +175,16 @@ def resume(
     def settings() -> RunConfig:
         return replace(config or read_settings(folder), out=str(folder), force=True)
 
-    workspace = Workspace(folder, by_hand=config is None)
-    return _run_in(workspace, settings, on_event, cancel, None, save=config is not None, until=until)
+    by_hand, planned = config is None, None
+    if changes:
+        config = _changed(folder, changes, config)
+        planned = _plan(config)
+    workspace = Workspace(folder, by_hand=by_hand)
+    return _run_in(workspace, settings, on_event, cancel, planned, save=config is not None, until=until)
+
+
+def _changed(folder: Path, changes: Mapping[str, Any], config: RunConfig | None = None) -> RunConfig:
+    return replace(config or read_settings(folder), **{**changes, "out": str(folder), "force": True})
 
 
 def advance(folder: Path, stage: str, on_event: OnEvent = ignore, cancel: Callable[[], bool] = never) -> None:

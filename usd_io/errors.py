@@ -4,6 +4,7 @@ UsdIoError                  anything a user can cause in a USD file; the message
 ├── StageReadError          a stage, skeleton or animation cannot be read
 │   └── StageNotFoundError  the named file or prim does not exist
 └── AuthorError             a result layer cannot be written
+    └── TakeNotFoundError   the result has no such take
 
 A message says what was found, where (layer, prim path, time code), and what to do.
 """
@@ -41,6 +42,10 @@ class StageNotFoundError(StageReadError):
 
 class AuthorError(UsdIoError):
     """The result cannot be written; nothing half-written is left behind."""
+
+
+class TakeNotFoundError(AuthorError):
+    """The result has no take of that number."""
 
 
 def shown(text: object, most: int = MOST_SHOWN) -> str:

@@ -42,12 +42,14 @@ def commands_of(group: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tupl
             yield words, command
 
 
-def options_of(command: Any) -> dict[str, Any]:
-    """Options of a command by their long name without dashes (``dry-run``)."""
+def options_of(command: Any, *, every: bool = False) -> dict[str, Any]:
+    """Options of a command by their long name without dashes (``dry-run``); unless ``every``, without those that count
+    only where they are typed."""
+    typed: frozenset[str] = frozenset() if every else getattr(command.callback, "only_given", frozenset())
     found = {}
     for parameter in command.params:
         long = [text for text in parameter.opts if text.startswith("--")]
-        if long and long[0] != "--help":
+        if long and long[0] != "--help" and parameter.name not in typed:
             found[long[0][2:]] = parameter
     return found
 
@@ -95,7 +97,7 @@ def settings(group: Any, *, every: bool) -> list[SetOption]:
 def flags_by_setting(words: list[str], group: Any) -> dict[str, str]:
     """Options of the command that is called (``--skeleton``) by the settings that they give (``skeletons``)."""
     command = next((command for name, command in commands_of(group) if name == _called(words, group)), None)
-    options = options_of(command) if command is not None else {}
+    options = options_of(command, every=True) if command is not None else {}
     by_option = {option.replace("-", "_"): f"--{option}" for option in options}
     return by_option | {parameter.name: f"--{option}" for option, parameter in options.items()}
 

@@ -125,6 +125,8 @@ def takes_settings(
     fields: Sequence[Field],
     build: Callable[[Mapping[str, Any]], Any],
     required: Sequence[str] = (),
+    *,
+    only_given: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a command of a function whose first parameter is built from declared settings; the others stay its own.
 
@@ -132,6 +134,8 @@ def takes_settings(
         fields: The settings that the command line gets.
         build: Makes the first argument of their values by name.
         required: Names of settings that must be given here, though they have a default elsewhere.
+        only_given: Whether ``build`` gets only those that are given on the command line, where they change what is
+            there: neither files nor the environment say them then.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -139,23 +143,35 @@ def takes_settings(
 
         @wraps(command)
         def call(**given: Any) -> None:
-            values = {field.name: typed_value(field, given.pop(field.name)) for field in fields}
+            said = {field: given.pop(field.name) for field in fields}
+            values = {
+                field.name: typed_value(field, value)
+                for field, value in said.items()
+                if value is not None or not only_given
+            }
             command(build(values), **given)
 
-        made = [parameter_of(field, required=field.name in required) for field in fields]
+        made = [parameter_of(field, required=field.name in required, change=only_given) for field in fields]
         # those without a default come first, as Python wants it
         parameters = sorted([*made, *own], key=lambda p: p.default is not inspect.Parameter.empty)
         call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {p.name: p.annotation for p in parameters}
         call.settings = {field.name: field for field in fields}  # type: ignore[attr-defined]
+        call.only_given = frozenset(call.settings if only_given else ())  # type: ignore[attr-defined]
         del call.__wrapped__  # else its annotations would be read
         return call
 
     return decorate
 
 
-def parameter_of(field: Field, *, required: bool = False) -> inspect.Parameter:
-    """A declared setting as a parameter of a command, as typer reads it."""
+def parameter_of(field: Field, *, required: bool = False, change: bool = False) -> inspect.Parameter:
+    """A declared setting as a parameter of a command, as typer reads it.
+
+    Args:
+        field: The setting.
+        required: Whether it must be given.
+        change: Whether it is None where it is not given, and what there is stays.
+    """
     setting, kind = field.setting, inspect.Parameter.POSITIONAL_OR_KEYWORD
     if setting.argument:
         argument = typer.Argument(
@@ -166,11 +182,17 @@ def parameter_of(field: Field, *, required: bool = False) -> inspect.Parameter:
     if not required and field.default is not None:
         default = to_text(field, field.default)
     if field.kind == "flag":
-        option = typer.Option(f"--{field.option}/--no-{field.option}", help=help_of(field), **_shown(field))
+        option = typer.Option(
+            f"--{field.option}/--no-{field.option}", help=help_of(field, change=change), **_shown(field)
+        )
+        if change:
+            return inspect.Parameter(
+                field.name, kind, default=None, annotation=Annotated[bool | None, option]
+            )
         return inspect.Parameter(field.name, kind, default=field.default, annotation=Annotated[bool, option])
     option = typer.Option(
         f"--{field.option}",
-        help=help_of(field, required=required),
+        help=help_of(field, required=required, change=change),
         metavar=metavar_of(field),
         autocompletion=completer(field) if field.own_choices else None,
         **_shown(field),
@@ -178,6 +200,8 @@ def parameter_of(field: Field, *, required: bool = False) -> inspect.Parameter:
     if setting.each:
         annotation: Any = Annotated[list[str] | None, option]
         return inspect.Parameter(field.name, kind, default=None, annotation=annotation)
+    if change:
+        return inspect.Parameter(field.name, kind, default=None, annotation=Annotated[str | None, option])
     return inspect.Parameter(field.name, kind, default=default, annotation=Annotated[str, option])
 
 
@@ -195,13 +219,13 @@ def metavar_of(field: Field, choices: Sequence[str] | None = None) -> str:
     return field.setting.metavar or "|".join(choices or field.own_choices) or _METAVARS[field.kind]
 
 
-def help_of(field: Field, *, required: bool = False) -> str:
-    """The help of a setting with its limits and its default."""
+def help_of(field: Field, *, required: bool = False, change: bool = False) -> str:
+    """The help of a setting with its limits and its default; see :func:`parameter_of`."""
     setting = field.setting
     notes = [
         "may be repeated" if setting.each else "",
         limits_text(setting) if field.kind != "size" else "",
-        "" if required else default_of(field),
+        "" if required else "default: as it was" if change else default_of(field),
     ]
     said = "; ".join(filter(None, notes))
     return f"{setting.help} [{said}]" if said else setting.help

@@ -1,12 +1,12 @@
 """What prevents a result, reported when planning: what stage, author options, folder and video decide."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engine.config import RunConfig
 from engine.errors import ConfigError
+from engine.files.writable import check_writable
 from engine.planning.shot_plan import Planned
 from usd_io.errors import AuthorError, shown
 
@@ -59,13 +59,4 @@ def foresee(planned: Planned, stage: Any, config: RunConfig) -> Planned:
 def _check_folder(config: RunConfig) -> None:
     """Refuse a folder that cannot be made or written to."""
     stage = Path(config.stage)
-    folder = Path(config.out) if config.out else (stage.parent if stage.exists() else Path())
-    there = folder.absolute()
-    while not os.path.lexists(there) and there != there.parent:
-        there = there.parent
-    if not there.is_dir():
-        raise ConfigError(
-            f"{shown(folder)} cannot be made, {shown(there)} is no folder; choose another.", settings=("out",)
-        )
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(f"{shown(there)} cannot be written to; choose another folder.", settings=("out",))
+    check_writable(Path(config.out) if config.out else (stage.parent if stage.exists() else Path()))

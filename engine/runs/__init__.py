@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from usd_io.lazy import lazily
 
 if TYPE_CHECKING:
-    from engine.runs.command_line import run_command, run_commands
+    from engine.runs.command_line import resume_fields, run_command, run_commands
     from engine.runs.process import (
         interrupts_wait,
         python_command,
@@ -73,6 +73,7 @@ _HOMES = {
     "remember": "engine.runs.registry",
     "request_cancel": "engine.runs.process",
     "result_of": "engine.runs.registry",
+    "resume_fields": "engine.runs.command_line",
     "run_command": "engine.runs.command_line",
     "run_commands": "engine.runs.command_line",
     "start_detached": "engine.runs.process",
@@ -112,6 +113,7 @@ __all__ = [
     "remember",
     "request_cancel",
     "result_of",
+    "resume_fields",
     "run_command",
     "run_commands",
     "start_detached",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from engine.config import MODEL, RunConfig
+from engine.config import MODEL, RESULT, RunConfig
 from engine.settings.setting import Field, fields_of
 from engine.settings.typed import number_text, to_text
 
@@ -48,6 +48,16 @@ def run_commands() -> dict[str, RunCommand]:
         "mimic": RunCommand("mimic", fitting, {"engine": "video"}, ("video",)),
         "run": RunCommand("run", every),
     }
+
+
+@cache
+def resume_fields() -> tuple[Field, ...]:
+    """The settings that ``resume`` changes: how a result is authored and shown, not how it is made or where it goes."""
+    return tuple(
+        field
+        for field in fields_of(RunConfig)
+        if field.setting.group == RESULT and field.setting.decides and not field.setting.of_shot
+    )
 
 
 def run_command(config: RunConfig, elsewhere: frozenset[str] = frozenset()) -> str:

@@ -44,11 +44,23 @@ def choose_take(result: str, number: int | None = None) -> "ResultTakes":
     return takes
 
 
-def read_gaps(result: str) -> "tuple[ShownGap, ...]":
-    """The gaps of a result and what each of them shows; arguments and errors as of :func:`choose_take`."""
+def read_gaps(result: str, number: int | None = None) -> "tuple[ShownGap, ...]":
+    """The gaps of a result and what each of them shows.
+
+    Args:
+        result: As for :func:`choose_take`.
+        number: A gap that there has to be, counted from 1.
+
+    Raises:
+        ConfigError: There is no such gap.
+        ConfigError, UsdIoError: As of :func:`choose_take`.
+    """
     from usd_io.author.gaps import read_gaps
 
-    return read_gaps(result_of(result))
+    gaps = read_gaps(result_of(result))
+    if number is not None:
+        _check_number(gaps, result, number)
+    return gaps
 
 
 def choose_gaps(result: str, gaps: "Sequence[ShownGap]") -> "tuple[ShownGap, ...]":
@@ -93,12 +105,16 @@ def _claim(layer: Path) -> None:
 def _chosen(
     gaps: "list[ShownGap]", result: str, number: int, take: int | None, accepted: bool | None
 ) -> "list[ShownGap]":
-    if not 1 <= number <= len(gaps):
-        raise ConfigError(f"{shown(result)} has no gap {number}: it has {len(gaps)}, counted from 1.")
+    _check_number(gaps, result, number)
     before = gaps[number - 1]
     good = accepted if accepted is not None else before.accepted and take in (None, before.take)
     gaps[number - 1] = replace(before, take=before.take if take is None else take, accepted=good)
     return gaps
+
+
+def _check_number(gaps: "Sequence[ShownGap]", result: str, number: int) -> None:
+    if not 1 <= number <= len(gaps):
+        raise ConfigError(f"{shown(result)} has no gap {number}: it has {len(gaps)}, counted from 1.")
 
 
 def result_of(name: str) -> str:

@@ -28,6 +28,7 @@ from engine.files.hashing import content_hash
 from engine.files.json_values import read_json
 from engine.files.owned_folder import OwnedFolder, refuse_foreign
 from engine.files.regular import open_regular
+from engine.files.writable import check_writable
 from engine.runs.artefacts import INDEX, Artefact, is_intact, read_index
 from engine.runs.lock import LOCK, RunLock, process_start
 from engine.settings.file_settings import file_settings, with_files
@@ -496,15 +497,8 @@ def check_out(folder: Path, config: RunConfig) -> None:
         raise ConfigError(
             f"USD opens no files in a folder of the name {shown(folder)}; name another.", settings=("out",)
         )
+    check_writable(folder)
     refuse_foreign(folder, KIND, *_older(folder))
-    existing = next(path for path in (Path(name), *Path(name).parents) if os.path.lexists(path))
-    if not existing.is_dir():
-        raise ConfigError(
-            f"{shown(folder)} cannot be made, {shown(existing)} is no folder; name another.",
-            settings=("out",),
-        )
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise ConfigError(f"{shown(folder)} cannot be written to; name another folder.", settings=("out",))
     earlier = _earlier_stage(folder)
     if earlier is not None and not _same_stage(earlier, Path(config.stage)):
         raise ConfigError(

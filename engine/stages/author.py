@@ -44,7 +44,8 @@ class AuthorInputs:
 
 def author(inputs: AuthorInputs, context: RunContext) -> tuple[Path, Path]:
     """The root stage of the result and its layer with the animation."""
-    root, layer = context.cache.files(FileStage("author", inputs, _author, confirmed=True))
+    files = context.cache.files(FileStage("author", inputs, _author, confirmed=True))
+    root, layer = files[0], files[-1]  # one file where it is flat
     return root, layer
 
 

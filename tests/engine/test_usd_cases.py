@@ -309,8 +309,10 @@ def test_what_author_options_decide_is_said_when_planning(tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match="inside the instance"):
         engine_run.plan(instance)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="is no folder"):
-        engine_run.plan(RunConfig(stage=str(CASES / "baked_channel.usda"), out=str(tmp_path / "file/out")))
+    for out, why in ((tmp_path / "file/out", "is no folder"), (tmp_path / ("x" * 300), "name is too long")):
+        with pytest.raises(ConfigError, match=why):
+            engine_run.plan(RunConfig(stage=str(CASES / "baked_channel.usda"), out=str(out)))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_skeleton_that_cannot_be_written_does_not_lose_the_others(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pxr import Sdf, Tf, Usd, UsdSkel
 
 from usd_io.author.takes import read_takes, record_of, show_take, write_like
 from usd_io.diagnostics import captured, reason
-from usd_io.errors import AuthorError, shown
+from usd_io.errors import AuthorError, TakeNotFoundError, shown
 from usd_io.files import replacing
 from usd_io.model import GAPS
 from usd_io.read.skeleton import bound_skeleton
@@ -92,13 +92,13 @@ def choose_gaps(
 
     Raises:
         StageReadError: It cannot be opened.
-        AuthorError: It is no result, has no such take, or cannot be written; or a skeleton lies in an instance, where
-            no layer reaches.
+        TakeNotFoundError: It has no such take.
+        AuthorError: It is no result, or cannot be written; or a skeleton lies in an instance, where no layer reaches.
     """
     path, takes = Path(result), read_takes(result)
     wrong = next((gap.take for gap in gaps if not SOURCE <= gap.take <= takes.count), None)
     if wrong is not None:
-        raise AuthorError(f"{shown(result)} has no take {wrong}: it has {takes.count}, counted from 1.")
+        raise TakeNotFoundError(f"{shown(result)} has no take {wrong}: it has {takes.count}, counted from 1.")
     layer_path = path.with_name(f"{path.stem}_gaps.usdc")
     _refuse_foreign(layer_path)
     plain = takes.active > 0 and all(gap.take == takes.active and not gap.accepted for gap in gaps)

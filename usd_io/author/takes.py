@@ -8,7 +8,7 @@ from typing import Any
 from pxr import Sdf, Tf, Usd
 
 from usd_io.diagnostics import captured, reason
-from usd_io.errors import AuthorError, shown
+from usd_io.errors import AuthorError, TakeNotFoundError, shown
 from usd_io.files import replacing
 from usd_io.model import GAPS
 from usd_io.read.placement import Variants, select_variant
@@ -55,11 +55,12 @@ def select_take(result: str | Path, number: int) -> ResultTakes:
 
     Raises:
         StageReadError: It cannot be opened.
-        AuthorError: It is no result, has no such take, or cannot be written.
+        TakeNotFoundError: It has no such take.
+        AuthorError: It is no result, or cannot be written.
     """
     count = read_takes(result).count
     if not 1 <= number <= count:
-        raise AuthorError(f"{shown(result)} has no take {number}: it has {count}, counted from 1.")
+        raise TakeNotFoundError(f"{shown(result)} has no take {number}: it has {count}, counted from 1.")
     path = Path(result)
     try:
         with captured(), replacing(path) as draft:
@@ -98,14 +99,15 @@ def show_take(stage: Usd.Stage, number: int) -> None:
         number: 1 is the best estimate.
 
     Raises:
-        AuthorError: It is no result or has no such take.
+        TakeNotFoundError: It has no such take.
+        AuthorError: It is no result.
     """
     for layer in stage.GetLayerStack(False):
         if GAPS in layer.customLayerData:
             stage.MuteLayer(layer.identifier)
     for variants in _variants_of(stage):
         if not 1 <= number <= len(variants.names):
-            raise AuthorError(f"there is no take {number}: the result has {len(variants.names)}.")
+            raise TakeNotFoundError(f"there is no take {number}: the result has {len(variants.names)}.")
         select_variant(stage, variants, number - 1)
 
 

@@ -101,7 +101,7 @@ def take(
     if gap is not None and (accept or reject or gap_take is not None):
         gaps = choose_gap(result, gap, 0 if reject else gap_take, accepted=True if accept else None)
     else:
-        gaps = read_gaps(result)
+        gaps = read_gaps(result, gap)
     if as_json:
         out.print_json({**asdict(takes), "gaps": gaps})
         return

@@ -3,15 +3,25 @@
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.commands.run import in_own_process
-from anymole_tui.cli.options import AsJson, Debug, Detach, GroupedCommand, Here, Metrics, ProgressOption
+from anymole_tui.cli.options import (
+    AsJson,
+    Debug,
+    Detach,
+    GroupedCommand,
+    Here,
+    Metrics,
+    ProgressOption,
+    takes_settings,
+)
 from anymole_tui.wording import count, day_and_time, one_line, table
 from engine import ConfigError
+from engine.runs import resume_fields
 
 if TYPE_CHECKING:
     from engine import Event
@@ -155,7 +165,9 @@ def cancel(run: RunName, as_json: AsJson = False, debug: Debug = False) -> None:
         out.answer(f"run {record.id}: {record.state}{' (stop requested)' if record.live else ''}")
 
 
+@takes_settings(resume_fields(), dict, only_given=True)
 def resume(
+    changes: dict[str, Any],
     run: RunName,
     detach: Detach = False,
     here: Here = False,
@@ -164,7 +176,8 @@ def resume(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Go on with a run that was stopped, killed or cut off; stages that are done are not done again."""
+    """Go on with a run that was stopped, killed or cut off, or change how its result is authored; stages that are done
+    are not done again."""
     from anymole_tui.cli import attach as attaching
     from anymole_tui.cli.progress_view import listener, progress_kind, progress_view
     from engine import run as engine_run
@@ -173,7 +186,7 @@ def resume(
     folder, kind = _resumable(run), progress_kind(progress)
 
     def prepare() -> Path:
-        engine_run.prepare_resume(folder)
+        engine_run.prepare_resume(folder, changes)
         return folder
 
     if detach:
@@ -181,7 +194,7 @@ def resume(
     if in_own_process(kind, here=here):
         return attaching.start_watched_run(prepare, kind, as_json=as_json, metrics=metrics)
     with progress_view(kind, as_json=as_json) as view, stop_signals() as stop:
-        result = engine_run.resume(folder, listener(view), stop)
+        result = engine_run.resume(folder, listener(view), stop, changes=changes)
     attaching.answer_run(result, kind, as_json=as_json, metrics=metrics)
 
 

@@ -365,7 +365,7 @@ def test_unwritable_folder(anymole: Anymole, fox_keys: Path, tmp_path: Path) -> 
 
 def test_folder_that_cannot_be_made(anymole: Anymole, fox_keys: Path) -> None:
     outcome = anymole("run", fox_keys, "--out", "/proc/anymole")
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert "Traceback" not in outcome.err
     assert "--out" in outcome.err
 

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,23 @@ def test_attaching_to_a_failed_run_ends_as_it_did(call: Call, data: Path, tmp_pa
     assert first == code == 4
     assert json.loads(out)["exit_code"] == 4
     assert "fox.usdc" in err
+
+
+def test_what_resume_changes_is_typed_and_nothing_else(
+    call: Call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project that authors flat files would otherwise change a run that was not made so."""
+    stage = shutil.copy(data / "cases" / "usd" / "baked_channel.usda", tmp_path)
+    monkeypatch.setenv("ANYMOLE_RESUME_AUTHOR", "variant")
+    made = ("run", stage, "--prior", "slerp", "--no-preview", "--no-report", "--out", "out")
+    assert call(*made)[0] == 0
+    (tmp_path / "user.toml").write_text("author = 'flat'\n")
+    assert call("resume", "out")[0] == 0
+    assert tomllib.loads(Path("out/run.toml").read_text())["author"] == "rebind"
+    code, _, err = call("resume", "out", "--author", "fla")
+    assert code == 2
+    assert err.endswith("choose rebind, over, variant or flat (--author).\n")
+    code, out, _ = call("resume", "out", "--author", "over", "--json")
+    assert code == 0
+    assert tomllib.loads(Path("out/run.toml").read_text())["author"] == "over"
+    assert json.loads(out)["result"].endswith("baked_channel_inbetween.usda")

@@ -12,7 +12,7 @@ from pxr import Sdf, Usd, UsdSkel
 
 from anymole_tui.cli.app import main
 from engine.config import RunConfig
-from engine.errors import ConfigError, EngineError
+from engine.errors import ConfigError, EngineError, ExitCode, exit_code
 from engine.files.owned_folder import read_list
 from engine.run import resume, run
 from engine.runs.registry import clean
@@ -21,7 +21,7 @@ from engine.runs.workspace import own_run_folder
 from engine.workers.thumbnails import answer
 from usd_io.author.gaps import choose_gaps
 from usd_io.check.rules import check_file
-from usd_io.errors import AuthorError
+from usd_io.errors import AuthorError, TakeNotFoundError
 
 ROOT = Path(__file__).parents[3]
 SKELETON = "/Fox/Skeleton"
@@ -115,9 +115,12 @@ def test_what_is_not_there_cannot_be_chosen(result: Path) -> None:
     before = {path.name: path.read_bytes() for path in result.parent.iterdir() if path.is_file()}
     with pytest.raises(ConfigError, match="no gap 3"):
         choose_gap(str(result), 3, 1)
-    with pytest.raises(AuthorError, match="no take 3"):
+    with pytest.raises(ConfigError, match="no gap 9"):
+        read_gaps(str(result), 9)
+    with pytest.raises(TakeNotFoundError, match="no take 3") as none:
         choose_gap(str(result), 1, 3)
-    with pytest.raises(AuthorError, match="no take -1"):
+    assert exit_code(none.value) is ExitCode.USAGE
+    with pytest.raises(TakeNotFoundError, match="no take -1"):
         choose_gaps(result, [replace(gap, take=-1) for gap in read_gaps(str(result))])
     assert before == {path.name: path.read_bytes() for path in result.parent.iterdir() if path.is_file()}
 

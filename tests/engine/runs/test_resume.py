@@ -22,7 +22,7 @@ from engine.progress import StageReached
 from engine.runs import registry
 from engine.runs.process import request_cancel
 from engine.runs.registry import clean, find_run, follow, list_runs, read_events, read_run, remember
-from engine.runs.workspace import Workspace
+from engine.runs.workspace import Workspace, read_settings
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -135,6 +135,47 @@ def test_other_settings_make_all_stages_anew(config: RunConfig) -> None:
     other = RunConfig(stage=config.stage, prior="hold", preview=False)
     engine_run.resume(Path(config.out), events.append, config=other)
     assert reused(events) == []
+
+
+def test_how_a_result_is_authored_is_changed_without_filling_again(config: RunConfig) -> None:
+    first = engine_run.run(config)
+    events: list[Event] = []
+    again = engine_run.resume(Path(config.out), events.append, changes={"author": "flat"})
+    assert reused(events) == ["fill", "score"]
+    assert again.scores == first.scores
+    assert Path(again.result).suffix == ".usdc"
+    assert not Path(first.layer).exists()
+    assert read_settings(Path(config.out)).author == "flat"
+    assert reused(resumed(config)) == STAGES  # it stays so
+
+
+def test_a_change_that_cannot_be_done_leaves_the_run_as_it_was(data: Path, tmp_path: Path) -> None:
+    config = RunConfig(
+        stage=str(shutil.copy(data / "cases" / "usd" / "late_refusal_of_variant.usda", tmp_path)),
+        out=str(tmp_path / "run"),
+        prior="slerp",
+        preview=False,
+        report=False,
+    )
+    engine_run.run(config)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    for changes, why in (
+        ({"author": "variant"}, "stronger than any variant"),
+        ({"samples": "few"}, "samples"),
+    ):
+        for call in (engine_run.resume, engine_run.prepare_resume):
+            with pytest.raises(ConfigError, match=why):
+                call(tmp_path / "run", changes=changes)
+    after = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    assert after == before
+
+
+def test_a_prepared_change_is_saved_for_the_process_to_come(config: RunConfig) -> None:
+    engine_run.run(config)
+    engine_run.prepare_resume(Path(config.out), {"samples": "sparse:0.5"})
+    assert read_run(Path(config.out)).state == "waiting"
+    assert reused(resumed(config)) == ["fill", "score"]
+    assert read_settings(Path(config.out)).samples == "sparse:0.5"
 
 
 def test_damaged_result_is_authored_anew_from_what_is_kept(config: RunConfig) -> None:

@@ -17,7 +17,7 @@ from engine.errors import ConfigError
 from engine.pipeline import RunResult
 from engine.runs.takes import choose_take
 from usd_io.author.layers import CONFIDENCE
-from usd_io.errors import AuthorError
+from usd_io.errors import TakeNotFoundError
 from usd_io.model import Motion
 from usd_io.read.motion import read_motion
 from usd_io.read.stage import open_stage
@@ -133,7 +133,7 @@ def test_a_take_is_chosen_by_file_folder_or_not_at_all(fox_keys: str, tmp_path: 
     result = run(fox_keys, tmp_path / "run", prior="learned", takes=2)
     assert choose_take(result.run, 2).active == 2
     assert choose_take(result.result).active == 2
-    with pytest.raises(AuthorError, match="no take 3"):
+    with pytest.raises(TakeNotFoundError, match="no take 3"):
         choose_take(result.result, 3)
     (tmp_path / "run" / "report.json").write_text("{}")
     with pytest.raises(ConfigError, match="has no result yet"):

@@ -24,7 +24,7 @@ from usd_io.author.layers import CONFIDENCE
 from usd_io.author.result import AuthorMode, Take, author_result
 from usd_io.author.takes import read_takes, select_take
 from usd_io.check.rules import check_file
-from usd_io.errors import AuthorError, StageNotFoundError
+from usd_io.errors import AuthorError, StageNotFoundError, TakeNotFoundError
 from usd_io.read.motion import read_motion
 from usd_io.read.stage import open_stage
 
@@ -148,7 +148,7 @@ def test_a_single_take_cannot_be_changed(mode: AuthorMode, tmp_path: Path) -> No
     result = author_result(FOX_KEYS, tmp_path, "fox", all_takes(FOX_KEYS), mode=mode)
     assert (read_takes(result.root).count, read_takes(result.root).active) == (1, 1)
     for number in (0, 2):
-        with pytest.raises(AuthorError, match=f"has no take {number}: it has 1"):
+        with pytest.raises(TakeNotFoundError, match=f"has no take {number}: it has 1"):
             select_take(result.root, number)
 
 
