@@ -5,7 +5,7 @@ import gc
 import os
 import sys
 
-OBJECTS_BETWEEN_COLLECTIONS = 50_000
+OBJECTS_BETWEEN_COLLECTIONS = 300_000
 """Python looks for cycles to free after 700 new objects; imports make many thousands, and none to free."""
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
 from pxr import Gf, Usd, Vt
+
+from usd_io.shapes import Float, Int, Shaped
 
 _ROUNDING = 1e-6
 """Length error of a quaternion [1] that float32 rounding alone explains: such a one is kept bit for bit."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from pxr import Usd, UsdSkel
 
 from usd_io.convert import floats, matrices
 from usd_io.model import CHANNELS, Channel
+from usd_io.shapes import Float
 
 Gaps = Mapping[Channel, Sequence[tuple[float, float]]]
 """By channel, the open intervals of time that were filled."""

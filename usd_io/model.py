@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+
+from usd_io.shapes import Bool, Float, Int
 
 Interpolation = Literal["constant", "uniform", "vertex", "faceVarying"]
 SkinningMethod = Literal["classicLinear", "dualQuaternion"]

@@ -9,7 +9,6 @@ import sys
 import traceback
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -137,6 +136,8 @@ def as_command(argv: list[str], group: Any) -> list[str]:
 
 def say_version(*, as_json: bool) -> int:
     """Say the version, or for ``--json`` those of all that a fault may depend on; returns the exit code."""
+    from importlib.metadata import version
+
     if not as_json:
         out.answer(f"anymole {version('anymole')}")
         return ExitCode.OK

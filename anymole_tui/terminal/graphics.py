@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image
 from textual.geometry import Region
+
+from usd_io.shapes import UInt8
 
 Kind = Literal["kitty", "sixel", "blocks", "ascii"]
 """How pictures are shown."""

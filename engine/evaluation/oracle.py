@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from engine.evaluation.config import ORACLE
 from engine.evaluation.rows import Evaluation, Row, split_dense
@@ -40,6 +39,7 @@ from engine.settings.choices import VIEWS
 from engine.stages.estimate_joints import train_estimator
 from engine.stages.mimic import Mimicked, mimic
 from usd_io.model import Character, Motion, Shot
+from usd_io.shapes import Float
 
 FPS = 15.0
 """Of the video, as the paper's."""

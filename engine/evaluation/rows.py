@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from engine.errors import ConfigError
 from engine.geometry.metrics import Scores
@@ -12,6 +11,7 @@ from engine.planning.plan import Plan
 from engine.priors.fill import Parts, split
 from usd_io.errors import shown
 from usd_io.model import Motion
+from usd_io.shapes import Float, Int
 
 
 @dataclass(frozen=True)

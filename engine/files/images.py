@@ -9,11 +9,11 @@ from types import TracebackType
 import av
 import numpy as np
 from av.video.stream import VideoStream
-from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.errors import DataError
 from engine.files.atomic import whole_file
+from usd_io.shapes import Float, UInt8
 
 Picture = UInt8[np.ndarray, "height width 3"]
 Sheet = UInt8[np.ndarray, "sheet_height sheet_width 3"]

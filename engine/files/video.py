@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from engine.errors import DataError
 from engine.files.arrays import load_arrays, save_arrays
+from usd_io.shapes import Float, UInt8
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from engine.geometry import rotations, skeleton
 from engine.geometry.time_grid import frames_at, nearest_frames
 from usd_io.model import Character, Motion
+from usd_io.shapes import Bool, Float, Int
 
 CONTACT_HEIGHT = 0.05
 """A joint may be in contact when within this part of the height above its own lowest point."""

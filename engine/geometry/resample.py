@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.geometry import rotations
 from usd_io.model import Motion
+from usd_io.shapes import Float
 
 
 def resample(motion: Motion, times: Float[np.ndarray, " frame"]) -> Motion:

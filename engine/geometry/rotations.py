@@ -5,7 +5,8 @@ and at half turns. ``multiply(a, b)`` turns by *b* first, then by *a*.
 """
 
 import numpy as np
-from jaxtyping import Float
+
+from usd_io.shapes import Float
 
 Quaternions = Float[np.ndarray, "*batch 4"]
 Vectors = Float[np.ndarray, "*batch 3"]

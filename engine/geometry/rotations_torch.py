@@ -4,8 +4,9 @@ Quaternions are ``w x y z``; leading dimensions broadcast.
 """
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
+
+from usd_io.shapes import Float
 
 Quaternions = Float[Tensor, "... 4"]
 Vectors = Float[Tensor, "... 3"]

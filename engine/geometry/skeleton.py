@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from engine.geometry import rotations
 from usd_io.model import BlendShape, Character, Mesh, Motion
+from usd_io.shapes import Float, Int
 
 
 def levels(parents: Int[np.ndarray, " joint"]) -> Iterator[Int[np.ndarray, " level"]]:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.geometry.rotations_torch import multiply, quaternion_to_matrix, rotate
+from usd_io.shapes import Float, Int
 
 Level = tuple[Int[Tensor, " _"], Int[Tensor, " _"]]
 """Joints of one depth, and the places of their parents among all joints of the levels before."""

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from engine.geometry import skeleton
 from engine.geometry.resample import resample
 from usd_io.model import Character, Motion
+from usd_io.shapes import Bool, Float
 
 
 def breakdowns(

@@ -1,7 +1,8 @@
 """Times of frames: even grids, and the frames that stand for given times."""
 
 import numpy as np
-from jaxtyping import Float, Int
+
+from usd_io.shapes import Float, Int
 
 _EPSILON = 1e-6
 """Part of a step by which rounding may put a time beside its place."""

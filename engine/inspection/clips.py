@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.errors import ConfigError
 from engine.geometry import rotations
 from engine.planning.plan import dense_ranges, make_plan, sparse_keys
 from usd_io.errors import StageReadError, shown
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import affine_grid, conv2d, grid_sample, interpolate, pad
 
 from engine.joints.samples import JointSamples
+from usd_io.shapes import Float, Int
 
 SHIFT = (30 / 512, 8 / 512)
 """Largest shift along x and y, of the width (x: the paper's code); y is small, for feet on the ground tell depth."""

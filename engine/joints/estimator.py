@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -21,6 +20,7 @@ from engine.joints.samples import TrainingScene, resized
 from engine.joints.settings import EstimatorSettings
 from engine.rendering.camera import Cameras
 from engine.rendering.threads import limited_threads
+from usd_io.shapes import Bool, Float
 
 IMAGES_AT_ONCE = 16
 FORMAT = 2

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+
+from usd_io.shapes import Bool, Float
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
@@ -18,6 +17,7 @@ from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 from engine.errors import DataError
 from engine.files.tensors import load_checkpoint
 from engine.video.catalogue.models import card, require_file
+from usd_io.shapes import Float
 
 PATCH = 14
 REGISTERS = 4

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 
 from engine.joints.network import STRIDE, JointPrediction, cell_centres
+from usd_io.shapes import Bool, Float
 
 TARGET_SIGMA = 1.0
 """Of the heatmaps to learn [cells]."""

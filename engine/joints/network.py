@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from engine.joints.features import channels_of, patch_features
+from usd_io.shapes import Float
 
 STRIDE = 4
 """Pixels of the picture to one cell of the heatmaps."""

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from engine.geometry import rotations
 from engine.geometry.skeleton import joint_positions
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float, Int
 
 WILDEST = 1.3
 """The largest of the factors of all spreads below; they are squares of evenly drawn numbers, so that half of the poses

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from engine.geometry.skeleton import joint_positions
@@ -16,6 +15,7 @@ from engine.rendering.camera import Cameras
 from engine.rendering.projection import project
 from engine.rendering.renderers import Renderer
 from engine.rendering.views import IMAGES_AT_ONCE
+from usd_io.shapes import Bool, Float, UInt8
 
 
 @dataclass(frozen=True, eq=False)

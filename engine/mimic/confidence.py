@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from engine.geometry import skeleton
 from engine.mimic.fit import Unknown
@@ -13,6 +12,7 @@ from engine.mimic.kinematics import Pose
 from engine.mimic.parameters import Unknowns
 from engine.mimic.pictures.pyramid import CONTRAST, FitScene, Level, at_frames, draw_frames, parts, vertices
 from engine.rendering.camera import Cameras
+from usd_io.shapes import Float
 
 SAMPLES = 24
 """Motions drawn to count the confidence from."""

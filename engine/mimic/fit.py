@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from engine.files.arrays import load_arrays, save_arrays
@@ -23,6 +22,7 @@ from engine.mimic.pictures.photometric_term import picture_form
 from engine.mimic.pictures.pyramid import FitScene, Level, make_level
 from engine.mimic.settings import MimicSettings
 from engine.progress import Progress
+from usd_io.shapes import Float
 
 STATE = "mimic.npz"
 """The unknowns after the last step, in the checkpoint folder."""

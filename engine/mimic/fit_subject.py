@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.joints.evidence import JointEvidence
 from engine.planning.plan import Plan
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float
 
 
 @dataclass(frozen=True, eq=False)

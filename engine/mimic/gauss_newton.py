@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from engine.mimic.parameters import Unknowns
+from usd_io.shapes import Float
 
 ITERATIONS = 300
 """Most iterations of a linear solution."""

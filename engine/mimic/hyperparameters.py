@@ -8,12 +8,12 @@ how many numbers the data determine, which the spread around the outcome tells.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from engine.mimic.gauss_newton import Quadratic, draw
 from engine.mimic.joint_term import JointForm
 from engine.mimic.parameters import Unknowns
+from usd_io.shapes import Float
 
 SAMPLES = 16
 """Motions drawn to count what the data determine."""

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 
 from engine.joints.evidence import JointEvidence
@@ -15,6 +14,7 @@ from engine.mimic.parameters import Unknowns, spacing
 from engine.rendering.camera import Cameras
 from engine.rendering.projection import camera_points, homogeneous_pixels
 from usd_io.model import Character
+from usd_io.shapes import Bool, Float
 
 HUBER = 2.0
 """Residuals beyond this many standard deviations count linearly, not squared (Huber 1964)."""

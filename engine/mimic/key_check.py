@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 
 from engine.mimic.confidence import explained
 from engine.mimic.fit import Fit, fit
@@ -18,6 +17,7 @@ from engine.mimic.pictures.pyramid import FitScene
 from engine.mimic.settings import MimicSettings
 from engine.priors import offsets
 from engine.progress import Progress
+from usd_io.shapes import Float, Int
 
 NEAR = 0.25
 """So many frames from a key a frame still shows it."""

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from engine.geometry.rotations_torch import exp, multiply, quaternion_to_matrix, right_jacobian
 from engine.mimic.parameters import Unknowns
 from engine.rendering.mesh.skin import SkinnedRig
+from usd_io.shapes import Float
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import mse_loss, normalize
 
@@ -27,6 +26,7 @@ from engine.progress import Progress
 from engine.rendering.projection import camera_points, homogeneous_pixels
 from engine.rendering.torch_renderer.renderer import Backdrop, render
 from usd_io.model import Motion
+from usd_io.shapes import Float, Int
 
 STATE = "mimic-paper.npz"
 ITERATIONS = 100

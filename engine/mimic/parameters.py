@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from engine.mimic.prior_covariance import OffsetSpread, spread_of
 from engine.planning.plan import Gap, Plan
 from engine.priors import offsets
 from usd_io.model import Character, Motion
+from usd_io.shapes import Bool, Float, Int
 
 SPECTRUM = 3.0
 """The variance of the k-th sine falls as k to the power of this: offsets are about as smooth as motion is (chosen on

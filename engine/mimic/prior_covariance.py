@@ -7,7 +7,6 @@ context alone: about which axes a joint turns there, and which joints turn toget
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from engine.geometry import rotations
 from engine.geometry.metrics import height
@@ -15,6 +14,7 @@ from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.learned.prior import fill
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float, Int
 
 INFLATION = 1.2
 """Errors have heavier tails than a Gaussian of their mean size; evidence shall not be fought on them."""

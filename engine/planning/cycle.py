@@ -8,12 +8,12 @@ above it.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from engine.errors import ConfigError
 from engine.geometry import metrics, rotations, skeleton
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float, Int
 
 TURNED = 0.01
 """How far a joint may be turned from where it was [rad]."""

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.errors import ConfigError
 from engine.geometry import skeleton
 from engine.settings.pins import parse_pin
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float
 
 PIN_TOLERANCE = 1e-3
 """How far a pinned joint may be from its place [heights]."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from engine.errors import ConfigError, NothingToFill
 from engine.geometry import metrics
@@ -21,6 +20,7 @@ from engine.planning.cycle import travel_of
 from engine.planning.pins import Pin, make_pins, place_of
 from usd_io.errors import shown
 from usd_io.model import CHANNELS, Channel, Character, Motion
+from usd_io.shapes import Bool, Float
 
 DENSE_INTERVAL_S = 0.1
 """Samples at most this far apart [s] are dense: motion on twos and threes at 24 frames/s still is."""

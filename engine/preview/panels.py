@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from engine.files.images import Picture, Sheet, VideoWriter, contact_sheet, write_labels, write_png
 from engine.geometry.metrics import height
@@ -28,6 +27,7 @@ from engine.rendering.ground import draw_ground, ground_below
 from engine.rendering.mesh.looks import LoadTexture, find_looks
 from engine.rendering.numpy_renderer import draw_pictures, posed_points
 from usd_io.model import Character, Motion
+from usd_io.shapes import Bool, Float, Int
 
 SIDE_PX = 224
 """Height and width of each panel."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.files.images import Picture
+from usd_io.shapes import Float
 
 COLORS = {"slerp": (225, 120, 30), "result": (20, 90, 200), "truth": (60, 60, 60), "keys": (150, 60, 160)}
 OTHER_COLOR = (0, 130, 100)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.geometry.time_grid import frame_times
 from engine.planning.plan import Plan
 from usd_io.model import Motion
+from usd_io.shapes import Float
 
 LEAD_S = 0.5
 """Context shown before the first and after the last gap [s]."""

@@ -10,11 +10,11 @@ threshold. Offsets are zero at the keys, so a window is carried over and fitted 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.planning.plan import Gap, Plan
 from engine.priors import ground, mirror, offsets, spline, windows
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float
 
 NEARNESS = 0.2
 """Length scale of the kernel, in parts of the typical size of a window's answer."""

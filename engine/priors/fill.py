@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.errors import DataError
 from engine.geometry import metrics, skeleton
@@ -26,6 +25,7 @@ from engine.priors.spline import spline
 from engine.settings.choices import StyleName
 from usd_io.errors import shown
 from usd_io.model import Channel, Character, Motion
+from usd_io.shapes import Float
 
 NETWORK_SHARE, BLENDED_SHARE = 0.7, 0.9
 """Of the time to fill many gaps, what has passed once the network has answered, and before contacts are held."""

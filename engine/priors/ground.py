@@ -1,11 +1,11 @@
 """Which joints carry a skeleton through the world, and turning them about the up axis."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from engine.geometry import rotations, skeleton
 from engine.priors import offsets
 from usd_io.model import Character, Motion
+from usd_io.shapes import Bool, Float, Int
 
 
 def carriers(character: Character, moves: Bool[np.ndarray, " joint"]) -> Int[np.ndarray, " carrier"]:

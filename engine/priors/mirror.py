@@ -8,10 +8,10 @@ import re
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from engine.geometry import rotations, skeleton
 from usd_io.model import Character, Motion
+from usd_io.shapes import Bool, Float, Int
 
 SYMMETRY_TOLERANCE = 0.08
 """Nine of ten joints must lie this near to their mirror image in the bind pose [heights]; modelled rigs are below

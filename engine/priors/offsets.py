@@ -9,12 +9,12 @@ the joint's own frame, so that turning the whole shot leaves it as it is.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from engine.geometry import rotations
 from engine.geometry.time_grid import nearest_frames
 from engine.planning.plan import Plan
 from usd_io.model import Motion
+from usd_io.shapes import Bool, Float, Int
 
 Offsets = Float[np.ndarray, "fill joint 9"]
 """Per joint a rotation vector in its own frame [rad], a translation [stage units] and a scale in its parent's."""

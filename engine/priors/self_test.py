@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, product
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.planning.plan import Gap, Plan
 from engine.priors.trials import Prior, Trial, mean_error, run_trials
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float
 
 __all__ = ["GapChoice", "Prior", "PriorError", "SelfTest", "choose_shares", "prior_errors", "self_test"]
 

@@ -13,11 +13,11 @@ that is known before, and no surprise.
 """
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from engine.planning.plan import Plan
 from engine.priors import ground, offsets
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float, Int
 
 REACH_S = 0.9
 """How long the velocity at a key shows [s], at most the gap."""

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Gap, Plan
 from engine.priors import offsets
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float
 
 Prior = Callable[[Character, Motion, Plan], Motion]
 """Known frames only in, the motion at ``plan.fill_times`` out."""

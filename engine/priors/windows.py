@@ -8,12 +8,12 @@ once per context frame; only the best few are then looked at in full.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from engine.geometry import skeleton
 from engine.planning.plan import Gap, Plan
 from engine.priors import ground, mirror, offsets
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float, Int
 
 SEARCH_RATE = 15.0
 """Context frames per second at which windows may start and end."""

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.files.atomic import whole_file, write_text
 from engine.files.images import Picture, VideoWriter, contact_sheet, write_png
@@ -14,6 +13,7 @@ from engine.files.owned_folder import OwnedFolder
 from engine.render_command.config import RenderConfig
 from engine.rendering.views import View, joint_tracks
 from usd_io.model import Character, Motion, StageInfo
+from usd_io.shapes import Float
 
 SHEET_COLUMNS = 8
 """Pictures of each view that a contact sheet shows, spread over the motion."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.errors import ConfigError, DataError
 from engine.geometry.time_grid import frame_times
@@ -25,6 +24,7 @@ from engine.rendering.views import View, orbit_views, render_view
 from engine.scene.stage_camera import read_cameras
 from usd_io.errors import StageReadError, shown
 from usd_io.model import Character, Motion, Shot, StageInfo
+from usd_io.shapes import Float
 
 MOST_IMAGES = 100_000
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.geometry.skeleton import blend_points, joint_transforms
 from engine.rendering.mesh.skin import SkinnedRig, bound_points, build_rig
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float, Int
 
 FRAMES_AT_ONCE = 16
 """Frames skinned together where all of a motion is walked through."""

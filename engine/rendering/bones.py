@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from usd_io.model import Character, Mesh
+from usd_io.shapes import Float, Int
 
 THICKNESS = 0.16
 """Width of a bone, in its length."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+
+from usd_io.shapes import Float, Int
 
 FIELD_OF_VIEW_DEG = 30.0
 """Across the shorter side of the image; what the paper's renderer is meant to use."""

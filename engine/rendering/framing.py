@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.rendering.camera import FIELD_OF_VIEW_DEG, Cameras, focal_length, join_cameras, orbit_rotation
 from engine.settings.choices import VIEWS, view_azimuth
+from usd_io.shapes import Float
 
 ELEVATION_DEG = 10.0
 MARGIN = 0.06

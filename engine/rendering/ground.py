@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.rendering.camera import Cameras
+from usd_io.shapes import Float
 
 LIGHT, DARK = (0.90, 0.91, 0.92), (0.78, 0.80, 0.82)
 """Display colours of the tiles."""

@@ -10,12 +10,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
 
 from engine.geometry.skeleton import blend_points, joint_transforms, skin_points
 from engine.rendering.camera import Cameras
 from engine.rendering.mesh.looks import Looks
 from usd_io.model import Character, Mesh, Motion
+from usd_io.shapes import Float, Int, UInt8
 
 ROWS = 2
 """Rows of samples in a pixel, one sample each, which lie on a diagonal: outlines of any direction show in steps."""

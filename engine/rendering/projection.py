@@ -3,10 +3,10 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from engine.rendering.camera import Cameras
+from usd_io.shapes import Float
 
 
 def camera_points(cameras: Cameras, points: Float[Tensor, "#image point 3"]) -> Float[Tensor, "_ point 3"]:

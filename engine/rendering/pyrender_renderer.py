@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.errors import ResourceMissing
@@ -21,6 +20,7 @@ from engine.rendering.projection import camera_points
 from engine.rendering.torch_renderer.renderer import Backdrop, Images, one_by_one
 from engine.rendering.torch_renderer.shade import Lighting, vertex_normals
 from engine.settings.choices import Appearance
+from usd_io.shapes import Float, Int
 
 PACKAGES = "libegl1 libgl1 libgl1-mesa-dri"
 """What Debian and Ubuntu call the libraries of EGL with a software driver."""

@@ -6,7 +6,6 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from engine.rendering.camera import Cameras
@@ -14,6 +13,7 @@ from engine.rendering.mesh.surface import Surface
 from engine.rendering.torch_renderer.renderer import Backdrop, Images, one_by_one, render
 from engine.rendering.torch_renderer.shade import Lighting
 from engine.settings.choices import Appearance, RendererName
+from usd_io.shapes import Float
 
 
 @runtime_checkable

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from engine.files.images import Picture
 from engine.geometry.skeleton import joint_positions
@@ -18,6 +17,7 @@ from engine.rendering.projection import project
 from engine.rendering.renderers import Renderer
 from engine.rendering.torch_renderer.renderer import Backdrop
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float
 
 IMAGES_AT_ONCE = 8
 """Drawn in one batch: more is no quicker on a CPU and takes more memory."""

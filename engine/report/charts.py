@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
-from jaxtyping import Float
+
+from usd_io.shapes import Float
 
 WIDTH, HEIGHT = 960, 240
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 28

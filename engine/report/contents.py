@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.config import RunConfig
 from engine.errors import ConfigError
@@ -28,6 +27,7 @@ from engine.scene.truth import true_motion
 from usd_io.errors import UsdIoError, shown
 from usd_io.files import file_hash
 from usd_io.model import Character, Motion, UpAxis
+from usd_io.shapes import Float
 
 MOST_FRAMES = 600
 """Longer shots are shown at a lower frame rate."""

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.geometry.skeleton import joint_positions
 from engine.report.charts import Chart
 from engine.report.contents import RESULT, SLERP, TRUTH, Actor, Contents
 from engine.report.words import joint_error
+from usd_io.shapes import Float
 
 EXPECTED = "expected"
 

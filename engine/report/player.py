@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, UInt16
 from PIL import Image
 
 from engine.geometry.skeleton import blend_points, joint_transforms, skin_points
@@ -15,6 +14,7 @@ from engine.rendering.mesh.looks import LoadTexture
 from engine.report.contents import RESULT, Actor, Contents
 from engine.report.surface import skinned_surface
 from usd_io.model import Motion
+from usd_io.shapes import Float, Int, UInt16
 
 LARGEST_TEXTURE = 512
 """[pixels]"""

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
 
 from engine.rendering.mesh.looks import LoadTexture, Looks, find_looks
 from engine.settings.choices import Appearance
 from usd_io.model import Character
+from usd_io.shapes import Float, Int, UInt8
 
 INFLUENCES = 4
 """Joints that move a vertex, as many as graphics hardware takes in one attribute; the largest weights stay."""

@@ -1,11 +1,11 @@
 """What stands still behind the characters of a video, learnt from the video itself."""
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from engine.rendering.torch_renderer.renderer import Backdrop
+from usd_io.shapes import Bool, Float
 
 MARGIN_SHARE = 0.04
 """So far around the characters, as part of the picture's width, nothing counts as background."""

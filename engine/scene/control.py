@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from engine.rendering.actors import Actors
@@ -18,6 +17,7 @@ from engine.rendering.torch_renderer.renderer import Backdrop, Images
 from engine.rendering.views import IMAGES_AT_ONCE, View
 from engine.scene.scene import Scene
 from engine.settings.choices import ControlName
+from usd_io.shapes import Float, UInt8
 
 FARTHEST = 0.3
 """Grey of the point of the characters that is furthest away; the nearest is white, what is infinitely far black."""

@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.errors import DataError
 from engine.geometry.resample import resample
@@ -26,6 +25,7 @@ from engine.scene.view_choice import AZIMUTHS, choose_view
 from engine.settings.choices import VIEWS, Appearance, view_azimuth
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float
 
 CONTEXT_S = 2.0
 """Finished motion that is shown to the video model and the joint estimator, beside each gap [s]; as in the paper."""

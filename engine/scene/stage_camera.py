@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.errors import ConfigError, DataError
 from engine.rendering.camera import Cameras, cameras_from_dict
 from usd_io.errors import shown
+from usd_io.shapes import Float
 
 LARGEST_FILE = 64 << 20
 

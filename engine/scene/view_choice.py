@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from engine.geometry.metrics import height as size_of
 from engine.mimic.confidence import sureness
@@ -33,6 +32,7 @@ from engine.mimic.pictures.pyramid import (
 from engine.rendering.mesh.surface import Surface
 from engine.rendering.views import View
 from engine.settings.choices import VIEWS, Appearance
+from usd_io.shapes import Float
 
 AZIMUTHS = (0.0, 45.0, 315.0)
 """The front and both three-quarter views. From the side a fit would gain little more, and there left and right limbs

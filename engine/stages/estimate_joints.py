@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -37,6 +36,7 @@ from engine.rendering.views import View
 from engine.runs.stage_cache import RunContext, Stage, StageWork
 from engine.scene.footage import Footage
 from engine.video.network.sample import combine_seeds
+from usd_io.shapes import Bool, Float, Int
 
 CHECKPOINT = "estimator-training.safetensors"
 """In the checkpoint folder."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 
 from engine.errors import DataError
 from engine.files.arrays import load_arrays, save_arrays
@@ -42,6 +41,7 @@ from engine.scene.footage import Footage
 from engine.scene.subject import Subject
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float, Int
 
 VIDEO = "video"
 """Stands in the scores where a motion prior's name does."""

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.files.images import Picture
 from engine.files.video import Video, frames_of, load_videos, save_videos
@@ -14,6 +13,7 @@ from engine.runs.stage_cache import RunContext, Stage, StageWork, load_json, sav
 from engine.scene.control import control_pictures
 from engine.scene.scene import Scene, best_azimuth, seen_from
 from engine.settings.choices import ControlName
+from usd_io.shapes import Float
 
 
 @dataclass(frozen=True, eq=False)

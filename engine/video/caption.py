@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
@@ -23,6 +22,7 @@ from engine.files.tensors import check_safetensors
 from engine.video.memory import explain_memory
 from engine.video.network.model import clip_pixels
 from usd_io.errors import shown
+from usd_io.shapes import Float
 
 FRAMES = 8
 """Evenly spread over the context (EILEV)."""

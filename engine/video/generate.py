@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 
 from engine.errors import ConfigError, DataError
@@ -31,6 +30,7 @@ from engine.video.network.conditioning import (
 from engine.video.network.model import VideoModel, decode_latents, encode_frames, encode_images, encode_text
 from engine.video.network.sample import Hold, SamplerSettings, sample_window, seeded_noise
 from engine.video.windows import WINDOW_FRAMES, Role, Window, batches
+from usd_io.shapes import Bool, Float
 
 STATE = "generate.safetensors"
 """Finished latents, in the checkpoint folder."""

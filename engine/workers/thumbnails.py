@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from PIL import Image, ImageDraw
 
 from engine.errors import DataError
@@ -25,6 +24,7 @@ from engine.rendering.views import View, joint_tracks, orbit_views
 from engine.workers.protocol import main
 from usd_io.errors import StageReadError, shown
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float
 
 VIEWS = {"front": (0.0, 10.0), "side": (90.0, 10.0), "top": (0.0, 89.0), "three-quarter": (60.0, 15.0)}
 """Azimuth and elevation [degrees] by name."""

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel, Vt
 
 from usd_io.author.samples import Placed, Take
 from usd_io.read.placement import Placement
 from usd_io.read.skeleton import ancestry
+from usd_io.shapes import Float
 
 
 def widen_extents(root: Path, data: Path, source: Usd.Stage, placed: Sequence[Placed]) -> None:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float
 from pxr import Sdf, Usd, UsdSkel
 
 from usd_io import convert
 from usd_io.judge import channel_attributes, outside_of
 from usd_io.model import CHANNELS, Channel, Motion
 from usd_io.read.placement import Placement
+from usd_io.shapes import Float
 
 EVERYWHERE = (-np.inf, np.inf)
 _WIDTH = {"translations": 3, "rotations": 4, "scales": 3}

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 from pxr import Usd, UsdGeom, UsdSkel
 
 from usd_io.author.samples import EVERYWHERE, Filling, Placed, Take
@@ -15,6 +14,7 @@ from usd_io.errors import AuthorError, shown
 from usd_io.judge import Comparison, Judge, channel_attributes
 from usd_io.model import CHANNELS, Motion
 from usd_io.read.placement import Placement, binding_problem
+from usd_io.shapes import Float
 
 _SPOT_CHECKS = 16
 """Filled frames read back, spread over the range."""

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float
 from pxr import Usd, UsdSkel
 
 from usd_io.convert import AnyQuery
 from usd_io.errors import shown
 from usd_io.read.skeleton import INSTANCES_TOO
+from usd_io.shapes import Float
 
 
 @dataclass(frozen=True, eq=False)

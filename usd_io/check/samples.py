@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Bool
 
 from usd_io.check.animation_samples import AnimationSamples, Channel
 from usd_io.check.finding import Finding, Severity
 from usd_io.errors import shown
+from usd_io.shapes import Bool
 
 _UNIT_ERROR = 1e-3
 """Length error of a quaternion that half precision explains."""

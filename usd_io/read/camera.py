@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 from pxr import Gf, Sdf, Usd, UsdGeom
 
 from usd_io import convert
 from usd_io.diagnostics import captured
 from usd_io.errors import StageNotFoundError, StageReadError, shown
+from usd_io.shapes import Float
 
 
 @dataclass(frozen=True, eq=False)

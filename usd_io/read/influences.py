@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float, Int
 from pxr import Tf, Usd, UsdSkel, Vt
 
 from usd_io import convert
 from usd_io.errors import shown
 from usd_io.read.skeleton import BoundSkeleton
+from usd_io.shapes import Float, Int
 
 _EARLIEST = Usd.TimeCode.EarliestTime()
 _ROUNDING = 1e-6

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float, Int
 from pxr import Usd, UsdGeom, UsdShade
 
 from usd_io import convert
 from usd_io.errors import shown
 from usd_io.model import Material
 from usd_io.read.samples import read_track
+from usd_io.shapes import Float, Int
 
 Warn = Callable[[str], None]
 _EARLIEST = Usd.TimeCode.EarliestTime()

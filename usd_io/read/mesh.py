@@ -4,16 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from pxr import Usd, UsdGeom, UsdSkel
 
 from usd_io import convert
 from usd_io.model import BlendShape, Changing, Interpolation, Mesh, Primvar
 from usd_io.read.blend_shapes import read_blend_shapes
 from usd_io.read.influences import Influences, Weights, read_influences
-from usd_io.read.material import read_materials
 from usd_io.read.samples import read_track
 from usd_io.read.skeleton import BoundSkeleton, ancestry
+from usd_io.shapes import Float
 
 _EARLIEST = Usd.TimeCode.EarliestTime()
 _MOST_ANIMATED = 20_000_000
@@ -48,6 +47,8 @@ def read_mesh(query: UsdSkel.SkinningQuery, skeleton: BoundSkeleton, warn: Warn)
         "vertex": len(points),
         "faceVarying": len(corners),
     }
+    from usd_io.read.material import read_materials  # a plan reads no mesh, and needs no UsdShade
+
     materials, face_material = read_materials(mesh, len(counts), warn)
     color, uv = _find_primvar(mesh, "displayColor"), _find_primvar(mesh, "st") or _any_coordinates(mesh)
     color_value, uv_value = _read_primvar(color, 3, sizes, warn), _read_primvar(uv, 2, sizes, warn)

@@ -7,7 +7,6 @@ for every frame instead costs several times as much (``scripts/bench_read.py``).
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 from pxr import Usd, UsdGeom, UsdSkel, Vt
 
 from usd_io import convert
@@ -24,6 +23,7 @@ from usd_io.read.skeleton import (
     names_animation,
     rest_pose,
 )
+from usd_io.shapes import Bool, Float, Int
 
 _IGNORED = "USD then ignores the animation and shows the rest pose."
 _ONE_TIME = 1e-6

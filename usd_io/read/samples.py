@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 from pxr import Usd, Vt
 
 from usd_io import convert
 from usd_io.errors import StageReadError, shown
 from usd_io.model import Changing
+from usd_io.shapes import Bool, Float, Int
 
 Values = Float[np.ndarray, "sample item channel"]
 """One sample where the attribute never changes."""
@@ -70,7 +70,9 @@ class Samples:
             problem = f"no unit quaternion, its length is {length[frame, item]:.4g}"
             raise StageReadError(self._bad(frame, item, problem))
         # what is not used may be anything, zero too
-        q[:, np.setdiff1d(np.arange(q.shape[1]), used)] = (1, 0, 0, 0)
+        unused = np.ones(q.shape[1], bool)
+        unused[used] = False
+        q[:, unused] = (1, 0, 0, 0)
         return convert.continuous(convert.unit(q))
 
     def _bad(self, frame: int, item: int, problem: str) -> str:

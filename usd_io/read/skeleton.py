@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
 from pxr import Sdf, Usd, UsdGeom, UsdSkel
 
 from usd_io import convert
@@ -12,6 +11,7 @@ from usd_io.diagnostics import sentence
 from usd_io.errors import StageNotFoundError, StageReadError, shown
 from usd_io.judge import channel_attributes
 from usd_io.model import Channel
+from usd_io.shapes import Float, Int
 
 INSTANCES_TOO = Usd.TraverseInstanceProxies(Usd.PrimDefaultPredicate)
 

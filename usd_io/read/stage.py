@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 from pxr import Ar, Tf, Usd, UsdGeom, UsdSkel
 
 from usd_io.diagnostics import captured, reason, sentence
@@ -21,6 +20,7 @@ from usd_io.read.skeleton import (
     skeleton_prims,
     why_no_skeleton,
 )
+from usd_io.shapes import Float
 
 SLOWEST_RATE = 1e-6
 """Rates below this, and above its inverse, are no rates of time: quotients of them leave the range of numbers."""

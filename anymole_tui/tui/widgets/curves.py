@@ -1,11 +1,12 @@
 """The rotation of one joint over time: three curves, distinguished by a letter at their ends as well as by colour."""
 
 import numpy as np
-from jaxtyping import Float
 from textual.content import Content
 from textual.strip import Strip
 from textual.visual import Visual
 from textual.widget import Widget
+
+from usd_io.shapes import Float
 
 AXES = "xyz"
 COLORS = ("$error", "$success", "$secondary")

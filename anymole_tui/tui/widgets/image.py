@@ -1,7 +1,6 @@
 """A still picture in half blocks (or ASCII), painted once and only when it is another one."""
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image
 from rich.color import Color
 from rich.segment import Segment
@@ -11,6 +10,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from anymole_tui.safe_text import plain
+from usd_io.shapes import UInt8
 
 Picture = UInt8[np.ndarray, "height width 3"]
 SHADES = " .:-=+*#%@"

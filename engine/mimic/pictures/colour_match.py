@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from engine.mimic.kinematics import Pose
@@ -22,6 +21,7 @@ from engine.mimic.pictures.pyramid import (
     parts,
     vertices,
 )
+from usd_io.shapes import Float
 
 UPPER_QUARTILE_FACTOR = 0.5
 """The same over the upper quartile where either picture shows one."""

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.mimic.gauss_newton import Term
@@ -28,6 +27,7 @@ from engine.mimic.pictures.pyramid import (
 from engine.rendering.camera import Cameras
 from engine.rendering.projection import camera_points, homogeneous_pixels
 from engine.rendering.torch_renderer.fragments import Fragments, make_fragments
+from usd_io.shapes import Float, Int
 
 REACH = 3
 """Pixels beside an outline that speak of it."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
@@ -22,6 +21,7 @@ from engine.rendering.mesh.skin import SkinnedRig, build_rig
 from engine.rendering.mesh.surface import Surface
 from engine.rendering.torch_renderer.renderer import Backdrop, render
 from engine.settings.choices import Appearance
+from usd_io.shapes import Float, Int
 
 FRAMES_AT_ONCE = 8
 BLUR_PX = 1.0

@@ -4,12 +4,12 @@ Without this a fit would take the shaking for motion of the whole character.
 """
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from engine.mimic.pictures.pyramid import blur, resample, slopes
 from engine.rendering.torch_renderer.renderer import Backdrop
+from usd_io.shapes import Float
 
 HEIGHT = 160
 """Of the pictures that are compared [pixels]: enough to tell a tenth of a pixel."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Int
 
 from engine.errors import DataError
 from engine.files.video import Video
@@ -18,6 +17,7 @@ from engine.mimic.pictures.pyramid import resample
 from engine.rendering.camera import Cameras, join_cameras
 from engine.rendering.torch_renderer.renderer import Backdrop
 from engine.rendering.views import View
+from usd_io.shapes import Int
 
 _ASPECT = 0.01
 """Part by which the aspect ratios of both videos may differ."""

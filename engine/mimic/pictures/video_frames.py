@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.errors import DataError
@@ -12,6 +11,7 @@ from engine.files.video import Video
 from engine.mimic.pictures.pyramid import resample
 from engine.planning.plan import Plan
 from engine.rendering.camera import Cameras
+from usd_io.shapes import Float, Int
 
 ASPECT_TOLERANCE = 0.02
 """Part by which a video's aspect ratio may differ from the camera's."""

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.trials import nearby_contexts
 from usd_io.model import Character, Motion
+from usd_io.shapes import Bool, Float, Int
 
 LEAST_SHARE, LEAST_S = 0.1, 0.2
 """A support joint rests in at least this part of the context, and so long [s]."""

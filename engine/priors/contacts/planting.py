@@ -9,7 +9,6 @@ with Jacobian transpose, pseudoinverse and damped least squares methods", equati
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from engine.geometry import metrics, rotations, skeleton
 from engine.planning.plan import Plan
@@ -17,6 +16,7 @@ from engine.priors import offsets
 from engine.priors.contacts import contacts
 from engine.priors.trials import nearby_contexts
 from usd_io.model import Character, Motion
+from usd_io.shapes import Bool, Float, Int
 
 LARGEST_PART = 0.4
 """A limb ends below the first joint that carries more than this part of all: hips and spine are left alone."""

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from engine.priors.learned.gap_features import Features
+from usd_io.shapes import Float, Int
 
 RELATIONS = 33
 """Tree distance up to 7 in four directions (side, up, down, self), and another tree."""

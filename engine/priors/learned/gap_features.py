@@ -13,11 +13,11 @@ gradients (:mod:`engine.training.learned_prior.features`); a test holds the two 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from engine.geometry import rotations as quaternions
 from engine.geometry import skeleton
 from engine.priors.learned import layout
+from usd_io.shapes import Float, Int
 
 SHOT_SHARE = 0.15
 """A joint's unit of movement is at least this part of the mean over the joints."""

@@ -7,7 +7,8 @@ seconds; the length itself [s] is one of its inputs.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+
+from usd_io.shapes import Float, Int
 
 BEFORE = np.concatenate([-np.arange(1, 13) / 12, -1 - np.arange(1, 17) / 8])
 """Fine for one gap length, coarser up to three: the context ahead of the third of three gaps is still seen."""

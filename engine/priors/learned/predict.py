@@ -6,13 +6,13 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
 from threadpoolctl import threadpool_limits
 
 from engine.priors.learned import forward
 from engine.priors.learned.forward import Answer
 from engine.priors.learned.gap_features import Features, make_features, to_local
 from engine.priors.learned.weights import Network, load_network
+from usd_io.shapes import Float, Int
 
 WEIGHTS = Path(__file__).parent / "shipped" / "learned.safetensors"
 VIEWS = 8

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from engine.errors import ConfigError
 from engine.geometry import rotations, skeleton
@@ -17,6 +16,7 @@ from engine.planning.plan import Gap, Plan
 from engine.priors import offsets
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float, Int
 
 if TYPE_CHECKING:
     from engine.priors.learned.predict import Prediction

@@ -9,13 +9,13 @@ import zlib
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.learned.prior import LearnedFill, parts_of
 from engine.settings.choices import StyleName
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float
 
 STYLES: Mapping[StyleName, tuple[float, float]] = {
     "calm": (1.0, 0.0),

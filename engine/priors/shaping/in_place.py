@@ -7,12 +7,12 @@ they do it glides from key to key at one speed, and what moves it can be taken o
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float, Int
 
 
 def keep_in_place(character: Character, known: Motion, plan: Plan, made: Motion) -> Motion:

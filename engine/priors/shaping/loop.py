@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.geometry import skeleton
 from engine.planning.cycle import Travel, travel_of
@@ -17,6 +16,7 @@ from engine.planning.plan import ChannelPlan, Gap, Plan, cycle_of
 from engine.priors import offsets
 from engine.priors.windows import SEARCH_REACH_S
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float
 
 Join = Callable[[Motion, Motion], Motion]
 """Two motions of one skeleton at different times as one."""

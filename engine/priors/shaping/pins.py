@@ -7,7 +7,6 @@ reach the root gives. Before and after, the joint leaves its trajectory and come
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.geometry import metrics, skeleton
 from engine.planning.pins import PIN_TOLERANCE, Pin, place_of
@@ -15,6 +14,7 @@ from engine.planning.plan import Plan
 from engine.priors.contacts import planting
 from engine.priors.contacts.contacts import BLEND_S
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float
 
 ROUNDS, REACHES = 12, 4
 """Of the limbs' least squares, and of the root's help between them."""

@@ -8,12 +8,12 @@ too, all of the correction lying in the gap.
 """
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.spline import hump
 from usd_io.model import Motion
+from usd_io.shapes import Float
 
 REACH_S = 0.5
 """How long a correction shows [s], at most the gap."""

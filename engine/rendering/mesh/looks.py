@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
 from PIL import Image
 
 from engine.rendering.mesh.topology import Triangles, triangulate
 from engine.settings.choices import Appearance
 from usd_io.errors import UsdIoError, shown
 from usd_io.model import Character, Mesh, Primvar
+from usd_io.shapes import Float, Int
 
 LoadTexture = Callable[[str], bytes]
 

@@ -6,7 +6,6 @@ from itertools import groupby
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.geometry.rotations_torch import (
@@ -19,6 +18,7 @@ from engine.geometry.rotations_torch import (
 from engine.geometry.skeleton import levels
 from engine.geometry.skeleton_torch import Level, chain, compose
 from usd_io.model import Character, Mesh
+from usd_io.shapes import Float, Int
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.rendering.mesh.looks import LoadTexture, Looks, find_looks
 from engine.rendering.mesh.topology import face_neighbours
 from engine.settings.choices import Appearance
 from usd_io.model import Character
+from usd_io.shapes import Float, Int
 
 
 @dataclass(frozen=True, eq=False)

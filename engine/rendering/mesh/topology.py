@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from usd_io.model import Mesh
+from usd_io.shapes import Float, Int
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,12 @@
 """The colour of surface points before light: from vertices, textures, or the bind pose."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from engine.rendering.mesh.surface import Surface
 from engine.rendering.torch_renderer.fragments import Fragments
 from engine.settings.choices import Appearance
+from usd_io.shapes import Float
 
 
 def base_colors(surface: Surface, fragments: Fragments, appearance: Appearance) -> Float[Tensor, "pixel 3"]:

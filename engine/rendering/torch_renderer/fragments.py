@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.rendering.camera import Cameras
+from usd_io.shapes import Float, Int
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.rendering.camera import Cameras
+from usd_io.shapes import Float, Int
 
 ROWS_AT_ONCE = 1 << 20
 """Rows of triangles looked at together, and"""

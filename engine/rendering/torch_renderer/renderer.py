@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.rendering.camera import Cameras
@@ -17,6 +16,7 @@ from engine.rendering.torch_renderer.rasterise import triangle_ids
 from engine.rendering.torch_renderer.shade import CAMERA_LIGHT, Lighting, phong, vertex_normals
 from engine.rendering.torch_renderer.silhouette import antialias
 from engine.settings.choices import Appearance
+from usd_io.shapes import Float, Int
 
 
 @dataclass(frozen=True, eq=False)

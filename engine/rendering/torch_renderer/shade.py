@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from engine.rendering.torch_renderer.fragments import Fragments
+from usd_io.shapes import Float, Int
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ neighbouring triangle where triangles are smaller than pixels.
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from engine.rendering.camera import Cameras
 from engine.rendering.mesh.surface import Surface
+from usd_io.shapes import Bool, Float, Int
 
 TOLERANCE_PX = 24.0
 """The surface seen at the inner pixel may lie this far in depth from the outline, in pixels at its depth: round

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from engine.geometry import rotations, skeleton
 from engine.training.learned_prior.data import Clip, below, make_clip
 from engine.training.learned_prior.poses import make_rig
+from usd_io.shapes import Bool, Float, Int
 
 LIMB, BONE = 0.25, 0.08
 """Spread of the logarithm of lengths: of whole limbs, and of bones in them."""

@@ -6,13 +6,13 @@ from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Gap, Plan
 from engine.priors import offsets
 from engine.training.learned_prior.data import FRAME_RATE, Clip, read_corpus
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float
 
 SEED = 11
 """Of clips and places."""

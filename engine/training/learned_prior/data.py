@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from engine.training.learned_prior.poses import Rig, make_rig
+from usd_io.shapes import Bool, Float
 
 FRAME_RATE = 30.0
 """Frames per second of every clip in memory."""

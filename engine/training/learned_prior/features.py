@@ -10,7 +10,6 @@ a calm shot looks like a lively one, and how calm it is, is an input of its own.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 
 from engine.geometry import rotations_torch, skeleton_torch
@@ -25,6 +24,7 @@ from engine.priors.learned.gap_features import (
     VELOCITY_UNIT,
 )
 from engine.training.learned_prior.poses import Poses
+from usd_io.shapes import Bool, Float
 
 TRACK = len(layout.OUTSIDE) + len(layout.STEPS)
 """Vectors of a track: values outside the gap, then velocities between them. The velocities say nothing new, but what

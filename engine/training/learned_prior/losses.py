@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from engine.geometry import rotations_torch, skeleton_torch
@@ -14,6 +13,7 @@ from engine.training.learned_prior.features import FeatureTensors, from_local, t
 from engine.training.learned_prior.network import AnswerTensors, sines, spread_at
 from engine.training.learned_prior.poses import Poses
 from engine.training.learned_prior.sampling import Truth
+from usd_io.shapes import Bool, Float, Int
 
 WEIGHTS = {
     "position": 1.0,

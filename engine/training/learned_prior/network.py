@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from engine.priors.learned.forward import BASES, IDEAS, RELATIONS, SINES, SPREAD_TERMS
 from engine.training.learned_prior.features import HEIGHTS, SCALARS, SHOT, TRACK, VECTORS, FeatureTensors
+from usd_io.shapes import Bool, Float, Int
 
 HIDDEN = -1e4
 """Added to the attention's scores of joints that are not there."""

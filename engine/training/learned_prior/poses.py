@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from engine.priors.learned import layout
+from usd_io.shapes import Bool, Float, Int
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,11 @@ poses) and a slow sway; the root bobs and travels with the gait.
 """
 
 import numpy as np
-from jaxtyping import Float
 
 from engine.geometry import rotations
 from engine.training.learned_prior.data import FRAME_RATE, Clip, make_clip
 from engine.training.learned_prior.poses import make_rig
+from usd_io.shapes import Float
 
 FRAMES = 180
 _LEG_PAIRS = ((1, 0.3), (2, 0.35), (3, 0.1), (4, 0.1), (0, 0.15))

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.geometry import rotations_torch
 from engine.priors.learned import layout
 from engine.training.learned_prior.data import FRAME_RATE, Clip, take_joints
 from engine.training.learned_prior.poses import Poses
+from usd_io.shapes import Float, Int
 
 MOST_JOINTS = 40
 """Larger rigs lose leaf joints (fingers first, as they are many) in training; inference knows no limit."""

@@ -1,11 +1,11 @@
 """Bodies for skeletons that have none: a tapered capsule along every bone, thick or thin by chance."""
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from engine.geometry.skeleton import joint_transforms
 from engine.training.learned_prior.data import FRAME_RATE, Clip
 from usd_io.model import Character, Mesh, Motion
+from usd_io.shapes import Float, Int
 
 SIDES = 6
 """Of a capsule's rings."""

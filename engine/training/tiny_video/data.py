@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
 
 from engine.files.arrays import save_arrays
 from engine.priors import offsets
@@ -18,6 +17,7 @@ from engine.training.learned_prior.data import ASSET_STAGES, FRAME_RATE, Clip, r
 from engine.training.learned_prior.procedural import procedural_clips
 from engine.training.tiny_video.bodies import embody
 from usd_io.model import Character, Motion
+from usd_io.shapes import Float, UInt8
 
 SIZE = 64
 """Height and width of training pictures [pixels]."""

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 
 from engine.training.learned_prior.data import FRAME_RATE
 from engine.training.tiny_video.data import Pictures
 from engine.video.windows import FPS_RANGE, WINDOW_FRAMES
+from usd_io.shapes import Bool, Float
 
 LAST = WINDOW_FRAMES - 1
 STRIDES = {"coarse": (3, 4, 5, 6), "fine": (1, 2, 2, 3), "ends": (1, 2, 3), "any": (1, 2, 3, 4, 5, 6)}

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
@@ -30,6 +29,7 @@ from engine.video.network.model import VideoModel, build_model, encode_frames, e
 from engine.video.network.schedule import TRAIN_STEPS, add_noise, rescale_clean, velocity
 from engine.video.network.shapes import TINY_TRAINED
 from engine.video.tiny import WEIGHTS, shipped_tensors, silence_text
+from usd_io.shapes import Float
 
 HELD_OUT_CLIPS, HELD_OUT_CASES, HELD_OUT_SEED = 60, 32, 1
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from engine.files.hashing import content_hash
@@ -31,6 +30,7 @@ from engine.video.adaptation.trainable_state import DTYPES, Trained
 from engine.video.memory import explain_memory
 from engine.video.network.model import VideoModel
 from engine.video.network.sample import combine_seeds
+from usd_io.shapes import Float
 
 CHECKPOINT = "adapt.safetensors"
 """In the checkpoint folder."""

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from engine.progress import Progress
 from engine.video.adaptation.clips import ContextClip
 from engine.video.network.conditioning import EmptyCondition, encode_empty
 from engine.video.network.model import VideoModel, encode_images, encode_moments, encode_text
+from usd_io.shapes import Float
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
+
+from usd_io.shapes import Float
 
 DOWN, UP = "lora_down", "lora_up"
 """A and B of the paper, as suffixes of the layer's name."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
@@ -13,6 +12,7 @@ from engine.video.adaptation.context_cache import ContextCache
 from engine.video.network.conditioning import Condition, end_latents, join_context
 from engine.video.network.model import VideoModel, latents_from_moments
 from engine.video.network.schedule import TRAIN_STEPS, add_noise, rescale_clean, velocity
+from usd_io.shapes import Float, Int
 
 
 @dataclass(frozen=True)

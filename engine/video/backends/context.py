@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from engine.errors import DataError
 from engine.files.video import Video
+from usd_io.shapes import Float
 
 UNEVEN = 0.01
 """Part of the usual step by which another step may differ and still be one frame."""

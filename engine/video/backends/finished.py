@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from engine.files.tensors import load_meta, load_tensors, save_tensors
 from engine.video.backends.calls import Call
+from usd_io.shapes import Float, UInt8
 
 STATE = "calls.safetensors"
 """Finished frames, in the checkpoint folder."""

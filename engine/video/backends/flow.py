@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from engine.errors import ConfigError, DataError
@@ -36,6 +35,7 @@ from engine.video.memory import explain_memory
 from engine.video.network.sample import combine_seeds
 from engine.video.options import AdaptOptions, GenerateOptions
 from usd_io.errors import shown
+from usd_io.shapes import Float
 
 REMEDY = ("memory low, a larger GPU or the model tiny", "memory", "model")
 TRAIN_STEPS = 300

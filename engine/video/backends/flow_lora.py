@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from engine.errors import DataError
@@ -22,6 +21,7 @@ from engine.progress import Progress
 from engine.video.adaptation.adapter import Adapter
 from engine.video.adaptation.lora import DOWN, UP, Lora
 from engine.video.network.sample import combine_seeds
+from usd_io.shapes import Float
 
 STATE = "flow_adapt.safetensors"
 HELD_OUT = 12

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from diffusers import LTXConditionPipeline
 from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
@@ -15,6 +14,7 @@ from engine.video.backends.calls import Call, Rules
 from engine.video.backends.devices import ready_pipeline
 from engine.video.backends.flow import Embeds, FlowBackend, noised
 from engine.video.options import GenerateOptions
+from usd_io.shapes import Float
 
 GROUP = 8
 """Frames that its autoencoder packs into a latent, after the first."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from diffusers import UniPCMultistepScheduler, WanVACEPipeline, WanVACETransformer3DModel
-from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
@@ -20,6 +19,7 @@ from engine.video.backends.devices import ready_pipeline
 from engine.video.backends.flow import Embeds, FlowBackend, noised
 from engine.video.network.sample import combine_seeds
 from engine.video.options import GenerateOptions
+from usd_io.shapes import Bool, Float
 
 GROUP = 4
 """Frames that its autoencoder packs into a latent, after the first."""

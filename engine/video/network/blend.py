@@ -8,12 +8,12 @@ and the layers that ICAdapt trains are the same.
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from engine.video.network.schedule import ALPHAS_CUMPROD, RESCALE
 from engine.video.network.shapes import UNetShape
 from engine.video.network.unet import DynamiCrafterUNet
+from usd_io.shapes import Bool, Float, Int, Shaped
 
 SPREAD = 0.25
 """Typical difference of a rescaled latent from the blend, over time and training data."""

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from engine.video.network.model import VideoModel, encode_images, encode_text
 from engine.video.network.sample import Predict
+from usd_io.shapes import Float
 
 EMPTY_GREY = 0.5
 """The image of the empty condition: zero in the network's range of -1 to 1."""

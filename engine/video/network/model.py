@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad
 
@@ -16,6 +15,7 @@ from engine.video.network.networks import build_networks
 from engine.video.network.shapes import ModelShape
 from engine.video.network.tokens import tokenize
 from engine.video.network.unet import DynamiCrafterUNet
+from usd_io.shapes import Float
 
 LATENT_SCALE = 0.18215
 """Latents are scaled to about unit variance (Rombach et al. 2022; upstream ``scale_factor``)."""

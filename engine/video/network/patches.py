@@ -3,9 +3,10 @@
 from types import SimpleNamespace
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+from usd_io.shapes import Float
 
 LOG_VARIANCE = -30.0
 """Of every latent: none, in the range that samples are drawn with."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 
 from engine.video.network.schedule import add_noise, ddim_step, predicted_clean, trailing_timesteps
+from usd_io.shapes import Bool, Float
 
 Predict = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 """Velocities with and without condition at a timestep: ``(x, t) -> (v_condition, v_empty)``."""

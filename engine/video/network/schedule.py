@@ -7,8 +7,9 @@ eta = 1 it returns NaN at the first of 25, 30 or 50 steps, where 1 - alpha_bar -
 """
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
+
+from usd_io.shapes import Float, Int
 
 TRAIN_STEPS = 1000
 BETA_FIRST, BETA_LAST = 0.00085, 0.012

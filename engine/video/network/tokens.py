@@ -12,11 +12,11 @@ from importlib.resources import files
 from itertools import chain
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 from transformers import CLIPTokenizer
 
 from engine.video.network.shapes import TEXT_TOKENS
+from usd_io.shapes import Int
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"

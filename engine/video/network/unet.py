@@ -11,12 +11,12 @@ from diffusers import UNet3DConditionModel
 from diffusers.models.attention_processor import Attention
 from diffusers.models.embeddings import TimestepEmbedding
 from diffusers.models.resnet import ResnetBlock2D
-from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
 from engine.video.network.shapes import TEXT_TOKENS, UNetShape
+from usd_io.shapes import Float, Shaped
 
 
 class TextImageAttention(nn.Module):
