@@ -13,6 +13,8 @@ from usd_io.shapes import Float, Int
 
 FRAMES_AT_ONCE = 16
 """Frames skinned together where all of a motion is walked through."""
+MOST_KEPT = 16 << 20
+"""Coordinates of a motion that are kept once it has been walked through, so that no view skins it again: 64 MB."""
 
 
 class Actors:
@@ -25,6 +27,7 @@ class Actors:
         self.characters = tuple(characters)
         self.motions = tuple(motions)
         self._like = torch.zeros(()) if like is None else like
+        self._kept: Float[Tensor, "frame vertex 3"] | None = None
         self._rigs: tuple[SkinnedRig, ...] = tuple(
             build_rig(character, self._like) for character in characters
         )
@@ -39,7 +42,9 @@ class Actors:
 
     @torch.no_grad()
     def vertices(self, frames: Int[np.ndarray, " frame"] | slice) -> Float[Tensor, "frame vertex 3"]:
-        """World points of all meshes of all characters [stage units]."""
+        """World points of all meshes of all characters [stage units]; not to be changed in place."""
+        if self._kept is not None:
+            return self._kept[frames]
         parts = [
             _posed(rig, character, motion.at(frames), self._like)
             if not any(mesh.reskinned for mesh in character.meshes)
@@ -51,8 +56,16 @@ class Actors:
 
     def clouds(self) -> Iterator[Float[np.ndarray, "frame vertex 3"]]:
         """World points of the whole motion, in parts."""
+        count = sum(len(mesh.points) for character in self.characters for mesh in character.meshes)
+        keep = self._kept is None and 3 * count * self.frame_count <= MOST_KEPT
+        parts = []
         for first in range(0, self.frame_count, FRAMES_AT_ONCE):
-            yield self.vertices(slice(first, first + FRAMES_AT_ONCE)).cpu().numpy()
+            parts.append(self.vertices(slice(first, first + FRAMES_AT_ONCE)))
+            yield parts[-1].cpu().numpy()
+            if not keep:
+                parts.clear()
+        if keep:
+            self._kept = torch.cat(parts)
 
 
 def _posed(

@@ -11,6 +11,8 @@ from usd_io.shapes import Float
 ELEVATION_DEG = 10.0
 MARGIN = 0.06
 """Part of the image left free at each side."""
+POINTS_AT_ONCE = 1 << 13
+"""Looked at together: what is made of them stays in the cache of a core."""
 NEAR_SHARE = 0.02
 """The near plane, as part of the least depth of the framed points."""
 
@@ -56,16 +58,27 @@ def frame_views(
     least = np.full((len(rotations), 5), np.inf)
     most = np.full((len(rotations), 5), -np.inf)
     for cloud in clouds:
-        points = cloud.reshape(-1, 3).astype(float) @ rotations.mT
-        x, y, z = points[..., 0], points[..., 1], points[..., 2]
-        tx, ty = tangents
-        sides = np.stack([x + tx * z, x - tx * z, y + ty * z, y - ty * z, z], axis=-1)
-        least, most = np.minimum(least, sides.min(1)), np.maximum(most, sides.max(1))
+        points = cloud.reshape(-1, 3)
+        for first in range(0, len(points), POINTS_AT_ONCE):
+            low, high = _extremes(points[first : first + POINTS_AT_ONCE], rotations, tangents)
+            least, most = np.minimum(least, low), np.maximum(most, high)
     cameras = [
         _camera(rotation, low, high, tangents, focal, (height, width))
         for rotation, low, high in zip(rotations, least, most, strict=True)
     ]
     return join_cameras(cameras)
+
+
+def _extremes(
+    points: Float[np.ndarray, "point 3"],
+    rotations: Float[np.ndarray, "camera 3 3"],
+    tangents: Float[np.ndarray, "2"],
+) -> tuple[Float[np.ndarray, "camera 5"], Float[np.ndarray, "camera 5"]]:
+    """Least and greatest of the functions that the sides of each picture bound, and of the depth."""
+    x, y, z = np.moveaxis(rotations @ points.T.astype(float), 1, 0)
+    tx, ty = tangents
+    sides = (x + tx * z, x - tx * z, y + ty * z, y - ty * z, z)
+    return np.stack([s.min(1) for s in sides], -1), np.stack([s.max(1) for s in sides], -1)
 
 
 def _camera(

@@ -17,10 +17,10 @@ from engine.errors import ResourceMissing
 from engine.rendering.camera import Cameras
 from engine.rendering.mesh.surface import Surface
 from engine.rendering.projection import camera_points
-from engine.rendering.torch_renderer.renderer import Backdrop, Images, one_by_one
+from engine.rendering.torch_renderer.renderer import Backdrop, Images, one_by_one, to_bytes
 from engine.rendering.torch_renderer.shade import Lighting, vertex_normals
 from engine.settings.choices import Appearance
-from usd_io.shapes import Float, Int
+from usd_io.shapes import Float, Int, UInt8
 
 PACKAGES = "libegl1 libgl1 libgl1-mesa-dri"
 """What Debian and Ubuntu call the libraries of EGL with a software driver."""
@@ -82,6 +82,16 @@ class PyrenderRenderer:
         ]
         color, depth, mesh = (torch.from_numpy(np.stack(p)) for p in zip(*parts, strict=True))
         return _compose(color.float() / 255, depth, mesh, backdrop)
+
+    def pictures(
+        self,
+        vertices: Float[Tensor, "image vertex 3"],
+        cameras: Cameras,
+        backdrop: Backdrop | None = None,
+        times: Float[np.ndarray, " image"] | None = None,
+    ) -> UInt8[np.ndarray, "image height width 3"]:
+        """The colours of :meth:`render` as bytes."""
+        return to_bytes(self.render(vertices, cameras, backdrop, times).rgb)
 
     def at(self, time: float) -> "PyrenderRenderer":
         """Draws the surface as it looks at a time code."""

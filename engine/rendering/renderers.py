@@ -10,10 +10,17 @@ from torch import Tensor
 
 from engine.rendering.camera import Cameras
 from engine.rendering.mesh.surface import Surface
-from engine.rendering.torch_renderer.renderer import Backdrop, Images, one_by_one, render
+from engine.rendering.torch_renderer.renderer import (
+    Backdrop,
+    Images,
+    draw_window,
+    one_by_one,
+    render,
+    to_bytes,
+)
 from engine.rendering.torch_renderer.shade import Lighting
 from engine.settings.choices import Appearance, RendererName
-from usd_io.shapes import Float
+from usd_io.shapes import Float, UInt8
 
 
 @runtime_checkable
@@ -32,6 +39,15 @@ class Renderer(Protocol):
     ) -> Images:
         """See :func:`engine.rendering.torch_renderer.renderer.render`; ``times`` [time codes] are for surfaces whose
         colours change."""
+
+    def pictures(
+        self,
+        vertices: Float[Tensor, "image vertex 3"],
+        cameras: Cameras,
+        backdrop: Backdrop | None = None,
+        times: Float[np.ndarray, " image"] | None = None,
+    ) -> UInt8[np.ndarray, "image height width 3"]:
+        """The colours of :meth:`render` as bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +80,33 @@ class TorchRenderer:
             backdrop=backdrop,
             antialiased=self.antialiased,
         )
+
+    @torch.no_grad()
+    def pictures(
+        self,
+        vertices: Float[Tensor, "image vertex 3"],
+        cameras: Cameras,
+        backdrop: Backdrop | None = None,
+        times: Float[np.ndarray, " image"] | None = None,
+    ) -> UInt8[np.ndarray, "image height width 3"]:
+        """Draw a batch as bytes: what stands still around the characters becomes bytes once."""
+        if times is not None and self.surface.changing is not None:
+            return to_bytes(self.render(vertices, cameras, backdrop, times).rgb)
+        images, window = draw_window(
+            vertices,
+            cameras,
+            self.surface,
+            appearance=self.appearance,
+            lighting=self.lighting,
+            backdrop=backdrop,
+            antialiased=self.antialiased,
+        )
+        size = len(vertices), cameras.height, cameras.width, 3
+        result = np.full(size, 255, np.uint8)
+        if backdrop is not None:
+            result[:] = to_bytes(backdrop.rgb)
+        window.of(result)[:] = to_bytes(images.rgb)
+        return result
 
     def at(self, time: float) -> "TorchRenderer":
         """Draws the surface as it looks at a time code."""

@@ -50,7 +50,9 @@ def orbit_views(
     def clouds() -> Iterator[Float[np.ndarray, "frame vertex 3"]]:
         nonlocal low, high
         for cloud in actors.clouds():
-            low, high = np.minimum(low, cloud.min((0, 1))), np.maximum(high, cloud.max((0, 1)))
+            axes = [cloud[..., axis] for axis in range(3)]
+            low = np.minimum(low, [values.min() for values in axes])
+            high = np.maximum(high, [values.max() for values in axes])
             yield cloud
 
     cameras = frame_views(
@@ -101,9 +103,9 @@ def render_view(
         backdrop = view.backdrop
         if backdrop is not None and moving:
             backdrop = Backdrop(backdrop.rgb[frames], backdrop.depth[frames])
-        rgb = renderer.render(actors.vertices(frames), cameras, backdrop, actors.times(frames)).rgb
+        pictures = renderer.pictures(actors.vertices(frames), cameras, backdrop, actors.times(frames))
         progress.step(first + frames.stop, total or count)
-        yield from (rgb * 255 + 0.5).clamp(0, 255).to(torch.uint8).cpu().numpy()
+        yield from pictures
 
 
 def joint_tracks(

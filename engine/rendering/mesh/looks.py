@@ -160,8 +160,10 @@ class _Finder:
     ) -> tuple[Float[np.ndarray, "face 3 3"], Float[np.ndarray, "face 3 2"], Int[np.ndarray, " face"]]:
         """Corner colours, corner uvs and textures of the triangles of some meshes, one after another."""
         parts = [self.of(mesh, own) for mesh, own in zip(meshes, triangles, strict=True)]
+        if len(parts) == 1:
+            return parts[0]
         colors, uvs, textures = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return colors.astype(np.float32), uvs.astype(np.float32), textures
+        return colors, uvs, textures
 
     def of(
         self, mesh: Mesh, triangles: Triangles
@@ -169,19 +171,20 @@ class _Finder:
         """Corner colours, corner uvs and textures of the triangles of a mesh."""
         count = len(triangles.faces)
         texture = np.full(count, -1)
-        uvs = np.zeros((count, 3, 2))
+        uvs = np.zeros((count, 3, 2), np.float32)
         if self._appearance != "textured":
-            return np.broadcast_to(np.array(CLAY), (count, 3, 3)), uvs, texture
-        colors = np.broadcast_to(np.array(GREY), (count, 3, 3)).copy()
+            return np.full((count, 3, 3), CLAY, np.float32), uvs, texture
         if mesh.display_color is not None:
-            colors = encode_srgb(_at_corners(mesh.display_color, triangles).astype(float))
+            shown_colors = encode_srgb(mesh.display_color.values.astype(float)).astype(np.float32)
+            colors = _at_corners(replace(mesh.display_color, values=shown_colors), triangles)
+        else:
+            colors = np.full((count, 3, 3), GREY, np.float32)
         if mesh.uv is not None:
-            uvs = _at_corners(mesh.uv, triangles).astype(float)
-        materials = (
-            np.full(count, -1) if mesh.face_material is None else mesh.face_material[triangles.polygon]
-        )
+            uvs = _at_corners(mesh.uv, triangles).astype(np.float32)
         for index, material in enumerate(mesh.materials):
-            chosen = materials == index
+            if mesh.face_material is None:
+                break
+            chosen = mesh.face_material[triangles.polygon] == index
             if material.diffuse_color is not None:
                 colors[chosen] = encode_srgb(np.array(material.diffuse_color))
             elif material.texture is not None and mesh.uv is not None:

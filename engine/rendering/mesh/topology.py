@@ -47,34 +47,50 @@ def face_neighbours(
         points: Positions at bind time.
     """
     welded = weld(points)
-    sides = faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
-    owner = np.repeat(np.arange(len(faces)), 3)
-    ends = np.sort(welded[sides], axis=1)
+    following = faces[:, [1, 2, 0]]
+    a, b = (welded[faces], welded[following]) if welded is not None else (faces, following)
     # one number per edge, sorted stably: the faces of an edge stay in their order
-    numbers = ends[:, 0] * len(points) + ends[:, 1]
-    order = np.argsort(numbers, kind="stable")
-    keys = numbers[order]
-    sides, owner = sides[order], owner[order]
-    starts = np.concatenate([[True], keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, bool)
-    place = np.arange(len(keys)) - np.maximum.accumulate(np.where(starts, np.arange(len(keys)), 0))
-    lead = np.flatnonzero(place % 2 == 0)
-    paired = np.append(place % 2 == 1, False)[lead + 1]
-    other = np.where(paired, np.append(owner, -1)[lead + 1], -1)
-    return sides[lead], np.stack([owner[lead], other], axis=-1)
+    keys, order = _sorted(np.minimum(a, b).ravel() * len(points) + np.maximum(a, b).ravel())
+    starts = (
+        np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.zeros(0, int)
+    )
+    counts = np.diff(starts, append=len(keys))
+    # the faces of an edge in pairs; all but a few edges have one pair
+    pairs = (counts + 1) // 2
+    nth = np.arange(pairs.sum()) - np.repeat(np.cumsum(pairs) - pairs, pairs)
+    lead = np.repeat(starts, pairs) + 2 * nth
+    paired = 2 * nth + 1 < np.repeat(counts, pairs)
+    first = order[lead]
+    second = np.where(paired, order[np.minimum(lead + 1, max(len(keys) - 1, 0))] // 3, -1)
+    sides = np.stack([faces.ravel()[first], following.ravel()[first]], axis=-1)
+    return sides, np.stack([first // 3, second], axis=-1)
 
 
-def weld(points: Float[np.ndarray, "vertex 3"]) -> Int[np.ndarray, " vertex"]:
-    """A number for each vertex, the same for vertices at the same place, below the number of vertices."""
+def _sorted(numbers: Int[np.ndarray, " side"]) -> tuple[Int[np.ndarray, " side"], Int[np.ndarray, " side"]]:
+    """Whole numbers in ascending order, and where each was; equal ones stay in their order."""
+    bits = len(numbers).bit_length()
+    if len(numbers) and int(numbers.max()) >> (63 - bits):
+        order = np.argsort(numbers, kind="stable")
+        return numbers[order], order
+    # number and place as one number: sorting values is ten times as quick as sorting places
+    both = numbers << bits | np.arange(len(numbers))
+    both.sort()
+    return both >> bits, both & ((1 << bits) - 1)
+
+
+def weld(points: Float[np.ndarray, "vertex 3"]) -> Int[np.ndarray, " vertex"] | None:
+    """A number for each vertex, the same for vertices at the same place, below the number of vertices; None where no
+    two are at the same place."""
     exact = np.ascontiguousarray(points, np.float64) + 0.0  # one zero: -0 is the same place
     bits = exact.view(np.uint64)
     # a hash of the three coordinates sorts four times as quickly as the coordinates; it is checked below
     mixed = bits * np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
     mixed ^= mixed >> np.array([29, 31, 33], np.uint64)
-    _, first, welded = np.unique(
-        mixed[:, 0] + (mixed[:, 1] << np.uint64(7)) + (mixed[:, 2] << np.uint64(13)),
-        return_index=True,
-        return_inverse=True,
-    )
+    hashes = mixed[:, 0] + (mixed[:, 1] << np.uint64(7)) + (mixed[:, 2] << np.uint64(13))
+    ordered = np.sort(hashes)
+    if not (ordered[1:] == ordered[:-1]).any():
+        return None
+    _, first, welded = np.unique(hashes, return_index=True, return_inverse=True)
     welded = welded.reshape(-1)
     if not np.array_equal(exact[first[welded]], exact):  # two places with one hash
         welded = np.unique(exact, axis=0, return_inverse=True)[1].reshape(-1)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from engine.rendering.camera import Cameras
+from engine.rendering.torch_renderer.rasterise import PixelWindow
 from usd_io.shapes import Float, Int
 
 
@@ -14,7 +15,7 @@ class Fragments:
     """One entry per covered pixel; ids are constants, coordinates and depth follow the vertices."""
 
     place: Int[Tensor, " pixel"]
-    """Index into the images laid out flat (image, row, column)."""
+    """Index into the window of the images laid out flat (image, row, column)."""
     image: Int[Tensor, " pixel"]
     face: Int[Tensor, " pixel"]
     corners: Int[Tensor, "pixel 3"]
@@ -41,6 +42,7 @@ def make_fragments(
     pixels: Float[Tensor, "image vertex 3"],
     faces: Int[Tensor, "face 3"],
     cameras: Cameras,
+    window: PixelWindow | None = None,
 ) -> Fragments:
     """Recompute, differentiably, where the centre of each covered pixel meets its triangle.
 
@@ -49,14 +51,17 @@ def make_fragments(
         pixels: Homogeneous pixels of the vertices.
         faces: Vertex indices.
         cameras: One, or one per image.
+        window: The part of the pictures that the ids are of; None: all.
     """
     images, height, width = ids.shape
+    window = window or PixelWindow(0, 0, width, height)
     place = torch.nonzero(ids.flatten() >= 0)[:, 0]
     face = ids.flatten()[place]
     image = torch.div(place, height * width, rounding_mode="floor")
     within = place - image * (height * width)
     row = torch.div(within, width, rounding_mode="floor")
-    centre = torch.stack([within - row * width, row], dim=-1).to(pixels.dtype) + 0.5
+    column = within - row * width + window.left
+    centre = torch.stack([column, row + window.top], dim=-1).to(pixels.dtype) + 0.5
     corners = faces.index_select(0, face) + (image * pixels.shape[1])[:, None]
     points = pixels.flatten(0, 1).index_select(0, corners.flatten()).reshape(-1, 3, 3)
     weights, depth = _barycentric(points, centre)

@@ -8,13 +8,13 @@ a triangle in a span that follows from linear inequalities, the near plane among
 """
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from engine.rendering.camera import Cameras
-from usd_io.shapes import Float, Int
+from usd_io.shapes import Bool, Float, Int
 
 ROWS_AT_ONCE = 1 << 20
 """Rows of triangles looked at together, and"""
@@ -29,9 +29,58 @@ _FACE_BITS = (1 << 32) - 1
 _TINY = 1e-30
 
 
+class PixelWindow(NamedTuple):
+    """The part of the pictures in which something is drawn [pixels]."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def of(self, images: Any) -> Any:
+        """That part of pictures by image, row and column, as a view."""
+        return images[:, self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+class Ranges(NamedTuple):
+    """Which pixel centres lie beyond each vertex, as whole numbers: triangles and edges that pass between all centres
+    are found with these alone."""
+
+    bounds: Int[Tensor, "image vertex 4"]
+    """First column and row that are not before the vertex, and past the last ones that are not after it, negative, all
+    within the picture: the minimum over some vertices is the box of pixels whose centres lie between them."""
+    behind: Bool[Tensor, "image vertex"] | None
+    """What lies nearer than the near plane, whose bounds say nothing; None where nothing does."""
+    window: PixelWindow
+    """Around all vertices, one pixel wider."""
+
+
+@torch.no_grad()
+def pixel_ranges(pixels: Float[Tensor, "image vertex 3"], cameras: Cameras) -> Ranges:
+    """The ranges of homogeneous pixels."""
+    size = torch.tensor([cameras.width, cameras.height], dtype=pixels.dtype, device=pixels.device)
+    narrow = torch.int16 if max(cameras.width, cameras.height) < 1 << 15 else torch.int32
+    xy = pixels[..., :2] / pixels[..., 2:].clamp_min(cameras.near)
+    # pixel i has its centre at i + 0.5
+    centre = xy.sub_(0.5)
+    first = torch.ceil(centre).clamp_min_(0).minimum(size).nan_to_num_()
+    end = torch.floor_(centre).add_(1).clamp_min_(0).minimum(size).nan_to_num_()
+    bounds = torch.cat([first, -end], dim=-1).to(narrow)
+    behind = pixels[..., 2] < cameras.near
+    if not pixels.shape[1] or bool(behind.any()):
+        return Ranges(bounds, behind, PixelWindow(0, 0, cameras.width, cameras.height))
+    left, top, right, bottom = bounds.flatten(0, 1).amin(0).tolist()
+    left, top = max(left - 1, 0), max(top - 1, 0)
+    right, bottom = min(1 - right, cameras.width), min(1 - bottom, cameras.height)
+    return Ranges(bounds, None, PixelWindow(left, top, max(right - left, 1), max(bottom - top, 1)))
+
+
 @torch.no_grad()
 def triangle_ids(
-    pixels: Float[Tensor, "image vertex 3"], faces: Int[Tensor, "face 3"], cameras: Cameras
+    pixels: Float[Tensor, "image vertex 3"],
+    faces: Int[Tensor, "face 3"],
+    cameras: Cameras,
+    ranges: Ranges | None = None,
 ) -> Int[Tensor, "image height width"]:
     """Index of the nearest triangle at each pixel centre, -1 where there is none; both sides are seen.
 
@@ -39,26 +88,27 @@ def triangle_ids(
         pixels: Homogeneous pixels, from :func:`engine.rendering.projection.homogeneous_pixels`.
         faces: Vertex indices.
         cameras: Give the image size and the near plane.
+        ranges: Of the pixels; only their window is drawn. None: all of the picture.
     """
-    images, height, width = len(pixels), cameras.height, cameras.width
+    if ranges is None:
+        ranges = pixel_ranges(pixels, cameras)._replace(
+            window=PixelWindow(0, 0, cameras.width, cameras.height)
+        )
+    window = ranges.window
+    images, height, width = len(pixels), window.height, window.width
     nearest = torch.full((images * height * width,), _FAR, dtype=torch.int64, device=pixels.device)
-    # one box of pixels per image and triangle; those without any pixel go first
-    corners = pixels.index_select(1, faces.flatten()).reshape(-1, 3, 3)
-    left, right, top, bottom = _boxes(corners, cameras)
-    seen = torch.nonzero((right > left) & (bottom > top))[:, 0]
-    if len(seen):
-        corners, left, right, top = (v.index_select(0, seen) for v in (corners, left, right, top))
-        rows = bottom.index_select(0, seen) - top
-        # image and triangle share one index, the triangle's the faster one; `first` counts rows over all images
-        face, first = seen % len(faces), torch.div(seen, len(faces), rounding_mode="floor") * height + top
+    image, face, box = _boxes(pixels, faces, cameras, ranges)
+    if len(face):
+        left, top, right, bottom = (box * box.new_tensor([1, 1, -1, -1])).unbind(1)
+        vertices = faces.index_select(0, face) + (image * pixels.shape[1])[:, None]
+        corners = pixels.flatten(0, 1).index_select(0, vertices.flatten()).reshape(-1, 3, 3)
+        rows = bottom - top
+        # the place of the first pixel of each box, over all images
+        first = (image * height + top - window.top) * width + left - window.left
         edges = _edge_functions(corners, left, top)
         for part in _parts(rows, ROWS_AT_ONCE):
-            spans = _spans(edges[part], (right - left)[part], rows[part], 1.0 / cameras.near)
-            place = (
-                (first[part] * width + left[part]).index_select(0, spans.box)
-                + spans.row * width
-                + spans.start
-            )
+            spans = _spans(edges[:, :, part], (right - left)[part], rows[part], 1.0 / cameras.near)
+            place = first[part].index_select(0, spans.box) + spans.row * width + spans.start
             for piece in _parts(spans.length, PIXELS_AT_ONCE):
                 _draw(
                     nearest, place[piece], face[part].index_select(0, spans.box[piece]), spans.select(piece)
@@ -66,24 +116,53 @@ def triangle_ids(
     return torch.where(nearest == _FAR, NONE, nearest & _FACE_BITS).reshape(images, height, width)
 
 
-def _boxes(corners: Float[Tensor, "box 3 3"], cameras: Cameras) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Half-open ranges of the pixels whose centres lie in the box of each triangle's visible part."""
-    # a triangle in front of the near plane is as large as its corners tell; the corners of one that crosses it would be
-    # mirrored behind the camera, so that its box comes from where its edges cross the plane
-    z = corners[..., 2]
-    xy = corners[..., :2] / z.clamp_min(cameras.near)[..., None]
-    low, high = xy.amin(1), xy.amax(1)
-    front = z >= cameras.near
-    crossing = torch.nonzero(front.any(1) & ~front.all(1))[:, 0]
-    if len(crossing):
-        low[crossing], high[crossing] = _clipped_box(corners[crossing], cameras.near)
-    size = torch.tensor([cameras.width, cameras.height], dtype=low.dtype, device=low.device)
-    # pixel i has its centre at i + 0.5 and belongs to the box when that lies inside
+def _boxes(
+    pixels: Float[Tensor, "image vertex 3"], faces: Int[Tensor, "face 3"], cameras: Cameras, ranges: Ranges
+) -> tuple[Int[Tensor, " box"], Int[Tensor, " box"], Int[Tensor, "box 4"]]:
+    """Image and index of the triangles that may cover a pixel centre, and their boxes of pixels: left, top, right and
+    bottom, the latter two negative and past the last."""
+    images, chosen, boxes = [], [], []
+    sides = faces.T.contiguous()
+    for image, bounds in enumerate(ranges.bounds):
+        box = lowest(bounds, sides)
+        if ranges.behind is not None:
+            _box_behind(box, pixels[image], sides, ranges.behind[image], cameras)
+        # most triangles of a fine mesh lie between the centres
+        seen = torch.nonzero((box[:, 0] + box[:, 2] < 0) & (box[:, 1] + box[:, 3] < 0))[:, 0]
+        chosen.append(seen)
+        images.append(torch.full_like(seen, image))
+        boxes.append(box.index_select(0, seen))
+    return torch.cat(images), torch.cat(chosen), torch.cat(boxes).long()
+
+
+def lowest(values: Int[Tensor, "vertex 4"], sides: Int[Tensor, "corner shape"]) -> Int[Tensor, "shape 4"]:
+    """The least values of the vertices of each triangle or edge."""
+    first, *others = (values.index_select(0, vertices) for vertices in sides)
+    for other in others:
+        torch.minimum(first, other, out=first)
+    return first
+
+
+def _box_behind(
+    box: Int[Tensor, "face 4"],
+    pixels: Float[Tensor, "vertex 3"],
+    sides: Int[Tensor, "3 face"],
+    behind: Bool[Tensor, " vertex"],
+    cameras: Cameras,
+) -> None:
+    """Correct the boxes of triangles that reach behind the near plane: their corners there would be mirrored, so that
+    the box comes from where their edges cross the plane."""
+    count = behind.index_select(0, sides.flatten()).reshape(3, -1).sum(0)
+    box[count == 3] = 0
+    crossing = torch.nonzero((count > 0) & (count < 3))[:, 0]
+    if not len(crossing):
+        return
+    size = torch.tensor([cameras.width, cameras.height], dtype=pixels.dtype, device=pixels.device)
+    low, high = _clipped_box(pixels[sides[:, crossing].T], cameras.near)
     first = torch.ceil(low - 0.5).clamp_min(0).minimum(size)
-    end = (torch.floor(high - 0.5) + 1).minimum(size)
-    end = torch.where(front.any(1)[:, None] & torch.isfinite(end), end, 0).long()
-    first = torch.nan_to_num(first).long()
-    return first[:, 0], end[:, 0], first[:, 1], end[:, 1]
+    end = (torch.floor(high - 0.5) + 1).clamp_min(0).minimum(size)
+    end = torch.where(torch.isfinite(end), end, 0)
+    box[crossing] = torch.cat([torch.nan_to_num(first), -end], dim=1).to(box.dtype)
 
 
 def _clipped_box(corners: Float[Tensor, "box 3 3"], near: float) -> tuple[Tensor, Tensor]:
@@ -106,25 +185,33 @@ def _clipped_box(corners: Float[Tensor, "box 3 3"], near: float) -> tuple[Tensor
 
 def _edge_functions(
     corners: Float[Tensor, "box 3 3"], left: Int[Tensor, " box"], top: Int[Tensor, " box"]
-) -> Float[Tensor, "box 3 3"]:
-    """Coefficients (constant, per column, per row) of the three edge functions over the determinant; their sum is
-    1 / depth. Relative to the first pixel of the box, so that float32 keeps its digits."""
-    origin = torch.stack([left, top], dim=-1).to(corners.dtype) + 0.5
-    z = corners[..., 2]
-    x, y = (corners[..., :2] - origin[:, None] * z[..., None]).unbind(-1)
-    (z0, z1, z2), (x0, x1, x2), (y0, y1, y2) = z.unbind(1), x.unbind(1), y.unbind(1)
+) -> Float[Tensor, "3 4 box"]:
+    """Coefficients (constant, per column, per row) of the three edge functions over the determinant, and of their sum,
+    which is 1 / depth. Relative to the first pixel of the box, so that float32 keeps its digits."""
+    z0, z1, z2 = corners[..., 2].T.contiguous()
+    column, row = left.to(corners.dtype) + 0.5, top.to(corners.dtype) + 0.5
+    x0, x1, x2 = (x - column * z for x, z in zip(corners[..., 0].T, (z0, z1, z2), strict=True))
+    y0, y1, y2 = (y - row * z for y, z in zip(corners[..., 1].T, (z0, z1, z2), strict=True))
     # e_i = cross(q_j, q_k), with q = P.xy - p z: constant, then the factors of the pixel's column and row
-    e0 = torch.stack([x1 * y2 - y1 * x2, y1 * z2 - z1 * y2, z1 * x2 - x1 * z2], dim=-1)
-    e1 = torch.stack([x2 * y0 - y2 * x0, y2 * z0 - z2 * y0, z2 * x0 - x2 * z0], dim=-1)
-    e2 = torch.stack([x0 * y1 - y0 * x1, y0 * z1 - z0 * y1, z0 * x1 - x0 * z1], dim=-1)
-    terms = torch.stack([e0[:, 0] * z0, e1[:, 0] * z1, e2[:, 0] * z2])
-    determinant = terms.sum(0)
+    result = corners.new_empty(3, 4, len(corners))
+    constant = result[0]
+    for i, (xj, yj, zj, xk, yk, zk) in enumerate(
+        ((x1, y1, z1, x2, y2, z2), (x2, y2, z2, x0, y0, z0), (x0, y0, z0, x1, y1, z1))
+    ):
+        torch.sub(xj * yk, yj * xk, out=result[0, i])
+        torch.sub(yj * zk, zj * yk, out=result[1, i])
+        torch.sub(zj * xk, xj * zk, out=result[2, i])
+    a, b, c = constant[0] * z0, constant[1] * z1, constant[2] * z2
+    determinant = a + b + c
     # the determinant is twice the signed area times depths; below its own rounding error there is no area to see
-    noise = 4 * torch.finfo(corners.dtype).eps * terms.abs().amax(0)
+    largest = torch.maximum(torch.maximum(a.abs_(), b.abs_()), c.abs_())
+    noise = 4 * torch.finfo(corners.dtype).eps * largest
     scale = 1 / torch.where(
         determinant.abs() > noise, determinant, torch.nan
     )  # without area, without a picture
-    return torch.stack([e0, e1, e2], dim=1) * scale[:, None, None]
+    result[:, :3] *= scale
+    torch.add(result[:, 0] + result[:, 1], result[:, 2], out=result[:, 3])
+    return result
 
 
 def _parts(counts: Int[Tensor, " item"], limit: int) -> list[slice]:
@@ -156,7 +243,7 @@ class _Spans(NamedTuple):
 
 
 def _spans(
-    edges: Float[Tensor, "box 3 3"], wide: Int[Tensor, " box"], rows: Int[Tensor, " box"], limit: float
+    edges: Float[Tensor, "3 4 box"], wide: Int[Tensor, " box"], rows: Int[Tensor, " box"], limit: float
 ) -> _Spans:
     """Where all edge functions are positive and 1 / depth is at most ``limit``, row by row.
 
@@ -164,28 +251,29 @@ def _spans(
     """
     box = torch.repeat_interleave(rows)
     row = torch.arange(len(box), device=box.device) - (rows.cumsum(0) - rows).index_select(0, box)
-    inverse = edges.sum(1, keepdim=True)
-    # the fourth condition: 1 / depth may not exceed that of the near plane
-    near = inverse.new_tensor([[[limit, 0, 0]]]) - inverse
-    conditions = torch.cat([edges, near], dim=1).index_select(0, box)
+    constant, across, down = edges.index_select(2, box)
     # each condition is `value + growth * column >= 0` in a row; it bounds the columns from below where it grows, from
     # above where it falls, and all or none of them where it does neither
-    value = conditions[..., 0] + conditions[..., 2] * row[:, None]
-    growth = conditions[..., 1]
+    value, growth = torch.addcmul(constant, down, row.to(down.dtype)), across.clone()
+    # the fourth: 1 / depth may not exceed that of the near plane
+    at_start, slope = value[3].clone(), across[3]
+    value[3] = (limit - constant[3]) - down[3] * row
+    growth[3].neg_()
     crossing = -value / growth
-    open_left = (growth < 0) | ((growth == 0) & (value >= 0))  # false for NaN, so that such a row stays empty
+    # false for NaN, so that such a row stays empty
+    open_left = (growth < 0) | ((growth == 0) & (value >= 0))
     low = torch.where(growth > 0, crossing, torch.where(open_left, -torch.inf, torch.inf))
     high = torch.where(growth < 0, crossing, torch.inf)
     last = (wide - 1).index_select(0, box)
     # the span lies between the largest lower and the least upper bound, widened against holes between neighbours
-    start = torch.ceil(low.amax(1) - OVERLAP_PX).clamp_min(0)
-    end = torch.floor(high.amin(1) + OVERLAP_PX).minimum(last.to(edges.dtype))
+    start = torch.ceil(low.amax(0) - OVERLAP_PX).clamp_min(0)
+    end = torch.floor(high.amin(0) + OVERLAP_PX).minimum(last.to(edges.dtype))
     kept = torch.nonzero(end >= start)[:, 0]
-    start, length = start[kept], (end - start)[kept].long() + 1
-    box, row = box[kept], row[kept]
-    at_start = inverse[:, 0].index_select(0, box)
-    inverse_depth = at_start[:, 0] + at_start[:, 2] * row + at_start[:, 1] * start
-    return _Spans(box, row, start.long(), length, inverse_depth, at_start[:, 1])
+    box, row, start, end, at_start, slope = (
+        part.index_select(0, kept) for part in (box, row, start, end, at_start, slope)
+    )
+    length = (end - start).long() + 1
+    return _Spans(box, row, start.long(), length, at_start + slope * start, slope)
 
 
 def _draw(

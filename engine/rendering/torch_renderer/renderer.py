@@ -12,11 +12,11 @@ from engine.rendering.mesh.surface import Surface
 from engine.rendering.projection import camera_points, homogeneous_pixels
 from engine.rendering.torch_renderer.appearance import base_colors
 from engine.rendering.torch_renderer.fragments import Fragments, make_fragments
-from engine.rendering.torch_renderer.rasterise import triangle_ids
-from engine.rendering.torch_renderer.shade import CAMERA_LIGHT, Lighting, phong, vertex_normals
+from engine.rendering.torch_renderer.rasterise import PixelWindow, pixel_ranges, triangle_ids
+from engine.rendering.torch_renderer.shade import CAMERA_LIGHT, Lighting, normals_of, phong
 from engine.rendering.torch_renderer.silhouette import antialias
 from engine.settings.choices import Appearance
-from usd_io.shapes import Float, Int
+from usd_io.shapes import Float, Int, UInt8
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,28 +67,88 @@ def render(
         antialiased: Blend outlines, which gives images a gradient across them
         (:mod:`engine.rendering.torch_renderer.silhouette`).
     """
+    images, window = draw_window(
+        vertices,
+        cameras,
+        surface,
+        appearance=appearance,
+        lighting=lighting,
+        backdrop=backdrop,
+        antialiased=antialiased,
+    )
+    return _within(images, window, cameras, backdrop)
+
+
+def draw_window(
+    vertices: Float[Tensor, "image vertex 3"],
+    cameras: Cameras,
+    surface: Surface,
+    *,
+    appearance: Appearance,
+    lighting: Lighting | None,
+    backdrop: Backdrop | None,
+    antialiased: bool,
+) -> tuple[Images, PixelWindow]:
+    """The part of the images that characters can be seen in, and where it is; see :func:`render`."""
     surface = surface.to(vertices)
     points = camera_points(cameras, vertices)
     pixels = homogeneous_pixels(cameras, points)
-    ids = triangle_ids(pixels, surface.faces, cameras)
-    fragments = make_fragments(ids, pixels, surface.faces, cameras)
-    if backdrop is not None:
-        ids, fragments = _hide_behind(ids, fragments, backdrop)
+    # the picture around the window is the backdrop
+    ranges = pixel_ranges(pixels, cameras)
+    window = ranges.window
+    behind = None if backdrop is None else Backdrop(window.of(backdrop.rgb), window.of(backdrop.depth))
+    ids = triangle_ids(pixels, surface.faces, cameras, ranges)
+    fragments = make_fragments(ids, pixels, surface.faces, cameras, window)
+    if behind is not None:
+        ids, fragments = _hide_behind(ids, fragments, behind)
     colors = base_colors(surface, fragments, appearance)
     if appearance != "canonical":
         colors = _light(colors, fragments, points, surface, cameras, lighting or Lighting())
-    canvas = _background(ids, vertices, backdrop).flatten(0, 2)
+    canvas = _background(ids, vertices, behind).flatten(0, 2)
     covered = torch.cat([colors, torch.ones_like(colors[:, :1])], dim=-1)
     canvas = canvas.index_copy(0, fragments.place, covered).reshape(*ids.shape, 4)
     infinite = torch.full_like(canvas[..., 0], torch.inf).flatten()
     depth = infinite.index_copy(0, fragments.place, fragments.depth).reshape(ids.shape)
     if antialiased:
         seen = depth.detach()
-        if backdrop is not None:
-            seen = torch.where(ids >= 0, seen, backdrop.depth.to(seen))
-        canvas = antialias(canvas, seen, pixels, surface, cameras)
+        if behind is not None:
+            seen = torch.where(ids >= 0, seen, behind.depth.to(seen))
+        canvas = antialias(canvas, seen, pixels, surface, cameras, ranges)
     mesh = torch.where(ids >= 0, surface.face_mesh[ids.clamp_min(0)], -1)
-    return Images(canvas[..., :3], canvas[..., 3], depth, mesh, ids)
+    return Images(canvas[..., :3], canvas[..., 3], depth, mesh, ids), window
+
+
+def _within(images: Images, window: PixelWindow, cameras: Cameras, backdrop: Backdrop | None) -> Images:
+    """Whole pictures: the backdrop, and what was drawn in the window of it."""
+    size = len(images.rgb), cameras.height, cameras.width
+    if (window.height, window.width) == size[1:]:
+        return images
+
+    def whole(part: Tensor, rest: float) -> Tensor:
+        result = part.new_full((*size, *part.shape[3:]), rest)
+        window.of(result).copy_(part)
+        return result
+
+    rgb = torch.ones((*size, 3), dtype=images.rgb.dtype, device=images.rgb.device)
+    if backdrop is not None:
+        rgb.copy_(backdrop.rgb.to(rgb))
+    window.of(rgb).copy_(images.rgb)
+    assert images.face_id is not None
+    return Images(
+        rgb,
+        whole(images.mask, 0),
+        whole(images.depth, torch.inf),
+        whole(images.mesh, -1),
+        whole(images.face_id, -1),
+    )
+
+
+def to_bytes(rgb: Float[Tensor, "image height width 3"]) -> UInt8[np.ndarray, "image height width 3"]:
+    """Display colours in [0, 1] as bytes."""
+    result: UInt8[np.ndarray, "image height width 3"] = (
+        (rgb * 255).add_(0.5).clamp_(0, 255).to(torch.uint8).cpu().numpy()
+    )
+    return result
 
 
 def one_by_one(
@@ -145,8 +205,8 @@ def _light(
 ) -> Float[Tensor, "pixel 3"]:
     if lighting.diffuse == 0 and lighting.specular == 0:
         return colors * lighting.ambient
-    normals = vertex_normals(points, surface.faces).flatten(0, 1)
-    normal = fragments.interpolate(normals.index_select(0, fragments.corners.flatten()).reshape(-1, 3, 3))
+    normals = normals_of(points, surface.faces, fragments.corners.flatten())
+    normal = fragments.interpolate(normals.reshape(-1, 3, 3))
     if lighting.world_position is None:
         direction = torch.tensor(CAMERA_LIGHT, dtype=points.dtype, device=points.device)
         light = direction * fragments.depth.detach()[:, None]

@@ -45,6 +45,30 @@ def vertex_normals(
     return normalize(total.transpose(0, 1), dim=-1, eps=1e-12)
 
 
+def normals_of(
+    points: Float[Tensor, "image vertex 3"],
+    faces: Int[Tensor, "face 3"],
+    vertices: Int[Tensor, " chosen"],
+) -> Float[Tensor, "chosen 3"]:
+    """Those of :func:`vertex_normals`, of some vertices of all images laid out flat, from the faces around them alone:
+    of a fine mesh few vertices are seen."""
+    images, count = points.shape[:2]
+    wanted = torch.zeros(images * count, dtype=torch.bool, device=points.device)
+    wanted[vertices] = True
+    sides = faces.T.contiguous()
+    around = []
+    for image, own in enumerate(wanted.reshape(images, count)):
+        first, second, third = (own.index_select(0, side) for side in sides)
+        chosen = torch.nonzero(first.logical_or_(second).logical_or_(third))[:, 0]
+        around.append(sides.index_select(1, chosen) + image * count)
+    used = torch.cat(around, dim=1)
+    flat = points.flatten(0, 1)
+    a, b, c = (flat.index_select(0, side) for side in used)
+    normals = torch.linalg.cross(b - a, c - a)
+    total = torch.zeros_like(flat).index_add(0, used.flatten(), normals.repeat(3, 1))
+    return normalize(total.index_select(0, vertices), dim=-1, eps=1e-12)
+
+
 def phong(
     colors: Float[Tensor, "pixel 3"],
     fragments: Fragments,

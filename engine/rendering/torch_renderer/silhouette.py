@@ -8,12 +8,14 @@ neighbouring triangle where triangles are smaller than pixels.
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from engine.rendering.camera import Cameras
 from engine.rendering.mesh.surface import Surface
+from engine.rendering.torch_renderer.rasterise import PixelWindow, Ranges, lowest
 from usd_io.shapes import Bool, Float, Int
 
 TOLERANCE_PX = 24.0
@@ -48,38 +50,60 @@ def antialias(
     pixels: Float[Tensor, "image vertex 3"],
     surface: Surface,
     cameras: Cameras,
+    ranges: Ranges,
 ) -> Float[Tensor, "image height width channel"]:
     """Blend the colours of pixels at outlines by how much of them the nearer surface covers.
 
     Args:
-        canvas: The picture at pixel centres.
+        canvas: The picture at pixel centres, in the window of the ranges.
         depth: Visible depth [stage units], inf where nothing is; a constant here.
         pixels: Homogeneous pixels of the vertices.
         surface: Gives the edges.
         cameras: One, or one per image. Edges nearer than their ``near`` are left alone.
+        ranges: Of the pixels.
     """
-    outlines = _find(pixels, surface, cameras)
-    rows = _blend_along_rows(canvas, depth, outlines)
-    columns = _blend_along_rows(canvas.transpose(1, 2), depth.transpose(1, 2), outlines.swapped())
-    return canvas + rows + columns.transpose(1, 2)
+    outlines = _find(pixels, surface, cameras, ranges)
+    rows = _blend_along_rows(canvas, depth, outlines, _Grid.of(ranges.window))
+    columns = _blend_along_rows(canvas, depth, outlines.swapped(), _Grid.of(ranges.window).swapped())
+    return canvas + rows + columns
 
 
-def _find(pixels: Float[Tensor, "image vertex 3"], surface: Surface, cameras: Cameras) -> _Outlines:
-    """Edges between a face seen from one side and a face seen from the other, or none."""
+class _Grid(NamedTuple):
+    """Where the pixels of a canvas lie, seen along rows or along columns."""
+
+    first: tuple[int, int]
+    """Along a row and across rows, in the picture."""
+    size: tuple[int, int]
+    steps: tuple[int, int]
+    """Between the places of neighbours in the canvas laid out flat."""
+
+    @staticmethod
+    def of(window: PixelWindow) -> "_Grid":
+        return _Grid((window.left, window.top), (window.width, window.height), (1, window.width))
+
+    def swapped(self) -> "_Grid":
+        """With x and y exchanged."""
+        return _Grid(self.first[::-1], self.size[::-1], self.steps[::-1])
+
+
+def _find(
+    pixels: Float[Tensor, "image vertex 3"], surface: Surface, cameras: Cameras, ranges: Ranges
+) -> _Outlines:
+    """Edges between a face seen from one side and a face seen from the other, or none, that pass a pixel centre in a
+    row or column."""
     with torch.no_grad():
-        corners = pixels.index_select(1, surface.faces.flatten()).reshape(len(pixels), -1, 3, 3)
-        # an edge is an outline where one of its faces is seen from the front and the other from the back, or where it
-        # has one face only; both ends have to lie in front of the camera
-        facing = _determinant(corners) > 0
-        first, second = surface.edge_faces.unbind(1)
-        behind = (pixels[..., 2] <= cameras.near).index_select(1, surface.edges.flatten())
-        across = facing.index_select(1, first) != facing.index_select(1, second.clamp_min(0))
-        outline = (across | (second < 0)) & ~behind.reshape(len(pixels), -1, 2).any(-1)
-        image, edge = torch.nonzero(outline, as_tuple=True)
+        found = [
+            _outlines_of(own, bounds, surface, cameras.near)
+            for own, bounds in zip(pixels, ranges.bounds, strict=True)
+        ]
+        image = torch.cat([torch.full_like(edges, i) for i, edges in enumerate(found)])
+        edge = torch.cat(found)
+        first_vertex = (image * pixels.shape[1])[:, None]
         # the middle of a face of the edge tells on which side of it the surface lies
-        triangle = corners[image, first[edge]]
+        corners = surface.faces.index_select(0, surface.edge_faces[:, 0].index_select(0, edge)) + first_vertex
+        triangle = pixels.flatten(0, 1).index_select(0, corners.flatten()).reshape(-1, 3, 3)
         inner = (triangle[..., :2] / triangle[..., 2:].clamp_min(cameras.near)).mean(1)
-    vertices = surface.edges.index_select(0, edge) + (image * pixels.shape[1])[:, None]
+    vertices = surface.edges.index_select(0, edge) + first_vertex
     points = pixels.flatten(0, 1).index_select(0, vertices.flatten()).reshape(-1, 2, 3)
     focal = torch.as_tensor(cameras.focal.min(1), dtype=pixels.dtype, device=pixels.device)
     return _Outlines(
@@ -91,50 +115,95 @@ def _find(pixels: Float[Tensor, "image vertex 3"], surface: Surface, cameras: Ca
     )
 
 
-def _determinant(corners: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:
-    """Positive on one side of a triangle; relative to a corner, so that small triangles keep their sign."""
+def _outlines_of(
+    pixels: Float[Tensor, "vertex 3"], bounds: Int[Tensor, "vertex 4"], surface: Surface, near: float
+) -> Int[Tensor, " edge"]:
+    """The edges that are outlines in one image and pass a centre."""
+    box = lowest(bounds, surface.edges.T)
+    passing = (box[:, 0] + box[:, 2] < 0) | (box[:, 1] + box[:, 3] < 0)
+    edge = torch.nonzero(passing)[:, 0]
+    # both ends have to lie in front of the camera
+    behind = pixels[:, 2] <= near
+    if behind.any():
+        ends = surface.edges.index_select(0, edge)
+        edge = edge[~behind.index_select(0, ends.flatten()).reshape(-1, 2).any(1)]
+    # an edge is an outline where one of its faces is seen from the front and the other from the back, or where it has
+    # one face only
+    first, second = surface.edge_faces.index_select(0, edge).unbind(1)
+    both = torch.nonzero(second >= 0)[:, 0]
+    pairs = torch.stack([first.index_select(0, both), second.index_select(0, both)])
+    planes = pixels.T.contiguous()
+    if 2 * len(both) < len(surface.faces):
+        facing = _facing(planes, surface.faces.index_select(0, pairs.flatten())).reshape(2, -1)
+    else:
+        facing = _facing(planes, surface.faces).index_select(0, pairs.flatten()).reshape(2, -1)
+    outline = second < 0
+    outline[both] = facing[0] != facing[1]
+    return edge[outline]
+
+
+def _facing(planes: Float[Tensor, "3 vertex"], faces: Int[Tensor, "face 3"]) -> Bool[Tensor, " face"]:
+    """Which side of each triangle is seen; relative to a corner, so that small triangles keep their sign."""
     # homogeneous pixels relative to the first corner: the depths of the corners cancel out of small differences
-    a, b, c = corners.unbind(-2)
-    q, r = (p[..., :2] * a[..., 2:] - a[..., :2] * p[..., 2:] for p in (b, c))
-    return (q[..., 0] * r[..., 1] - q[..., 1] * r[..., 0]) * a[..., 2]
+    (xa, ya, za), (xb, yb, zb), (xc, yc, zc) = (
+        [plane.index_select(0, faces[:, corner]) for plane in planes] for corner in range(3)
+    )
+    qx, qy = xb * za - xa * zb, yb * za - ya * zb
+    rx, ry = xc * za - xa * zc, yc * za - ya * zc
+    return (qx * ry - qy * rx) * za > 0
 
 
 def _blend_along_rows(
     canvas: Float[Tensor, "image height width channel"],
     depth: Float[Tensor, "image height width"],
     outlines: _Outlines,
+    grid: _Grid,
 ) -> Float[Tensor, "image height width channel"]:
     """What the outlines steeper than 45 degrees change: they cross rows of pixel centres."""
     flat = canvas.reshape(-1, canvas.shape[-1])
-    near, far, row, crossed = _crossings(depth, outlines)
+    crossing, crossed = _crossings(depth.flatten(), outlines, grid)
     # how far the outline lies from the centre of the inner pixel towards the outer one [pixels], 0 to 1
-    position, _ = _meet(crossed.ends, row)
-    centre = (near % depth.shape[2]).to(position.dtype) + 0.5
-    extent = (position - centre) * (far - near)
+    position, _ = _meet(crossed.ends, crossing.row)
+    extent = (position - crossing.centre) * crossing.side
     # beyond the border between the two (0.5) the surface covers part of the outer pixel; short of it the background
     # covers part of the inner one
     onto_far = (extent - 0.5).clamp_min(0)[:, None]
     onto_near = (0.5 - extent).clamp_min(0)[:, None]
-    difference = flat.index_select(0, near) - flat.index_select(0, far)
-    change = torch.zeros_like(flat).index_add(0, far, onto_far * difference)
-    return change.index_add(0, near, -onto_near * difference).reshape(canvas.shape)
+    difference = flat.index_select(0, crossing.near) - flat.index_select(0, crossing.far)
+    change = torch.zeros_like(flat).index_add(0, crossing.far, onto_far * difference)
+    return change.index_add(0, crossing.near, -onto_near * difference).reshape(canvas.shape)
+
+
+class _Crossing(NamedTuple):
+    """Pairs of neighbouring pixels with an outline between their centres."""
+
+    near: Int[Tensor, " crossing"]
+    """The pixel inside, in the canvas laid out flat, and"""
+    far: Int[Tensor, " crossing"]
+    """the one outside."""
+    row: Float[Tensor, " crossing"]
+    """The y of the row."""
+    centre: Float[Tensor, " crossing"]
+    """The x of the pixel inside."""
+    side: Int[Tensor, " crossing"]
+    """1 where the surface is on the left, -1 where it is on the right."""
 
 
 @torch.no_grad()
 def _crossings(
-    depth: Float[Tensor, "image height width"], outlines: _Outlines
-) -> tuple[Int[Tensor, " crossing"], Int[Tensor, " crossing"], Float[Tensor, " crossing"], _Outlines]:
-    """Flat indices of the pixels inside and outside, the row's y, and the outline, one for each pair of pixels.
+    depth: Float[Tensor, " pixel"], outlines: _Outlines, grid: _Grid
+) -> tuple[_Crossing, _Outlines]:
+    """One crossing for each pair of pixels, and the outline of each.
 
     The outline's ends keep their gradient: indexing by constants is all that happens to them.
     """
-    height, width = depth.shape[1:]
+    (side, top), (width, height), (step, stride) = grid
     # edges steeper than 45 degrees cross rows of pixel centres; the others are looked at with x and y exchanged
     run = (outlines.ends[:, 1] - outlines.ends[:, 0]).abs()
     steep = torch.nonzero(run[:, 1] > run[:, 0])[:, 0]
     y = outlines.ends[steep, :, 1]
-    first = torch.ceil(y.amin(1) - 0.5).clamp(0, height).long()
-    end = (torch.floor(y.amax(1) - 0.5) + 1).clamp(0, height).long()
+    first = torch.ceil(y.amin(1) - 0.5).clamp(top, top + height).long()
+    end = (torch.floor(y.amax(1) - 0.5) + 1).clamp(top, top + height).long()
     counts = (end - first).clamp_min(0)
     # one candidate for every row that an edge crosses, numbered within its edge
     box = torch.repeat_interleave(counts)
@@ -144,19 +213,29 @@ def _crossings(
     position, share = _meet(found.ends, row + 0.5)
     # the outline passes between the centres of columns `left` and `left + 1`
     left = torch.floor(position - 0.5)
-    inside = (left >= 0) & (left < width - 1)
-    base = (found.image * height + row) * width + left.clamp(0, width - 2).long()
+    inside = (left >= side) & (left < side + width - 1)
+    base = found.image * (height * width) + (row - top) * stride
+    base += (left - side).clamp(0, max(width - 2, 0)).long() * step
     # the inner pixel is the one on the side of the outline's own surface
     boundary, _ = _meet(found.ends, found.inner[:, 1])
     inner_left = found.inner[:, 0] < boundary
-    near, far = torch.where(inner_left, base, base + 1), torch.where(inner_left, base + 1, base)
-    inside &= _visible(depth.reshape(-1)[near], depth.reshape(-1)[far], found, share)
+    outer = (base + step).clamp_max_(len(depth) - 1)
+    near, far = torch.where(inner_left, base, outer), torch.where(inner_left, outer, base)
+    inside &= _visible(depth[near], depth[far], found, share)
     extent = torch.where(inner_left, position - left - 0.5, left + 1.5 - position)
     chosen = torch.nonzero(inside)[:, 0]
-    chosen = chosen[_outermost(extent[chosen], 2 * base[chosen] + inner_left[chosen], 2 * depth.numel())]
+    chosen = chosen[_outermost(extent[chosen], 2 * base[chosen] + inner_left[chosen], 2 * len(depth))]
     with torch.enable_grad():
         crossed = outlines.select(which[chosen])
-    return near[chosen], far[chosen], row[chosen] + 0.5, crossed
+    inner_left = inner_left[chosen]
+    crossing = _Crossing(
+        near=near[chosen],
+        far=far[chosen],
+        row=row[chosen] + 0.5,
+        centre=left[chosen] + torch.where(inner_left, 0.5, 1.5).to(left),
+        side=torch.where(inner_left, 1, -1),
+    )
+    return crossing, crossed
 
 
 def _meet(

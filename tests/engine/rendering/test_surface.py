@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from engine.rendering.bones import with_bones
+from engine.rendering.mesh import topology
 from engine.rendering.mesh.looks import CLAY, GREY, encode_srgb, find_looks
 from engine.rendering.mesh.surface import build_surface
 from engine.rendering.mesh.topology import face_neighbours, triangulate
@@ -165,6 +166,34 @@ def test_seams_are_no_outlines() -> None:
     shared = faces[(faces >= 0).all(1)]
     assert len(edges) == 5
     assert shared.tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("spread", [3, 1 << 50], ids=["packed", "large numbers"])
+def test_neighbours_are_those_of_a_table(spread: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random triangles of few vertices, some of them at one place: edges of one to many faces."""
+    random = np.random.default_rng(5)
+    points = random.integers(0, 3, (14, 3)).astype(float)
+    faces = np.stack([random.permutation(14)[:3] for _ in range(60)])
+    places = {tuple(p): i for i, p in enumerate(points.tolist())}
+    table: dict[frozenset[int], list[int]] = {}
+    for number, face in enumerate(faces.tolist()):
+        ends = [places[tuple(points[v].tolist())] for v in face]
+        for a, b in zip(ends, [*ends[1:], ends[0]], strict=True):
+            table.setdefault(frozenset((a, b)), []).append(number)
+    expected = sorted(
+        (sorted(edge), own[k], own[k + 1] if k + 1 < len(own) else -1)
+        for edge, own in table.items()
+        for k in range(0, len(own), 2)
+    )
+    sort = topology._sorted
+    monkeypatch.setattr(topology, "_sorted", lambda numbers: sort(numbers * spread))
+    edges, edge_faces = face_neighbours(faces, points)
+    found = sorted(
+        (sorted({places[tuple(points[v].tolist())] for v in edge}), *pair)
+        for edge, pair in zip(edges.tolist(), edge_faces.tolist(), strict=True)
+    )
+    assert found == expected
+    assert max(map(len, table.values())) > 3
 
 
 def test_bones_stand_in_for_a_missing_mesh() -> None:
