@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, get_args
 from engine.errors import ConfigError
 from engine.files.toml import read_toml
 from engine.settings.choices import (
+    CELLS,
     CONTROLLED,
     AdaptMode,
     AuthorMode,
@@ -336,8 +337,8 @@ class RunConfig:
     resolution: Annotated[
         tuple[int, int],
         Setting(
-            "Height and width of the video that is made [pixels], multiples of 16 (ltx: 32); other models than wan and "
-            "ltx have one size.",
+            "Height and width of the video that is made [pixels], multiples of 16 (ltx, ltx2: 32); other models "
+            "than wan and ltx have one size.",
             MODEL,
             least=0,
             most=MOST_PIXELS,
@@ -562,8 +563,7 @@ class RunConfig:
         model, own = self.video_choice.model, get_args(ModelName)
         size = self.video_choice.size
         if any(size) and model in own:
-            cell = {"ltx": 32}.get(model, 16)
-            if model not in CONTROLLED and model != "ltx":
+            if (cell := CELLS.get(model, 0)) == 0:
                 problems["resolution"] = f"{model} has one size of its own; leave the resolution out"
             elif not all(size) or any(pixels % cell for pixels in size):
                 problems["resolution"] = (
@@ -612,8 +612,9 @@ class RunConfig:
         if model in CONTROLLED or model not in get_args(ModelName):
             return {}  # what a model of another package takes it says itself
         why = (
-            "ltx is reported to fall back to the keys in the middle of a gap when it gets keys and a control together"
-            if model == "ltx"
+            f"{model} is reported to fall back to the keys in the middle of a gap when it gets keys and a control "
+            "together"
+            if model in ("ltx", "ltx2")
             else f"{model} takes no control"
         )
         return {"control": f"{why}; choose control none or the model {', '.join(CONTROLLED)}"}

@@ -10,7 +10,9 @@ StyleName = Literal["calm", "natural", "lively"]
 AuthorMode = Literal["rebind", "over", "variant", "flat"]
 FeatureName = Literal["scratch", "dinov2+fit3d"]
 SolverName = Literal["map", "paper"]
-ModelName = Literal["auto", "dynamicrafter", "wan-vace", "wan-vace-14b", "wan22-vace-fun", "ltx", "tiny"]
+ModelName = Literal[
+    "auto", "dynamicrafter", "wan-vace", "wan-vace-14b", "wan22-vace-fun", "ltx", "ltx2", "tiny"
+]
 """``auto``: that of the quality."""
 QualityName = Literal["preview", "standard", "best"]
 """Presets of a generated video, see :mod:`engine.settings.quality`."""
@@ -22,6 +24,8 @@ ControlName = Literal["none", "depth", "pose", "grey"]
 colours."""
 CONTROLLED = ("wan-vace", "wan-vace-14b", "wan22-vace-fun")
 """Models that can be shown a guess in the frames they generate."""
+CELLS = {**dict.fromkeys(CONTROLLED, 16), "ltx": 32, "ltx2": 32}
+"""Models whose pictures may have other sizes than their own, in multiples of so many pixels."""
 AdaptMode = Literal["auto", "full", "lora", "off"]
 """``auto``: what suits the model; ``full``: all that the paper trains; ``lora``: low-rank pairs; ``off``: nothing."""
 Memory = Literal["auto", "lowest", "low", "high"]

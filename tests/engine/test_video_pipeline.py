@@ -234,11 +234,11 @@ def test_a_gap_that_the_model_does_not_hold_at_once_is_refused_with_keys_that_fi
 
 
 def test_longest_gaps_are_those_that_one_call_holds() -> None:
-    from engine.video.backends import ltx, wan_vace
+    from engine.video.backends import ltx, ltx2, wan_vace
     from engine.video.backends.calls import intervals
     from engine.video.catalogue.models import card
 
-    for name, rules in (("wan-vace", wan_vace.RULES), ("ltx", ltx.RULES)):
+    for name, rules in (("wan-vace", wan_vace.RULES), ("ltx", ltx.RULES), ("ltx2", ltx2.RULES)):
         longest = card(name).longest_gap_s
 
         def frames(seconds: float, rules: Any = rules) -> int:

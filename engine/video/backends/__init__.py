@@ -60,6 +60,10 @@ def backend(
             from engine.video.backends.ltx import ltx
 
             return ltx(memory, device, precision, size)
+        case "ltx2":
+            from engine.video.backends.ltx2 import ltx2
+
+            return ltx2(memory, device, precision, size)
     return _added(name, memory, device)
 
 

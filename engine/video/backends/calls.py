@@ -4,7 +4,8 @@ Such models (Wan-VACE, LTX) see context, gaps and keys as one clip. Their autoen
 latent: frame 0 has a latent of its own, frames 1..g the next, and so on. So that a latent is known or free and nothing
 between, the context before a gap ends at the end of a group, the free frames of a gap fill whole groups, and a key
 fills a group as well: with the true frames that follow it, else by itself, repeated; repeats are left out of the
-result. Models that take single keys at any frame need no such pause (``pause`` is false).
+result. Models that take single keys need no such pause (``pause`` is false); LTX takes them at any frame, LTX-2 where a
+group begins (``on_grid``), so that a gap after a key is filled with whole groups.
 
 Times are seconds from any origin. The planner knows no model and no images.
 """
@@ -61,6 +62,8 @@ class Rules:
     """Whether a key must fill a whole group."""
     most: int
     """Frames it was trained on at once; a call is longer only where one gap alone is."""
+    on_grid: bool = False
+    """Whether a lone key must be the first frame of a group, counted from 0 the frame 1 + a multiple of ``group``."""
 
 
 def plan_calls(
@@ -117,12 +120,20 @@ def _split(
     return [sorted(part) for part in parts]
 
 
-def intervals(gap: tuple[float, float], rules: Rules) -> int:
-    """Steps from one end of a gap to the other: the fewest that reach the rate and fill whole groups."""
+def intervals(gap: tuple[float, float], rules: Rules, *, first: bool = True) -> int:
+    """Steps from one end of a gap to the other: the fewest that reach the rate and fill whole groups.
+
+    Args:
+        gap: Start and end [s].
+        rules: Of the model.
+        first: Whether it follows the context, which ends with a group; else it follows a key, which without a pause
+            begins one.
+    """
     wanted = max(math.ceil((gap[1] - gap[0]) * rules.rate - EPSILON), 1)
-    if not rules.pause:
+    if not (rules.pause or rules.on_grid):
         return wanted
-    return max(math.ceil((wanted - 1) / rules.group), 1) * rules.group + 1
+    over = 1 if first or rules.pause else 0
+    return max(math.ceil((wanted - over) / rules.group), 1) * rules.group + over
 
 
 def _call(gaps: Sequence[tuple[float, float]], known: Sequence[float], rules: Rules) -> Call:
@@ -134,7 +145,7 @@ def _call(gaps: Sequence[tuple[float, float]], known: Sequence[float], rules: Ru
     places.append(CallFrame(gaps[0][0], gaps[0][0], True))
     prefix = len(places)
     for i, (start, end) in enumerate(gaps):
-        count = intervals((start, end), rules)
+        count = intervals((start, end), rules, first=i == 0)
         places += [CallFrame(start + (end - start) * k / count, None, True) for k in range(1, count)]
         places.append(CallFrame(end, end, True))
         last = i == len(gaps) - 1

@@ -69,6 +69,8 @@ class FlowBackend(ABC):
     """The class of diffusers."""
     network: ClassVar[Any] = None
     """That of the denoising network, where it can be read from a GGUF file."""
+    beside: ClassVar[tuple[str, ...]] = ()
+    """Small parts that work on the device with it."""
     single_precision: ClassVar[tuple[str, ...]] = ()
     """Parts that overflow or lose detail in half."""
     appearance: ClassVar[str]
@@ -256,7 +258,8 @@ class FlowBackend(ABC):
             quantise(denoisers(pipe), self.weights, self._learning(pipe))
             if loras:
                 pipe.scheduler = self.few_step_schedule(pipe.scheduler)
-            nn.Module.to(pipe.vae, self.device)
+            for part in ("vae", *self.beside):
+                nn.Module.to(getattr(pipe, part), self.device)
             if self.memory == "lowest":
                 wait_in_main_memory(pipe, self.device)
             else:
@@ -291,8 +294,12 @@ class FlowBackend(ABC):
                 f"{self.folder} cannot be read as {self.name}: {shown(str(error).strip().splitlines()[0])}; "
                 f"check it with 'anymole models verify {self.name}'."
             ) from error
-        for part in (denoisers(pipe), pipe.vae, pipe.text_encoder):
-            part.eval().requires_grad_(False)
+        for network in (
+            denoisers(pipe),
+            pipe.text_encoder,
+            *(getattr(pipe, p) for p in ("vae", *self.beside)),
+        ):
+            network.eval().requires_grad_(False)
         return pipe
 
     def _learning(self, pipe: Any) -> dict[str, nn.Linear]:

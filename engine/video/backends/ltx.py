@@ -14,7 +14,7 @@ from engine.video.backends.calls import Call, Rules
 from engine.video.backends.devices import ready_pipeline
 from engine.video.backends.flow import Embeds, FlowBackend, noised
 from engine.video.options import GenerateOptions
-from usd_io.shapes import Float
+from usd_io.shapes import Bool, Float
 
 GROUP = 8
 """Frames that its autoencoder packs into a latent, after the first."""
@@ -36,6 +36,16 @@ def conditions(call: Call, frames: Float[Tensor, "frame 3 height width"]) -> lis
     return [first, *(LTXVideoCondition(image=frames[i][None], frame_index=i) for i in rest)]
 
 
+def free_latents(count: int, seed: int) -> Bool[Tensor, " latent_frame"]:
+    """Which latents of a training clip are to be found: all of one frame; else those between some at the start and the
+    last one."""
+    free = torch.ones(count, dtype=torch.bool)
+    if count > 1:
+        generator = torch.Generator().manual_seed(seed)
+        free[: 1 + int(torch.randint(count - 2, (), generator=generator))] = free[-1] = False
+    return free
+
+
 class Ltx(FlowBackend):
     """See the module."""
 
@@ -43,6 +53,7 @@ class Ltx(FlowBackend):
     appearance = r"transformer_blocks\.\d+\.(attn1\.to_(q|k|v|out\.0)|ff\.net\.(0\.proj|2))"
     injection = r"transformer_blocks\.\d+\.attn2\.to_(q|k|v|out\.0)|proj_in"
     steps, guidance = 40, 3.0
+    tokens = MOST_TOKENS
     negative = "worst quality, inconsistent motion, blurry, jittery, distorted"
 
     def encode_prompt(self, pipe: Any, prompt: str, guided: bool, device: torch.device) -> Mapping[str, Any]:
@@ -54,7 +65,7 @@ class Ltx(FlowBackend):
             "negative_prompt_attention_mask",
         )
         found = pipe.encode_prompt(
-            prompt, self.negative, guided, device=device, max_sequence_length=MOST_TOKENS
+            prompt, self.negative, guided, device=device, max_sequence_length=self.tokens
         )
         return dict(zip(names, found, strict=True))
 
@@ -88,7 +99,7 @@ class Ltx(FlowBackend):
             decode_noise_scale=DECODE_NOISE,
             output_type="pt",
             callback_on_step_end=tell,
-            max_sequence_length=MOST_TOKENS,
+            max_sequence_length=self.tokens,
             **embeds,
         )
         return made.frames[0].float()
@@ -109,11 +120,7 @@ class Ltx(FlowBackend):
         with torch.no_grad():
             clean = self.latents(pipe, frames)
         noisy, flow, level = noised(clean, seed, 1.0)
-        count = clean.shape[2]
-        free = torch.ones(count, dtype=torch.bool)
-        if count > 1:
-            generator = torch.Generator().manual_seed(seed)
-            free[: 1 + int(torch.randint(count - 2, (), generator=generator))] = free[-1] = False
+        free = free_latents(clean.shape[2], seed)
         kept = free.to(self.device)[:, None, None]
         coordinates = pipe._scale_video_ids(
             pipe._prepare_video_ids(1, *clean.shape[2:], device=self.device),

@@ -48,6 +48,8 @@ class NetworkSize:
     """Pixels of a token, each way."""
     frames: int
     """Of the longest call."""
+    beside: float = 0.0
+    """Parameters of further parts that work on the device."""
 
 
 SIZES: Mapping[str, NetworkSize] = {
@@ -55,6 +57,7 @@ SIZES: Mapping[str, NetworkSize] = {
     "wan-vace-14b": NetworkSize(17.34e9, 1, 48, 5120, 13824, 8, 5.68e9, 0.127e9, 4, 16, 81),
     "wan22-vace-fun": NetworkSize(17.34e9, 2, 48, 5120, 13824, 8, 5.68e9, 0.127e9, 4, 16, 81),
     "ltx": NetworkSize(1.923e9, 1, 28, 2048, 8192, 0, 4.76e9, 0.3e9, 8, 32, 161),
+    "ltx2": NetworkSize(18.876e9, 1, 48, 4096, 16384, 0, 12.2e9, 1.222e9, 8, 32, 121, 1.540e9),
 }
 
 
@@ -105,7 +108,7 @@ def memory_need(
     network = packed_bits / 8 if packed_bits else size.denoiser * size.networks * BYTES[precision]
     if waiting:
         network /= size.blocks * size.networks
-    weights = network + size.autoencoder * 4
+    weights = network + size.autoencoder * 4 + size.beside * rest
     weights += size.text * rest if text_encoder else 0
     latents = (size.frames - 1) // size.group + 1
     tokens = latents * (height / size.cell) * (width / size.cell)

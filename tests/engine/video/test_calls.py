@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError
-from engine.video.backends import ltx, wan_vace
+from engine.video.backends import ltx, ltx2, wan_vace
 from engine.video.backends.calls import CONTEXT_FRAMES, Call, Rules, plan_calls
 
-WAN, LTX = wan_vace.RULES, ltx.RULES
+WAN, LTX, LTX2 = wan_vace.RULES, ltx.RULES, ltx2.RULES
 CONTEXT = tuple(i / 30 for i in range(61))
 
 
@@ -56,6 +56,15 @@ def test_ltx_takes_keys_alone_and_any_rate() -> None:
     assert call.rate == pytest.approx(15)
 
 
+def test_ltx2_takes_keys_where_a_group_begins() -> None:
+    (call,) = plan_calls(*keys(2, 3, 3.5), LTX2)
+    held = [i for i, h in enumerate(call.held) if h and i >= call.prefix]
+    assert call.prefix == 33
+    assert held == [32 + 25, 32 + 25 + 16]
+    assert [call.places[i].source for i in held] == [3, 3.5]
+    assert (len(call.places) - 1) % LTX2.group == 0
+
+
 def test_context_is_taken_at_even_steps() -> None:
     (call,) = plan_calls(*keys(2, 3), WAN)
     steps = {round((b.time - a.time) * 30) for a, b in pairwise(call.places[: call.prefix])}
@@ -90,7 +99,7 @@ def test_gaps_apart_are_calls_apart() -> None:
 @given(
     lengths=st.lists(st.floats(0.05, 4), min_size=1, max_size=4),
     context=st.integers(0, 70),
-    rules=st.sampled_from([WAN, LTX, Rules(7, 4, True, 30)]),
+    rules=st.sampled_from([WAN, LTX, LTX2, Rules(7, 4, True, 30)]),
 )
 def test_any_plan_holds_what_the_models_need(lengths: list[float], context: int, rules: Rules) -> None:
     times = [0.0]
@@ -104,6 +113,9 @@ def test_any_plan_holds_what_the_models_need(lengths: list[float], context: int,
         assert call.prefix <= CONTEXT_FRAMES + 1
         assert all(call.held[: call.prefix])
         assert {p.source for p in call.places if p.source is not None} <= known
+        if rules.on_grid:
+            lone = [i for i, p in enumerate(call.places) if i >= call.prefix and p.source in times]
+            assert all(i % rules.group == 1 for i in lone)
         if rules.pause:
             assert all(len(set(group)) == 1 for group in groups(call, rules.group))
         new = [p.time for p in call.places if p.writes and p.source is None]

@@ -22,7 +22,7 @@ from engine.errors import (
 )
 from engine.files.video import Video
 from engine.progress import Progress
-from engine.video.backends import backend, finished, wan_vace
+from engine.video.backends import backend, finished, ltx2, wan_vace
 from engine.video.backends.calls import plan_calls
 from engine.video.backends.flow import FlowBackend, denoisers, prefixed
 from engine.video.backends.flow_lora import chosen_layers
@@ -30,10 +30,10 @@ from engine.video.backends.ltx import conditions
 from engine.video.backends.wan_vace import GROUP, _closed, group_masks, held_latents
 from engine.video.network.sample import combine_seeds
 from engine.video.options import AdaptOptions, GenerateOptions
-from tests.engine.video.pipelines import GAPS, save_ltx, save_wan_vace
+from tests.engine.video.pipelines import GAPS, save_ltx, save_ltx2, save_wan_vace
 
 QUICK = GenerateOptions(steps=2, guidance=2.0, seed=5)
-NAMES = ("wan-vace", "wan22-vace-fun", "ltx")
+NAMES = ("wan-vace", "wan22-vace-fun", "ltx", "ltx2")
 BOUNDARY = 0.875
 
 
@@ -44,6 +44,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_wan_vace(folder / "wan-vace-14b")
     save_wan_vace(folder / "wan22-vace-fun", BOUNDARY)
     save_ltx(folder / "ltx")
+    save_ltx2(folder / "ltx2")
     return folder
 
 
@@ -159,6 +160,36 @@ def test_ltx_is_given_the_context_as_a_clip_and_keys_alone(true: Video) -> None:
     assert key.frame_index == call.prefix - 1 + 3
 
 
+def test_ltx2_is_given_keys_where_a_group_begins_and_keeps_what_is_known_in_every_step(
+    load: Callable[[str], FlowBackend], true: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load("ltx2")
+    (call,) = plan_calls(GAPS, true.times, model.rules)
+    pictures = torch.arange(len(call.places)).reshape(-1, 1, 1, 1).expand(-1, 3, 32, 32) / 255
+    first, key = ltx2.conditions(call, pictures)
+    assert (first.index, len(first.frames) % 8, first.crf) == (0, 1, 0)
+    assert float(key.frames[0, 0, 0, 0]) == pytest.approx(8 * (key.index - 1) + 1)
+    assert call.held[8 * (key.index - 1) + 1]
+    pipe = model._pipe(None)
+    seen: list[Tensor] = []
+    step = type(pipe.scheduler).step
+
+    def watched(self: Any, flow: Tensor, time: Tensor, latents: Tensor, **options: Any) -> Any:
+        made = step(self, flow, time, latents, **options)
+        if self is pipe.scheduler:  # sound has a copy of it
+            seen.extend([latents, made[0]])
+        return made
+
+    monkeypatch.setattr(type(pipe.scheduler), "step", watched)
+    model.generate(true, GAPS, "", QUICK, progress=Progress())
+    assert len(seen) == 2 * QUICK.steps
+    known, key_tokens = (call.prefix - 1) // 8 + 1, 1
+    for latents in seen[1:]:
+        assert torch.equal(latents[:, :known], seen[0][:, :known])
+        assert torch.equal(latents[:, -key_tokens:], seen[0][:, -key_tokens:])
+    assert not torch.equal(seen[-1][:, known:-key_tokens], seen[0][:, known:-key_tokens])
+
+
 def backend_rules() -> Any:
     from engine.video.backends.ltx import RULES
 
@@ -233,7 +264,7 @@ def test_single_frames_teach_the_look_and_clips_the_injection(
     assert all(re.fullmatch(prefixed(model.appearance), layer) for layer in learnt)
     injection = chosen_layers(networks, [prefixed(model.injection)])
     assert injection.keys().isdisjoint(chosen_layers(networks, [prefixed(model.appearance)]))
-    wanted = {"wan-vace": 10 * 2, "wan22-vace-fun": 2 * 10 * 2, "ltx": 4 * 2 + 1}[name]
+    wanted = {"wan-vace": 10 * 2, "wan22-vace-fun": 2 * 10 * 2, "ltx": 4 * 2 + 1, "ltx2": 4 * 2 + 1}[name]
     assert len(injection) == wanted
 
 

@@ -30,6 +30,28 @@ def test_parameters_of_ltx_are_those_of_its_configuration() -> None:
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(SIZES["ltx"].denoiser, rel=2e-3)
 
 
+def test_parameters_of_ltx2_are_those_of_its_configuration() -> None:
+    from diffusers import AutoencoderKLLTX2Audio, AutoencoderKLLTX2Video, LTX2VideoTransformer3DModel
+    from diffusers.pipelines.ltx2 import LTX2TextConnectors
+    from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
+
+    size = SIZES["ltx2"]
+    with torch.device("meta"):
+        network = LTX2VideoTransformer3DModel()
+        beside = [kind() for kind in (LTX2TextConnectors, AutoencoderKLLTX2Audio, LTX2Vocoder)]
+        autoencoder = AutoencoderKLLTX2Video()
+    for parts, parameters in (
+        ([network], size.denoiser),
+        (beside, size.beside),
+        ([autoencoder], size.autoencoder),
+    ):
+        assert sum(p.numel() for part in parts for p in part.parameters()) == pytest.approx(
+            parameters, rel=2e-3
+        )
+    assert len(network.transformer_blocks) == size.blocks
+    assert network.transformer_blocks[0].ff.net[2].weight.shape == (size.width, size.inner)
+
+
 def test_fewer_bytes_and_smaller_pictures_need_less() -> None:
     for model, size in SIZES.items():
         needs = [memory_need(model, kind, 320, 512) for kind in ("single", "half", "int8")]
