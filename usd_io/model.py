@@ -245,6 +245,8 @@ class Motion:
     of all channels together."""
     breaks: tuple[tuple[float, float], ...] = ()
     """Spans between two neighbouring samples in which the animation has no value (blocked): it stays so."""
+    warnings: tuple[str, ...] = ()
+    """What was met while reading, worded for the user."""
 
     def __post_init__(self) -> None:
         frames, joints = self.translations.shape[:2]

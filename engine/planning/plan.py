@@ -26,8 +26,14 @@ DENSE_INTERVAL_S = 0.1
 """Samples at most this far apart [s] are dense: motion on twos and threes at 24 frames/s still is."""
 SHORTEST_CONTEXT_S = 0.2
 """A dense run shorter than this [s] is keys set close together, not finished motion."""
+MOST_SPANS = 4
+"""So many blocked spans are named."""
 MOST_FILL_FRAMES = 200_000
 """More frames to fill than this (two hours at 30 frames/s) is taken for a mistake in the times."""
+FINEST_CONTEXT = 4
+"""Samples less than a frame apart that are finished motion, however short it is."""
+STEP = 0.25
+"""Two samples at an end of a dense run that are closer to each other than this part of the next interval are a jump."""
 HELD = 1e-4
 """Change of a pose (1, or the size of the rig) below which it is held."""
 _EPSILON = 1e-6
@@ -52,6 +58,8 @@ class ChannelPlan:
     """Ends of its gaps, increasing."""
     gaps: tuple[Gap, ...]
     """None: the channel stays as authored."""
+    contexts: tuple[tuple[float, float], ...] | None = None
+    """Its own, where it is filled by itself, also within the finished motion of the others; None: those of the plan."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,16 @@ class Plan:
     def of_channel(self, channel: Channel) -> "Plan":
         """The plan as one channel has it."""
         own = self.channels.get(channel)
-        return self if own is None else replace(self, keys=own.keys, gaps=own.gaps, channels={})
+        if own is None:
+            return self
+        contexts = self.contexts if own.contexts is None else own.contexts
+        return replace(self, keys=own.keys, gaps=own.gaps, contexts=contexts, channels={})
+
+    @property
+    def own_times(self) -> Float[np.ndarray, " fill"]:
+        """Times to fill in channels that are filled by themselves, increasing."""
+        apart = [own for own in self.channels.values() if own.contexts is not None]
+        return np.unique([t for own in apart for gap in own.gaps for t in gap.times])
 
     @property
     def fill_times(self) -> Float[np.ndarray, " fill"]:
@@ -117,11 +134,30 @@ def dense_ranges(motion: Motion) -> tuple[tuple[float, float], ...]:
     firsts = np.concatenate([[0], breaks + 1])
     lasts = np.concatenate([breaks, [len(motion.times) - 1]])
     shortest = SHORTEST_CONTEXT_S * motion.time_codes_per_second
-    return tuple(
-        (float(motion.times[first]), float(motion.times[last]))
-        for first, last in zip(firsts, lasts, strict=True)
-        if last - first >= 2 and motion.times[last] - motion.times[first] >= shortest
+    runs = (
+        _without_steps(motion.times[a : b + 1], motion.frame_step) for a, b in zip(firsts, lasts, strict=True)
     )
+    return tuple(
+        (float(run[0]), float(run[-1]))
+        for run in runs
+        if len(run) > 2 and (run[-1] - run[0] >= shortest or _is_finer(run, motion.frame_step))
+    )
+
+
+def _without_steps(run: Float[np.ndarray, " sample"], frame: float) -> Float[np.ndarray, " rest"]:
+    """Dense samples without one at their start or end that a jump sets apart: what lies before it is not motion."""
+    gaps = np.diff(run)
+    short = gaps < frame * (1 - _EPSILON)
+    while len(gaps) > 1 and short[0] and gaps[0] < STEP * gaps[1]:
+        run, gaps, short = run[1:], gaps[1:], short[1:]
+    while len(gaps) > 1 and short[-1] and gaps[-1] < STEP * gaps[-2]:
+        run, gaps, short = run[:-1], gaps[:-1], short[:-1]
+    return run
+
+
+def _is_finer(run: Float[np.ndarray, " sample"], frame: float) -> bool:
+    """Whether samples follow one another within less than a frame all along: nobody sets keys so, however short."""
+    return len(run) >= FINEST_CONTEXT and bool((np.diff(run) < frame * (1 - _EPSILON)).all())
 
 
 def sparse_keys(motion: Motion, channels: Sequence[Channel] = CHANNELS) -> tuple[float, ...]:
@@ -188,11 +224,13 @@ def make_plan(
     if ranges or given or not motion.channel_times:
         ranges, given, gaps = _anchored(motion, ranges, given, fill_at_samples)
     else:
-        ranges, given, gaps, channels = _by_channel(motion, fill_at_samples)
+        ranges, given, gaps, channels = _by_channel(motion, fill_at_samples, together=loop)
     if not gaps:
+        spans = [span for span in motion.breaks if first <= span[0] and span[1] <= last]
         raise NothingToFill(
             f"{where}: nothing to fill between {first:g} and {last:g}: every frame is authored already or only one "
-            "key is set; name the context and the keys to re-make motion between them.",
+            "key is set; name the context and the keys to re-make motion between them."
+            + (f" {_blocked(motion, spans)}" if spans else ""),
             settings=("context", "keys"),
         )
     ends = {t for gap in gaps for t in (gap.start, gap.end)}
@@ -233,54 +271,73 @@ def _anchored(
 
 
 def _by_channel(
-    motion: Motion, fill_at_samples: bool
+    motion: Motion, fill_at_samples: bool, *, together: bool
 ) -> tuple[tuple[tuple[float, float], ...], tuple[float, ...], tuple[Gap, ...], dict[Channel, ChannelPlan]]:
     """The plan of a motion whose channels are sampled at different times.
 
     The pose is filled wherever one of the channels is, from the ends of all of their gaps; its context is where all of
-    those that change are finished.
+    those that change are finished. A channel that is keyed all along, beside others with finished motion, takes none of
+    that away: it is filled by itself (unless all are to be filled ``together``).
     """
-    own_gaps: dict[Channel, tuple[Gap, ...]] = {}
-    own_ranges: list[tuple[tuple[float, float], ...]] = []
+    own_gaps: dict[Channel, tuple[Gap, ...]] = dict.fromkeys(CHANNELS, ())
+    own_ranges: dict[Channel, tuple[tuple[float, float], ...]] = {}
     for channel in CHANNELS:
         times = np.asarray(motion.channel_times.get(channel, ()), float)
         own = motion.at(np.isin(motion.times, times))
-        values = getattr(own, channel)
-        if len(times) < 2 or np.ptp(values, axis=0).max(initial=0.0) == 0:
-            own_gaps[channel] = ()
-            continue
-        ranges, _, own_gaps[channel] = _anchored(own, (), (), fill_at_samples, (channel,))
-        own_ranges.append(ranges)
-    ends = sorted({t for gaps in own_gaps.values() for gap in gaps for t in (gap.start, gap.end)})
+        if len(times) > 1 and np.ptp(getattr(own, channel), axis=0).max(initial=0.0) > 0:
+            own_ranges[channel], _, own_gaps[channel] = _anchored(own, (), (), fill_at_samples, (channel,))
+    finished = {channel for channel, ranges in own_ranges.items() if ranges and own_gaps[channel]}
+    apart = {c for c, ranges in own_ranges.items() if not ranges} if finished and not together else set()
+    pose_gaps = [gaps for channel, gaps in own_gaps.items() if channel not in apart]
+    ends = sorted({t for gaps in pose_gaps for gap in gaps for t in (gap.start, gap.end)})
     covered = [
         (start, end)
         for start, end in pairwise(ends)
-        if any(gap.start <= start and end <= gap.end for gaps in own_gaps.values() for gap in gaps)
+        if any(gap.start <= start and end <= gap.end for gaps in pose_gaps for gap in gaps)
     ]
     gaps = tuple(_between(covered, motion, fill_at_samples))
+    # a key of a channel that is filled by itself is a time of its own in the gaps of the others
+    keys = np.array([t for channel in apart for gap in own_gaps[channel] for t in (gap.start, gap.end)])
+    gaps = tuple(replace(gap, times=_with_times(gap, gap.times, keys)) for gap in gaps)
     inner = np.array([t for gap in gaps for t in gap.times])
+    outside = motion.times[[not any(g.start < t < g.end for g in gaps) for t in motion.times.tolist()]]
     channels: dict[Channel, ChannelPlan] = {}
     for channel, found in own_gaps.items():
-        if [(gap.start, gap.end) for gap in found] != [(gap.start, gap.end) for gap in gaps]:
-            within = np.union1d(inner, ends)
-            full = tuple(
-                replace(gap, times=tuple(within[(within > gap.start) & (within < gap.end)].tolist()))
-                for gap in found
-            )
-            keys = sorted({t for gap in full for t in (gap.start, gap.end)})
-            channels[channel] = ChannelPlan(tuple(keys), full)
+        if channel in apart:
+            frames = [t for gap in found for t in gap.times if not any(g.start < t < g.end for g in gaps)]
+            within = np.unique([*inner, *outside, *frames])
+            contexts: tuple[tuple[float, float], ...] | None = ()
+        elif [(gap.start, gap.end) for gap in found] != [(gap.start, gap.end) for gap in gaps]:
+            within, contexts = np.union1d(inner, ends), None
+        else:
+            continue
+        full = tuple(replace(gap, times=_with_times(gap, (), within)) for gap in found)
+        ends_of_own = sorted({t for gap in full for t in (gap.start, gap.end)})
+        channels[channel] = ChannelPlan(tuple(ends_of_own), full, contexts)
     shortest = SHORTEST_CONTEXT_S * motion.time_codes_per_second
-    return _in_all(own_ranges, shortest), tuple(ends), gaps, channels
+    return (
+        _in_all([ranges for channel, ranges in own_ranges.items() if channel not in apart], shortest),
+        tuple(ends),
+        gaps,
+        channels,
+    )
+
+
+def _with_times(gap: Gap, times: Sequence[float], more: Float[np.ndarray, " time"]) -> tuple[float, ...]:
+    """Times with those of the others that lie inside a gap."""
+    inside = more[(more > gap.start) & (more < gap.end)]
+    return tuple(np.union1d(times, inside).tolist())
 
 
 def _in_all(
     ranges: Sequence[tuple[tuple[float, float], ...]], shortest: float
 ) -> tuple[tuple[float, float], ...]:
-    """What lies in one range of each, where that is long enough."""
+    """What lies in one range of each, where that is long enough or the whole range of one."""
     common: tuple[tuple[float, float], ...] = ((-np.inf, np.inf),) if ranges else ()
     for own in ranges:
         both = [(max(a, c), min(b, d)) for a, b in common for c, d in own]
-        common = tuple((start, end) for start, end in both if end - start >= shortest)
+        whole = {*common, *own}
+        common = tuple((s, e) for s, e in both if e - s >= shortest or (s < e and (s, e) in whole))
     return common
 
 
@@ -419,7 +476,7 @@ def leaf(joint: str) -> str:
 
 
 def _warnings(plan: Plan, motion: Motion, where: str) -> list[str]:
-    warnings = []
+    warnings = list(motion.warnings)
     if not plan.contexts:
         warnings.append(
             f"{where}: no context (finished motion), only keys; the style cannot be learnt from the shot."
@@ -436,6 +493,16 @@ def _warnings(plan: Plan, motion: Motion, where: str) -> list[str]:
         warnings.append(
             f"{where}: {' and '.join(kept)} are finished or never change and stay as they are; the rest is filled."
         )
+    apart = [c for c, own in plan.channels.items() if own.gaps and own.contexts is not None]
+    if apart:
+        warnings.append(
+            f"{where}: {' and '.join(apart)} are keyed all along, within the finished motion too, and filled from "
+            "their own keys alone."
+        )
+    first, last = motion.times[0], motion.times[-1]
+    blocked = [(s, e) for s, e in motion.breaks if first <= s and e <= last]
+    if blocked:
+        warnings.append(f"{where}: {_blocked(motion, blocked)}")
     jumps = [(s, e) for s, e in pairwise(plan.keys) if e - s < motion.frame_step * (1 - _EPSILON)]
     if jumps:
         more = f" and at {len(jumps) - 1} more places" if len(jumps) > 1 else ""
@@ -444,3 +511,13 @@ def _warnings(plan: Plan, motion: Motion, where: str) -> list[str]:
             "that jump stays."
         )
     return warnings
+
+
+def _blocked(motion: Motion, spans: Sequence[tuple[float, float]]) -> str:
+    """What is said of spans in which the animation is blocked."""
+    between = " and ".join(f"between {start:g} and {end:g}" for start, end in spans[:MOST_SPANS])
+    more = f" and at {len(spans) - MOST_SPANS} more places" if len(spans) > MOST_SPANS else ""
+    return (
+        f"{shown(motion.animation_path)} is blocked {between}{more}, where USD shows the rest pose: that stays as it "
+        "is and is not filled; remove the blocks to have it filled."
+    )

@@ -57,6 +57,9 @@ def split(motion: Motion, plan: Plan, sample: Sample) -> Parts:
     if len(missing):
         kept = merge(kept, sample(missing))
     known = kept.at(plan.known(kept.times))
+    missing = np.setdiff1d(plan.own_times, [*kept.times, *plan.fill_times])
+    if len(missing):  # where others have no samples; they show there what they do anyway
+        kept = merge(kept, sample(missing))
     authored = motion.times
     for channel, gaps in plan.channel_gaps.items():
         own = motion.channel_times.get(channel, ())
@@ -289,7 +292,9 @@ def fill_own_channels(character: Character, parts: Parts, plan: Plan, prior: Pri
     for channel, own in plan.channels.items():
         if own.gaps:
             sub = plan.of_channel(channel)
-            result[channel] = prior(character, parts.kept.at(sub.known(parts.kept.times)), sub)
+            inside = np.isin(parts.hidden.times, sub.keys)  # a key of its own, in a gap of the others
+            shown_at = merge(parts.kept, parts.hidden.at(inside)) if inside.any() else parts.kept
+            result[channel] = prior(character, shown_at.at(sub.known(shown_at.times)), sub)
             _check_finite(result[channel], character, channel)
     return result
 

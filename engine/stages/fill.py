@@ -124,6 +124,7 @@ def load_filled(path: Path, parts: Parts) -> Filled:
     single["blend_shapes"] = tuple(single["blend_shapes"])
     single["channel_times"] = {name: tuple(times) for name, times in single["channel_times"].items()}
     single["breaks"] = tuple((float(start), float(end)) for start, end in single["breaks"])
+    single["warnings"] = tuple(single["warnings"])
     values: dict[str, Any] = {name: arrays.get(name) for name in _ARRAYS} | single
     motion = replace(parts.kept, **values)
     if motion.translations.shape[1:] != parts.kept.translations.shape[1:]:

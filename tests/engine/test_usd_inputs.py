@@ -1,6 +1,7 @@
 """Stages as pipelines build them; what a run keeps of each is judged by pxr alone, in a process of its own."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ from pxr import Sdf, Ts, Usd, UsdGeom, UsdSkel, UsdUtils
 
 from engine import run as engine_run
 from engine.config import RunConfig
-from engine.errors import EngineError
+from engine.errors import EngineError, NothingToFill
 from scripts.usd_campaign import judged
-from tests.engine.outcome import CHANNELS, Outcome
+from tests.engine.outcome import CHANNELS, SKEL, Outcome
 from tests.engine.test_usd_kinds import DENSE, JOINTS, KEYS, Rig, values
 from usd_io.check.rules import check_file
 from usd_io.errors import UsdIoError
@@ -362,6 +363,49 @@ def a_package(folder: Path) -> Path:
 
 
 @filled
+def layers_in_a_package(folder: Path) -> Path:
+    Rig(folder).saved()
+    package = UsdUtils.CreateNewUsdzPackage
+    assert package(str(shot(folder, "subLayers = [@./hero.usda@ (offset = 2)]")), str(folder / "hero.usdz"))
+    (folder / "hero.usda").unlink()
+    return shot(folder, "subLayers = [@./hero.usdz@]")
+
+
+@filled
+def scales_whose_animation_is_blocked(folder: Path) -> Path:
+    """AnimationBlock takes the samples of weaker layers away, and leaves their default."""
+    rig = Rig(folder)
+    rig.animation.GetScalesAttr().Set(values("scales", 3, 5.0))
+    rig.saved()
+    return shot(folder, "subLayers = [@./hero.usda@]", _over_anim("half3[] scales = AnimationBlock"))
+
+
+@filled
+def an_array_edit_at_some_times(folder: Path) -> Path:
+    Rig(folder).saved()
+    edits = ", ".join(
+        f"{t}: edit [write ({v}) to [1]]" for t, v in ((1, "0.8, 0.6, 0, 0"), (26, "0.6, 0, 0.8, 0"))
+    )
+    return shot(
+        folder, "subLayers = [@./hero.usda@]", _over_anim(f"quatf[] rotations.timeSamples = {{ {edits} }}")
+    )
+
+
+@filled
+def an_array_edit_of_every_sample(folder: Path) -> Path:
+    Rig(folder).saved()
+    return shot(
+        folder,
+        "subLayers = [@./hero.usda@]",
+        _over_anim("float3[] translations = edit [write (0, 5, 0) to [1]]"),
+    )
+
+
+def _over_anim(body: str) -> str:
+    return f'over "Char" {{\nover "Anim" {{\n{body}\n}}\n}}\n'
+
+
+@filled
 def a_variable_in_a_path(folder: Path) -> Path:
     Rig(folder).saved()
     return shot(folder, 'expressionVariables = {\nstring H = "hero"\n}\n subLayers = [@`"./${H}.usda"`@]')
@@ -427,6 +471,49 @@ def influences_of_joints_that_are_not_there(folder: Path) -> Path:
     return rig.saved()
 
 
+def quaternions_of_other_lengths(folder: Path) -> Path:
+    rig = Rig(folder)
+
+    def stretched(channel: str, time: float) -> Any:
+        made = values(channel, len(JOINTS), time)
+        return (
+            [q * length for q, length in zip(made, (0.7, 1.0, 1.3), strict=True)]
+            if "rot" in channel
+            else made
+        )
+
+    each_sample(rig, stretched)
+    return rig.saved()
+
+
+@filled
+def scales_keyed_within_finished_motion(folder: Path) -> Path:
+    return Rig(folder, times={"scales": (1.0, 4.5, 15.0, 20.25, 26.0)}).saved()
+
+
+@filled
+def finished_motion_within_three_frames(folder: Path) -> Path:
+    Rig(folder, times=dict.fromkeys(CHANNELS, (*DENSE, 40.0, 80.0))).saved()
+    return shot(folder, "subLayers = [@./hero.usda@ (offset = 1.1; scale = 0.25)]")
+
+
+@filled
+def clips_that_jump_from_a_key(folder: Path) -> Path:
+    """The last pose before the jump, at 18, is a sample of the clip; the next one is the clip's at 26."""
+    stage, path = in_clips(folder)
+    body = _over_anim("quatf[] rotations\nfloat3[] translations\nhalf3[] scales")
+    shot(folder, "", body, name="manifest.usda")
+    _set_clips(stage, "/Char/Anim", "default", [(1, 1), (18, 18), (18, 2), (27, 11)])
+    return path
+
+
+@filled
+def a_block_between_keys(folder: Path) -> Path:
+    rig = Rig(folder, times=dict.fromkeys(CHANNELS, (*DENSE, 16.0, 20.0, 26.0)))
+    rig.animation.GetRotationsAttr().Set(Sdf.ValueBlock(), 23.0)
+    return rig.saved()
+
+
 @ignored("scales is missing; USD then ignores the animation")
 def no_scales(folder: Path) -> Path:
     rig = Rig(folder, times={"scales": ()})
@@ -479,6 +566,8 @@ def test_what_is_kept_is_the_source_s(name: str, tmp_path: Path) -> None:
     assert judged(source, done.run.result) == []
     for time in (-30.0, 1.0, 12.0):  # before all, and in what is finished nearly everywhere
         gaps = [gap for plan in done.run.plan for gap in plan["gaps"]]
+        if name == "an_array_edit_of_every_sample" and time < 1:
+            continue  # USD itself gives NaN there (findings/usd_array_edit_before_samples.sh)
         if not any(gap["start"] < time < gap["end"] for gap in gaps):
             assert done.points_differ(time) == 0
     assert not [found for found in check_file(source) if found.rule[:2] == "SA" and found.severity == "error"]
@@ -511,3 +600,77 @@ def test_what_usd_ignores_is_refused_when_planning(name: str, tmp_path: Path) ->
     query = UsdSkel.Cache().GetSkelQuery(UsdSkel.Skeleton(stage.GetPrimAtPath("/Char/Skel")))
     poses = [query.ComputeJointLocalTransforms(time) for time in (1.0, 6.0, 18.0)]
     assert poses[0] == poses[1] == poses[2]  # the rest pose, or none
+
+
+def plan_of(source: Path) -> Any:
+    (made,) = engine_run.plan(RunConfig(stage=str(source))).plans
+    return made
+
+
+def test_a_channel_that_is_keyed_all_along_takes_no_context_away(tmp_path: Path) -> None:
+    source = scales_keyed_within_finished_motion(tmp_path)
+    plan = plan_of(source)
+    assert plan.contexts == ((1, 12),)
+    assert plan.keys == (12, 18, 26)
+    assert plan.pose_keys == (26,)  # where no channel is filled
+    assert [(gap.start, gap.end) for gap in plan.gaps] == [(12, 18), (18, 26)]
+    assert plan.channels["scales"].keys == (1, 4.5, 15, 20.25, 26)
+    assert any("scales are keyed all along" in said for said in plan.warnings)
+    done = Outcome(source, tmp_path)
+    scales = done.samples(done.result, "scales")
+    # slerp is linear in scales, so that it is what USD shows of the keys, to the half precision that it stores
+    was = done.animation(done.source).GetAttribute("scales")
+    assert set(range(1, 27)) | {4.5, 20.25} <= scales.keys()
+    for time, value in scales.items():
+        assert max(abs(a - b) for a, b in zip(value[1], was.Get(time)[1], strict=True)) < 1e-3
+    for channel in ("translations", "rotations"):
+        kept = {t: v for t, v in done.samples(done.result, channel).items() if t <= 12}
+        assert kept == {t: v for t, v in done.samples(done.source, channel).items() if t <= 12}
+
+
+def test_samples_finer_than_frames_are_finished_motion_however_short(tmp_path: Path) -> None:
+    plan = plan_of(finished_motion_within_three_frames(tmp_path))
+    assert plan.contexts == ((1.35, 4.1),)  # eleven quarters of a frame
+    assert [(gap.start, gap.end) for gap in plan.gaps] == [(4.1, 11.1), (11.1, 21.1)]
+    assert not any("less than a frame apart" in said for said in plan.warnings)
+
+
+@pytest.mark.parametrize("prior", ["slerp", "auto"])
+def test_before_at_and_after_a_jump_of_clips_is_what_usd_shows(prior: str, tmp_path: Path) -> None:
+    source = clips_that_jump_from_a_key(tmp_path)
+    before = plan_of(source).gaps[0].end
+    assert 18 - 1e-6 < before < 18
+    assert plan_of(source).contexts[-1] == (18, 27)
+    done = Outcome(source, tmp_path, **({} if prior == "slerp" else {"takes": 2}))
+    assert judged(source, done.run.result) == []
+    for time in (12.0, before, 18 - 1e-10, 18.0, 18.5, 19.0):
+        assert done.differs(SKEL, time) == 0
+    turned = done.samples(done.result, "rotations")
+    assert {13.0, 14.0, 15.0, 16.0, 17.0, before, 18.0} <= turned.keys()
+    # up to the jump it goes on from frame to frame, no faster than the way from key to key and back again
+    way = [turned[t] for t in (12.0, 13.0, 14.0, 15.0, 16.0, 17.0, before)]
+    turns = [abs(a[1].real - b[1].real) for a, b in pairwise(way)]
+    assert max(turns) < 0.3
+
+
+def test_a_block_between_keys_is_said_and_kept(tmp_path: Path) -> None:
+    source = a_block_between_keys(tmp_path)
+    plan = plan_of(source)
+    assert [(gap.start, gap.end) for gap in plan.gaps] == [(12, 16), (16, 20)]
+    (said,) = [each for each in plan.warnings if "is blocked" in each]
+    assert "/Char/Anim is blocked between 20 and 26, where USD shows the rest pose" in said
+    done = Outcome(source, tmp_path)
+    assert [done.differs(SKEL, time) for time in (20, 21.5, 22.99, 23, 24.5, 26)] == [0] * 6
+    rig = Rig(tmp_path, "all.usda", times=dict.fromkeys(CHANNELS, (*DENSE, 20.0)))
+    rig.animation.GetScalesAttr().Set(Sdf.ValueBlock(), 16.0)
+    with pytest.raises(NothingToFill, match="/Char/Anim is blocked between 12 and 20"):
+        plan_of(rig.saved())
+
+
+def test_filled_rotations_are_as_long_as_those_of_the_keys(tmp_path: Path) -> None:
+    source = quaternions_of_other_lengths(tmp_path)
+    done = Outcome(source, tmp_path)
+    assert judged(source, done.run.result) == []
+    assert any("28 rotations are no unit quaternions" in said for said in done.run.plan[0]["warnings"])
+    for value in done.samples(done.result, "rotations").values():
+        assert [q.GetLength() for q in value] == pytest.approx([0.7, 1, 1.3], abs=1e-6)

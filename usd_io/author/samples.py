@@ -16,6 +16,7 @@ from usd_io import convert
 from usd_io.judge import channel_attributes, outside_of
 from usd_io.model import CHANNELS, Channel, Motion
 from usd_io.read.placement import Placement
+from usd_io.read.samples import DRIFT
 from usd_io.shapes import Float
 
 EVERYWHERE = (-np.inf, np.inf)
@@ -156,7 +157,26 @@ class Filling:
         for take, (own, theirs) in zip(reversed(self._takes), reversed(self._where), strict=True):
             motion = take.motions[number]
             values[:, theirs] = getattr(motion, channel)[np.searchsorted(motion.times, times)][:, own]
+            if channel == "rotations" and len(times):
+                values[:, theirs] *= self._lengths(times)[:, theirs]
         return values
+
+    def _lengths(self, times: Float[np.ndarray, " fill"]) -> Float[np.ndarray, "fill joint 1"]:
+        """Lengths of the quaternions to write: 1, and between two keys of the source that are far from it, as theirs.
+        USD turns by the numbers as they are, and a joint that it bends out of shape at the keys would leap between."""
+        result = np.ones((len(times), len(self._placement.joints), 1), np.float32)
+        query = convert.AnyQuery(self._sources["rotations"]) if "rotations" in self._sources else None
+        for start, end in self._takes[0].gaps_of("rotations") if query is not None else ():
+            inside = (times > start) & (times < end)
+            ends = [query.at(time) if np.isfinite(time) else None for time in (start, end)] if query else []
+            if not inside.any() or any(q is None or q.shape != (result.shape[1], 4) for q in ends):
+                continue
+            before, after = (np.linalg.norm(q, axis=-1) for q in ends if q is not None)
+            odd = np.maximum(np.abs(before - 1), np.abs(after - 1)) > DRIFT
+            share = ((times[inside] - start) / (end - start))[:, None]
+            made = (before + share * (after - before)).astype(np.float32)
+            result[inside, :, 0] = np.where(odd, made, 1)
+        return result
 
     def _stays(self, channel: Channel, gaps: tuple[tuple[float, float], ...]) -> bool:
         """Whether the source says one thing for all times, and so does what was made."""

@@ -54,7 +54,7 @@ def read_motion(stage: Usd.Stage, skeleton_path: str, times: Times | None = None
         authored = times is None
         times = _given_times(times) if times is not None else _authored_times(skeleton)
         source = _source_places(skeleton)
-        translations, rotations, scales, valued = _local_transforms(skeleton, source, times)
+        translations, rotations, scales, valued, warnings = _local_transforms(skeleton, source, times)
         names, weights = _blend_weights(skeleton, times)
         motion = Motion(
             times=times,
@@ -68,12 +68,15 @@ def read_motion(stage: Usd.Stage, skeleton_path: str, times: Times | None = None
             animated=None if (source >= 0).all() else source >= 0,
             blend_shapes=names,
             blend_weights=weights,
+            warnings=warnings,
         )
         return _as_authored(motion, skeleton, valued) if authored else motion
 
 
 def _as_authored(motion: Motion, skeleton: BoundSkeleton, valued: Bool[np.ndarray, " frame"]) -> Motion:
     """The motion with what its samples are: those of each channel where they differ, and where there is no value."""
+    breaks = _breaks(motion.times, valued)
+    valued = valued & ~_phantoms(motion)
     times = motion.times[valued]
     if len(times) < 2:
         raise StageReadError(_no_motion(skeleton, times))
@@ -82,7 +85,7 @@ def _as_authored(motion: Motion, skeleton: BoundSkeleton, valued: Bool[np.ndarra
     return replace(
         motion.at(valued),
         channel_times={} if alike else {name: tuple(found.tolist()) for name, found in own.items()},
-        breaks=_breaks(motion.times, valued),
+        breaks=breaks,
     )
 
 
@@ -106,18 +109,23 @@ def _given_times(times: Times) -> Times:
 def _authored_times(skeleton: BoundSkeleton) -> Times:
     if skeleton.animation is None:
         raise StageReadError(_why_unbound(skeleton))
-    times = _without_phantoms(skeleton)
+    times = skeleton.sample_times()
     if len(times) >= 2:
         return times
     raise StageReadError(_no_motion(skeleton, times))
 
 
-def _without_phantoms(skeleton: BoundSkeleton) -> Times:
-    """The authored samples but those that USD reports just before a jump of value clips: no one has set them."""
-    times = skeleton.sample_times()
-    stage = skeleton.prim.GetStage()
-    frame = stage.GetTimeCodesPerSecond() / stage.GetFramesPerSecond()
-    return times[np.append(np.diff(times) > _ONE_TIME * frame, True)] if len(times) else times
+def _phantoms(motion: Motion) -> Bool[np.ndarray, " frame"]:
+    """Samples that no one has set: USD reports one just before each jump of value clips, whether the clip has a sample
+    there or only holds the pose of an earlier one. A pose that is reached only there is what the motion before the jump
+    leads to, and stays; so does any in finished motion, which is copied as USD has it and needs none of them here."""
+    times, frame = motion.times, motion.frame_step
+    found = np.append(np.diff(times) <= _ONE_TIME * frame, False)
+    for at in np.flatnonzero(found).tolist():
+        apart = at > 0 and times[at] - times[at - 1] > (1 + _ONE_TIME) * frame
+        channels = (motion.translations, motion.rotations, motion.scales)
+        found[at] = not apart or all(np.array_equal(c[at], c[at - 1]) for c in channels)
+    return found
 
 
 def _no_motion(skeleton: BoundSkeleton, times: Times) -> str:
@@ -166,13 +174,13 @@ def _source_places(skeleton: BoundSkeleton) -> Places:
 
 def _local_transforms(
     skeleton: BoundSkeleton, source: Places, times: Times
-) -> tuple[Vectors, Quaternions, Vectors, Bool[np.ndarray, " frame"]]:
+) -> tuple[Vectors, Quaternions, Vectors, Bool[np.ndarray, " frame"], tuple[str, ...]]:
     """Translations, rotations and scales of all joints, in skeleton order, and at which times there are such: at the
-    others, which are blocked, USD shows the rest pose."""
+    others, which are blocked, USD shows the rest pose. Last, what is to be said of them."""
     rest = rest_pose(skeleton)
     used = source[source >= 0]
     animation = skeleton.animation
-    valued = np.ones(len(times), bool)
+    valued, odd = np.ones(len(times), bool), ""
     if animation is None or not len(used):
         t, q, s = (np.zeros((1, 0, n), np.float32) for n in (3, 4, 3))
     else:
@@ -183,6 +191,7 @@ def _local_transforms(
         for channel in channels:
             channel.check_finite(used)
             valued &= channel.valued
+        odd = channels[1].odd_lengths(used)
         t, q, s = channels[0].values, channels[1].unit_quaternions(used), channels[2].values
     spread = (
         _spread(t, source, rest.translations, len(times)),
@@ -196,7 +205,7 @@ def _local_transforms(
             rest.rotations,
             rest.scales,
         )
-    return *spread, valued
+    return *spread, valued, (odd,) if odd else ()
 
 
 def _check_sparse(skeleton: BoundSkeleton, rest: RestPose, source: Places) -> None:

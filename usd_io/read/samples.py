@@ -34,9 +34,12 @@ TYPE_NAMES = {
 }
 MOST_VALUES = 60_000_000
 """Numbers over all samples of one thing that changes besides the skeleton."""
-_DRIFT = 0.0099
-"""Length error of a quaternion [1] that two digits explain: poses count by their direction, and samples that are kept
-are written as they are. More is refused."""
+DRIFT = 0.0099
+"""Length error of a quaternion [1] that two digits explain."""
+_SHORTEST, _LONGEST = 0.5, 1.5
+"""Lengths of quaternions that blends of poses leave behind. USD turns by the numbers as they are, which bends joints
+out of shape; poses count by their direction here, and samples that are kept are written as they are. Others are
+refused."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +67,7 @@ class Samples:
         """The values as unit quaternions ``w x y z``, sign-continuous in time."""
         q = convert.from_memory_order(self.values)
         length = np.sqrt(np.einsum("fjc,fjc->fj", q, q))
-        bad = np.argwhere(np.abs(length[:, used] - 1) > _DRIFT)
+        bad = np.argwhere(~((length[:, used] >= _SHORTEST) & (length[:, used] <= _LONGEST)))
         if len(bad):
             frame, item = int(bad[0, 0]), int(used[bad[0, 1]])
             problem = f"no unit quaternion, its length is {length[frame, item]:.4g}"
@@ -74,6 +77,20 @@ class Samples:
         unused[used] = False
         q[:, unused] = (1, 0, 0, 0)
         return convert.continuous(convert.unit(q))
+
+    def odd_lengths(self, used: Int[np.ndarray, " used"]) -> str:
+        """What is to be said of quaternions that are far from unit length; empty where none is."""
+        off = np.abs(np.linalg.norm(self.values[:, used], axis=-1) - 1)
+        if not (off > DRIFT).any():
+            return ""
+        frame, number = divmod(int(off.argmax()), off.shape[1])
+        item = int(used[number])
+        length = float(np.linalg.norm(self.values[frame, item]))
+        return (
+            f"{place(self.attribute)}: {int((off > DRIFT).sum())} rotations are no unit quaternions (of "
+            f"{shown(self.items[item])} at time code {self.times[frame]:g} the length is {length:.3g}): USD bends such "
+            "joints out of shape. They are kept, and what is filled follows them; normalise them to turn alone."
+        )
 
     def _bad(self, frame: int, item: int, problem: str) -> str:
         value = self.values[frame, item]

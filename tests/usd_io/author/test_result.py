@@ -580,5 +580,5 @@ def test_motion_fields_are_all_considered() -> None:
     """A new field of Motion needs a decision here: written, or taken from the source."""
     written = {"times", "translations", "rotations", "scales"}
     from_source = {"T_world_skel", "time_codes_per_second", "frame_rate", "animation_path", "animated"}
-    copied = {"blend_shapes", "blend_weights", "channel_times", "breaks"}
+    copied = {"blend_shapes", "blend_weights", "channel_times", "breaks", "warnings"}
     assert set(Motion.__dataclass_fields__) == written | from_source | copied

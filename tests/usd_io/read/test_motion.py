@@ -192,13 +192,25 @@ def test_numbers_that_are_not_finite_are_named_with_joint_and_time(arm_stage: Us
     assert "translations of Shoulder/Elbow at time code 9 is not finite" in said
 
 
-@pytest.mark.parametrize("length", [0, 0.9, 1.01, 3])
+@pytest.mark.parametrize("length", [0, 0.4, 1.6, 3])
 def test_quaternions_far_from_unit_are_named_with_joint_and_time(arm_stage: Usd.Stage, length: float) -> None:
     wave(arm_stage).GetRotationsAttr().Set([Gf.Quatf(1), Gf.Quatf(0, length, 0, 0)], 5)
     said = message_of(arm_stage)
     assert (
         f"rotations of Shoulder/Elbow at time code 5 is no unit quaternion, its length is {length:g}" in said
     )
+
+
+@pytest.mark.parametrize("length", [0.7, 0.9, 1.3])
+def test_quaternions_that_usd_bends_by_count_by_their_direction_and_are_named(
+    arm_stage: Usd.Stage, length: float
+) -> None:
+    wave(arm_stage).GetRotationsAttr().Set([Gf.Quatf(1), Gf.Quatf(0, length, 0, 0)], 5)
+    read = read_motion(arm_stage, ARM)
+    np.testing.assert_allclose(np.abs(read.rotations[read.times == 5, 1]), [[0, 1, 0, 0]], atol=1e-6)
+    (said,) = read.warnings
+    assert f"of Shoulder/Elbow at time code 5 the length is {length:g}" in said
+    assert "USD bends such joints out of shape" in said
 
 
 def test_bad_values_of_joints_that_are_not_used_do_no_harm(arm_stage: Usd.Stage) -> None:
