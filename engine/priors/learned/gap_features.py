@@ -10,6 +10,7 @@ This is what a run computes, in numpy and for one skeleton. Training does the sa
 gradients (:mod:`engine.training.learned_prior.features`); a test holds the two to each other.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -87,6 +88,13 @@ class Features:
             squashed=squashed,
             squashed_travel=_seen(self.squashed_travel, view),
         )
+
+
+def joined(features: Sequence[Features]) -> Features:
+    """Those of several gaps, one after another."""
+    if len(features) == 1:
+        return features[0]
+    return Features(**{name: np.concatenate([vars(f)[name] for f in features]) for name in vars(features[0])})
 
 
 def _seen(vectors: Float[np.ndarray, "... 3"], view: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "... 3"]:

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from engine.priors.learned import forward
 from engine.priors.learned.forward import Answer
-from engine.priors.learned.gap_features import Features, make_features, to_local
+from engine.priors.learned.gap_features import Features, joined, make_features, to_local
 from engine.priors.learned.weights import Network, load_network
 from usd_io.shapes import Float, Int
 
@@ -106,20 +106,27 @@ def _mean_answer(
 ) -> Answer:
     """The answers from some views, each turned back, as one."""
     answers = []
-    for view in views:
-        answer = forward.answer(network.weights, network.heads, features.seen_from(view), parents)
-        axial = view * np.linalg.det(view)  # rotation vectors change sign in a mirror
-        answers.append(
-            Answer(
-                answer.rotations @ axial,
-                answer.translations @ view,
-                answer.spread,
-                answer.gain,
-                answer.idea_rotations @ axial,
-                answer.idea_translations @ view,
-                answer.odds,
+    gaps = len(features.size)
+    together = max(1, TOKENS_AT_ONCE // (gaps * len(parents)))
+    for first in range(0, len(views), together):
+        some = views[first : first + together]
+        seen = joined([features.seen_from(view) for view in some])
+        all_of_them = vars(forward.answer(network.weights, network.heads, seen, parents))
+        for number, view in enumerate(some):
+            own = slice(number * gaps, (number + 1) * gaps)
+            answer = Answer(**{name: values[own] for name, values in all_of_them.items()})
+            axial = view * np.linalg.det(view)  # rotation vectors change sign in a mirror
+            answers.append(
+                Answer(
+                    answer.rotations @ axial,
+                    answer.translations @ view,
+                    answer.spread,
+                    answer.gain,
+                    answer.idea_rotations @ axial,
+                    answer.idea_translations @ view,
+                    answer.odds,
+                )
             )
-        )
     names = [*vars(answers[0])]
     mean = Answer(**{name: np.mean([getattr(answer, name) for answer in answers], axis=0) for name in names})
     # an idea is "this foot" or "that": in a mirrored view its number may mean the other, so that one view has to do

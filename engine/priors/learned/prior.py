@@ -84,8 +84,18 @@ def learned(character: Character, known: Motion, plan: Plan) -> Motion:
     return fill(character, known, plan).motion
 
 
+def learned_draft(character: Character, known: Motion, plan: Plan) -> Motion:
+    """As :func:`learned`, at a quarter of the cost: by two views in place of eight, for trials."""
+    return fill(character, known, plan, draft=True).motion
+
+
 def fill(
-    character: Character, known: Motion, plan: Plan, on_part: Callable[[float], None] = lambda part: None
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    on_part: Callable[[float], None] = lambda part: None,
+    *,
+    draft: bool = False,
 ) -> LearnedFill:
     """The motion of :func:`learned` with its expected errors; ``on_part`` is called with the part that is done."""
     if not fits(character):
@@ -107,7 +117,7 @@ def fill(
         predictions = _answer(character, known, coarse, seen, passed, draft=True)
         straight = offsets.straight(known, coarse)
         seen = _joined(known, offsets.apply(straight, _offset(character, known, coarse, predictions)))
-    predictions = _answer(character, known, plan, seen, _of_passes(on_part, before, before + 1))
+    predictions = _answer(character, known, plan, seen, _of_passes(on_part, before, before + 1), draft=draft)
     offset = _offset(character, known, plan, predictions)
     trust = _trust(character, known, plan, base, offsets.apply(base, offset))
     share = np.repeat(trust, [len(gap.times) for gap in plan.gaps])[:, None]
