@@ -4,7 +4,7 @@ Nothing here goes through :mod:`usd_io.read`, which normalises quaternions, take
 stages are the same where USD gives the same, to the last bit.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ Gaps = Mapping[Channel, Sequence[tuple[float, float]]]
 """By channel, the open intervals of time that were filled."""
 
 _EVERY = Usd.TraverseInstanceProxies(Usd.PrimDefaultPredicate)
+_BLOCK = 4096
+"""Samples that are read and compared together."""
 _SPREAD = 48
 """Times compared beside the keys: at samples of finished motion, and as many between them."""
 _MOST_POINTS = 2_000_000
@@ -225,10 +227,17 @@ def _compare_samples(
     count, unequal = 0, []
     for name, (a, b, own) in pairs.items():
         first, second = Usd.AttributeQuery(a).Get, Usd.AttributeQuery(b).Get
-        for time in _kept_times(a, b, own):
-            count += 1
-            if not _same(first(time), second(time)):
-                unequal.append((name, None if isinstance(time, Usd.TimeCode) else time))
+        times = _kept_times(a, b, own)
+        count += len(times)
+        for start in range(0, len(times), _BLOCK):
+            block = times[start : start + _BLOCK]
+            ones, others = [first(time) for time in block], [second(time) for time in block]
+            if ones != others:
+                unequal += [
+                    (name, None if isinstance(time, Usd.TimeCode) else time)
+                    for time, one, other in zip(block, ones, others, strict=True)
+                    if not _same(one, other)
+                ]
     if list(ours.GetBlendShapesAttr().Get() or ()) != list(theirs.GetBlendShapesAttr().Get() or ()):
         unequal.append(("blendShapes", None))
     return count, unequal
@@ -265,13 +274,14 @@ def _rounding(ours: UsdSkel.SkeletonQuery, theirs: UsdSkel.SkeletonQuery, gaps: 
 
 def _kept_times(
     a: Usd.Attribute, b: Usd.Attribute, gaps: Sequence[tuple[float, float]]
-) -> Iterator[float | Usd.TimeCode]:
+) -> Sequence[float] | Sequence[Usd.TimeCode]:
     """Samples of either attribute that both must have; the default where there are none."""
     first, second = (np.array(each.GetTimeSamples(), float) for each in (a, b))
     first, second = (times[outside_of(times, gaps)] for times in (first, second))
-    yield from np.union1d(first, second).tolist()
     if not len(first) and not gaps:
-        yield Usd.TimeCode.Default()
+        return [*np.union1d(first, second).tolist(), Usd.TimeCode.Default()]
+    either: list[float] = np.union1d(first, second).tolist()
+    return either
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -1,6 +1,6 @@
 """All samples of one SkelAnimation as they are, faults included: what the rules of a check look at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,8 +21,8 @@ class Channel:
     """Layer with the strongest opinion."""
     times: tuple[float | None, ...]
     """Time codes; a single None for a value without time."""
-    values: tuple[Float[np.ndarray, "..."], ...]
-    """One array per time, of any length."""
+    values: Sequence[Float[np.ndarray, "..."]] | Float[np.ndarray, "time item *channel"]
+    """One array per time, of any length; one array of all where they have one length."""
     _stacks: dict[int, tuple[list[float | None], Float[np.ndarray, "frame item *channel"]]] = field(
         default_factory=dict, repr=False
     )
@@ -30,6 +30,8 @@ class Channel:
 
     def stacked(self, items: int) -> tuple[list[float | None], Float[np.ndarray, "frame item *channel"]]:
         """The samples that have one value per item, and their times."""
+        if isinstance(self.values, np.ndarray) and self.values.shape[1] == items:
+            return list(self.times), self.values
         if items not in self._stacks:
             fitting = [
                 (time, value)
@@ -88,10 +90,12 @@ def _channel(attribute: Usd.Attribute) -> Channel | None:
         return None
     times: list[float | None] = list(attribute.GetTimeSamples()) or [None]
     read = AnyQuery(attribute).all(times)
+    layer = shown(attribute.GetPropertyStack(Usd.TimeCode.EarliestTime())[0].layer.GetDisplayName())
+    if isinstance(read, np.ndarray):
+        return Channel(attribute.GetName(), layer, tuple(times), read)
     # a block is meant: it says that there is no value
     times = [time for time, value in zip(times, read, strict=True) if value is not None]
     values = [
         np.zeros((0, 1), np.float32) if len(value) == 0 else value for value in read if value is not None
     ]
-    layer = attribute.GetPropertyStack(Usd.TimeCode.EarliestTime())[0].layer
-    return Channel(attribute.GetName(), shown(layer.GetDisplayName()), tuple(times), tuple(values))
+    return Channel(attribute.GetName(), layer, tuple(times), values)

@@ -34,6 +34,8 @@ TYPE_NAMES = {
 }
 MOST_VALUES = 60_000_000
 """Numbers over all samples of one thing that changes besides the skeleton."""
+_BLOCK = 4096
+"""Samples that are read and converted together."""
 DRIFT = 0.0099
 """Length error of a quaternion [1] that two digits explain."""
 _SHORTEST, _LONGEST = 0.5, 1.5
@@ -131,16 +133,21 @@ def sample(
     values = np.zeros((len(times), len(items), channels), np.float32)
     valued = np.ones(len(times), bool)
     rows = values[..., 0] if channels == 1 else values
-    for frame, time in enumerate(times):
-        value = query.Get(time)
-        if value is None:
-            valued[frame] = False
-        elif not isinstance(value, expected):
-            raise StageReadError(f"{place(attribute)}: {wrong_type(attribute, value)} {consequence}")
-        elif len(value) != len(items):
-            raise StageReadError(_unusable(attribute, time, value, len(items), consequence))
-        else:
-            rows[frame] = convert.view(value)
+    for first in range(0, len(times), _BLOCK):
+        block = [query.Get(time) for time in times[first : first + _BLOCK].tolist()]
+        together = convert.stacked(block) if all(isinstance(value, expected) for value in block) else None
+        if together is not None and together.shape[1] == len(items):
+            rows[first : first + _BLOCK] = together
+            continue
+        for frame, value in enumerate(block, first):
+            if value is None:
+                valued[frame] = False
+            elif not isinstance(value, expected):
+                raise StageReadError(f"{place(attribute)}: {wrong_type(attribute, value)} {consequence}")
+            elif len(value) != len(items):
+                raise StageReadError(_unusable(attribute, times[frame], value, len(items), consequence))
+            else:
+                rows[frame] = convert.view(value)
     if not valued.any():
         raise StageReadError(_unusable(attribute, times[0], None, len(items), consequence))
     # a block says nothing: what stands beside it keeps signs and checks undisturbed

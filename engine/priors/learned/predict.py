@@ -108,8 +108,8 @@ def _mean_answer(
     answers = []
     gaps = len(features.size)
     together = max(1, TOKENS_AT_ONCE // (gaps * len(parents)))
-    for first in range(0, len(views), together):
-        some = views[first : first + together]
+    for start in range(0, len(views), together):
+        some = views[start : start + together]
         seen = joined([features.seen_from(view) for view in some])
         all_of_them = vars(forward.answer(network.weights, network.heads, seen, parents))
         for number, view in enumerate(some):
