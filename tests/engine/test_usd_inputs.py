@@ -581,6 +581,7 @@ def test_what_is_kept_is_the_source_s(name: str, tmp_path: Path) -> None:
         "a_relocated_animation",
         "layers_of_three_rates",
         "clips_referenced_with_offsets",
+        "clips_that_jump_from_a_key",
     ],
 )
 def test_other_ways_to_author_it_keep_it_too(name: str, author: str, tmp_path: Path) -> None:
