@@ -276,8 +276,8 @@ def _by_channel(
     """The plan of a motion whose channels are sampled at different times.
 
     The pose is filled wherever one of the channels is, from the ends of all of their gaps; its context is where all of
-    those that change are finished. A channel that is keyed all along, beside others with finished motion, takes none of
-    that away: it is filled by itself (unless all are to be filled ``together``).
+    those that change are finished. Scales or translations that are keyed all along, beside others with finished motion,
+    take none of that away: they are filled by themselves (unless all are to be filled ``together``).
     """
     own_gaps: dict[Channel, tuple[Gap, ...]] = dict.fromkeys(CHANNELS, ())
     own_ranges: dict[Channel, tuple[tuple[float, float], ...]] = {}
@@ -288,6 +288,8 @@ def _by_channel(
             own_ranges[channel], _, own_gaps[channel] = _anchored(own, (), (), fill_at_samples, (channel,))
     finished = {channel for channel, ranges in own_ranges.items() if ranges and own_gaps[channel]}
     apart = {c for c, ranges in own_ranges.items() if not ranges} if finished and not together else set()
+    if "rotations" in apart:  # they are most of a motion: without their context there is none
+        apart = set()
     pose_gaps = [gaps for channel, gaps in own_gaps.items() if channel not in apart]
     ends = sorted({t for gaps in pose_gaps for gap in gaps for t in (gap.start, gap.end)})
     covered = [
@@ -296,16 +298,15 @@ def _by_channel(
         if any(gap.start <= start and end <= gap.end for gaps in pose_gaps for gap in gaps)
     ]
     gaps = tuple(_between(covered, motion, fill_at_samples))
-    # a key of a channel that is filled by itself is a time of its own in the gaps of the others
-    keys = np.array([t for channel in apart for gap in own_gaps[channel] for t in (gap.start, gap.end)])
-    gaps = tuple(replace(gap, times=_with_times(gap, gap.times, keys)) for gap in gaps)
+    if apart:  # their keys are times to fill in the gaps of the others
+        keys = np.array([t for channel in apart for gap in own_gaps[channel] for t in (gap.start, gap.end)])
+        gaps = tuple(replace(gap, times=_with_times(gap, gap.times, keys)) for gap in gaps)
     inner = np.array([t for gap in gaps for t in gap.times])
-    outside = motion.times[[not any(g.start < t < g.end for g in gaps) for t in motion.times.tolist()]]
     channels: dict[Channel, ChannelPlan] = {}
     for channel, found in own_gaps.items():
         if channel in apart:
-            frames = [t for gap in found for t in gap.times if not any(g.start < t < g.end for g in gaps)]
-            within = np.unique([*inner, *outside, *frames])
+            frames = np.array([t for gap in found for t in gap.times])
+            within = np.union1d(inner, _outside_gaps(np.concatenate([motion.times, frames]), gaps))
             contexts: tuple[tuple[float, float], ...] | None = ()
         elif [(gap.start, gap.end) for gap in found] != [(gap.start, gap.end) for gap in gaps]:
             within, contexts = np.union1d(inner, ends), None
@@ -321,6 +322,13 @@ def _by_channel(
         gaps,
         channels,
     )
+
+
+def _outside_gaps(times: Float[np.ndarray, " time"], gaps: Sequence[Gap]) -> Float[np.ndarray, " outside"]:
+    """Those that lie in none of the gaps, which increase; their ends do not lie in them."""
+    starts, ends = np.array([gap.start for gap in gaps]), np.array([np.inf, *(gap.end for gap in gaps)])
+    last = np.searchsorted(starts, times, side="left")  # one behind the last gap that starts before
+    return times[(last == 0) | (times >= ends[last])]
 
 
 def _with_times(gap: Gap, times: Sequence[float], more: Float[np.ndarray, " time"]) -> tuple[float, ...]:

@@ -629,6 +629,14 @@ def test_a_channel_that_is_keyed_all_along_takes_no_context_away(tmp_path: Path)
         assert kept == {t: v for t, v in done.samples(done.source, channel).items() if t <= 12}
 
 
+def test_without_finished_rotations_there_is_no_context(tmp_path: Path) -> None:
+    plan = plan_of(Rig(tmp_path, times={"rotations": (1.0, 6.0, 12.0, 18.0, 26.0)}).saved())
+    assert plan.contexts == ()
+    assert plan.keys == (1, 6, 12, 18, 26)
+    assert plan.channels["translations"].keys == (12, 18, 26)
+    assert all(own.contexts is None for own in plan.channels.values())
+
+
 def test_samples_finer_than_frames_are_finished_motion_however_short(tmp_path: Path) -> None:
     plan = plan_of(finished_motion_within_three_frames(tmp_path))
     assert plan.contexts == ((1.35, 4.1),)  # eleven quarters of a frame
