@@ -15,9 +15,16 @@ from engine.priors.learned.weights import Network, load_network
 from usd_io.shapes import Float, Int
 
 WEIGHTS = Path(__file__).parent / "shipped" / "learned.safetensors"
-VIEWS = 8
-"""Four headings, each as it is and mirrored, are averaged: the answer then does not depend on which axis of the root
-was taken for its heading, and errors that are not the motion's own cancel."""
+_HALF = np.sqrt(0.5)
+QUARTER = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+"""A quarter turn about the up axis."""
+EIGHTH = np.array([[_HALF, 0.0, _HALF], [0.0, 1.0, 0.0], [-_HALF, 0.0, _HALF]])
+MIRROR = np.diag([-1.0, 1.0, 1.0])
+VIEWS = [np.linalg.matrix_power(QUARTER, n) @ np.linalg.matrix_power(MIRROR, n % 2) for n in range(4)]
+"""Quarter turns, every second one mirrored. The answers from them and from half-way between them are averaged: errors
+that are not the motion's own cancel."""
+DRAFT_VIEWS = 2
+"""Of them, for passes that only other gaps see, and for trials."""
 TOKENS_AT_ONCE = 512
 """Joints of all gaps in one pass of the network: few enough for what a layer makes of them to stay in the processor's
 cache, where a shot has hundreds of gaps."""
@@ -79,17 +86,20 @@ def predict(
         on_part: Called now and then with the part of the gaps that is done, 0 to 1.
     """
     results: list[Prediction] = []
-    views = _views()
-    draft_views = [views[0], views[5]]  # as it is; turned round and mirrored
     together = max(1, TOKENS_AT_ONCE // len(parents))
     # one thread: sums in one order give a resumed run the same bits, and threads that wait for so little work cost more
     with threadpool_limits(1, "blas"):
         for first in range(0, len(seconds), together):
             some = slice(first, first + together)
-            features = make_features(
-                parents, rotations[some], translations[some], states[some], seconds[some], frames[some]
-            )
-            answer = _mean_answer(network, features, parents, draft_views if draft else views)
+            given = rotations[some], translations[some], states[some], seconds[some]
+            features = make_features(parents, *given, frames[some])
+            if draft:
+                answers = _answers(network, features, parents, VIEWS[:DRAFT_VIEWS])
+            else:
+                turned = make_features(parents, *given, EIGHTH @ frames[some])
+                answers = _answers(network, features, parents, VIEWS)
+                answers += _answers(network, turned, parents, VIEWS, EIGHTH)
+            answer = _mean(answers)
             results += [
                 _at(answer, features, frames[first + i], i, part, ideas=not draft)
                 for i, part in enumerate(parts[some])
@@ -98,13 +108,14 @@ def predict(
     return results
 
 
-def _mean_answer(
+def _answers(
     network: Network,
     features: Features,
     parents: Int[np.ndarray, " joint"],
     views: list[Float[np.ndarray, "3 3"]],
-) -> Answer:
-    """The answers from some views, each turned back, as one."""
+    turned: Float[np.ndarray, "3 3"] | None = None,
+) -> list[Answer]:
+    """The answers from some views, each turned back; ``turned`` is what the features were turned by before."""
     answers = []
     gaps = len(features.size)
     together = max(1, TOKENS_AT_ONCE // (gaps * len(parents)))
@@ -115,18 +126,24 @@ def _mean_answer(
         for number, view in enumerate(some):
             own = slice(number * gaps, (number + 1) * gaps)
             answer = Answer(**{name: values[own] for name, values in all_of_them.items()})
-            axial = view * np.linalg.det(view)  # rotation vectors change sign in a mirror
+            back = view if turned is None else view @ turned
+            axial = back * np.linalg.det(back)  # rotation vectors change sign in a mirror
             answers.append(
                 Answer(
                     answer.rotations @ axial,
-                    answer.translations @ view,
+                    answer.translations @ back,
                     answer.spread,
                     answer.gain,
                     answer.idea_rotations @ axial,
-                    answer.idea_translations @ view,
+                    answer.idea_translations @ back,
                     answer.odds,
                 )
             )
+    return answers
+
+
+def _mean(answers: list[Answer]) -> Answer:
+    """Several answers as one."""
     names = [*vars(answers[0])]
     mean = Answer(**{name: np.mean([getattr(answer, name) for answer in answers], axis=0) for name in names})
     # an idea is "this foot" or "that": in a mirrored view its number may mean the other, so that one view has to do
@@ -134,14 +151,6 @@ def _mean_answer(
     return replace(
         mean, idea_rotations=first.idea_rotations, idea_translations=first.idea_translations, odds=first.odds
     )
-
-
-def _views() -> list[Float[np.ndarray, "3 3"]]:
-    """Quarter turns about the up axis, each also mirrored."""
-    quarter = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
-    mirror = np.diag([-1.0, 1.0, 1.0])
-    turns = [np.linalg.matrix_power(quarter, n) for n in range(VIEWS // 2)]
-    return [turn @ side for turn in turns for side in (np.eye(3), mirror)]
 
 
 def _at(

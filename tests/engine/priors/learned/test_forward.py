@@ -74,7 +74,7 @@ def assert_same(ours: Features, theirs: trained_features.FeatureTensors) -> None
 def test_features_are_those_of_training_from_every_view(inputs: Inputs) -> None:
     ours = make_features(*inputs)
     assert_same(ours, trained(inputs, inputs[-1])[0])
-    for view in predict._views():
+    for view in predict.VIEWS:
         assert_same(ours.seen_from(view), trained(inputs, view @ inputs[-1])[0])
 
 
