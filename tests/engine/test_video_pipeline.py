@@ -3,11 +3,14 @@
 import json
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from engine import run as engine_run
 from engine import video_pipeline as video_run
@@ -19,7 +22,7 @@ from engine.mimic.settings import MimicSettings
 from engine.planning.plan import Gap, Plan
 from engine.progress import StageReached
 from engine.scene import footage
-from engine.video.backends import Backend
+from engine.video.backends import Backend, backend
 from tests.engine.fading import Fading
 from tests.engine.few import Few
 
@@ -116,6 +119,44 @@ def test_stopped_in_a_long_stage_it_goes_on_to_the_same_layer(
     with pytest.raises(RunCancelled):
         engine_run.run(config, note, lambda: bool(steps))
     assert Path(engine_run.resume(Path(config.out)).layer).read_bytes() == whole
+
+
+@pytest.mark.slow
+def test_a_generating_run_with_a_few_step_lora_goes_on_to_the_same_layer(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.engine.video.pipelines import save_wan_vace
+
+    save_wan_vace(tmp_path / "models" / "wan-vace")
+    monkeypatch.setenv("ANYMOLE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr(video_run, "backend", partial(backend, device="cpu"))
+    lora, layer = tmp_path / "few.safetensors", "diffusion_model.blocks.0.self_attn.q"
+    generator = torch.Generator().manual_seed(1)
+    shapes = {"lora_down": (2, 24), "lora_up": (24, 2)}
+    save_file({f"{layer}.{k}.weight": torch.randn(s, generator=generator) for k, s in shapes.items()}, lora)
+    config = replace(
+        config,
+        video="",
+        camera="",
+        model="wan-vace",
+        resolution=(32, 48),
+        adapt="off",
+        few_step_lora=(f"{lora}@{sha256(lora.read_bytes()).hexdigest()}",),
+    )
+    steps: list[int] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, StageProgress) and event.stage == "generate":
+            steps.append(event.done)
+
+    whole = engine_run.run(replace(config, out=str(tmp_path / "whole")), note)
+    assert max(steps) == 4  # without the LoRA it is 50
+    steps.clear()
+    with pytest.raises(RunCancelled):
+        engine_run.run(config, note, lambda: bool(steps))
+    assert not (Path(config.out) / "artefacts" / "video-1.npz").exists()
+    resumed = engine_run.resume(Path(config.out))
+    assert Path(resumed.layer).read_bytes() == Path(whole.layer).read_bytes()
 
 
 @pytest.mark.slow

@@ -67,6 +67,13 @@ def _actors(
     if assets is not None:
         yield from _read_assets(assets)
         clips += procedural_clips(count // 4, int(rng.integers(2**31)))
+    for clip in choose_clips(clips, count, rng):
+        if (actor := embody(_part(clip, rng), rng)) is not None:
+            yield actor
+
+
+def choose_clips(clips: Sequence[Clip], count: int, rng: np.random.Generator) -> Iterator[Clip]:
+    """Clips by chance, kinds as in :data:`SHARES`, long ones more often."""
     clips = [clip for clip in clips if clip.frames >= SHORTEST]
     kinds = np.array([clip.source.split("/")[0] for clip in clips])
     groups = np.where(np.isin(kinds, list(SHARES)), kinds, "by_hand")
@@ -75,8 +82,7 @@ def _actors(
         if (groups == group).any():
             weights[groups == group] *= share / weights[groups == group].sum()
     for i in rng.choice(len(clips), size=count, p=weights / weights.sum()):
-        if (actor := embody(_part(clips[i], rng), rng)) is not None:
-            yield actor
+        yield clips[i]
 
 
 def _part(clip: Clip, rng: np.random.Generator) -> Clip:
@@ -97,7 +103,8 @@ def _read_assets(root: Path, stages: Sequence[str] = ASSET_STAGES) -> Iterator[t
                 yield character, even
 
 
-def _no_texture(path: str) -> bytes:
+def no_texture(path: str) -> bytes:
+    """For a surface that is drawn ``canonical``."""
     raise AssertionError("canonical pictures need no texture")
 
 
@@ -106,7 +113,7 @@ def draw_actor(
 ) -> UInt8[np.ndarray, "frame size size 3"]:
     """Draw an actor from a random side, framed so that the whole motion is in the picture."""
     actors = Actors((character,), (motion,))
-    surface = build_surface((character,), _no_texture, "canonical")
+    surface = build_surface((character,), no_texture, "canonical")
     cameras = frame_views(
         actors.clouds(),
         [rng.uniform(0, 360)],
