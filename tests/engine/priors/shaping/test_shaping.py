@@ -68,6 +68,16 @@ def test_a_pin_outside_of_the_gaps_or_of_no_joint_is_refused() -> None:
             make_plan(CHARACTER, MOTION, contexts=[(0, 36)], keys=[36, 54, 72], pin=[text])
 
 
+def test_a_joint_that_is_locked_or_pinned_already_is_refused() -> None:
+    shot = {"contexts": [(0, 36)], "keys": [36, 54, 72]}
+    with pytest.raises(ConfigError, match=r"a/b/c/d is locked and cannot be pinned from 40 to 50: .* one of"):
+        make_plan(CHARACTER, MOTION, **shot, pin=["d@40:50"], lock=["d"])  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"a/b/c/d is pinned twice at 44; pin it once"):
+        make_plan(CHARACTER, MOTION, **shot, pin=["d@40:48", "a/b/c/d@44:50"])  # type: ignore[arg-type]
+    plan = make_plan(CHARACTER, MOTION, **shot, pin=["d@40:43", "d@44:50"])  # type: ignore[arg-type]
+    assert [(pin.start, pin.end) for pin in plan.pins] == [(40, 43), (44, 50)]
+
+
 def test_in_place_the_root_goes_straight_between_the_keys() -> None:
     filled = fill_motion(CHARACTER, MOTION, in_place=True, **SHOT).motion  # type: ignore[arg-type]
     inside = (filled.times >= 36) & (filled.times <= 54)
