@@ -11,7 +11,7 @@ from usd_io.shapes import Float
 ELEVATION_DEG = 10.0
 MARGIN = 0.06
 """Part of the image left free at each side."""
-POINTS_AT_ONCE = 1 << 13
+POINTS_AT_ONCE = 1 << 14
 """Looked at together: what is made of them stays in the cache of a core."""
 NEAR_SHARE = 0.02
 """The near plane, as part of the least depth of the framed points."""

@@ -20,8 +20,10 @@ def homogeneous_pixels(
 ) -> Float[Tensor, "image point 3"]:
     """Camera-space points as ``(x z, y z, z)`` with x and y in pixels: linear, so fine behind the camera too."""
     focal, centre = _like(cameras.focal, points)[:, None], _like(cameras.centre, points)[:, None]
-    depth = points[..., 2:]
-    return torch.cat([points[..., :2] * focal + depth * centre, depth], dim=-1)
+    # (x f + z c, y g + z d, z 1 + z 0)
+    scale = torch.cat([focal, torch.ones_like(focal[..., :1])], dim=-1)
+    shift = torch.cat([centre, torch.zeros_like(centre[..., :1])], dim=-1)
+    return points * scale + points[..., 2:] * shift
 
 
 def project(cameras: Cameras, points: Float[Tensor, "#image point 3"]) -> Float[Tensor, "_ point 3"]:

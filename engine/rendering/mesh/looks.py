@@ -65,7 +65,9 @@ def find_looks(
     finder = _Finder(images, appearance)
     colors, uvs, textures = finder.all_of(meshes, triangles)
     looks = Looks(
-        faces=np.concatenate([own.faces + first for own, first in zip(triangles, firsts, strict=False)]),
+        faces=triangles[0].faces
+        if len(meshes) == 1
+        else np.concatenate([own.faces + first for own, first in zip(triangles, firsts, strict=False)]),
         face_mesh=np.repeat(np.arange(len(meshes)), [len(own.faces) for own in triangles]),
         corner_colors=colors,
         corner_uvs=uvs,
@@ -171,14 +173,14 @@ class _Finder:
         """Corner colours, corner uvs and textures of the triangles of a mesh."""
         count = len(triangles.faces)
         texture = np.full(count, -1)
-        uvs = np.zeros((count, 3, 2), np.float32)
+        uvs = np.broadcast_to(np.zeros((1, 3, 2), np.float32), (count, 3, 2))
         if self._appearance != "textured":
-            return np.full((count, 3, 3), CLAY, np.float32), uvs, texture
+            return _everywhere(CLAY, count), uvs, texture
         if mesh.display_color is not None:
             shown_colors = encode_srgb(mesh.display_color.values.astype(float)).astype(np.float32)
             colors = _at_corners(replace(mesh.display_color, values=shown_colors), triangles)
         else:
-            colors = np.full((count, 3, 3), GREY, np.float32)
+            colors = _everywhere(GREY, count)
         if mesh.uv is not None:
             uvs = _at_corners(mesh.uv, triangles).astype(np.float32)
         for index, material in enumerate(mesh.materials):
@@ -186,6 +188,7 @@ class _Finder:
                 break
             chosen = mesh.face_material[triangles.polygon] == index
             if material.diffuse_color is not None:
+                colors = colors if colors.flags.writeable else colors.copy()
                 colors[chosen] = encode_srgb(np.array(material.diffuse_color))
             elif material.texture is not None and mesh.uv is not None:
                 texture[chosen] = self._texture(material.texture)
@@ -197,6 +200,11 @@ class _Finder:
             self._known[path] = -1 if image is None else len(self.textures)
             self.textures += [] if image is None else [image]
         return self._known[path]
+
+
+def _everywhere(color: tuple[float, float, float], faces: int) -> Float[np.ndarray, "face 3 3"]:
+    """One colour for all corners, held once."""
+    return np.broadcast_to(np.array(color, np.float32), (faces, 3, 3))
 
 
 def _at_corners(primvar: Primvar, triangles: Triangles) -> Float[np.ndarray, "face 3 channel"]:

@@ -59,8 +59,9 @@ def build_surface(
     looks = find_looks(characters, load_texture, appearance)
     edges, edge_faces = face_neighbours(looks.faces, looks.canonical)
     return Surface(
-        faces=torch.from_numpy(looks.faces),
-        edges=torch.from_numpy(edges),
+        # columns lie one after another: corners are looked up one by one
+        faces=torch.from_numpy(np.ascontiguousarray(looks.faces.T)).T,
+        edges=torch.from_numpy(np.ascontiguousarray(edges.T)).T,
         edge_faces=torch.from_numpy(edge_faces),
         face_mesh=torch.from_numpy(looks.face_mesh),
         canonical=torch.from_numpy(looks.canonical.astype(np.float32)),
@@ -73,11 +74,18 @@ def build_surface(
 def _colours(looks: Looks) -> dict[str, Any]:
     """What of the looks may change in time."""
     return {
-        "corner_colors": torch.from_numpy(looks.corner_colors),
-        "corner_uvs": torch.from_numpy(looks.corner_uvs),
+        "corner_colors": _repeated(looks.corner_colors),
+        "corner_uvs": _repeated(looks.corner_uvs),
         "face_texture": torch.from_numpy(looks.face_texture),
         "textures": tuple(torch.from_numpy(texture) for texture in looks.textures),
     }
+
+
+def _repeated(array: Float[np.ndarray, "face 3 channel"]) -> Float[Tensor, "face 3 channel"]:
+    """As a tensor; what is the same for all faces is held once there too."""
+    if len(array) and array.strides[0] == 0:
+        return torch.from_numpy(array[:1].copy()).expand(array.shape)
+    return torch.from_numpy(array)
 
 
 def _to(value: Any, like: Tensor) -> Any:

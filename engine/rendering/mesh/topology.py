@@ -47,23 +47,29 @@ def face_neighbours(
         points: Positions at bind time.
     """
     welded = weld(points)
-    following = faces[:, [1, 2, 0]]
-    a, b = (welded[faces], welded[following]) if welded is not None else (faces, following)
+    ends = faces if welded is None else welded[faces]
     # one number per edge, sorted stably: the faces of an edge stay in their order
-    keys, order = _sorted(np.minimum(a, b).ravel() * len(points) + np.maximum(a, b).ravel())
-    starts = (
-        np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.zeros(0, int)
-    )
+    numbers = np.empty(faces.shape, np.int64)
+    for side in range(3):
+        a, b = ends[:, side], ends[:, (side + 1) % 3]
+        numbers[:, side] = np.minimum(a, b) * len(points) + np.maximum(a, b)
+    keys, order = _sorted(numbers.ravel())
+    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
     counts = np.diff(starts, append=len(keys))
-    # the faces of an edge in pairs; all but a few edges have one pair
-    pairs = (counts + 1) // 2
-    nth = np.arange(pairs.sum()) - np.repeat(np.cumsum(pairs) - pairs, pairs)
-    lead = np.repeat(starts, pairs) + 2 * nth
-    paired = 2 * nth + 1 < np.repeat(counts, pairs)
+    lead = starts
+    paired = counts > 1
+    if len(counts) and counts.max() > 2:
+        # an edge of many faces has several pairs
+        pairs = (counts + 1) // 2
+        nth = np.arange(pairs.sum()) - np.repeat(np.cumsum(pairs) - pairs, pairs)
+        lead = np.repeat(starts, pairs) + 2 * nth
+        paired = 2 * nth + 1 < np.repeat(counts, pairs)
     first = order[lead]
-    second = np.where(paired, order[np.minimum(lead + 1, max(len(keys) - 1, 0))] // 3, -1)
-    sides = np.stack([faces.ravel()[first], following.ravel()[first]], axis=-1)
-    return sides, np.stack([first // 3, second], axis=-1)
+    owner, corner = first // 3, first % 3
+    second = np.full(len(lead), -1)
+    second[paired] = order[lead[paired] + 1] // 3
+    sides = np.stack([faces[owner, corner], faces[owner, (corner + 1) % 3]], axis=-1)
+    return sides, np.stack([owner, second], axis=-1)
 
 
 def _sorted(numbers: Int[np.ndarray, " side"]) -> tuple[Int[np.ndarray, " side"], Int[np.ndarray, " side"]]:
@@ -73,7 +79,8 @@ def _sorted(numbers: Int[np.ndarray, " side"]) -> tuple[Int[np.ndarray, " side"]
         order = np.argsort(numbers, kind="stable")
         return numbers[order], order
     # number and place as one number: sorting values is ten times as quick as sorting places
-    both = numbers << bits | np.arange(len(numbers))
+    both = numbers << bits
+    both |= np.arange(len(numbers))
     both.sort()
     return both >> bits, both & ((1 << bits) - 1)
 

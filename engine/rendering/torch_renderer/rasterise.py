@@ -62,10 +62,11 @@ def pixel_ranges(pixels: Float[Tensor, "image vertex 3"], cameras: Cameras) -> R
     narrow = torch.int16 if max(cameras.width, cameras.height) < 1 << 15 else torch.int32
     xy = pixels[..., :2] / pixels[..., 2:].clamp_min(cameras.near)
     # pixel i has its centre at i + 0.5
-    centre = xy.sub_(0.5)
-    first = torch.ceil(centre).clamp_min_(0).minimum(size).nan_to_num_()
-    end = torch.floor_(centre).add_(1).clamp_min_(0).minimum(size).nan_to_num_()
-    bounds = torch.cat([first, -end], dim=-1).to(narrow)
+    centre = xy.sub_(0.5).nan_to_num_()
+    bounds = torch.empty((*pixels.shape[:2], 4), dtype=narrow, device=pixels.device)
+    none = torch.zeros_like(size)
+    bounds[..., :2] = torch.ceil(centre).clamp_(none, size)
+    bounds[..., 2:] = torch.floor_(centre).add_(1).clamp_(none, size).neg_()
     behind = pixels[..., 2] < cameras.near
     if not pixels.shape[1] or bool(behind.any()):
         return Ranges(bounds, behind, PixelWindow(0, 0, cameras.width, cameras.height))

@@ -65,7 +65,9 @@ def normals_of(
     flat = points.flatten(0, 1)
     a, b, c = (flat.index_select(0, side) for side in used)
     normals = torch.linalg.cross(b - a, c - a)
-    total = torch.zeros_like(flat).index_add(0, used.flatten(), normals.repeat(3, 1))
+    total = torch.zeros_like(flat)
+    for side in used:
+        total = total.index_add(0, side, normals)
     return normalize(total.index_select(0, vertices), dim=-1, eps=1e-12)
 
 

@@ -119,7 +119,7 @@ def _outlines_of(
     pixels: Float[Tensor, "vertex 3"], bounds: Int[Tensor, "vertex 4"], surface: Surface, near: float
 ) -> Int[Tensor, " edge"]:
     """The edges that are outlines in one image and pass a centre."""
-    box = lowest(bounds, surface.edges.T)
+    box = lowest(bounds, surface.edges.T.contiguous())
     passing = (box[:, 0] + box[:, 2] < 0) | (box[:, 1] + box[:, 3] < 0)
     edge = torch.nonzero(passing)[:, 0]
     # both ends have to lie in front of the camera
@@ -131,22 +131,22 @@ def _outlines_of(
     # one face only
     first, second = surface.edge_faces.index_select(0, edge).unbind(1)
     both = torch.nonzero(second >= 0)[:, 0]
-    pairs = torch.stack([first.index_select(0, both), second.index_select(0, both)])
-    planes = pixels.T.contiguous()
-    if 2 * len(both) < len(surface.faces):
-        facing = _facing(planes, surface.faces.index_select(0, pairs.flatten())).reshape(2, -1)
-    else:
-        facing = _facing(planes, surface.faces).index_select(0, pairs.flatten()).reshape(2, -1)
+    pairs = torch.cat([first.index_select(0, both), second.index_select(0, both)])
+    touched = torch.zeros(len(surface.faces), dtype=torch.bool, device=pixels.device)
+    touched[pairs] = True
+    chosen = torch.nonzero(touched)[:, 0]
+    touched[chosen] = _facing(pixels.T.contiguous(), surface.faces.T.contiguous().index_select(1, chosen))
+    facing = touched.index_select(0, pairs).reshape(2, -1)
     outline = second < 0
     outline[both] = facing[0] != facing[1]
     return edge[outline]
 
 
-def _facing(planes: Float[Tensor, "3 vertex"], faces: Int[Tensor, "face 3"]) -> Bool[Tensor, " face"]:
+def _facing(planes: Float[Tensor, "3 vertex"], sides: Int[Tensor, "3 face"]) -> Bool[Tensor, " face"]:
     """Which side of each triangle is seen; relative to a corner, so that small triangles keep their sign."""
     # homogeneous pixels relative to the first corner: the depths of the corners cancel out of small differences
     (xa, ya, za), (xb, yb, zb), (xc, yc, zc) = (
-        [plane.index_select(0, faces[:, corner]) for plane in planes] for corner in range(3)
+        [plane.index_select(0, side) for plane in planes] for side in sides
     )
     qx, qy = xb * za - xa * zb, yb * za - ya * zb
     rx, ry = xc * za - xa * zc, yc * za - ya * zc
