@@ -123,14 +123,17 @@ def joint_form(term: JointTerm, pose: Pose, cameras: Cameras) -> JointForm:
     own, common, weights = _split(residual, shared)
     plane, along = (_huber(size).sum() for size in _sizes(own))
     camera = camera_rows(pose.T_world_joint[..., :3, 3], cameras)
+    carried, jacobians = term.carried[used], []
+    for frame in range(len(residual)):
+        # d(x, y, depth) / d(world point), in standard deviations; then per unknown, by how that moves the point
+        rows = camera[frame][used] / (term.sigma[frame][used] * term.scale)[..., None]
+        points = pose.T_world_joint[frame, used, :3, 3]
+        jacobians.append(point_rows(pose, frame, points, carried, rows))
     forms = []
     for axes, robust in ((slice(0, 2), plane), (slice(2, 3), along)):
         hessians, gradients = [], []
         for frame in range(len(residual)):
-            # d(x, y, depth) / d(world point), in standard deviations; then per unknown, by how that moves the point
-            rows = camera[frame][used] / (term.sigma[frame][used] * term.scale)[..., None]
-            points = pose.T_world_joint[frame, used, :3, 3]
-            jacobian = point_rows(pose, frame, points, term.carried[used], rows[:, axes])
+            jacobian = jacobians[frame][:, axes]
             # what a frame shares is eliminated (a Schur complement): J^T W J / (1 - s), less the part along the common
             # error, with s the shared part of the variance and W the robust weights
             weighted = weights[frame][:, axes, None] / (1 - shared[axes, None]) * jacobian

@@ -72,16 +72,41 @@ def point_rows(
         weights: Share with which each joint with unknowns carries a point.
         rows: Derivatives of the measures by the world points.
     """
-    # rows in the frame of the parent of each joint with unknowns, times the share with which it carries the point
+    levers, parameters = point_levers(pose, frame, points, weights, rows)
+    return levers @ parameters
+
+
+def point_levers(
+    pose: Pose,
+    frame: int,
+    points: Float[Tensor, "point 3"],
+    weights: Float[Tensor, "point free"],
+    rows: Float[Tensor, "point row 3"],
+) -> tuple[Float[Tensor, "point row parameter"], Float[Tensor, "parameter parameter"]]:
+    """The derivatives of :func:`point_rows` as a product: by turns and moves of the joints in their parents' frames,
+    one axis after another, and from those to the offsets. The second is the same for all points, so that a sum over
+    points needs it once."""
     linear, inverse, turn = (a[frame].to(points) for a in (pose.linear, pose.inverse, pose.turn))
-    rows = torch.einsum("nka,jab,nj->njkb", rows, linear, weights)
-    count = len(turn)
-    # the lever of a turning joint, from its origin to the point in its parent's frame: a turn w moves the point by
-    # w x lever, and row . (w x lever) = w . (lever x row)
-    lever = torch.einsum(
-        "jab,njb->nja", inverse[:count], points[:, None] - pose.origin[frame, :count].to(points)
-    )
-    turned = torch.linalg.cross(lever[:, :, None].expand_as(rows[:, :count]), rows[:, :count])
+    free, count = len(linear), len(turn)
+    # joints come last, so that all that follows runs along them: rows in the frame of the parent of each joint with
+    # unknowns, times the share with which it carries the point
+    pulled = rows @ linear.permute(1, 2, 0).reshape(3, 3 * free)
+    pulled = pulled.reshape(*rows.shape[:2], 3, free).mul_(weights[:, None, None])
+    # the lever of a turning joint, from its origin to the point in its parent's frame; both are taken from the middle
+    # of the joints, so that float32 keeps its digits far from the world's origin
+    middle = pose.origin[frame].mean(0) if free else pose.origin.new_zeros(3)
+    place, origin = points - middle.to(points), (pose.origin[frame, :count] - middle).to(points)
+    levers = place @ inverse[:count].permute(2, 1, 0).reshape(3, 3 * count)
+    levers = levers.reshape(-1, 3, count) - (inverse[:count] @ origin[..., None])[..., 0].T
+    # a turn w moves the point by w x lever, and row . (w x lever) = w . (lever x row)
+    (lx, ly, lz), (rx, ry, rz) = levers[:, None].unbind(2), pulled[..., :count].unbind(2)
+    moved = [pulled[:, :, axis, count:] for axis in range(3)]
+    turned = [ly * rz - lz * ry, lz * rx - lx * rz, lx * ry - ly * rx]
     # from turns to changes of the rotation vector, by the right Jacobian of the exponential
-    turned = torch.einsum("njkb,jbc->nkjc", turned, turn)
-    return torch.cat([turned, rows[:, count:].transpose(1, 2)], dim=2).flatten(2)
+    parameters = points.new_zeros(3, free, free, 3)
+    joints = torch.arange(free)
+    parameters[:, joints[:count], joints[:count]] = turn.permute(1, 0, 2)
+    for axis in range(3):
+        parameters[axis, joints[count:], joints[count:], axis] = 1
+    both = torch.cat([part for axis in range(3) for part in (turned[axis], moved[axis])], dim=2)
+    return both, parameters.reshape(3 * free, 3 * free)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.mimic.gauss_newton import Term
 from engine.mimic.joint_term import camera_rows
-from engine.mimic.kinematics import Pose, point_rows
+from engine.mimic.kinematics import Pose, point_levers
 from engine.mimic.pictures.pyramid import (
     FitScene,
     Level,
@@ -136,8 +136,8 @@ def _pixels(
     return _Pixels(
         corners=fragments.corners[chosen],
         weights=fragments.weights[chosen],
-        tensor=torch.einsum("xcp,ycp,p->pxy", slope, slope, share),
-        pull=torch.einsum("xcp,cp,p->px", slope, error.flatten(1)[:, strong], share),
+        tensor=(((slope[:, None] * slope).sum(2)) * share).permute(2, 0, 1),
+        pull=((slope * error.flatten(1)[:, strong]).sum(1) * share).T,
     )
 
 
@@ -172,8 +172,11 @@ def _normal(
     shares = (carried[corners] * mix).sum(1)
     rows = camera_rows(where[None], camera)[0, :, :2]
     # d(x, y) [pixels] / d(world point), times d(world point) / d(unknown): the motion of the picture per unknown
-    jacobian = point_rows(pose, frame, where, shares, rows)
-    weighted = torch.einsum("nxy,nyp->nxp", pixels.tensor, jacobian)
+    jacobian, parameters = point_levers(pose, frame, where, shares, rows)
+    across, down = pixels.tensor[..., None].unbind(2)
+    weighted = across * jacobian[:, :1] + down * jacobian[:, 1:]
+    flat = jacobian.flatten(0, 1)
     # J^T W J and -J^T W r, where W r holds slopes, errors and trust summed over channels
-    hessian = jacobian.flatten(0, 1).T @ weighted.flatten(0, 1)
-    return hessian.double(), -torch.einsum("nxp,nx->p", jacobian, pixels.pull).double()
+    hessian = (flat.T @ weighted.flatten(0, 1)).double()
+    gradient, parameters = -(pixels.pull.flatten() @ flat).double(), parameters.double()
+    return parameters.T @ hessian @ parameters, gradient @ parameters
