@@ -226,7 +226,7 @@ class _EstimatorTraining:
         self.material, self.settings, self.device = material, settings, device
         joints = sum(int(s.sum()) for s in material.seen)
         self.network = build_network(joints, settings).to(device)
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=1e-3, fused=True)
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=1e-3)
         samples = {name: value for name, value in vars(material.samples).items() if name != "mask"}
         self.loop = TrainingLoop(
             self.network.state_dict(),
