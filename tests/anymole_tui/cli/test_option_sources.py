@@ -170,6 +170,7 @@ def test_attaching_to_a_failed_run_ends_as_it_did(call: Call, data: Path, tmp_pa
     assert "fox.usdc" in err
 
 
+@pytest.mark.slow
 def test_what_resume_changes_is_typed_and_nothing_else(
     call: Call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
