@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.config import RunConfig
 from engine.errors import ConfigError
-from engine.files.writable import check_writable
+from engine.files.owned_folder import check_writable
 from engine.planning.shot_plan import Planned
 from usd_io.errors import AuthorError, shown
 

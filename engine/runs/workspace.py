@@ -26,9 +26,8 @@ from engine.events import Event, PreviewWritten, RunFinished, RunStarted, to_jso
 from engine.files.atomic import is_inside, whole_file
 from engine.files.hashing import content_hash
 from engine.files.json_values import read_json
-from engine.files.owned_folder import OwnedFolder, refuse_foreign
+from engine.files.owned_folder import OwnedFolder, check_writable, refuse_foreign
 from engine.files.regular import open_regular
-from engine.files.writable import check_writable
 from engine.runs.artefacts import INDEX, Artefact, is_intact, read_index
 from engine.runs.lock import LOCK, RunLock, process_start
 from engine.settings.file_settings import file_settings, with_files

@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigError
-from engine.files import writable
-from engine.files.owned_folder import foreign_names
-from engine.files.writable import check_writable
+from engine.files import owned_folder
+from engine.files.owned_folder import check_writable, foreign_names
 
 
 def test_a_folder_that_takes_files_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_writable(tmp_path / "a" / "b")
-    monkeypatch.delattr(writable.os, "O_TMPFILE", raising=False)  # as on systems without
+    monkeypatch.delattr(owned_folder.os, "O_TMPFILE", raising=False)  # as on systems without
     check_writable(tmp_path / "a" / "b")
     assert list(tmp_path.iterdir()) == []
 
@@ -32,12 +31,12 @@ def test_what_permissions_do_not_tell_is_asked(
         raise OSError(30, "Read-only file system")
 
     if not unnamed:
-        monkeypatch.delattr(writable.os, "O_TMPFILE", raising=False)
+        monkeypatch.delattr(owned_folder.os, "O_TMPFILE", raising=False)
         monkeypatch.setattr(Path, "mkdir", refuse)
     elif not hasattr(os, "O_TMPFILE"):
         pytest.skip("no files without names here")
     else:
-        monkeypatch.setattr(writable.os, "open", refuse)
+        monkeypatch.setattr(owned_folder.os, "open", refuse)
     with pytest.raises(ConfigError, match=r"takes no new files \(Read-only file system\)") as refused:
         check_writable(tmp_path / "out")
     assert refused.value.settings == ("out",)
@@ -47,7 +46,7 @@ def test_a_full_disk_is_left_to_the_run(tmp_path: Path, monkeypatch: pytest.Monk
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.delattr(writable.os, "O_TMPFILE", raising=False)
+    monkeypatch.delattr(owned_folder.os, "O_TMPFILE", raising=False)
     monkeypatch.setattr(Path, "mkdir", full)
     check_writable(tmp_path / "out")
 
@@ -63,7 +62,7 @@ def test_what_it_tries_is_not_taken_for_a_file_of_others(
         assert foreign_names(tmp_path) == []
         touch(self)
 
-    monkeypatch.delattr(writable.os, "O_TMPFILE", raising=False)
+    monkeypatch.delattr(owned_folder.os, "O_TMPFILE", raising=False)
     monkeypatch.setattr(Path, "touch", look)
     check_writable(tmp_path)
     assert len(seen) == 1
