@@ -53,7 +53,9 @@ def run_report(result: RunResult, *, metrics: bool = False) -> str:
     viewers = "or the result in usdview, Blender, Houdini, Maya"
     lines.append(_row("open it", f"anymole {word(result.run)}  (in the terminal); {viewers}"))
     if any(len(scores["takes"]) > 1 for scores in result.scores.values()):
-        lines.append(_row("takes", f"take 1 is shown; another one: anymole take {word(result.run)} N"))
+        lines.append(
+            _row("takes", f"to see which is shown, or to show another: anymole take {word(result.run)} N")
+        )
     if metrics:
         lines += _metrics(result)
     else:

@@ -27,6 +27,7 @@ from engine.runs.workspace import (
     SETTINGS,
     Workspace,
     check_out,
+    check_result_names,
     read_settings,
     read_state,
     result_stem,
@@ -38,7 +39,7 @@ from usd_io.errors import shown
 if TYPE_CHECKING:  # what only a run needs is imported by it: plans are quicker without
     from engine.pipeline import RunResult
 
-__all__ = ["advance", "check", "inspect", "plan", "prepare", "prepare_resume", "resume", "run"]
+__all__ = ["advance", "check", "check_ready", "inspect", "plan", "prepare", "prepare_resume", "resume", "run"]
 
 NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
 
@@ -54,6 +55,20 @@ def plan(config: RunConfig) -> Planned:
     """
     run_folder(config)  # refuses one that cannot or must not be written to
     return _plan(config)
+
+
+def check_ready(config: RunConfig, planned: Planned) -> None:
+    """Find out whether the video engine, where it is asked for, can do what was planned. A run does this itself before
+    any work; it loads torch, so that plans go without.
+
+    Raises:
+        ConfigError: A gap is longer than what the video model holds at once; says which keys make it fit.
+        ResourceMissing: Weights, a package, memory or a device are missing; says what to do.
+    """
+    if config.engine == "video":
+        from engine.video_pipeline import check_ready
+
+        check_ready(config, planned.plans, planned.shot.motions[0].time_codes_per_second)
 
 
 def _plan(config: RunConfig) -> Planned:
@@ -123,6 +138,7 @@ def prepare_resume(folder: Path, changes: Mapping[str, Any] = NO_CHANGES) -> Non
     read_state(folder)  # refuses a newer format before anything is written
     config = _changed(folder, changes) if changes else None
     if config is not None:
+        check_result_names(folder, config)
         _plan(config)
     workspace = Workspace(folder, by_hand=True)
     try:
@@ -178,6 +194,7 @@ def resume(
     by_hand, planned = config is None, None
     if changes:
         config = _changed(folder, changes, config)
+        check_result_names(folder, config)
         planned = _plan(config)
     workspace = Workspace(folder, by_hand=by_hand)
     return _run_in(workspace, settings, on_event, cancel, planned, save=config is not None, until=until)

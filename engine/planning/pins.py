@@ -62,6 +62,12 @@ def make_pins(
                 f"{shown(held[0])} is locked and cannot be pinned from {start:g} to {end:g}: it keeps what is "
                 "authored; take it out of one of the two."
             )
+        for joint in joints:
+            if all(above in locked for above in character.joints if joint.startswith(f"{above}/")):
+                raise _refused(
+                    f"{shown(joint)} cannot be pinned from {start:g} to {end:g}: all joints above it are locked, so "
+                    "that nothing can hold it; lock fewer."
+                )
         made += [Pin(joint, start, end) for joint in joints]
     for a, b in combinations(made, 2):
         if a.joint == b.joint and a.start <= b.end and b.start <= a.end:

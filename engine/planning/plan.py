@@ -235,6 +235,11 @@ def make_plan(
         )
     ends = {t for gap in gaps for t in (gap.start, gap.end)}
     locked = _matching(character, lock, "lock")
+    if len(locked) == len(character.joints):
+        raise NothingToFill(
+            f"{where}: nothing to fill between {first:g} and {last:g}: all joints are locked; lock fewer.",
+            settings=("lock",),
+        )
     filled = np.array([t for gap in gaps for t in gap.times])
     pins = make_pins(character, pin, filled, locked, lambda pattern: _matching(character, (pattern,), "pin"))
     made = Plan(

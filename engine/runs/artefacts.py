@@ -5,11 +5,12 @@ own hashes). An artefact counts only when its key is the one wanted and every fi
 a crash, a full disk or a hand left behind is recomputed.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.files.atomic import is_inside
+from engine.files.atomic import is_inside, write_text
 from engine.files.hashing import content_hash
 from engine.files.json_values import read_json
 
@@ -48,3 +49,19 @@ def is_intact(folder: Path, artefact: Artefact) -> bool:
         )
     except OSError:
         return False
+
+
+def is_intact_with(folder: Path, file: str) -> bool:
+    """Whether the artefact that a file belongs to is in the folder as it was written; False where it is of none."""
+    return any(
+        is_intact(folder, artefact) for artefact in read_index(folder).values() if file in artefact.files
+    )
+
+
+def enter_again(folder: Path, file: str) -> None:
+    """Let a file of an artefact count as it is now."""
+    values = read_json(folder / INDEX, LARGEST_INDEX)
+    for artefact in values["artefacts"].values():
+        if file in artefact["files"]:
+            artefact["files"][file] = content_hash(folder / file)
+    write_text(folder / INDEX, json.dumps(values, indent=2) + "\n")

@@ -1,7 +1,8 @@
 """Which take a result shows, as a whole or gap by gap: for ``anymole take`` and the terminal UI."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from engine.errors import ConfigError
 from engine.files.json_values import read_json
 from engine.files.owned_folder import MARK
+from engine.runs.artefacts import enter_again, is_intact_with
 from engine.runs.registry import LARGEST_REPORT, find_run
 from engine.runs.workspace import REPORT, own_run_folder
 from usd_io.errors import shown
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 def choose_take(result: str, number: int | None = None) -> "ResultTakes":
     """Show one of the takes of a result from now on, or say which is shown.
 
-    A resumed run recomputes a result that is not as it was written, and that shows take 1 again.
+    A run that is resumed leaves what is chosen; one that authors again shows take 1 again, and says so.
 
     Args:
         result: The root stage of a result, the folder of a run, or a run's id.
@@ -38,7 +40,7 @@ def choose_take(result: str, number: int | None = None) -> "ResultTakes":
     path = result_of(result)
     if number is None:
         return read_takes(path)
-    with sole_writer(Path(path).parent):
+    with sole_writer(Path(path).parent), _still_the_runs(Path(path)):
         takes = select_take(path, number)
         forget_gaps(path)
     return takes
@@ -68,7 +70,7 @@ def choose_gaps(result: str, gaps: "Sequence[ShownGap]") -> "tuple[ShownGap, ...
     from usd_io.author.gaps import choose_gaps
 
     path = result_of(result)
-    with sole_writer(Path(path).parent):
+    with sole_writer(Path(path).parent), _still_the_runs(Path(path)):
         return choose_gaps(path, gaps, _claim)
 
 
@@ -91,9 +93,22 @@ def choose_gap(
     from usd_io.author.gaps import choose_gaps, read_gaps
 
     path = result_of(result)
-    with sole_writer(Path(path).parent):  # others may choose for other gaps meanwhile
+    with (
+        sole_writer(Path(path).parent),
+        _still_the_runs(Path(path)),
+    ):  # others may choose for other gaps meanwhile
         gaps = _chosen(list(read_gaps(path)), result, number, take, accepted)
         return choose_gaps(path, gaps, _claim)
+
+
+@contextmanager
+def _still_the_runs(root: Path) -> Iterator[None]:
+    """Let a result that is as its run wrote it count as such with what is chosen in it: resumed, the run keeps it."""
+    folder = root.parent
+    whole = (folder / MARK).is_file() and is_intact_with(folder, root.name)
+    yield
+    if whole:
+        enter_again(folder, root.name)
 
 
 def _claim(layer: Path) -> None:

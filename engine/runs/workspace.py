@@ -506,6 +506,22 @@ def check_out(folder: Path, config: RunConfig) -> None:
         )
 
 
+def check_result_names(folder: Path, config: RunConfig) -> None:
+    """Refuse a result that would get the name of a file that the run of the folder did not write; writes nothing.
+
+    Raises:
+        ConfigError: There is such a file.
+    """
+    own = own_run_folder(folder)
+    for end in (".usdc" if config.author == "flat" else ".usda", ".json"):
+        path = folder / f"{result_stem(config)}{end}"
+        if os.path.lexists(path) and not own.owns(path.name):
+            raise ConfigError(
+                f"{shown(path)} was not written by this run, and the result gets that name; move it away.",
+                settings=("author",),
+            )
+
+
 def _earlier_stage(folder: Path) -> Path | None:
     """The stage of the run in a folder; None where that is not known."""
     if not (folder / SETTINGS).is_file():

@@ -70,6 +70,7 @@ def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
             subject.path: np.intersect1d(filled[subject.path].motion.times, subject.plan.fill_times).tolist()
             for subject in inputs.subjects
         }
+    _tell_of_choices(inputs, work)
     for end in (".usdc" if inputs.mode == "flat" else ".usda", ".json"):
         work.claim(work.folder / f"{inputs.stem}{end}")
     authored = author_result(
@@ -86,6 +87,27 @@ def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
         keep_earlier=True,
     )
     return authored.root, authored.layer
+
+
+def _tell_of_choices(inputs: AuthorInputs, work: StageWork) -> None:
+    """Say that what was chosen in an earlier result of the run is not in the one that takes its place."""
+    from usd_io.author.gaps import read_gaps
+    from usd_io.errors import UsdIoError
+
+    for end in (".usda", ".usdc"):
+        path = Path(inputs.folder) / f"{inputs.stem}{end}"
+        if path.is_symlink() or not path.is_file():
+            continue
+        try:
+            chosen = sum(gap.accepted or gap.take != 1 for gap in read_gaps(path))
+        except UsdIoError:
+            continue
+        if chosen:
+            work.progress.note(
+                f"What was chosen for {chosen} gaps of the earlier result is not in the new one, which shows take 1; "
+                "choose again with 'anymole take'.",
+                level="warning",
+            )
 
 
 def _thinned(subject: Subject, tolerance: float | None) -> Filled:

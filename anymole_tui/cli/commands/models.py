@@ -94,8 +94,8 @@ def memory(
     """Show what fits a GPU: memory of the wan and ltx models, computed, at the sizes of the qualities."""
     from engine.video import gpu_gb, memory_table
 
-    if card < 0:
-        raise ConfigError("a GPU cannot have less than no memory; give --card in GB.")
+    if not 0 <= card < float("inf"):
+        raise ConfigError("a GPU has a number of GB of memory, 0 or more; give --card in GB.")
     have = card or gpu_gb()
     sizes = {"320x512": (320, 512), "256x416": (256, 416), "480x832": (480, 832)}
     needs = {text: memory_table(*size) for text, size in sizes.items()}

@@ -90,6 +90,7 @@ def start(
     kind = progress_kind(progress)
     planned = engine_run.plan(config)
     if dry_run:
+        engine_run.check_ready(config, planned)
         plans = [asdict(plan) for plan in planned.plans]
         if as_json:
             out.print_json({"plan": plans, "notes": planned.notes})

@@ -46,6 +46,8 @@ def hold_pins(character: Character, known: Motion, plan: Plan, made: Motion) -> 
         targets[:, column] += _ways(plan, made, pin, place - before)
         held[inside, column] = True
     moves = np.abs(targets - skeleton.joint_positions(character, made)[:, joints]).max((1, 2)) > 0
+    if not moves.any():
+        return made
     for _ in range(REACHES):
         made = _reach(character, known, plan, made, joints, targets, moves)
         missing = np.where(held[..., None], targets - skeleton.joint_positions(character, made)[:, joints], 0)

@@ -133,6 +133,17 @@ def test_dry_run_shows_the_plan_and_writes_nothing(anymole: Anymole, fox: Path, 
     assert plan[0]["gaps"][0]["times"] == list(range(59, 82))
 
 
+def test_a_dry_run_says_that_the_video_model_is_missing(
+    anymole: Anymole, fox_keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANYMOLE_MODELS", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    outcome = anymole("run", fox_keys, "--engine", "video", "--model", "wan-vace", "--dry-run")
+    assert outcome.code == 3
+    assert "anymole models pull wan-vace" in outcome.err
+    assert anymole("run", fox_keys, "--engine", "video", "--model", "tiny", "--dry-run").code == 0
+
+
 def test_a_plan_refuses_a_video_that_is_not_there(anymole: Anymole, fox_keys: Path, tmp_path: Path) -> None:
     outcome = anymole("mimic", fox_keys, "--video", tmp_path / "none.mp4", "--dry-run")
     assert outcome.code == 2

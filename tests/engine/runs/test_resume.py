@@ -158,10 +158,12 @@ def test_a_change_that_cannot_be_done_leaves_the_run_as_it_was(data: Path, tmp_p
         report=False,
     )
     engine_run.run(config)
+    (tmp_path / "run" / "late_refusal_of_variant_inbetween.usdc").write_text("mine")
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
     for changes, why in (
         ({"author": "variant"}, "stronger than any variant"),
         ({"samples": "few"}, "samples"),
+        ({"author": "flat"}, "was not written by this run, and the result gets that name"),
     ):
         for call in (engine_run.resume, engine_run.prepare_resume):
             with pytest.raises(ConfigError, match=why):

@@ -15,7 +15,7 @@ from engine import run as engine_run
 from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.pipeline import RunResult
-from engine.runs.takes import choose_take
+from engine.runs.takes import choose_gap, choose_take, read_gaps
 from usd_io.author.layers import CONFIDENCE
 from usd_io.errors import TakeNotFoundError
 from usd_io.model import Motion
@@ -138,6 +138,30 @@ def test_a_take_is_chosen_by_file_folder_or_not_at_all(fox_keys: str, tmp_path: 
     (tmp_path / "run" / "report.json").write_text("{}")
     with pytest.raises(ConfigError, match="has no result yet"):
         choose_take(result.run, 1)
+
+
+def test_a_resumed_run_keeps_what_is_chosen_and_says_when_it_cannot(fox_keys: str, tmp_path: Path) -> None:
+    result = run(fox_keys, tmp_path / "run", prior="learned", takes=3)
+    choose_take(result.run, 3)
+    engine_run.resume(tmp_path / "run")
+    assert choose_take(result.run).active == 3
+    choose_gap(result.run, 2, 0)
+    events: list[object] = []
+    engine_run.resume(tmp_path / "run", events.append)
+    assert [gap.take for gap in read_gaps(result.run)][:3] == [3, 0, 3]
+    assert not any("was chosen" in str(event) for event in events)
+    engine_run.resume(tmp_path / "run", events.append, changes={"samples": "sparse"})
+    assert {gap.take for gap in read_gaps(result.run)} == {1}
+    assert any("chosen for 7 gaps of the earlier result is not in the new one" in str(e) for e in events)
+
+
+def test_a_result_that_is_not_as_it_was_written_is_no_choice(fox_keys: str, tmp_path: Path) -> None:
+    result = run(fox_keys, tmp_path / "run", prior="learned", takes=2)
+    root = Path(result.result)
+    root.write_text(root.read_text(encoding="utf-8") + "# by hand\n", encoding="utf-8")
+    choose_take(result.run, 2)
+    engine_run.resume(tmp_path / "run")
+    assert choose_take(result.run).active == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from engine import run as engine_run
 from engine.config import RunConfig
-from engine.errors import ConfigError
+from engine.errors import ConfigError, NothingToFill
 from engine.geometry import metrics, skeleton
 from engine.planning.pins import PIN_TOLERANCE as TOLERANCE
 from engine.planning.plan import make_plan
@@ -76,6 +76,17 @@ def test_a_joint_that_is_locked_or_pinned_already_is_refused() -> None:
         make_plan(CHARACTER, MOTION, **shot, pin=["d@40:48", "a/b/c/d@44:50"])  # type: ignore[arg-type]
     plan = make_plan(CHARACTER, MOTION, **shot, pin=["d@40:43", "d@44:50"])  # type: ignore[arg-type]
     assert [(pin.start, pin.end) for pin in plan.pins] == [(40, 43), (44, 50)]
+
+
+def test_a_pin_that_nothing_can_hold_is_refused_and_one_of_a_single_frame_stays() -> None:
+    shot = {"contexts": [(0, 36)], "keys": [36, 54, 72]}
+    with pytest.raises(ConfigError, match="all joints above it are locked, so that nothing can hold it"):
+        make_plan(CHARACTER, MOTION, **shot, pin=["d@40:50"], lock=["a", "b", "c"])  # type: ignore[arg-type]
+    with pytest.raises(NothingToFill, match="all joints are locked; lock fewer"):
+        make_plan(CHARACTER, MOTION, **shot, lock=["*"])  # type: ignore[arg-type]
+    free = fill_motion(CHARACTER, MOTION, **SHOT).motion  # type: ignore[arg-type]
+    held = fill_motion(CHARACTER, MOTION, pin=["d@40.5:41.5"], **SHOT).motion  # type: ignore[arg-type]
+    np.testing.assert_array_equal(held.rotations, free.rotations)
 
 
 def test_in_place_the_root_goes_straight_between_the_keys() -> None:
