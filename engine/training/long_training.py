@@ -12,6 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -115,6 +116,39 @@ class LongTraining(ABC, Generic[Batch]):
         """Take up optimiser, step and time; the weights are for the caller."""
         restore_optimiser(self.optimiser, tensors)
         self.step, self.seconds = meta["step"], meta["seconds"]
+
+
+class NamedTraining(LongTraining[Batch]):
+    """A training whose weights have names, as they are saved."""
+
+    def __init__(self, settings: TrainingSchedule, values: Mapping[str, Tensor]) -> None:
+        self.values = values
+        self.averaged = {name: p.detach().clone() for name, p in values.items()}
+        super().__init__(settings, values.values(), self.averaged.values())
+
+    @contextmanager
+    def averages_in_use(self) -> Iterator[None]:
+        """Let the network work with its averaged weights."""
+        now = {name: p.clone() for name, p in self.values.items()}
+        self._use(self.averaged)
+        yield
+        self._use(now)
+
+    def _use(self, values: Mapping[str, Tensor]) -> None:
+        for name, value in values.items():
+            self.values[name].data.copy_(value)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Both sets of weights, for :meth:`save_state`."""
+        tensors = {f"network.{k}": v.detach() for k, v in self.values.items()}
+        return tensors | {f"averaged.{k}": v for k, v in self.averaged.items()}
+
+    def restore(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+        """Take up the weights and all of :meth:`restore_state`."""
+        self._use({k: tensors[f"network.{k}"] for k in self.values})
+        for name, mean in self.averaged.items():
+            mean.copy_(tensors[f"averaged.{name}"])
+        self.restore_state(tensors, meta)
 
 
 def train_for(

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from engine.files.tensors import load_meta, load_tensors, save_tensors
-from engine.training.long_training import STATE, LongTraining, TrainingSchedule, train_for
+from engine.training.long_training import STATE, NamedTraining, TrainingSchedule, train_for
 from engine.training.tiny_video.guesses import (
     GuessBatch,
     GuessPictures,
@@ -58,16 +58,14 @@ class CorrectionSettings(TrainingSchedule):
     """Which guesses."""
 
 
-class CorrectionTraining(LongTraining[GuessBatch]):
+class CorrectionTraining(NamedTraining[GuessBatch]):
     """The network and its averaged weights, and how they are saved."""
 
     def __init__(self, settings: CorrectionSettings, device: str = "cpu") -> None:
         torch.manual_seed(settings.seed)
         self.settings, self.device = settings, torch.device(device)
         self.network = GuessCorrection().to(self.device)
-        self.values = dict(self.network.named_parameters())
-        self.averaged = {name: p.detach().clone() for name, p in self.values.items()}
-        super().__init__(settings, self.values.values(), self.averaged.values())
+        super().__init__(settings, dict(self.network.named_parameters()))
 
     def draw(self, pictures: GuessPictures, step: int) -> GuessBatch:
         """The frames of a step, which depend on the seed and the step alone."""
@@ -88,19 +86,17 @@ class CorrectionTraining(LongTraining[GuessBatch]):
     def evaluate(self, pictures: GuessPictures) -> dict[str, float]:
         """Mean peak signal-to-noise ratio [dB] of the guess and of its correction by the averaged weights, and the
         share of frames that it makes worse; always the same frames."""
-        now = {name: p.clone() for name, p in self.values.items()}
-        self._use(self.averaged)
         frames = frames_in_gaps(pictures.starts)
         rng = np.random.default_rng(HELD_OUT_SEED)
         chosen = [frames[i] for i in rng.permutation(len(frames))[:HELD_OUT_FRAMES]]
         rows = []
-        for i in range(0, len(chosen), self.settings.batch):
-            part = chosen[i : i + self.settings.batch]
-            batch = batch_of(pictures, part, np.zeros(len(part), bool))
-            inputs, truth = batch.inputs.to(self.device), batch.truth.to(self.device)
-            both = inputs.guess[:, 1], self.network(inputs)
-            rows.append(torch.stack([decibels(squared_error(made, truth)) for made in both]).cpu())
-        self._use(now)
+        with self.averages_in_use():
+            for i in range(0, len(chosen), self.settings.batch):
+                part = chosen[i : i + self.settings.batch]
+                batch = batch_of(pictures, part, np.zeros(len(part), bool))
+                inputs, truth = batch.inputs.to(self.device), batch.truth.to(self.device)
+                both = inputs.guess[:, 1], self.network(inputs)
+                rows.append(torch.stack([decibels(squared_error(made, truth)) for made in both]).cpu())
         guess, made = torch.cat(rows, 1)
         return {
             "guess_db": float(guess.mean()),
@@ -108,15 +104,9 @@ class CorrectionTraining(LongTraining[GuessBatch]):
             "worse": float((made < guess - 0.01).float().mean()),
         }
 
-    def _use(self, values: dict[str, Tensor]) -> None:
-        for name, value in values.items():
-            self.values[name].data.copy_(value)
-
     def save(self, out: Path) -> None:
         """Write the checkpoint, and the averaged weights by themselves."""
-        tensors = {f"network.{k}": v.detach() for k, v in self.values.items()}
-        tensors |= {f"averaged.{k}": v for k, v in self.averaged.items()}
-        self.save_state(out, tensors, {})
+        self.save_state(out, self.weights(), {})
         save_tensors(out / WEIGHTS, {k: v.half() for k, v in self.averaged.items()}, self.record())
 
     @classmethod
@@ -125,10 +115,7 @@ class CorrectionTraining(LongTraining[GuessBatch]):
         tensors, state = load_tensors(out / STATE), load_meta(out / STATE)
         settings = CorrectionSettings(**state["settings"])
         run = cls(replace(settings, steps=steps or settings.steps), device)
-        run._use({k: tensors[f"network.{k}"] for k in run.values})
-        for name, mean in run.averaged.items():
-            mean.copy_(tensors[f"averaged.{name}"])
-        run.restore_state(tensors, state)
+        run.restore(tensors, state)
         return run
 
 

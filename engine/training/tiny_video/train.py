@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from engine.files.tensors import load_meta, load_tensors, save_tensors
-from engine.training.long_training import STATE, LongTraining, TrainingSchedule, train_for
+from engine.training.long_training import STATE, NamedTraining, TrainingSchedule, train_for
 from engine.training.tiny_video.data import Pictures, draw_pictures, load_pictures, save_pictures
 from engine.training.tiny_video.samples import ClipBatch, draw_batch
 from engine.video.adaptation.trainable import PARTS
@@ -67,20 +67,19 @@ def known_latents(latents: Tensor, batch: ClipBatch) -> Tensor:
     return torch.where(batch.known[:, None, :, None, None], given, 0)
 
 
-class TinyTraining(LongTraining[tuple[ClipBatch, np.random.Generator]]):
+class TinyTraining(NamedTraining[tuple[ClipBatch, np.random.Generator]]):
     """The model and its averaged weights, and how they are saved."""
 
     def __init__(self, settings: TinySettings) -> None:
         torch.manual_seed(settings.seed)
         self.settings, self.model = settings, silence_text(build_model(TINY_TRAINED))
-        self.values = {
+        values = {
             f"{part}.{name}": p.requires_grad_(True)
             for part in PARTS
             for name, p in getattr(self.model, part).named_parameters()
         }
-        self.averaged = {name: p.detach().clone() for name, p in self.values.items()}
         self.text = encode_text(self.model, [""])
-        super().__init__(settings, self.values.values(), self.averaged.values())
+        super().__init__(settings, values)
 
     def predict(self, batch: ClipBatch, latents: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor:
         """The network's velocity."""
@@ -118,32 +117,24 @@ class TinyTraining(LongTraining[tuple[ClipBatch, np.random.Generator]]):
     def evaluate(self, pictures: Pictures) -> dict[str, float]:
         """Squared error of free frames, found in one step from pure noise by the averaged weights, over that of a
         linear blend of the known frames; always the same cases."""
-        now = {name: p.clone() for name, p in self.values.items()}
-        self._use(self.averaged)
         rng = np.random.default_rng(HELD_OUT_SEED)
         errors = np.zeros(2)
-        for _ in range(HELD_OUT_CASES // self.settings.batch):
-            batch = draw_batch(pictures, self.settings.batch, pictures.frames.shape[1], rng)
-            latents = latents_of(self.model, batch.frames)
-            timestep = torch.full((len(latents),), TRAIN_STEPS - 1)
-            noise = torch.from_numpy(rng.standard_normal(latents.shape, np.float32))
-            answer = -self.predict(batch, latents, noise, timestep)
-            blend = linear_blend(known_latents(latents, batch), batch.known)
-            clean, blend = rescale_clean(latents, timestep), rescale_clean(blend, timestep)
-            free = ~batch.known[:, None, :, None, None]
-            errors += [float(((x - clean).square() * free).sum()) for x in (answer, blend)]
-        self._use(now)
+        with self.averages_in_use():
+            for _ in range(HELD_OUT_CASES // self.settings.batch):
+                batch = draw_batch(pictures, self.settings.batch, pictures.frames.shape[1], rng)
+                latents = latents_of(self.model, batch.frames)
+                timestep = torch.full((len(latents),), TRAIN_STEPS - 1)
+                noise = torch.from_numpy(rng.standard_normal(latents.shape, np.float32))
+                answer = -self.predict(batch, latents, noise, timestep)
+                blend = linear_blend(known_latents(latents, batch), batch.known)
+                clean, blend = rescale_clean(latents, timestep), rescale_clean(blend, timestep)
+                free = ~batch.known[:, None, :, None, None]
+                errors += [float(((x - clean).square() * free).sum()) for x in (answer, blend)]
         return {"held_out_ratio": float(errors[0] / errors[1])}
-
-    def _use(self, values: dict[str, Tensor]) -> None:
-        for name, value in values.items():
-            self.values[name].data.copy_(value)
 
     def save(self, out: Path) -> None:
         """Write the checkpoint, and the averaged weights as they are shipped."""
-        tensors = {f"network.{k}": v.detach() for k, v in self.values.items()}
-        tensors |= {f"averaged.{k}": v for k, v in self.averaged.items()}
-        tensors |= {f"image.{k}": v for k, v in self.model.image.state_dict().items()}
+        tensors = self.weights() | {f"image.{k}": v for k, v in self.model.image.state_dict().items()}
         self.save_state(out, tensors, {})
         half = {name: value.half() for name, value in shipped_tensors(self.model).items()}
         half |= {name: value.half() for name, value in self.averaged.items()}
@@ -156,11 +147,8 @@ class TinyTraining(LongTraining[tuple[ClipBatch, np.random.Generator]]):
         tensors, state = load_tensors(out / STATE), load_meta(out / STATE)
         settings = TinySettings(**state["settings"])
         run = cls(replace(settings, steps=steps or settings.steps, crop=crop or settings.crop))
-        run._use({k: tensors[f"network.{k}"] for k in run.values})
-        for name, mean in run.averaged.items():
-            mean.copy_(tensors[f"averaged.{name}"])
         run.model.image.load_state_dict({k: tensors[f"image.{k}"] for k in run.model.image.state_dict()})
-        run.restore_state(tensors, state)
+        run.restore(tensors, state)
         return run
 
 
