@@ -6,6 +6,7 @@ vectorised. An error names the layer, the prim, the time code and the item, and 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,8 +68,7 @@ class Samples:
 
     def unit_quaternions(self, used: Int[np.ndarray, " used"]) -> Values:
         """The values as unit quaternions ``w x y z``, sign-continuous in time."""
-        q = convert.from_memory_order(self.values)
-        length = np.sqrt(np.einsum("fjc,fjc->fj", q, q))
+        q, length = convert.from_memory_order(self.values), self._lengths
         bad = np.argwhere(~((length[:, used] >= _SHORTEST) & (length[:, used] <= _LONGEST)))
         if len(bad):
             frame, item = int(bad[0, 0]), int(used[bad[0, 1]])
@@ -80,17 +80,23 @@ class Samples:
         q[:, unused] = (1, 0, 0, 0)
         return convert.continuous(convert.unit(q))
 
+    @cached_property
+    def _lengths(self) -> Float[np.ndarray, "sample item"]:
+        """Of quaternions."""
+        length: Float[np.ndarray, "sample item"] = np.sqrt(np.einsum("fjc,fjc->fj", self.values, self.values))
+        return length
+
     def odd_lengths(self, used: Int[np.ndarray, " used"]) -> str:
         """What is to be said of quaternions that are far from unit length; empty where none is."""
-        off = np.abs(np.linalg.norm(self.values[:, used], axis=-1) - 1)
+        off = np.abs(self._lengths[:, used] - 1)
         if not (off > DRIFT).any():
             return ""
         frame, number = divmod(int(off.argmax()), off.shape[1])
         item = int(used[number])
-        length = float(np.linalg.norm(self.values[frame, item]))
         return (
             f"{place(self.attribute)}: {int((off > DRIFT).sum())} rotations are no unit quaternions (of "
-            f"{shown(self.items[item])} at time code {self.times[frame]:g} the length is {length:.3g}): USD bends such "
+            f"{shown(self.items[item])} at time code {self.times[frame]:g} the length is "
+            f"{self._lengths[frame, item]:.3g}): USD bends such "
             "joints out of shape. They are kept, and what is filled follows them; normalise them to turn alone."
         )
 
