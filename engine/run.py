@@ -136,10 +136,7 @@ def prepare_resume(folder: Path, changes: Mapping[str, Any] = NO_CHANGES) -> Non
         EngineError: It cannot be written to.
     """
     read_state(folder)  # refuses a newer format before anything is written
-    config = _changed(folder, changes) if changes else None
-    if config is not None:
-        check_result_names(folder, config)
-        _plan(config)
+    config = _plan_changed(folder, changes)[0] if changes else None
     workspace = Workspace(folder, by_hand=True)
     try:
         if config is not None:
@@ -193,15 +190,18 @@ def resume(
 
     by_hand, planned = config is None, None
     if changes:
-        config = _changed(folder, changes, config)
-        check_result_names(folder, config)
-        planned = _plan(config)
+        config, planned = _plan_changed(folder, changes, config)
     workspace = Workspace(folder, by_hand=by_hand)
     return _run_in(workspace, settings, on_event, cancel, planned, save=config is not None, until=until)
 
 
-def _changed(folder: Path, changes: Mapping[str, Any], config: RunConfig | None = None) -> RunConfig:
-    return replace(config or read_settings(folder), **{**changes, "out": str(folder), "force": True})
+def _plan_changed(
+    folder: Path, changes: Mapping[str, Any], config: RunConfig | None = None
+) -> tuple[RunConfig, Planned]:
+    """The settings with changes, planned; errors as of :func:`resume`."""
+    changed = replace(config or read_settings(folder), **{**changes, "out": str(folder), "force": True})
+    check_result_names(folder, changed)
+    return changed, _plan(changed)
 
 
 def advance(folder: Path, stage: str, on_event: OnEvent = ignore, cancel: Callable[[], bool] = never) -> None:

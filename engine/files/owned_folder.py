@@ -107,13 +107,18 @@ class OwnedFolder:
         """
         for name in names:
             path = self.folder / name
-            if path.is_symlink() or (name not in self._listed and _lexists(path)):
+            if self.is_taken(name):
                 raise EngineError(
                     f"{shown(path)} is not of this {self._kind}, and its own file has that name; move it away."
                 )
         new = set(names) - self._listed
         if new:
             self._change(add=new)
+
+    def is_taken(self, name: str) -> bool:
+        """Whether something that we did not write has a name, or a link, which is never followed."""
+        path = self.folder / name
+        return path.is_symlink() or (name not in self._listed and _lexists(path))
 
     def owns(self, name: str) -> bool:
         """Whether a name is on the list."""

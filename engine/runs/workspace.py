@@ -30,8 +30,9 @@ from engine.files.owned_folder import OwnedFolder, check_writable, refuse_foreig
 from engine.files.regular import open_regular
 from engine.runs.artefacts import INDEX, Artefact, is_intact, read_index
 from engine.runs.lock import LOCK, RunLock, process_start
+from engine.settings.choices import AuthorMode
 from engine.settings.file_settings import file_settings, with_files
-from usd_io.author.names import is_result_name
+from usd_io.author.names import flat_name, is_result_name, root_name
 from usd_io.errors import shown
 from usd_io.files import FORMAT_ARGUMENTS, relative_path, sole_writer
 
@@ -506,6 +507,11 @@ def check_out(folder: Path, config: RunConfig) -> None:
         )
 
 
+def opened_names(stem: str, author: AuthorMode) -> tuple[str, str]:
+    """Names of a result's files that people open: its root stage, and what it says of itself."""
+    return flat_name(stem) if author == "flat" else root_name(stem), f"{stem}.json"
+
+
 def check_result_names(folder: Path, config: RunConfig) -> None:
     """Refuse a result that would get the name of a file that the run of the folder did not write; writes nothing.
 
@@ -513,11 +519,10 @@ def check_result_names(folder: Path, config: RunConfig) -> None:
         ConfigError: There is such a file.
     """
     own = own_run_folder(folder)
-    for end in (".usdc" if config.author == "flat" else ".usda", ".json"):
-        path = folder / f"{result_stem(config)}{end}"
-        if os.path.lexists(path) and not own.owns(path.name):
+    for name in opened_names(result_stem(config), config.author):
+        if own.is_taken(name):
             raise ConfigError(
-                f"{shown(path)} was not written by this run, and the result gets that name; move it away.",
+                f"{shown(folder / name)} was not written by this run, and the result gets that name; move it away.",
                 settings=("author",),
             )
 

@@ -11,8 +11,10 @@ from engine.geometry.metrics import height
 from engine.geometry.sparse import breakdowns
 from engine.priors.fill import Filled
 from engine.runs.stage_cache import FileStage, RunContext, StageWork
+from engine.runs.workspace import opened_names
 from engine.scene.subject import Subject
 from engine.settings.choices import AuthorMode
+from usd_io.author.names import flat_name, root_name
 
 SAFETY = 0.95
 """Part of the tolerance that is used: what is written is rounded."""
@@ -71,8 +73,8 @@ def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
             for subject in inputs.subjects
         }
     _tell_of_choices(inputs, work)
-    for end in (".usdc" if inputs.mode == "flat" else ".usda", ".json"):
-        work.claim(work.folder / f"{inputs.stem}{end}")
+    for name in opened_names(inputs.stem, inputs.mode):
+        work.claim(work.folder / name)
     authored = author_result(
         inputs.stage,
         Path(inputs.folder),
@@ -94,8 +96,8 @@ def _tell_of_choices(inputs: AuthorInputs, work: StageWork) -> None:
     from usd_io.author.gaps import read_gaps
     from usd_io.errors import UsdIoError
 
-    for end in (".usda", ".usdc"):
-        path = Path(inputs.folder) / f"{inputs.stem}{end}"
+    for name in (root_name(inputs.stem), flat_name(inputs.stem)):
+        path = Path(inputs.folder) / name
         if path.is_symlink() or not path.is_file():
             continue
         try:
