@@ -13,7 +13,7 @@ from engine.rendering.actors import Actors
 from engine.rendering.bones import with_bones
 from engine.rendering.mesh.surface import build_surface
 from engine.rendering.renderers import TorchRenderer
-from engine.rendering.torch_renderer.renderer import Backdrop, Images
+from engine.rendering.torch_renderer.renderer import Backdrop, Images, to_bytes
 from engine.rendering.views import IMAGES_AT_ONCE, View
 from engine.scene.scene import Scene
 from engine.settings.choices import ControlName
@@ -46,10 +46,10 @@ def control_pictures(
             rgb = torch.cat([images.rgb for images in _draw(scene.renderer, actors, view)])
             grey = rgb @ torch.tensor(LUMA, dtype=rgb.dtype)
         case "pose":
-            return _bytes(_bones(actors, view))
+            return to_bytes(_bones(actors, view))
         case "none":
             raise AssertionError(kind)
-    return _bytes(grey[..., None].expand(-1, -1, -1, 3))
+    return to_bytes(grey[..., None].expand(-1, -1, -1, 3))
 
 
 def depth_greys(
@@ -95,10 +95,3 @@ def _bones(actors: Actors, view: View) -> Float[Tensor, "frame height width 3"]:
 
 def _no_texture(path: str) -> bytes:
     raise AssertionError(path)
-
-
-def _bytes(pictures: Float[Tensor, "frame height width 3"]) -> UInt8[np.ndarray, "frame height width 3"]:
-    made: UInt8[np.ndarray, "frame height width 3"] = (
-        (pictures * 255 + 0.5).clamp(0, 255).to(torch.uint8).numpy()
-    )
-    return made

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from engine.files.arrays import save_arrays
 from engine.priors import offsets
 from engine.rendering.actors import Actors
+from engine.rendering.camera import Cameras
 from engine.rendering.framing import frame_views
 from engine.rendering.mesh.surface import build_surface
 from engine.rendering.renderers import TorchRenderer
@@ -17,13 +17,15 @@ from engine.training.learned_prior.data import ASSET_STAGES, FRAME_RATE, Clip, r
 from engine.training.learned_prior.procedural import procedural_clips
 from engine.training.tiny_video.bodies import embody
 from usd_io.model import Character, Motion
-from usd_io.shapes import Float, UInt8
+from usd_io.shapes import UInt8
 
 SIZE = 64
 """Height and width of training pictures [pixels]."""
 LONGEST = 91
 """Frames of a drawn clip at most: a coarse window, 15 intervals of six frames, fits exactly."""
 SHORTEST = 16
+AT_ONCE = 16
+"""Frames that are drawn in one batch."""
 SHARES = {"cmu": 0.4, "procedural": 0.25, "by_hand": 0.35}
 """Of drawn clips: motion capture, made up, animated by hand."""
 
@@ -122,10 +124,12 @@ def draw_actor(
         width=SIZE,
         elevation_deg=rng.uniform(0, 25),
     )
-    renderer = TorchRenderer(surface, "canonical")
-    parts = [
-        renderer.render(actors.vertices(slice(i, i + 16)), cameras).rgb
-        for i in range(0, actors.frame_count, 16)
-    ]
-    frames: Float[np.ndarray, "frame size size 3"] = torch.cat(parts).numpy()
-    return (frames * 255 + 0.5).clip(0, 255).astype(np.uint8)
+    return draw_frames(TorchRenderer(surface, "canonical"), cameras, actors)
+
+
+def draw_frames(
+    renderer: TorchRenderer, cameras: Cameras, actors: Actors
+) -> UInt8[np.ndarray, "frame size size 3"]:
+    """Draw all frames of actors from one side."""
+    parts = range(0, actors.frame_count, AT_ONCE)
+    return np.concatenate([renderer.pictures(actors.vertices(slice(i, i + AT_ONCE)), cameras) for i in parts])

@@ -14,7 +14,6 @@ from engine.planning.plan import Plan
 from engine.priors.catalogue import PRIORS
 from engine.priors.fill import merge
 from engine.rendering.actors import Actors
-from engine.rendering.camera import Cameras
 from engine.rendering.framing import frame_views
 from engine.rendering.mesh.surface import build_surface
 from engine.rendering.renderers import TorchRenderer
@@ -22,7 +21,7 @@ from engine.training.learned_prior.cases import make_plan
 from engine.training.learned_prior.data import FRAME_RATE, read_corpus
 from engine.training.learned_prior.procedural import procedural_clips
 from engine.training.tiny_video.bodies import embody
-from engine.training.tiny_video.data import SIZE, choose_clips, no_texture
+from engine.training.tiny_video.data import SIZE, choose_clips, draw_frames, no_texture
 from engine.video.tiny.correction import GuessInputs
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float, UInt8
@@ -96,23 +95,16 @@ def _draw_gaps(
         if times[0] < first:
             continue
         inside = (times > gap.start) & (times < gap.end)
-        pictures = _draw(renderer, cameras, character, motion.at(np.isin(motion.times, times)))
+        true, guessed = (
+            motion.at(np.isin(motion.times, times)),
+            filled.at(np.isin(filled.times, times[inside])),
+        )
+        pictures = draw_frames(renderer, cameras, Actors((character,), (true,)))
         made = pictures.copy()
-        made[inside] = _draw(renderer, cameras, character, filled.at(np.isin(filled.times, times[inside])))
+        made[inside] = draw_frames(renderer, cameras, Actors((character,), (guessed,)))
         if number:  # what lies before a later gap is itself a guess and is not known
             pictures[:AHEAD] = made[:AHEAD] = pictures[AHEAD]
         yield pictures, made
-
-
-def _draw(
-    renderer: TorchRenderer, cameras: Cameras, character: Character, motion: Motion
-) -> UInt8[np.ndarray, "frame size size 3"]:
-    actors = Actors((character,), (motion,))
-    drawn = [
-        renderer.render(actors.vertices(slice(i, i + 16)), cameras).rgb
-        for i in range(0, actors.frame_count, 16)
-    ]
-    return (torch.cat(drawn).numpy() * 255 + 0.5).clip(0, 255).astype(np.uint8)
 
 
 def save_guesses(path: Path, pictures: GuessPictures) -> None:
