@@ -18,6 +18,7 @@ from enum import IntEnum
 
 from usd_io.errors import (
     AuthorError,
+    NoResultError,
     StageNotFoundError,
     StageReadError,
     TakeNotFoundError,
@@ -114,6 +115,7 @@ class ExitCode(IntEnum):
 _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (ConfigError, ExitCode.USAGE),
     (StageNotFoundError, ExitCode.USAGE),
+    (NoResultError, ExitCode.USAGE),
     (TakeNotFoundError, ExitCode.USAGE),
     (StageReadError, ExitCode.VALIDATION),
     (DataError, ExitCode.VALIDATION),

@@ -59,16 +59,25 @@ def plan(config: RunConfig) -> Planned:
 
 def check_ready(config: RunConfig, planned: Planned) -> None:
     """Find out whether the video engine, where it is asked for, can do what was planned. A run does this itself before
-    any work; it loads torch, so that plans go without.
+    any work; what files do not tell already needs torch, so that plans go without.
 
     Raises:
         ConfigError: A gap is longer than what the video model holds at once; says which keys make it fit.
         ResourceMissing: Weights, a package, memory or a device are missing; says what to do.
     """
-    if config.engine == "video":
+    _check_files(config, planned)
+    if config.engine == "video" and not config.video:
         from engine.video_pipeline import check_ready
 
         check_ready(config, planned.plans, planned.shot.motions[0].time_codes_per_second)
+
+
+def _check_files(config: RunConfig, planned: Planned) -> None:
+    """As :func:`check_ready`, as far as files tell: a run that lacks some leaves no folder behind."""
+    if config.engine == "video" or config.video:
+        from engine.video.catalogue.ready import check_files
+
+        check_files(config, planned.plans, planned.shot.motions[0].time_codes_per_second)
 
 
 def _plan(config: RunConfig) -> Planned:
@@ -78,7 +87,17 @@ def _plan(config: RunConfig) -> Planned:
         prior_of(config.prior)  # refuses one whose package is broken
     planned = plan_fill(config)
     assert planned.source is not None
-    return foresee(planned, planned.source.stage, config)
+    stage = planned.source.stage
+    planned = foresee(planned, stage, config)
+    if config.video:
+        from engine.scene.given_video import check_given_videos
+
+        check_given_videos(config, stage, planned.plans, planned.shot.motions[0].time_codes_per_second)
+    elif config.engine == "video" and config.camera:
+        from engine.scene.given_video import check_camera_of_generated
+
+        check_camera_of_generated(config, stage, planned.plans)
+    return planned
 
 
 def run(
@@ -103,18 +122,27 @@ def run(
     folder = run_folder(config)
     if planned is None or planned.source is None:
         planned = plan(config)
+    _check_files(config, planned)
     workspace = Workspace(folder)
     return _run_in(workspace, lambda: config, on_event, cancel, planned)
 
 
-def prepare(config: RunConfig) -> Path:
+def prepare(config: RunConfig, planned: Planned | None = None) -> Path:
     """Make the folder of a run that :func:`resume` then does, in another process; returns it.
+
+    Args:
+        config: All that decides the result.
+        planned: What :func:`plan` gave for this config: then files that the run would lack are found out here.
 
     Raises:
         ConfigError: The folder holds a result already.
+        ResourceMissing: Weights are missing.
         EngineError: It cannot be written to, or another process is at it.
     """
-    workspace = Workspace(run_folder(config))
+    folder = run_folder(config)
+    if planned is not None:
+        _check_files(config, planned)
+    workspace = Workspace(folder)
     try:
         workspace.settings(config)
         _await(workspace)

@@ -6,18 +6,17 @@ The motion prior's answer is where the fit starts and what it falls back to. Wit
 stages are left out.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from engine.config import RunConfig
-from engine.errors import ConfigError
 from engine.joints.settings import EstimatorSettings
 from engine.mimic.settings import MimicSettings
 from engine.planning.plan import Plan
 from engine.runs.stage_cache import RunContext
-from engine.scene.footage import Footage, given_footage, span
+from engine.scene.footage import Footage, given_footage
+from engine.scene.given_video import check_still, span
 from engine.scene.scene import make_scene
 from engine.scene.subject import Subject
 from engine.settings.pinned_file import FEW_STEP_LORA, GGUF
@@ -29,8 +28,7 @@ from engine.stages.render import choose_view, first_of, render
 from engine.stages.self_test import SELF_TEST, variants
 from engine.video.adaptation.lora_stack import require_pinned
 from engine.video.backends import Backend, backend
-from engine.video.catalogue.model_cards import CARDS
-from usd_io.errors import shown
+from engine.video.catalogue.ready import check_gaps
 
 VIDEO_WEIGHTS = {"render": 3.0, "adapt": 60.0, "generate": 40.0, "estimate_joints": 40.0, "mimic": 40.0}
 """Stages with their share of the time beside :data:`engine.pipeline.STAGE_WEIGHTS`, measured with ``tiny``."""
@@ -54,11 +52,7 @@ def check_ready(config: RunConfig, plans: Sequence[Plan] = (), time_codes_per_se
         return
     choice = config.video_choice
     require_pinned(config.few_step_lora, FEW_STEP_LORA)
-    known = next((card for card in CARDS if card.name == choice.model), None)
-    if known is not None and known.longest_gap_s:
-        for plan in plans:
-            for gap in plan.gaps:
-                _check_length(choice.model, gap.start, gap.end, known.longest_gap_s * time_codes_per_second)
+    check_gaps(choice.model, plans, time_codes_per_second)
     model_of(config)
 
 
@@ -77,18 +71,6 @@ def model_of(config: RunConfig) -> Backend:
         size=choice.size,
         gguf=require_pinned(config.gguf, GGUF),
     )
-
-
-def _check_length(model: str, start: float, end: float, longest: float) -> None:
-    """Refuse a gap that is too long [time codes]."""
-    parts = math.ceil((end - start) / longest - 1e-9)
-    if parts > 1:
-        keys = ", ".join(f"{round(start + (end - start) * i / parts):g}" for i in range(1, parts))
-        raise ConfigError(
-            f"the gap {start:g} to {end:g} is longer than the {longest:g} time codes that the video model {model} "
-            f"holds at once; add keys, at {keys} for example, or choose the model dynamicrafter.",
-            settings=("keys", "model"),
-        )
 
 
 def fit_to_video(stage: Any, subjects: Sequence[Subject], context: RunContext) -> tuple[Subject, ...]:
@@ -145,15 +127,11 @@ def generated_footage(stage: Any, subjects: Sequence[Subject], context: RunConte
         height=model.height,
         width=model.width,
         camera=config.camera,
-        times=span(subjects),
+        times=span([subject.plan for subject in subjects]),
         appearance=model.drawn,
         ground=model.ground,
     )
-    if len(scene.cameras) > 1:
-        raise ConfigError(
-            f"the camera {shown(config.camera)} moves; videos are generated in front of still cameras only.",
-            settings=("camera",),
-        )
+    check_still(config.camera, len(scene.cameras))
     with cache.stage("render"):
         if not config.camera:
             scene = choose_view(scene, context, ground=model.ground)

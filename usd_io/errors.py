@@ -4,6 +4,7 @@ UsdIoError                  anything a user can cause in a USD file; the message
 ├── StageReadError          a stage, skeleton or animation cannot be read
 │   └── StageNotFoundError  the named file or prim does not exist
 └── AuthorError             a result layer cannot be written
+    ├── NoResultError       the stage is no result of ours
     └── TakeNotFoundError   the result has no such take
 
 A message says what was found, where (layer, prim path, time code), and what to do.
@@ -42,6 +43,10 @@ class StageNotFoundError(StageReadError):
 
 class AuthorError(UsdIoError):
     """The result cannot be written; nothing half-written is left behind."""
+
+
+class NoResultError(AuthorError):
+    """The named stage is not the root stage of a result."""
 
 
 class TakeNotFoundError(AuthorError):

@@ -242,10 +242,9 @@ def default_of(field: Field) -> str:
 def typed_value(field: Field, given: Any) -> Any:
     """The value of what was typed for a setting."""
     if field.setting.each:
-        texts = [text for text in given or () if text]
         if field.kind == "names":  # one per option, whatever is in it
-            return tuple(texts)
-        return from_text(field, ",".join(texts))
+            return tuple(given or ())
+        return from_text(field, ",".join(filter(None, given or ())))
     if field.kind in ("flag", "text") or field.setting.argument:
         return given
     return from_text(field, given)

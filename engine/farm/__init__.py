@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.farm.shots import (
         SHOT_LIST,
         ShotTask,
+        check_submission_folder,
         mapped,
         read_path_mapping,
         read_shots,
@@ -34,6 +35,7 @@ _HOMES = {
     "ShotTask": "engine.farm.shots",
     "Submission": "engine.farm.batch",
     "SubmissionSummary": "engine.farm.batch",
+    "check_submission_folder": "engine.farm.shots",
     "good_chunk": "engine.farm.batch",
     "job": "engine.farm.kubernetes",
     "mapped": "engine.farm.shots",
@@ -60,6 +62,7 @@ __all__ = [
     "ShotTask",
     "Submission",
     "SubmissionSummary",
+    "check_submission_folder",
     "good_chunk",
     "job",
     "mapped",

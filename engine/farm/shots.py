@@ -13,7 +13,7 @@ import tomli_w
 from engine.config import RunConfig, config_from_mapping
 from engine.errors import ConfigError
 from engine.files.atomic import write_text
-from engine.files.owned_folder import OwnedFolder
+from engine.files.owned_folder import OwnedFolder, check_writable, refuse_foreign
 from engine.files.toml import read_toml
 from engine.settings.file_settings import with_files
 from usd_io.errors import shown
@@ -23,6 +23,8 @@ PARAMETERS, ASSETS = "parameter_values.json", "asset_references.json"
 JOB, COMMANDS = "job.json", "commands.txt"
 WRITTEN = (TEMPLATE, PARAMETERS, ASSETS, JOB, COMMANDS)
 """Files beside the shot list, one or several for every target."""
+OWN = (SHOT_LIST, *WRITTEN, f"{JOBS}/")
+KIND = "submission"
 MOST_SHOTS = 100_000
 LONGEST_NAME = 80
 _OWN = {"out", "force"}
@@ -116,18 +118,33 @@ def _plain_name(name: str, number: int) -> str:
     return plain or f"shot_{number:04d}"
 
 
+def check_submission_folder(out: Path) -> None:
+    """Refuse a folder that a submission cannot or must not be written to; writes nothing.
+
+    Raises:
+        ConfigError: It is such a folder.
+    """
+    older = _older(out)
+    refuse_foreign(out, KIND, older, known=bool(older))
+    check_writable(out)
+
+
+def _older(out: Path) -> set[str]:
+    """What is ours in a folder without a list of it."""
+    return {*OWN} if _is_written(out / SHOT_LIST) else set()
+
+
 def write_shots(shots: Sequence[ShotTask], out: Path, given: Path | None = None) -> Path:
     """Write the resolved list into the folder of the submission, unless it is the list that was given.
 
     Raises:
-        ConfigError: The folder holds files of others.
+        ConfigError: The folder holds files of others, or cannot be made.
         EngineError: It cannot be written.
     """
     path = out / SHOT_LIST
     text = _text(shots)
-    own = (SHOT_LIST, *WRITTEN, f"{JOBS}/")
-    older = {*own} if _is_written(path) else set[str]()
-    OwnedFolder(out, "submission", own, older, known=bool(older)).claim(*own)
+    older = _older(out)
+    OwnedFolder(out, KIND, OWN, older, known=bool(older)).claim(*OWN)
     if given is None or not path.exists() or not path.samefile(given):
         write_text(path, text)
     return path

@@ -58,12 +58,14 @@ class OwnedFolder:
             known: Such a folder is taken though there is more in it, which stays.
 
         Raises:
-            ConfigError: It holds files of others, or is one of ours for something else.
+            ConfigError: It holds files of others, is one of ours for something else, or no folder can be made there.
             EngineError: It cannot be written to.
         """
         self.folder, self._kind = folder, kind
         adopted, self._control = set(adopted), set(control)
         refuse_foreign(folder, kind, adopted, known)
+        if not _lexists(folder / MARK):
+            check_writable(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not _lexists(folder / MARK):

@@ -9,6 +9,18 @@ from pathlib import Path
 NO_FILE = "it is no regular file"
 
 
+def what_else(path: Path) -> str:
+    """What there is under a name that is no file, in words; empty for a file, and where there is nothing."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return ""
+    if stat.S_ISREG(mode):
+        return ""
+    named = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return named.get(stat.S_IFMT(mode), "a device")
+
+
 def read_regular(path: Path, largest: int) -> bytes:
     """The bytes of a file.
 

@@ -6,20 +6,22 @@ Only the demuxers of the named containers are used: a playlist under the name of
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
-import torch
 from av.error import FFmpegError
 from PIL import Image
 
 from engine.errors import ConfigError, DataError
 from engine.files.images import Picture
-from engine.files.video import Video
 from usd_io.errors import shown
+
+if TYPE_CHECKING:  # what looks at a video before a run goes without torch
+    from engine.files.video import Video
 
 DEFAULT_FPS = 15.0
 """Of a folder of pictures [frames/s]: the rate of the videos that this package makes."""
@@ -32,9 +34,11 @@ MOST_FRAMES = 3000
 MOST_PIXELS = 200_000_000
 """Of all frames together; as floats they take 12 bytes each."""
 HIGHEST_FPS = 1000.0
+_ASPECT = 0.01
+"""Part by which the aspect ratios of two videos of one motion may differ."""
 
 
-def read_video(path: str | Path, fps: float | None = None) -> Video:
+def read_video(path: str | Path, fps: float | None = None) -> "Video":
     """Read a video.
 
     Args:
@@ -49,6 +53,8 @@ def read_video(path: str | Path, fps: float | None = None) -> Video:
         ConfigError: There is nothing of that name, or the frame rate is no rate.
         DataError: It is no video, is damaged, changes its size, or is too small, large or long.
     """
+    from engine.files.video import Video, frames_of
+
     path = Path(path)
     if fps is not None:
         _check_rate(fps)
@@ -58,12 +64,21 @@ def read_video(path: str | Path, fps: float | None = None) -> Video:
             times = _even_times(len(pictures), fps or DEFAULT_FPS)
         else:
             times, pictures = _read_film(path, fps)
-    frames = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
-    return Video(times, frames)
+    return Video(times, frames_of(np.stack(pictures)))
 
 
-def check_video(path: str | Path, fps: float | None = None) -> None:
-    """Read the first frame of a video: what is no video is refused before any work.
+@dataclass(frozen=True)
+class VideoOutline:
+    """What is known of a video whose first frame alone was decoded."""
+
+    height: int
+    width: int
+    times: tuple[float, ...]
+    """Of the frames, from 0 on [s]; empty where only decoding tells."""
+
+
+def outline_video(path: str | Path, fps: float | None = None) -> VideoOutline:
+    """Read the first frame of a video, and when the others are shown: what cannot be used is refused before any work.
 
     Raises:
         ConfigError, DataError: As :func:`read_video`, as far as the first frame tells.
@@ -73,10 +88,31 @@ def check_video(path: str | Path, fps: float | None = None) -> None:
         _check_rate(fps)
     with _reading(path):
         if path.is_dir():
-            next(_checked(_read_folder(path), path))
+            first = next(_checked(_read_folder(path), path))
+            times = _even_times(len(_pictures_of(path)), fps or DEFAULT_FPS)
         else:
             with _opened(path) as (container, stream):
-                next(_checked(_decoded(container.decode(stream), []), path))
+                first = next(_checked(_decoded(container.decode(stream), []), path))
+            with _opened(path) as (container, stream):
+                times = _promised_times(container, stream, fps)
+    return VideoOutline(first.shape[0], first.shape[1], times)
+
+
+def _promised_times(
+    container: av.container.InputContainer, stream: av.VideoStream, fps: float | None
+) -> tuple[float, ...]:
+    """Times of the frames of a film [s] by its packets; nothing where they do not say it."""
+    packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
+    if fps:
+        return _even_times(len(packets), fps)
+    stamps = sorted(
+        {float(p.pts * p.time_base) for p in packets if p.pts is not None and p.time_base is not None}
+    )
+    if len(stamps) < len(packets):
+        return ()
+    started = stamps[0] if container.start_time is None else container.start_time / av.time_base
+    first = min(started, stamps[0])
+    return tuple(stamp - first for stamp in stamps)
 
 
 @contextmanager
@@ -141,8 +177,12 @@ def _checked(pictures: Iterable[Picture], path: Path) -> Iterator[Picture]:
         raise DataError(f"{shown(path)} holds no frame.")
 
 
+def _pictures_of(folder: Path) -> list[Path]:
+    return [p for p in folder.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith(".")]
+
+
 def _read_folder(folder: Path) -> Iterator[Picture]:
-    files = [p for p in folder.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith(".")]
+    files = _pictures_of(folder)
     if not files:
         raise DataError(f"{shown(folder)} holds no PNG or JPEG pictures.")
     for file in sorted(files, key=lambda p: natural(p.name)):
@@ -234,3 +274,18 @@ def _film_times(
             f"the time stamps of {shown(path)} do not increase; name its frame rate.", settings=("video_fps",)
         )
     return tuple(stamp - first for stamp in known)
+
+
+def check_aspects(first: tuple[int, int], second: tuple[int, int]) -> None:
+    """Refuse two videos, given by height and width, that cannot be put over one another.
+
+    Raises:
+        DataError: They differ in aspect ratio.
+    """
+    (height, width), (other_height, other_width) = first, second
+    if abs(other_width * height / (other_height * width) - 1) > _ASPECT:
+        raise DataError(
+            f"the first video's picture is {width} x {height} pixels and the second's {other_width} x {other_height}; "
+            "both must have one aspect ratio: crop one of them.",
+            settings=("second_video",),
+        )

@@ -1,4 +1,4 @@
-"""What prevents a result, reported when planning: what stage, author options, folder and video decide."""
+"""What prevents a result, reported when planning: what stage, author options and folder decide."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,8 @@ from usd_io.errors import AuthorError, shown
 
 
 def foresee(planned: Planned, stage: Any, config: RunConfig) -> Planned:
-    """The plans for which a result can be written; the others are named in the notes.
+    """The plans for which a result can be written; the others are named in the notes. What a video decides, see
+    :mod:`engine.scene.given_video`.
 
     Args:
         planned: The work.
@@ -20,16 +21,9 @@ def foresee(planned: Planned, stage: Any, config: RunConfig) -> Planned:
         config: Gives the author options and the folder.
 
     Raises:
-        ConfigError: Nothing can be written, not for a skeleton that was named, or not to the folder; there is no
-            such video.
-        DataError: The video cannot be read.
+        ConfigError: Nothing can be written, not for a skeleton that was named, or not to the folder.
     """
     _check_folder(config)
-    if config.video:
-        from engine.files.video_file import check_video
-
-        for video in filter(None, (config.video, config.second_video)):
-            check_video(video, config.video_fps or None)
     from usd_io.author.foresee import foresee_placement
 
     groups = planned.shot.sharing or tuple((c.skeleton_path,) for c in planned.shot.characters)

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.files.atomic import whole_file, write_text
 from engine.files.images import Picture, VideoWriter, contact_sheet, write_png
-from engine.files.owned_folder import OwnedFolder
+from engine.files.owned_folder import OwnedFolder, check_writable, refuse_foreign
 from engine.render_command.config import RenderConfig
 from engine.rendering.views import View, joint_tracks
 from usd_io.model import Character, Motion, StageInfo
@@ -18,8 +18,19 @@ from usd_io.shapes import Float
 SHEET_COLUMNS = 8
 """Pictures of each view that a contact sheet shows, spread over the motion."""
 DATA, TRACKS, SHEET = "render.json", "tracks.npz", "contact_sheet.png"
+KIND = "render"
 FORMAT = 1
 """Version of ``render.json``."""
+
+
+def check_render_folder(folder: Path) -> None:
+    """Refuse a folder that pictures cannot or must not be written to; writes nothing.
+
+    Raises:
+        ConfigError: It is such a folder.
+    """
+    refuse_foreign(folder, KIND)
+    check_writable(folder)
 
 
 class RenderFolder:
@@ -32,7 +43,7 @@ class RenderFolder:
         self._times = times
         self._info = info
         self._rows: dict[str, list[Picture]] = {}
-        self._own = OwnedFolder(self.folder, "render", (DATA, TRACKS, SHEET))
+        self._own = OwnedFolder(self.folder, KIND, (DATA, TRACKS, SHEET))
         self._own.claim(DATA, TRACKS, SHEET)
 
     def frame_rate(self) -> float:

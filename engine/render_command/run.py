@@ -5,6 +5,7 @@ Like :mod:`engine.run` this module calls :mod:`usd_io`, with imports inside its 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from engine.errors import ConfigError, DataError
 from engine.geometry.time_grid import frame_times
 from engine.progress import Progress
 from engine.render_command.config import RenderConfig
-from engine.render_command.folder import RenderFolder
+from engine.render_command.folder import RenderFolder, check_render_folder
 from engine.rendering.actors import Actors
 from engine.rendering.bones import drawable, visible_characters
 from engine.rendering.framing import azimuths
@@ -47,12 +48,13 @@ def render_stage(config: RenderConfig, progress: Progress | None = None) -> Rend
 
     Raises:
         UsdIoError: The stage cannot be read.
-        ConfigError: Settings, prims or times that do not exist.
-        EngineError: The folder cannot be written to, or the requested renderer cannot work here.
+        ConfigError: Settings, prims or times that do not exist; a folder that cannot be written to.
+        EngineError: The requested renderer cannot work here.
     """
     from usd_io.read.texture import read_texture_bytes
 
     progress = progress or Progress()
+    check_render_folder(Path(config.out))
     shot = read_shot_to_draw(config, progress)
     characters, motions, times = shot.characters, shot.motions, shot.motions[0].times
     with limited_threads(config.threads):

@@ -59,6 +59,13 @@ def parse_pinned(text: str, kind: PinnedKind) -> PinnedFile:
     """
     found = _PINNED.fullmatch(text)
     path, sha256 = (found[1], found[2].lower()) if found else (text, "")
+    file, at, given = path.rpartition("@")
+    if at and file.endswith(kind.ending):
+        raise ConfigError(
+            f"the SHA-256 of the {kind.what} {shown(file)} is 64 hexadecimal digits, and behind @ stand {len(given)} "
+            f"characters; give all that 'sha256sum {shown(file)}' says.",
+            settings=(kind.setting,),
+        )
     if not path.endswith(kind.ending):
         raise ConfigError(
             f"{shown(text)} is no {kind.ending[1:]} file; give FILE{kind.ending} or FILE{kind.ending}@SHA256, for "

@@ -17,9 +17,9 @@ def parse_samples(text: str) -> float | None:
     """
     if text == "full":
         return None
-    name, _, percent = text.partition(":")
+    name, colon, percent = text.partition(":")
     try:
-        value = float(percent) if percent else DEFAULT_PERCENT
+        value = float(percent) if colon else DEFAULT_PERCENT
     except ValueError:
         value = math.nan
     if name != SPARSE or not 0 < value <= MOST_PERCENT:

@@ -152,6 +152,9 @@ def value_of(field: Field, value: Any) -> Any:
     """
     try:
         made = _converted(field, value)
+    except _Empty:
+        what = field.setting.metavar if field.setting.each else "names"
+        raise ValueError(f"{field.name} has an empty entry; give {what}, or leave it out") from None
     except (TypeError, ValueError):
         raise ValueError(f"{field.name} is {_short(value)}; {_wanted(field)}") from None
     if field.kind in ("integer", "number", "size"):
@@ -203,8 +206,14 @@ def _text(value: Any) -> str:
     return text
 
 
+class _Empty(ValueError):
+    """A text without letters where something is to be named."""
+
+
 def _name(value: Any) -> str:
-    if not isinstance(value, str) or not value or "\0" in value:
+    if isinstance(value, str) and not value.strip():
+        raise _Empty
+    if not isinstance(value, str) or "\0" in value:
         raise TypeError
     return value
 

@@ -25,7 +25,7 @@ def to_text(field: Field, value: Any) -> str:
         case "flag":
             return "yes" if value else "no"
         case "size":
-            return "x".join(map(str, value))
+            return "x".join(map(str, value)) if any(value) else ""
     return str(value)
 
 
@@ -103,8 +103,11 @@ def _flag(text: str) -> bool:
 
 
 def _size(text: str) -> tuple[int, int]:
+    """Nothing stands for the size that is taken where none is given."""
+    if not text.strip():
+        return 0, 0
     found = re.fullmatch(r"\s*(\d{1,6})\s*[xX]\s*(\d{1,6})\s*", text)
-    if not found:
+    if not found or not (int(found[1]) or int(found[2])):
         raise ValueError(f"{text!r} is no size; give HEIGHTxWIDTH, for example 320x512")
     return int(found[1]), int(found[2])
 

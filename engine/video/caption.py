@@ -19,6 +19,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, AutoTokeniz
 from engine.errors import DataError, ResourceMissing
 from engine.files.images import to_picture
 from engine.files.tensors import check_safetensors
+from engine.video.catalogue.ready import require_captions
 from engine.video.memory import explain_memory
 from engine.video.network.model import clip_pixels
 from usd_io.errors import shown
@@ -75,12 +76,7 @@ def caption(
 
 def _check(folder: Path) -> str:
     """The kind of model, once its files have been found to be there and safe."""
-    config = folder / "config.json"
-    if not config.is_file():
-        raise ResourceMissing(
-            f"{folder} holds no model (config.json is not there); name the folder of a model for captions.",
-            settings=("caption",),
-        )
+    config = require_captions(folder)
     try:
         kind = str(json.loads(config.read_text(encoding="utf-8"))["model_type"])
     except (OSError, ValueError, KeyError, TypeError) as error:

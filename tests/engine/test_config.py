@@ -69,7 +69,7 @@ def test_all_problems_come_in_one_message() -> None:
         ({"stage": "a.usd", "keys": "1,2"}, "keys is '1,2'; give a list of finite numbers"),
         ({"stage": "a.usd", "keys": 5}, "keys is 5; give a list"),
         ({"stage": "a.usd", "lock": "Head"}, "lock is 'Head'; give a list of texts"),
-        ({"stage": "a.usd", "lock": [""]}, "lock is .*; give a list of texts"),
+        ({"stage": "a.usd", "lock": [""]}, "lock has an empty entry; give names"),
         ({"stage": "a.usd", "context": [[1, 2, 3]]}, "context is .*; give a list of pairs"),
         ({"stage": "a.usd", "context": 5}, "context is 5; give a list of pairs"),
         ({"stage": "a.usd", "seed": "1"}, "seed is '1'; give a whole number"),

@@ -50,7 +50,8 @@ def read_gaps(result: str | Path) -> tuple[ShownGap, ...]:
 
     Raises:
         StageReadError: It cannot be opened.
-        AuthorError: It is no result, or its record is damaged.
+        NoResultError: It is no result.
+        AuthorError: Its record is damaged.
     """
     stage = open_stage(result)
     _, record = record_of(stage)
@@ -92,8 +93,9 @@ def choose_gaps(
 
     Raises:
         StageReadError: It cannot be opened.
+        NoResultError: It is no result.
         TakeNotFoundError: It has no such take.
-        AuthorError: It is no result, or cannot be written; or a skeleton lies in an instance, where no layer reaches.
+        AuthorError: It cannot be written; or a skeleton lies in an instance, where no layer reaches.
     """
     path, takes = Path(result), read_takes(result)
     wrong = next((gap.take for gap in gaps if not SOURCE <= gap.take <= takes.count), None)

@@ -8,7 +8,7 @@ from typing import Any
 from pxr import Sdf, Tf, Usd
 
 from usd_io.diagnostics import captured, reason
-from usd_io.errors import AuthorError, TakeNotFoundError, shown
+from usd_io.errors import AuthorError, NoResultError, TakeNotFoundError, shown
 from usd_io.files import replacing
 from usd_io.model import GAPS
 from usd_io.read.placement import Variants, select_variant
@@ -34,7 +34,8 @@ def read_takes(result: str | Path) -> ResultTakes:
 
     Raises:
         StageReadError: It cannot be opened.
-        AuthorError: It is no result.
+        NoResultError: It is no result.
+        AuthorError: Its record is damaged.
     """
     stage = open_stage(result)
     found = _variants_of(stage)
@@ -55,8 +56,9 @@ def select_take(result: str | Path, number: int) -> ResultTakes:
 
     Raises:
         StageReadError: It cannot be opened.
+        NoResultError: It is no result.
         TakeNotFoundError: It has no such take.
-        AuthorError: It is no result, or cannot be written.
+        AuthorError: It cannot be written.
     """
     count = read_takes(result).count
     if not 1 <= number <= count:
@@ -100,7 +102,7 @@ def show_take(stage: Usd.Stage, number: int) -> None:
 
     Raises:
         TakeNotFoundError: It has no such take.
-        AuthorError: It is no result.
+        NoResultError: It is no result.
     """
     for layer in stage.GetLayerStack(False):
         if GAPS in layer.customLayerData:
@@ -115,12 +117,12 @@ def record_of(stage: Usd.Stage) -> tuple[Sdf.Layer | None, Mapping[str, Any]]:
     """The data layer of a result and what it says of how it was made; None and nothing where it is muted.
 
     Raises:
-        AuthorError: The root layer is not one that :mod:`usd_io.author.result` wrote.
+        NoResultError: The root layer is not one that :mod:`usd_io.author.result` wrote.
     """
     root = stage.GetRootLayer()
     if not isinstance(root.customLayerData.get("anymole"), Mapping):
         name = shown(root.realPath or root.identifier)
-        raise AuthorError(f"{name} is no result of anymole: name the root stage that a run gave.")
+        raise NoResultError(f"{name} is no result of anymole: name the root stage that a run gave.")
     for layer in stage.GetLayerStack(False):
         record = layer.customLayerData.get("anymole")
         if layer != root and isinstance(record, Mapping) and "takes" in record:
@@ -132,7 +134,8 @@ def _variants_of(stage: Usd.Stage) -> tuple[Variants, ...]:
     """The variants of all skeletons that have several takes, from the record of the result.
 
     Raises:
-        AuthorError: The root layer is not one that :mod:`usd_io.author.result` wrote.
+        NoResultError: The root layer is not one that :mod:`usd_io.author.result` wrote.
+        AuthorError: The record is damaged.
     """
     root = stage.GetRootLayer()
     name = shown(root.realPath or root.identifier)

@@ -36,12 +36,14 @@ def read_camera(stage: Usd.Stage, path: str, times: Float[np.ndarray, " frame"])
         prim = stage.GetPrimAtPath(path) if Sdf.Path(path).IsAbsoluteRootOrPrimPath() else None
     if not prim:
         raise StageNotFoundError(
-            f"There is no prim {shown(path)} in the stage; name a camera of it.{_others(stage)}"
+            f"There is no prim {shown(path)} in the stage; name a camera of it.{_others(stage)}",
+            settings=("camera",),
         )
     camera = UsdGeom.Camera(prim)
     if not camera:
         raise StageReadError(
-            f"<{prim.GetPath()}> is a {prim.GetTypeName() or 'prim without a type'}, no Camera.{_others(stage)}"
+            f"<{prim.GetPath()}> is a {prim.GetTypeName() or 'prim without a type'}, no Camera.{_others(stage)}",
+            settings=("camera",),
         )
     frames = [_read(camera, Usd.TimeCode(float(time))) for time in times]
     transforms, apertures, offsets, nears = zip(*frames, strict=True)
@@ -59,11 +61,14 @@ def _read(
     gf = camera.GetCamera(time)
     where = f"<{camera.GetPath()}> at {time}"
     if gf.projection == Gf.Camera.Orthographic:
-        raise StageReadError(f"{where} is orthographic; only perspective cameras are drawn.")
+        raise StageReadError(
+            f"{where} is orthographic; only perspective cameras are drawn.", settings=("camera",)
+        )
     sizes = np.array([gf.horizontalAperture, gf.verticalAperture, gf.focalLength])
     if not (np.isfinite(sizes).all() and (sizes > 0).all()):
         raise StageReadError(
-            f"{where}: apertures and focal length are {sizes.tolist()}; they must be positive."
+            f"{where}: apertures and focal length are {sizes.tolist()}; they must be positive.",
+            settings=("camera",),
         )
     window = gf.frustum.GetWindow()
     low, high = np.array(window.GetMin()), np.array(window.GetMax())

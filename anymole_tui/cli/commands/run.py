@@ -99,10 +99,10 @@ def start(
             for warning in (*(w for plan in plans for w in plan["warnings"]), *planned.notes):
                 out.say(f"warning: {warning}")
     elif detach:
-        attaching.start_detached_run(lambda: engine_run.prepare(config), as_json=as_json)
+        attaching.start_detached_run(lambda: engine_run.prepare(config, planned), as_json=as_json)
     elif in_own_process(kind, here=here):
         attaching.start_watched_run(
-            lambda: engine_run.prepare(config), kind, as_json=as_json, metrics=metrics
+            lambda: engine_run.prepare(config, planned), kind, as_json=as_json, metrics=metrics
         )
     else:
         with progress_view(kind, as_json=as_json) as view, stop_signals() as stop:

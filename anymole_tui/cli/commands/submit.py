@@ -77,7 +77,15 @@ def submit(
     debug: Debug = False,
 ) -> None:
     """Send shots to a farm, a cluster or this machine; one task is one shot, and may be repeated at any time."""
-    from engine.farm import SHOT_LIST, Submission, good_chunk, read_shots, summarise, write_shots
+    from engine.farm import (
+        SHOT_LIST,
+        Submission,
+        check_submission_folder,
+        good_chunk,
+        read_shots,
+        summarise,
+        write_shots,
+    )
 
     if to not in TARGETS:
         raise ConfigError(f"{to!r} is not a known farm; choose {', '.join(TARGETS)}.", settings=("to",))
@@ -93,6 +101,7 @@ def submit(
     _refuse_options_of_others(
         to, partition=partition, image=image, claim=claim, mount=mount, queue=queue, address=address
     )
+    check_submission_folder(folder)
     size = chunk or (good_chunk(shots, needs, jobs) if to == "local" else 1)
     batch = Submission(shots, folder, needs, given=given, chunk=size)
     if to == "kubernetes":

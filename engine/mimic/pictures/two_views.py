@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from engine.errors import DataError
 from engine.files.video import Video
+from engine.files.video_file import check_aspects
 from engine.joints.evidence import JointEvidence
 from engine.mimic.parameters import SAME_TIME_S
 from engine.mimic.pictures.pyramid import resample
@@ -18,9 +18,6 @@ from engine.rendering.camera import Cameras, join_cameras
 from engine.rendering.torch_renderer.renderer import Backdrop
 from engine.rendering.views import View
 from usd_io.shapes import Int
-
-_ASPECT = 0.01
-"""Part by which the aspect ratios of both videos may differ."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +41,7 @@ def joined(first: Seen, second: Seen) -> Seen:
         DataError: The videos differ in aspect ratio.
     """
     height, width = first.view.cameras.height, first.view.cameras.width
-    other = second.view.cameras
-    if abs(other.width * height / (other.height * width) - 1) > _ASPECT:
-        raise DataError(
-            f"the first video's picture is {width} x {height} pixels and the second's {other.width} x {other.height}; "
-            "both must have one aspect ratio: crop one of them.",
-            settings=("second_video",),
-        )
+    check_aspects((height, width), (second.view.cameras.height, second.view.cameras.width))
     second = _at_size(second, height, width)
     times = np.concatenate([first.video.times, second.video.times])
     order = np.argsort(times, kind="stable")

@@ -14,11 +14,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from engine.errors import ConfigError, DataError, ResourceMissing
+from engine.errors import ConfigError, DataError
 from engine.files.tensors import check_hash, check_safetensors, load_tensors
-from engine.settings.pinned_file import FEW_STEP_LORA, PinnedFile, PinnedKind, parse_pinned
+from engine.settings.pinned_file import FEW_STEP_LORA, PinnedFile, PinnedKind
 from engine.video.adaptation.lora import DOWN, UP, low_rank
 from engine.video.catalogue.fetch import known_hash
+from engine.video.catalogue.ready import pinned_file
 from usd_io.errors import shown
 
 Change = Callable[[], Tensor]
@@ -83,17 +84,13 @@ def require_pinned(texts: Iterable[str], kind: PinnedKind) -> tuple[PinnedFile, 
         kind: What they are; only safetensors are looked into.
 
     Raises:
-        ConfigError: No hash is known of a file.
+        ConfigError: No hash is known of a file, or it is a folder, a pipe or the like.
         ResourceMissing: There is no such file.
         DataError: It is another file, or none of the format.
     """
     found = []
     for text in texts:
-        file = parse_pinned(text, kind)
-        if not file.path.is_file():
-            raise ResourceMissing(
-                f"the {kind.what} {shown(file.path)} is not there; fetch it, or leave it out."
-            )
+        file = pinned_file(text, kind)
         sha256 = file.sha256 or known_hash(file.path)
         if not sha256:
             raise ConfigError(

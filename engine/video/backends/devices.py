@@ -14,8 +14,7 @@ from engine.video.backends.quantised import QUANTISED, require_gguf, require_qua
 from engine.video.catalogue.fetch import known_hash
 from engine.video.catalogue.memory_table import BYTES, memory_need
 from engine.video.catalogue.models import ModelCard, card, pipeline_files, require_pipeline
-
-INSTEAD = "Without it, the engine motion or the model tiny runs on any machine."
+from engine.video.catalogue.ready import INSTEAD
 
 
 def pick_device(card: ModelCard, device: str, needed_gb: float = 0.0) -> torch.device:

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import torch
 
-from engine.errors import ResourceMissing
 from engine.files.video import Video
 from engine.progress import Progress
 from engine.settings.choices import Appearance, Memory, PrecisionName
@@ -15,11 +14,11 @@ from engine.video.adaptation.adapt import adapt
 from engine.video.adaptation.adapter import apply_adapter, load_adapter, save_adapter
 from engine.video.adaptation.settings import AdaptSettings
 from engine.video.backends.context import longest_stretch, strides_for
-from engine.video.backends.devices import INSTEAD, device_gb, pick_device, precision
+from engine.video.backends.devices import device_gb, pick_device, precision
 from engine.video.backends.protocol import Gap
-from engine.video.catalogue.checkpoint_names import PREFIXES
-from engine.video.catalogue.convert import DESCRIPTION, load_model, read_description
-from engine.video.catalogue.models import card, find_file, models_folder, require_file
+from engine.video.catalogue.convert import load_model, read_description
+from engine.video.catalogue.models import card
+from engine.video.catalogue.ready import require_converted
 from engine.video.generate import GenerateSettings, generate
 from engine.video.memory import explain_memory
 from engine.video.network.model import VideoModel, place_model
@@ -159,25 +158,8 @@ def dynamicrafter(memory: Memory, device: str, weights: PrecisionName = "auto") 
         ResourceMissing: Weights or a GPU are missing.
     """
     model_card = card("dynamicrafter")
-    folder = models_folder() / model_card.name
-    if not (folder / DESCRIPTION).is_file():
-        checkpoint = model_card.files[0]
-        if find_file(model_card, checkpoint) is None:
-            try:
-                require_file(model_card, checkpoint)
-            except ResourceMissing as error:
-                raise ResourceMissing(f"{error} {INSTEAD}") from None
-        raise ResourceMissing(
-            f"{model_card.name}'s {checkpoint.name} is here but not yet converted; run 'anymole models convert "
-            f"{model_card.name}' once. {INSTEAD}"
-        )
+    folder = require_converted(model_card)
     description = read_description(folder)
-    for part in PREFIXES:
-        if not (folder / f"{part}.safetensors").is_file():
-            raise ResourceMissing(
-                f"{folder / part}.safetensors is not there; run 'anymole models convert {model_card.name}' again. "
-                f"{INSTEAD}"
-            )
     source = {"name": description["source"]["name"], "parts": description["parts"]}
     return Native(
         model_card.name,

@@ -1,7 +1,8 @@
 """Parameter names of DynamiCrafter's checkpoint, mapped to those of the diffusers and transformers classes.
 
 Each map turns a whole state dict and is strict in effect: a name that no rule knows is kept, so that loading with
-``strict=True`` reports it. Prefixes of the checkpoint's parts are in :data:`PREFIXES`.
+``strict=True`` reports it. Prefixes of the checkpoint's parts are in
+:data:`engine.video.catalogue.model_cards.PREFIXES`.
 """
 
 import re
@@ -9,16 +10,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-State = Mapping[str, Tensor]
+from engine.video.catalogue.model_cards import PREFIXES
 
-PREFIXES = {
-    "unet": "model.diffusion_model.",
-    "resampler": "image_proj_model.",
-    "vae": "first_stage_model.",
-    "text": "cond_stage_model.model.",
-    "image": "embedder.model.",
-}
-"""Part of the model -> prefix of its tensors in ``model.ckpt``."""
+State = Mapping[str, Tensor]
 
 _RESNET = {
     "in_layers.0": "norm1",

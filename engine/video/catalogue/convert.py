@@ -13,7 +13,8 @@ from engine.errors import DataError, ResourceMissing
 from engine.files.hashing import content_hash
 from engine.files.tensors import check_hash, load_checkpoint, load_tensors, save_tensors
 from engine.progress import Progress
-from engine.video.catalogue.checkpoint_names import PREFIXES, map_part, part_of
+from engine.video.catalogue.checkpoint_names import map_part, part_of
+from engine.video.catalogue.model_cards import PREFIXES
 from engine.video.network.model import VideoModel
 from engine.video.network.networks import build_networks
 from engine.video.network.shapes import ModelShape, model_shape

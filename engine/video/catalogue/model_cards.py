@@ -5,6 +5,14 @@ from pathlib import Path
 
 PIPELINE = "model_index.json"
 """Names the parts of a diffusers pipeline."""
+PREFIXES = {
+    "unet": "model.diffusion_model.",
+    "resampler": "image_proj_model.",
+    "vae": "first_stage_model.",
+    "text": "cond_stage_model.model.",
+    "image": "embedder.model.",
+}
+"""Part of DynamiCrafter -> prefix of its tensors in ``model.ckpt``."""
 
 
 @dataclass(frozen=True)

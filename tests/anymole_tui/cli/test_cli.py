@@ -133,7 +133,7 @@ def test_dry_run_shows_the_plan_and_writes_nothing(anymole: Anymole, fox: Path, 
     assert plan[0]["gaps"][0]["times"] == list(range(59, 82))
 
 
-def test_a_dry_run_says_that_the_video_model_is_missing(
+def test_a_video_model_that_is_missing_is_said_before_there_is_a_folder(
     anymole: Anymole, fox_keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANYMOLE_MODELS", str(tmp_path))
@@ -141,20 +141,44 @@ def test_a_dry_run_says_that_the_video_model_is_missing(
     outcome = anymole("run", fox_keys, "--engine", "video", "--model", "wan-vace", "--dry-run")
     assert outcome.code == 3
     assert "anymole models pull wan-vace" in outcome.err
+    for options in ((), ("--detach",), ("--gguf", tmp_path / "none.gguf")):
+        outcome = anymole(
+            "run", fox_keys, "--engine", "video", "--model", "wan-vace", *options, "--out", tmp_path / "run"
+        )
+        assert outcome.code == 3
+        assert not (tmp_path / "run").exists()
     assert anymole("run", fox_keys, "--engine", "video", "--model", "tiny", "--dry-run").code == 0
 
 
-def test_a_plan_refuses_a_video_that_is_not_there(anymole: Anymole, fox_keys: Path, tmp_path: Path) -> None:
+def test_a_plan_refuses_videos_and_cameras_that_cannot_be_fitted(
+    anymole: Anymole, fox_keys: Path, tmp_path: Path
+) -> None:
     outcome = anymole("mimic", fox_keys, "--video", tmp_path / "none.mp4", "--dry-run")
     assert outcome.code == 2
     assert "none.mp4 is no folder and no file; name a video (--video)." in outcome.err
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    write_png(pictures / "0.png", np.zeros((64, 64, 3), np.uint8))
-    second = ("--second-video", tmp_path / "none.mp4", "--second-camera", "left")
-    outcome = anymole("mimic", fox_keys, "--video", pictures, *second, "--dry-run")
-    assert outcome.code == 2
-    assert "none.mp4 is no folder and no file; name a video" in outcome.err
+    videos = [tmp_path / name for name in ("wide", "high")]
+    for folder, size in zip(videos, ((64, 96), (96, 64)), strict=True):
+        folder.mkdir()
+        for number in range(2):
+            write_png(folder / f"{number}.png", np.zeros((*size, 3), np.uint8))
+
+    def refused(*options: object) -> str:
+        planned = anymole("mimic", fox_keys, "--video", videos[0], *options, "--dry-run")
+        assert planned.code in (2, 4), planned.err
+        return str(planned.err)
+
+    long, second = ("--video-fps", "0.01"), ("--second-video", videos[1], "--second-camera")
+    assert "wide shows" in (said := refused())
+    assert "(--video-fps, --video-offset)" in said
+    assert "There is no prim /Cam in the stage" in (said := refused(*long, "--camera", "/Cam"))
+    assert said.endswith("(--camera).\n")
+    assert refused(*long, *second, "/Cam").endswith("(--second-camera).\n")
+    assert refused(*long, *second, "none.json").endswith("(--second-camera).\n")
+    assert "picture is 96 x 64 pixels and the second's 64 x 96" in refused(*long, *second, "left")
+    none = ("--second-video", tmp_path / "none.mp4", "--second-camera", "left")
+    assert "none.mp4 is no folder and no file; name a video (--second-video)." in refused(*long, *none)
+    assert anymole("mimic", fox_keys, "--video", videos[0], *long, "--dry-run").code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["high", "wide"]
 
 
 @pytest.mark.parametrize("to", ["local", "openjd", "slurm", "ray"])
@@ -331,6 +355,11 @@ def test_missing_reference(anymole: Anymole, fox_keys: Path, tmp_path: Path) -> 
         (("--prior", "best"), "best"),
         (("--engine", "warp"), "warp"),
         (("--author", "paint"), "paint"),
+        (("--skeleton", ""), "skeletons has an empty entry; give PRIM"),
+        (("--model", "wan-vace", "--gguf", ""), "gguf has an empty entry"),
+        (("--model", "wan-vace", "--few-step-lora", " "), "few_step_lora has an empty entry"),
+        (("--samples", "sparse:"), "samples are sparse:"),
+        (("--quality", "preview", "--resolution", "0x0"), "'0x0' is no size"),
         ((), "nothing to fill"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -374,11 +403,22 @@ def test_unwritable_folder(anymole: Anymole, fox_keys: Path, tmp_path: Path) -> 
     assert "--out" in outcome.err
 
 
-def test_folder_that_cannot_be_made(anymole: Anymole, fox_keys: Path) -> None:
-    outcome = anymole("run", fox_keys, "--out", "/proc/anymole")
+@pytest.mark.parametrize(
+    "command",
+    [("run",), ("render",), ("submit",), ("submit", "--dry-run"), ("submit", "--to", "openjd")],
+    ids=" ".join,
+)
+def test_folder_that_cannot_be_made(anymole: Anymole, fox_keys: Path, command: tuple[str, ...]) -> None:
+    outcome = anymole(*command, fox_keys, "--out", "/proc/anymole")
     assert outcome.code == 2
     assert "Traceback" not in outcome.err
     assert "--out" in outcome.err
+
+
+def test_take_of_a_stage_that_is_no_result_is_a_usage_error(anymole: Anymole, fox_keys: Path) -> None:
+    assert_one_sentence(anymole("take", fox_keys), 2, "is no result of anymole: name the root stage")
+    outcome = anymole("take", fox_keys, "1", "--json")
+    assert outcome.code == outcome.json["exit_code"] == 2
 
 
 def test_read_only_source_is_no_obstacle(anymole: Anymole, fox_keys: Path, fox: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from engine.errors import ConfigError, DataError, ExitCode, exit_code
 from engine.files import video_file
 from engine.files.images import Picture, VideoWriter, write_png
-from engine.files.video_file import check_video, read_video
+from engine.files.video_file import VideoOutline, outline_video, read_video
 
 
 def pictures(count: int = 5, height: int = 32, width: int = 48) -> list[Picture]:
@@ -70,13 +70,13 @@ def test_missing_videos_and_impossible_rates_are_usage_errors(tmp_path: Path, fi
         read_video(tmp_path / "none.mp4")
     assert exit_code(missing.value) == ExitCode.USAGE
     with pytest.raises(ConfigError, match="no folder and no file"):
-        check_video(tmp_path / "none.mp4")
-    check_video(film)
+        outline_video(tmp_path / "none.mp4")
+    outline_video(film)
     for fps in (0.0, -1.0, float("nan"), float("inf"), 1e9):
         with pytest.raises(ConfigError, match="frame rate"):
             read_video(film, fps)
         with pytest.raises(ConfigError, match="frame rate"):
-            check_video(film, fps)
+            outline_video(film, fps)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.9])
@@ -109,7 +109,7 @@ def test_other_things_are_no_videos(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a video that can be read"):
         read_video(tmp_path / "notes.txt")
     (tmp_path / "empty").mkdir()
-    for read in (read_video, check_video):
+    for read in (read_video, outline_video):
         with pytest.raises(DataError, match="holds no PNG"):
             read(tmp_path / "empty")
     os.mkfifo(tmp_path / "pipe.mp4")
@@ -121,7 +121,7 @@ def test_other_things_are_no_videos(tmp_path: Path) -> None:
         frame.rate = 8000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    for read in (read_video, check_video):
+    for read in (read_video, outline_video):
         with pytest.raises(DataError, match="no video"):
             read(tmp_path / "sound.mp4")
 
@@ -178,8 +178,10 @@ def uneven(path: Path, stamps: list[int], *, offset: int = 0) -> Path:
 @pytest.mark.parametrize("offset", [0, 700])
 def test_times_of_an_uneven_film_are_those_of_its_frames(tmp_path: Path, name: str, offset: int) -> None:
     stamps = [10 * i for i in range(12)] + [120 + 80 * i for i in range(12)]
-    video = read_video(uneven(tmp_path / name, stamps, offset=offset))
+    film = uneven(tmp_path / name, stamps, offset=offset)
+    video = read_video(film)
     assert np.allclose(video.times, np.array(stamps) / 1000, atol=0.0011)
+    assert outline_video(film) == VideoOutline(64, 96, video.times)
 
 
 def test_a_named_rate_stands_over_time_stamps(tmp_path: Path) -> None:
@@ -202,6 +204,7 @@ def test_a_rotated_film_is_turned_as_a_player_turns_it(
     film.write_bytes(content)
     frame = read_video(film).frames[0].mean(0).numpy()
     assert frame.shape == ((96, 64) if matrix[0] == 0 else (64, 96))
+    assert frame.shape == (outline_video(film).height, outline_video(film).width)
     rows, columns = np.array_split(np.arange(frame.shape[0]), 2), np.array_split(np.arange(frame.shape[1]), 2)
     bright = {
         f"{v} {h}": frame[np.ix_(rows[i], columns[j])].mean()
@@ -226,4 +229,5 @@ def test_an_edit_list_leaves_out_frames_and_their_times(steps: tuple[int, ...], 
         true = [float(frame.time) for frame in container.decode(video=0)]
     assert 3 < len(true) < 10
     assert np.allclose(read_video(film).times, np.array(true) - true[0])
+    assert outline_video(film).times == read_video(film).times
     assert np.allclose(np.array(true) - true[0], np.array(stamps[: len(true)]) / 1000, atol=0.0011)

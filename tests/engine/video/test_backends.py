@@ -20,7 +20,7 @@ from engine.video.backends import backend
 from engine.video.backends.context import longest_stretch, strides_for
 from engine.video.backends.devices import pick_device, precision
 from engine.video.backends.dynamicrafter import Native
-from engine.video.catalogue.checkpoint_names import PREFIXES
+from engine.video.catalogue.model_cards import PREFIXES
 from engine.video.catalogue.models import card
 from engine.video.network.model import VideoModel
 from engine.video.options import AdaptOptions, GenerateOptions

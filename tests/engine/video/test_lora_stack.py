@@ -1,5 +1,6 @@
 """LoRAs of others on a tiny random Wan-VACE: names, hashes, sums with what was learnt; and weights of a byte each."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -262,3 +263,14 @@ def test_quantised_weights_without_their_library_are_refused_before_any_work(
     with pytest.raises(ResourceMissing, match=r"int8 needs torchao.*anymole\[quantised\]"):
         backend("wan-vace", device="cpu", precision="int8")
     assert backend("wan-vace", device="cpu", precision="half").name == "wan-vace"
+
+
+def test_what_is_no_file_and_a_hash_cut_short_are_named(tmp_path: Path) -> None:
+    folder, pipe = tmp_path / "folder.safetensors", tmp_path / "pipe.safetensors"
+    folder.mkdir()
+    os.mkfifo(pipe)
+    for path, what in ((folder, "a folder"), (pipe, "a pipe")):
+        with pytest.raises(ConfigError, match=f"{path.name} is {what}, no file"):
+            require_pinned([str(path)], FEW_STEP_LORA)
+    with pytest.raises(ConfigError, match="is 64 hexadecimal digits, and behind @ stand 10 characters"):
+        require_pinned([f"few.safetensors@{'a' * 10}"], FEW_STEP_LORA)

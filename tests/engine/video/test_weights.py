@@ -15,8 +15,8 @@ from engine.files.hashing import content_hash
 from engine.files.tensors import load_checkpoint, load_meta, load_tensors, save_tensors
 from engine.progress import Progress
 from engine.video.catalogue import fetch, models
-from engine.video.catalogue.checkpoint_names import PREFIXES
 from engine.video.catalogue.convert import convert_checkpoint, load_model
+from engine.video.catalogue.model_cards import PREFIXES
 from engine.video.catalogue.models import WeightFile
 from engine.video.network import shapes
 from engine.video.network.shapes import ModelShape
