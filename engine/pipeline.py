@@ -6,7 +6,7 @@ Where motion is fitted to a video, the stages of :mod:`engine.video_pipeline` co
 it is requested, its self-test.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -131,6 +131,7 @@ def run_stages(
     tests: Mapping[str, Any] = {}
     if engine == "video":
         subjects, tests = _fit_to_video(source, subjects, context)
+    _tell_missed_pins(subjects, progress)
     layers = tuple(source.hashes())
     with cache.stage("score"):
         truth_layers = layers if config.truth else ()
@@ -220,3 +221,11 @@ def _tell_warnings(planned: Planned, progress: Progress) -> None:
     ]
     for warning in dict.fromkeys((*planned.shot.info.warnings, *warnings)):
         progress.note(warning, level="warning")
+
+
+def _tell_missed_pins(subjects: Sequence[Subject], progress: Progress) -> None:
+    from engine.priors.shaping.pins import missed_pins
+
+    for subject in subjects:
+        for warning in missed_pins(subject.character, subject.filled.motion, subject.plan):
+            progress.note(warning, level="warning")

@@ -63,7 +63,8 @@ def make_pins(
                 "authored; take it out of one of the two."
             )
         for joint in joints:
-            if all(above in locked for above in character.joints if joint.startswith(f"{above}/")):
+            above = [other for other in character.joints if joint.startswith(f"{other}/")]
+            if above and set(above) <= set(locked):
                 raise _refused(
                     f"{shown(joint)} cannot be pinned from {start:g} to {end:g}: all joints above it are locked, so "
                     "that nothing can hold it; lock fewer."

@@ -13,6 +13,7 @@ from engine.planning.pins import PIN_TOLERANCE, Pin, place_of
 from engine.planning.plan import Plan
 from engine.priors.contacts import planting
 from engine.priors.contacts.contacts import BLEND_S
+from usd_io.errors import shown
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float
 
@@ -55,6 +56,35 @@ def hold_pins(character: Character, known: Motion, plan: Plan, made: Motion) -> 
             break
         made = _shifted_by_roots(character, made, missing.sum(1) / np.maximum(held.sum(1), 1)[:, None])
     return made
+
+
+def missed_pins(character: Character, motion: Motion, plan: Plan) -> list[str]:
+    """What to say of the pinned joints that a filled motion does not hold, in one sentence each.
+
+    Many joints that are pinned together may want what no pose of the skeleton gives; then they are held as nearly as
+    the least squares come.
+
+    Args:
+        character: The skeleton.
+        motion: As it becomes the result, known poses among it.
+        plan: Gives the pins.
+    """
+    if not plan.pins:
+        return []
+    size = metrics.height(character, motion, plan.keys[0])
+    known = motion.at(plan.known(motion.times))
+    missed = []
+    for pin in plan.pins:
+        held = motion.at((motion.times >= pin.start) & (motion.times <= pin.end))
+        places = skeleton.joint_positions(character, held)[:, character.joints.index(pin.joint)]
+        apart = np.linalg.norm(places - _place(character, known, held, pin, size), axis=-1)
+        if apart.max(initial=0) > PIN_TOLERANCE * size:
+            missed.append(
+                f"{shown(pin.joint)}, pinned from {pin.start:g} to {pin.end:g}, is {apart.max():.3g} stage units "
+                f"({100 * apart.max() / size:.2g} % of the height) off its place at {held.times[np.argmax(apart)]:g}: "
+                "what is pinned cannot all be held together; pin fewer joints, or a shorter range."
+            )
+    return missed
 
 
 def _place(

@@ -10,8 +10,9 @@ from engine.config import RunConfig
 from engine.errors import ConfigError, NothingToFill
 from engine.geometry import metrics, skeleton
 from engine.planning.pins import PIN_TOLERANCE as TOLERANCE
-from engine.planning.plan import make_plan
+from engine.planning.plan import Plan, make_plan
 from engine.priors.fill import fill_motion
+from engine.priors.shaping.pins import missed_pins
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Character, Motion
 from usd_io.read.motion import read_motion
@@ -26,6 +27,15 @@ SHOT = {"context": [(0, 36)], "keys": [36, 54, 72], "prior": "spline"}
 def hand(character: Character, motion: Motion, joint: str, start: float, end: float) -> np.ndarray:
     inside = (motion.times >= start) & (motion.times <= end)
     return skeleton.joint_positions(character, motion.at(inside))[:, character.joints.index(joint)]
+
+
+def test_a_root_is_pinned_as_any_joint() -> None:
+    size = metrics.height(CHARACTER, MOTION, 36)
+    free = fill_motion(CHARACTER, MOTION, **SHOT).motion  # type: ignore[arg-type]
+    held = fill_motion(CHARACTER, MOTION, pin=["a@40:50"], **SHOT).motion  # type: ignore[arg-type]
+    assert np.ptp(hand(CHARACTER, free, "a", 40, 50), axis=0).max() > 10 * TOLERANCE * size
+    places = hand(CHARACTER, held, "a", 40, 50)
+    assert np.linalg.norm(places - places[0], axis=-1).max() < TOLERANCE * size
 
 
 @pytest.mark.parametrize(("start", "end"), [(40, 50), (54, 60), (38, 53)])
@@ -87,6 +97,25 @@ def test_a_pin_that_nothing_can_hold_is_refused_and_one_of_a_single_frame_stays(
     free = fill_motion(CHARACTER, MOTION, **SHOT).motion  # type: ignore[arg-type]
     held = fill_motion(CHARACTER, MOTION, pin=["d@40.5:41.5"], **SHOT).motion  # type: ignore[arg-type]
     np.testing.assert_array_equal(held.rotations, free.rotations)
+
+
+def test_what_is_pinned_and_not_held_is_said() -> None:
+    held = fill_motion(CHARACTER, MOTION, pin=["d@40:50"], **SHOT)  # type: ignore[arg-type]
+    assert missed_pins(CHARACTER, held.motion, plan_with("d@40:50")) == []
+    # a free motion holds nothing
+    free = fill_motion(CHARACTER, MOTION, **SHOT).motion  # type: ignore[arg-type]
+    (said,) = missed_pins(CHARACTER, free, plan_with("d@40:50"))
+    places = hand(CHARACTER, free, HAND, 40, 50)
+    off = np.linalg.norm(places - places[0], axis=-1).max()
+    assert said.startswith(f"a/b/c/d, pinned from 40 to 50, is {off:.3g} stage units (")
+    # the place of a known pose counts, wherever in the range it is
+    (said,) = missed_pins(CHARACTER, free, plan_with("d@50:56"))
+    places = hand(CHARACTER, free, HAND, 50, 56)
+    assert f"is {np.linalg.norm(places - places[4], axis=-1).max():.3g} stage units" in said
+
+
+def plan_with(pin: str) -> Plan:
+    return make_plan(CHARACTER, MOTION, contexts=[(0, 36)], keys=[36, 54, 72], pin=[pin])
 
 
 def test_in_place_the_root_goes_straight_between_the_keys() -> None:
