@@ -15,6 +15,7 @@ from engine.runs.workspace import opened_names
 from engine.scene.subject import Subject
 from engine.settings.choices import AuthorMode
 from usd_io.author.names import flat_name, root_name
+from usd_io.errors import shown
 
 SAFETY = 0.95
 """Part of the tolerance that is used: what is written is rounded."""
@@ -72,6 +73,7 @@ def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
             subject.path: np.intersect1d(filled[subject.path].motion.times, subject.plan.fill_times).tolist()
             for subject in inputs.subjects
         }
+        _tell_of_samples(inputs, provenance["breakdowns"], work)
     _tell_of_choices(inputs, work)
     for name in opened_names(inputs.stem, inputs.mode):
         work.claim(work.folder / name)
@@ -89,6 +91,26 @@ def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
         keep_earlier=True,
     )
     return authored.root, authored.layer
+
+
+def _tell_of_samples(
+    inputs: AuthorInputs, breakdowns_of: Mapping[str, Sequence[float]], work: StageWork
+) -> None:
+    """Say how many samples are left between the keys."""
+    for subject in inputs.subjects:
+        left, all_of_them = len(breakdowns_of[subject.path]), len(subject.plan.fill_times)
+        why = (
+            "all, for its channels have keys of their own"
+            if _has_own_keys(subject)
+            else f"every joint within {100 * (inputs.tolerance or 0):g} % of the height of the full motion"
+        )
+        work.progress.note(
+            f"{shown(subject.path)}: {left} samples are written for {all_of_them} filled frames: {why}."
+        )
+
+
+def _has_own_keys(subject: Subject) -> bool:
+    return any(own.gaps for own in subject.plan.channels.values())
 
 
 def _tell_of_choices(inputs: AuthorInputs, work: StageWork) -> None:
@@ -115,7 +137,7 @@ def _tell_of_choices(inputs: AuthorInputs, work: StageWork) -> None:
 def _thinned(subject: Subject, tolerance: float | None) -> Filled:
     """What is authored of a subject: all of it, or, where its channels share their keys, as few samples as keep it."""
     filled = subject.filled
-    if tolerance is None or any(own.gaps for own in subject.plan.channels.values()):
+    if tolerance is None or _has_own_keys(subject):
         return filled
     size = height(subject.character, filled.motion, subject.plan.keys[0])
     gaps = [(gap.start, gap.end) for gap in subject.plan.gaps]
