@@ -4,7 +4,8 @@
 
 Each case is drawn from the front, the frames between the keys are generated from context and keys, and the rig is
 fitted to them from where the motion engine ends. Variants share what does not depend on them: the joint estimator, and
-the adapted model. *No data selection* is about the estimator: all four views and all frames alike, no poses beside the
+the adapted model. *Guess* fits what the motion engine made, drawn, and *guess, corrected* that after the correction of
+``--correction``. *No data selection* is about the estimator: all four views and all frames alike, no poses beside the
 true ones. Two further videos say what the fit itself is worth: a cross-fade of the keys, and the hidden frames
 themselves.
 
@@ -16,7 +17,7 @@ counts in the row that needs it first.
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,9 +25,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench_tiny import COARSE_RATE, Shot, Tiny, fade, prepare, prior_motion, psnr, say, ssim
+from bench_tiny import COARSE_RATE, RATE, Shot, Tiny, fade, prepare, prior_motion, psnr, say, ssim
 
 from engine.evaluation.evaluate import SuiteCase, read_suite
+from engine.files.tensors import load_tensors
 from engine.files.video import Video, frames_of, pictures_of
 from engine.geometry.metrics import score
 from engine.geometry.resample import resample
@@ -44,6 +46,7 @@ from engine.stages.estimate_joints import train_estimator
 from engine.stages.mimic import mimic
 from engine.video.network.model import VideoModel
 from engine.video.tiny import ADAPT, IMAGE_SIZE, SAMPLER, load_tiny
+from engine.video.tiny.correction import GuessCorrection, correct
 from usd_io.model import Motion
 
 CASES = ("horse_walk", "robot_dance", "trex_idle", "manta_ray_swim", "stegosaurus_walk", "woman_death")
@@ -51,6 +54,7 @@ AREA = IMAGE_SIZE[0] * IMAGE_SIZE[1]
 SELECTED = EstimatorSettings(area=AREA)
 UNSELECTED = replace(SELECTED, key_weight=1.0, other_views=0.75, random_poses=0)
 """Four views and all known frames alike, nothing else."""
+CORRECTED = "guess, corrected"
 MEASURES = ("psnr", "ssim", "l2p", "l2q", "npss")
 RELATIVE = ("l2p", "l2q", "npss")
 
@@ -61,6 +65,8 @@ class Ablation:
 
     shot: Shot
     tiny: Tiny
+    weights: Path = Path()
+    """Of the correction of guesses."""
 
     @cached_property
     def model(self) -> VideoModel:
@@ -117,6 +123,27 @@ class Ablation:
     def faded(self) -> Video:
         return Video(self.full.times, fade(self.tiny.true, self.full.times))
 
+    def guess(self) -> Video:
+        """The motion engine's answer, drawn, where nothing is known; true frames as they are."""
+        at = [t not in self.tiny.true.times for t in self.full.times]
+        frames = self.full.frames.clone()
+        frames[at] = self.shot.draw(self.start, [t for t in self.full.times if t not in self.tiny.true.times])
+        return Video(self.full.times, frames)
+
+    def corrected(self) -> Video:
+        """The same, corrected."""
+        whole = self.guess()
+        free = [i for i, t in enumerate(whole.times) if any(a < t < b for a, b in self.tiny.gaps)]
+        drawn = Video(tuple(whole.times[i] for i in free), whole.frames[free])
+        frames = whole.frames.clone()
+        frames[free] = correct(self.correction(), drawn, self.tiny.true, self.tiny.gaps, RATE).frames
+        return Video(whole.times, frames)
+
+    def correction(self) -> GuessCorrection:
+        network = GuessCorrection().eval()
+        network.load_state_dict({k: v.float() for k, v in load_tensors(self.weights).items()})
+        return network
+
     def fitted(self, video: Video, estimator: Estimator) -> Motion:
         """The motion that a video shows, its pictures as bytes as in a run."""
         shot = self.shot
@@ -155,6 +182,8 @@ METHODS: Mapping[str, Callable[[Ablation], dict[str, float]]] = {
     "no fine stage": lambda a: a.of_video(a.tiny.fill(a.model, COARSE_RATE), a.selected),
     "no data selection": lambda a: a.of_video(a.full, a.unselected),
     "cross-fade": lambda a: a.of_video(a.faded(), a.selected),
+    "guess": lambda a: a.of_video(a.guess(), a.selected),
+    CORRECTED: lambda a: a.of_video(a.corrected(), a.selected),
     "true video": lambda a: a.of_video(a.truth, a.selected),
 }
 
@@ -167,13 +196,15 @@ def read_rows(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["case"], row["what"]): row for row in rows}
 
 
-def measure(case: SuiteCase, path: Path) -> None:
+def measure(case: SuiteCase, path: Path, wanted: Sequence[str], weights: Path | None) -> None:
     """All that is missing of one case."""
-    missing = [name for name in METHODS if (case.id, name) not in read_rows(path)]
+    missing = [name for name in wanted if (case.id, name) not in read_rows(path)]
+    if weights is None:
+        missing = [name for name in missing if name != CORRECTED]
     if not missing:
         return
     shot = prepare(case, IMAGE_SIZE)
-    ablation = Ablation(shot, Tiny(shot, SAMPLER, ADAPT.steps, ADAPT.learning_rate))
+    ablation = Ablation(shot, Tiny(shot, SAMPLER, ADAPT.steps, ADAPT.learning_rate), weights or Path())
     for name in missing:
         started = time.process_time()
         measured = METHODS[name](ablation)
@@ -209,10 +240,12 @@ def main() -> None:
     parser.add_argument("suite", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="rows as JSON lines; what is there is kept")
     parser.add_argument("--cases", nargs="*", default=CASES)
+    parser.add_argument("--correction", type=Path, help="weights of the correction of guesses")
+    parser.add_argument("--only", nargs="*", choices=METHODS, default=list(METHODS))
     options = parser.parse_args()
     cases = [case for case in read_suite(options.suite) if case.id in options.cases]
     for case in cases:
-        measure(case, options.out)
+        measure(case, options.out, options.only, options.correction)
     say(table(options.out, [case.id for case in cases]))
 
 

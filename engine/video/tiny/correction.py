@@ -5,11 +5,13 @@ correction of the guess's picture times how sure it is of it, pixel by pixel; it
 where it has learnt nothing the guess stays as it is.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
 
+from engine.files.video import Video
 from usd_io.shapes import Float
 
 WIDTHS = (32, 64, 96)
@@ -96,3 +98,52 @@ class _Convolutions(nn.Module):
 def _twice(x: Tensor) -> Tensor:
     """At twice the size."""
     return nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+FRAMES_AT_ONCE = 16
+SAME = 1e-6
+"""Times that differ by less are the same [s]."""
+
+
+@torch.no_grad()
+def correct(
+    network: GuessCorrection,
+    guess: Video,
+    true: Video,
+    gaps: Sequence[tuple[float, float]],
+    rate: float,
+) -> Video:
+    """The pictures of a guess, corrected.
+
+    Args:
+        network: In evaluation.
+        guess: What is drawn of it, at times inside of the gaps; height and width are multiples of 8 [pixels].
+        true: Pictures of known frames, those at both ends of every gap among them.
+        gaps: Start and end [s].
+        rate: Of the video [frames/s].
+    """
+    known = {round(time / SAME): frame for time, frame in zip(true.times, true.frames, strict=True)}
+    made = []
+    for start, end in gaps:
+        inside = [i for i, time in enumerate(guess.times) if start < time < end]
+        rows = [known[round(start / SAME)], *guess.frames[inside], known[round(end / SAME)]]
+        before = [_at(known, start - n / rate, 0.5 / rate) for n in (2, 1)]
+        ahead = [rows[0] if frame is None else frame for frame in before]
+        for row in range(1, len(rows) - 1, FRAMES_AT_ONCE):
+            some = range(row, min(row + FRAMES_AT_ONCE, len(rows) - 1))
+            at = [(guess.times[inside[i - 1]] - start) / (end - start) for i in some]
+            inputs = GuessInputs(
+                guess=torch.stack([torch.stack(rows[i - 1 : i + 2]) for i in some]),
+                keys=torch.stack([rows[0], rows[-1]]).expand(len(some), -1, -1, -1, -1),
+                context=torch.stack(ahead).expand(len(some), -1, -1, -1, -1),
+                place=torch.tensor(at),
+                length=torch.full((len(some),), end - start),
+            )
+            made.append(network(inputs))
+    return Video(guess.times, torch.cat(made))
+
+
+def _at(known: Mapping[int, Tensor], time: float, reach: float) -> Tensor | None:
+    """The known picture nearest to a time, None where none is near."""
+    nearest = min(known, key=lambda each: abs(each * SAME - time))
+    return known[nearest] if abs(nearest * SAME - time) <= reach else None
