@@ -34,6 +34,12 @@ SAME_PLACE = 0.03
 """Keys that hold a joint at places less than this apart [heights] hold it at rest between them."""
 LARGEST_CORRECTION = 0.25
 """No joint is moved further than this [heights]: where it would have to be, it does not rest."""
+LARGEST_STEP_CORRECTION = 0.4
+"""The same where a step is put in: the prior glides, so that it is half a step off at the least."""
+SWING_S = 0.35
+"""How long a step takes [s] where the context has none of the joint's."""
+SOFTEST = 0.7
+"""A step that would have to be quicker than the context's swings takes longer, up to this part of the gap."""
 BLEND_S = 0.4
 """How long before and after a rest the joint is off its trajectory [s]."""
 BLEND_SPEED = 0.5
@@ -53,6 +59,8 @@ class Supports:
     """Distance from the middle of their place that they reach while they rest."""
     floor: float
     """The lowest joint of the context, along the world's up axis."""
+    swings: Float[np.ndarray, "support 2"]
+    """Medians over the swings from one place to another: seconds, and lift above the places; 0 without any."""
 
 
 def find_supports(character: Character, known: Motion, plan: Plan, size: float) -> Supports:
@@ -66,6 +74,7 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
     """
     up, count = "XYZ".index(character.up_axis), len(character.joints)
     seconds, speeds, levels, deviations = [], [], [], []
+    swings: list[list[tuple[float, float]]] = [[] for _ in range(count)]
     rests, floor = [np.zeros((0, count), bool)], np.inf
     for start, end in nearby_contexts(known, plan):
         seen = known.at((known.times >= start) & (known.times <= end))
@@ -74,18 +83,21 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         positions = skeleton.joint_positions(character, seen)
         # in world space, for each interval between context frames: seconds, whether joints rest (the metric takes
         # heights), speed [stage units/s] and height above the context's lowest joint [stage units]
-        steps = np.diff(seen.times)[:, None] / known.time_codes_per_second
+        seen_s = seen.times / known.time_codes_per_second
+        steps = np.diff(seen_s)[:, None]
         rests.append(metrics.contacts(character, positions / size, steps))
         seconds.append(steps)
         speeds.append(np.linalg.norm(np.diff(positions, axis=0), axis=-1) / steps)
         levels.append(positions[1:, :, up] - positions[..., up].min())
         deviations.append(_deviations(positions, rests[-1]))
+        for found, joint in zip(swings, range(count), strict=True):
+            found += _swings(positions[:, joint], rests[-1][:, joint], seen_s, up, size)
         floor = min(floor, float(positions[..., up].min()))
     rest = np.concatenate(rests)
     # with no rest in any context there is nothing to hold
     if not rest.any():
         nothing = np.zeros(0)
-        return Supports(nothing.astype(int), nothing, nothing, nothing, 0.0)
+        return Supports(nothing.astype(int), nothing, nothing, nothing, 0.0, np.zeros((0, 2)))
     weight, speed, level, deviation = (
         np.concatenate(arrays) for arrays in (seconds, speeds, levels, deviations)
     )
@@ -106,7 +118,28 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         swing_speeds[joints],
         np.array([_quantile(deviation[rest[:, joint], joint], DEVIATION_QUANTILE) for joint in joints]),
         floor,
+        np.array([np.median(swings[joint] or [(0.0, 0.0)], axis=0) for joint in joints]).reshape(-1, 2),
     )
+
+
+def _swings(
+    path: Float[np.ndarray, "frame 3"],
+    rests: Bool[np.ndarray, " interval"],
+    seconds: Float[np.ndarray, " frame"],
+    up: int,
+    size: float,
+) -> list[tuple[float, float]]:
+    """Seconds and lift [stage units] of every swing from one place of rest to another."""
+    found = []
+    for first, last in runs(~rests):
+        # intervals first..last lie between frames first and last + 1; what begins or ends the context is no whole
+        # swing, and what ends where it began is none
+        if first > 0 and last < len(rests) - 1:
+            a, b = path[first], path[last + 1]
+            lift = path[first : last + 2, up].max() - max(a[up], b[up])
+            if np.linalg.norm(b - a) >= SAME_PLACE * size:
+                found.append((float(seconds[last + 1] - seconds[first]), float(lift)))
+    return found
 
 
 def _quantile(values: Float[np.ndarray, " _"], part: float) -> float:
@@ -160,10 +193,12 @@ def corrections(
         seconds = np.array([gap.start, *gap.times, gap.end]) / known.time_codes_per_second
         # the floor of the gap is the context's, or that of its keys where they reach lower (a step down)
         floor = min(supports.floor, keys[..., up].min())
-        for j, (level, swing_speed, deviation) in enumerate(
-            zip(supports.levels, supports.swing_speeds, supports.deviations, strict=True)
+        for j, (level, swing_speed, deviation, swing) in enumerate(
+            zip(supports.levels, supports.swing_speeds, supports.deviations, supports.swings, strict=True)
         ):
-            trajectory = Trajectory(paths[:, j], seconds, floor + level, swing_speed, deviation, size, up)
+            trajectory = Trajectory(
+                paths[:, j], seconds, floor + level, swing_speed, deviation, swing, size, up
+            )
             result[part, j] = trajectory.correction()[1:-1]
         first = part.stop
     return supports.joints, result
@@ -180,6 +215,7 @@ class Trajectory:
     """Where it rests, along the up axis [stage units]."""
     swing_speed: float
     deviation: float
+    swing: Float[np.ndarray, "2"]
     """As of :class:`Supports`."""
     size: float
     """The character's height [stage units]."""
@@ -190,8 +226,12 @@ class Trajectory:
         """What has to be added to the path."""
         # keys are exact: the correction is zero there, whatever the rests in between need
         pinned = {0: np.zeros(3), len(self.path) - 1: np.zeros(3)}
-        for first, last in runs(self.resting()):
-            pinned |= self._pinned(first, last)
+        rests = list(runs(self.resting()))
+        if self._steps(rests):
+            pinned |= self._step()
+        else:
+            for first, last in rests:
+                pinned |= self._pinned(first, last)
         return blended(self.seconds, dict(sorted(pinned.items())))
 
     def resting(self) -> Bool[np.ndarray, " frame"]:
@@ -211,15 +251,13 @@ class Trajectory:
         """The vectors to the place of one rest by frame; none of what is too short or has no place."""
         end, part = len(self.path) - 1, self.path[first : last + 1]
         at_start, at_end = first == 0, last == end
-        # what always lies still in the context has no swing: it is held only where it rests through the whole gap
+        # what always lies still in the context has no swing: it is held only where it rests at a key
         if self.seconds[last] - self.seconds[first] < SHORTEST_S or not (
-            self.swing_speed or (at_start and at_end)
+            self.swing_speed or at_start or at_end
         ):
             return {}
         if at_start and at_end:
-            # rest from key to key, if these agree: a straight line over time from one key's place to the other's
-            if np.linalg.norm(part[-1] - part[0]) > SAME_PLACE * self.size:
-                return {}
+            # rest from key to key, which agree: a straight line over time from one key's place to the other's
             gone = (self.seconds - self.seconds[0]) / (self.seconds[-1] - self.seconds[0])
             places = part[0] + gone[:, None] * (part[-1] - part[0])
         elif at_start or at_end:
@@ -229,13 +267,57 @@ class Trajectory:
             # rest inside the gap: its mean place along the ground, at the height of the context's rests
             places = part.mean(0, keepdims=True)
             places[0, self.up] = self.level
+        return self._missing(first, places - part)
+
+    def _missing(
+        self, first: int, missing: Float[np.ndarray, "part 3"], most: float = LARGEST_CORRECTION
+    ) -> dict[int, Float[np.ndarray, "3"]]:
+        """What is missing to the place, by frame, from the frame ``first`` on; nothing where it is too far off."""
         # vectors to the place [stage units, world], shortened by how far the joint is off it in the context anyway
-        missing = places - part
         far = np.linalg.norm(missing, axis=-1)
-        missing *= np.maximum(1 - self.deviation / np.where(far > 0, far, 1), 0)[:, None]
+        missing = missing * np.maximum(1 - self.deviation / np.where(far > 0, far, 1), 0)[:, None]
         # frames too far off do not rest after all; the keys are pinned to zero elsewhere
-        near = far < LARGEST_CORRECTION * self.size
-        return {first + int(i): missing[i] for i in np.flatnonzero(near) if 0 < first + i < end}
+        near = far < most * self.size
+        return {
+            first + int(i): missing[i] for i in np.flatnonzero(near) if 0 < first + i < len(self.path) - 1
+        }
+
+    def _swing_s(self) -> float:
+        """How long the swing from key to key takes [s]: as long as the context's, or at most half the gap, but no
+        quicker than there."""
+        whole = self.seconds[-1] - self.seconds[0]
+        way = float(np.linalg.norm(self.path[-1] - self.path[0]))
+        usual = float(min(self.swing[0] or SWING_S, whole / 2))
+        # 3 t^2 - 2 t^3 is 1.5 times as quick in its middle as on average
+        quickest = 1.5 * way / float(self.swing_speed) if self.swing_speed else usual
+        return max(usual, min(quickest, SOFTEST * float(whole)))
+
+    def _steps(self, rests: list[tuple[int, int]]) -> bool:
+        """Whether the joint rests at both keys, at places apart, and not in between: one rest that glides, or two."""
+        return bool(
+            0 < len(rests) <= 2
+            and rests[0][0] == 0
+            and rests[-1][1] == len(self.path) - 1
+            and float(np.linalg.norm(self.path[-1] - self.path[0])) > SAME_PLACE * self.size
+        )
+
+    def _step(self) -> dict[int, Float[np.ndarray, "3"]]:
+        """The vectors to a step by frame: rest at the first key's place, one swing, rest at the second key's."""
+        path, seconds = self.path, self.seconds
+        start, way = path[0], path[-1] - path[0]
+        length = self._swing_s()
+        # the part of the way that the path has gone by each frame; the middle of the swing is the time at which a
+        # sudden step would have the path's mean place: start + integral of (1 - gone)
+        gone = np.clip((path - start) @ way / (way @ way), 0, 1)
+        middle = seconds[0] + float(np.trapezoid(1 - gone, seconds))
+        begin = np.clip(middle - length / 2, seconds[0], seconds[-1] - length)
+        # along the way as 3 t^2 - 2 t^3 in the part t of the swing
+        t = np.clip((seconds - begin) / length, 0, 1)
+        places = start + (t * t * (3 - 2 * t))[:, None] * way
+        # over the line from place to place the swing is lifted as the context's are, or as the path is if that is more
+        lifted = np.maximum(self.swing[1], path[:, self.up] - (start + gone[:, None] * way)[:, self.up])
+        places[:, self.up] += lifted * np.sin(np.pi * t) ** 2
+        return self._missing(0, places - path, LARGEST_STEP_CORRECTION)
 
 
 def runs(flags: Bool[np.ndarray, " frame"]) -> Iterator[tuple[int, int]]:

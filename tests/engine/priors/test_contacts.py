@@ -281,6 +281,41 @@ def test_pinned_frames_are_met_and_what_is_far_from_them_is_left_alone() -> None
     assert np.abs(np.diff(trajectory[:, 0])).max() < 0.1 / 5
 
 
+def test_a_glide_between_keys_becomes_rest_swing_and_rest() -> None:
+    character = biped()
+    motion = walk(character)
+    # the left foot rests up to frame 24 and from 40 on; keys at rest, one step apart, and a path that glides evenly
+    plan, known = planned(character, motion, [60, 62, 82])
+    supports = contacts.find_supports(character, known, plan, metrics.height(character, known, 60))
+    left = supports.joints.tolist().index(LEFT[2])
+    seconds, lift = supports.swings[left]
+    assert 0.2 < seconds < 16 / RATE + 0.1
+    assert 0.1 < lift < 0.16
+    times = np.arange(31) / RATE
+    path = np.linspace([0.1, 0.02, 0], [0.1, 0.02, 0.5], 31)
+    trajectory = contacts.Trajectory(
+        path, times, 0.02, supports.swing_speeds[left], 0.0, supports.swings[left], 1.5, 1
+    )
+    stepped = path + trajectory.correction()
+    speed = np.linalg.norm(np.diff(stepped, axis=0), axis=-1) * RATE
+    np.testing.assert_array_equal(stepped[[0, -1]], path[[0, -1]])
+    # still for more than a fifth of a second after the first key and before the second, quick and lifted in between
+    assert speed[:7].max() < 1e-9
+    assert speed[-7:].max() < 1e-9
+    assert speed.max() > 1
+    assert lift / 2 < stepped[:, 1].max() - 0.02 < 1.01 * lift
+    assert (stepped[:, 1] > 0.019).all()
+
+
+def test_keys_at_one_place_make_no_step() -> None:
+    times = np.arange(31) / RATE
+    path = np.tile([0.1, 0.02, 0.0], (31, 1))
+    path[:, 2] += 0.03 * np.sin(np.pi * times)
+    trajectory = contacts.Trajectory(path, times, 0.02, 2.0, 0.0, np.array([0.4, 0.1]), 1.5, 1)
+    stepped = path + trajectory.correction()
+    np.testing.assert_allclose(stepped, np.tile(path[0], (31, 1)), atol=1e-9)
+
+
 def test_slerp_stays_bare_and_the_setting_turns_it_off() -> None:
     character = biped()
     motion = walk(character)
