@@ -518,6 +518,9 @@ class RunConfig:
     def _contradictions(self) -> dict[str, str]:
         """Settings that cannot be used together; the key is the one to change."""
         problems = {}
+        empty = next((f"{start:g}:{end:g}" for start, end in self.context if not start < end), None)
+        if empty:
+            problems["context"] = f"the context {empty} is empty; give it as START:END with START < END"
         try:
             for text in self.pin:
                 parse_pin(text)
@@ -607,6 +610,10 @@ class RunConfig:
         if self.video:
             return {
                 "control": "a given video is not generated, so there is nothing to control; leave one of them out"
+            }
+        if self.engine == "motion":
+            return {
+                "control": "engine motion makes no video to control; choose engine video, or leave the control out"
             }
         model = self.video_choice.model
         if model in CONTROLLED or model not in get_args(ModelName):

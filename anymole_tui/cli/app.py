@@ -33,6 +33,7 @@ from anymole_tui.cli.commands import (
 )
 from anymole_tui.cli.option_sources import bind_environment, default_map, flag, flags_by_setting
 from anymole_tui.cli.options import HELP_OPTIONS
+from anymole_tui.wording import one_line
 from engine import ConfigError, EngineError, ExitCode
 from usd_io import shown
 
@@ -86,13 +87,20 @@ def main(arguments: list[str] | None = None) -> None:
         argv = as_command(argv, group)
         group.main(argv, prog_name="anymole", default_map={} if _needs_no_files(argv) else default_map(group))
     except SystemExit as stop:
-        if as_json and stop.code == ExitCode.USAGE:  # typer has said on stderr what it did not understand
-            out.print_json({"error": "the command line was not understood", "exit_code": int(ExitCode.USAGE)})
+        if as_json and stop.code == ExitCode.USAGE:
+            out.print_json({"error": _misunderstood(stop), "exit_code": int(ExitCode.USAGE)})
         raise
     except (Exception, KeyboardInterrupt) as error:
         if flag(argv, "debug", group):
             traceback.print_exception(error)
         sys.exit(int(out.fail(error, as_json=as_json, flags=flags_by_setting(argv, group))))
+
+
+def _misunderstood(stop: SystemExit) -> str:
+    """What typer has said on stderr, in one sentence: it ends the process while it handles its own error."""
+    said = getattr(stop.__context__, "format_message", None)
+    text = one_line(said()).strip() if said else ""
+    return f"the command line was not understood{f': {text}' if text else '.'}"
 
 
 def _check_current_folder() -> None:

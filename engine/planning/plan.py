@@ -226,11 +226,14 @@ def make_plan(
     else:
         ranges, given, gaps, channels = _by_channel(motion, fill_at_samples, together=loop)
     if not gaps:
-        spans = [span for span in motion.breaks if first <= span[0] and span[1] <= last]
+        why = (
+            _blocked(motion, motion.breaks)
+            if motion.breaks
+            else "every frame is authored already or only one key is set."
+        )
         raise NothingToFill(
-            f"{where}: nothing to fill between {first:g} and {last:g}: every frame is authored already or only one "
-            "key is set; name the context and the keys to re-make motion between them."
-            + (f" {_blocked(motion, spans)}" if spans else ""),
+            f"{where}: nothing to fill between {first:g} and {last:g}: {why} Name the context and the keys to re-make "
+            "motion between them.",
             settings=("context", "keys"),
         )
     ends = {t for gap in gaps for t in (gap.start, gap.end)}
@@ -526,9 +529,16 @@ def _warnings(plan: Plan, motion: Motion, where: str) -> list[str]:
     return warnings
 
 
+def _span(start: float, end: float) -> str:
+    """Between two samples, or before the first or after the last of all."""
+    if abs(start) == np.finfo(float).max:
+        return f"before {end:g}"
+    return f"after {start:g}" if end == np.finfo(float).max else f"between {start:g} and {end:g}"
+
+
 def _blocked(motion: Motion, spans: Sequence[tuple[float, float]]) -> str:
     """What is said of spans in which the animation is blocked."""
-    between = " and ".join(f"between {start:g} and {end:g}" for start, end in spans[:MOST_SPANS])
+    between = " and ".join(_span(start, end) for start, end in spans[:MOST_SPANS])
     more = f" and at {len(spans) - MOST_SPANS} more places" if len(spans) > MOST_SPANS else ""
     return (
         f"{shown(motion.animation_path)} is blocked {between}{more}, where USD shows the rest pose: that stays as it "

@@ -1,5 +1,6 @@
 """Settings as people type them, on the command line, in a form and in files; and back."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -73,8 +74,12 @@ def _times(text: str) -> tuple[float, ...]:
 
 
 def _row(first: float, last: float, step: float) -> list[float]:
-    if not (step > 0 and first <= last and (last - first) / step <= MOST_TIMES):
+    if not (step > 0 and first <= last and math.isfinite(last - first)):
         raise ValueError(f"{first:g}:{last:g}:{step:g} is no row; give A:B:STEP with A < B and STEP > 0")
+    if (last - first) / step > MOST_TIMES:
+        raise ValueError(
+            f"{first:g}:{last:g}:{step:g} is a row of more than {MOST_TIMES} times; choose a longer STEP or a nearer B"
+        )
     return [first + i * step for i in range(int((last - first) / step + 1e-9) + 1)]
 
 

@@ -10,11 +10,10 @@ from usd_io.lazy import lazily
 
 if TYPE_CHECKING:
     from engine.video.adaptation.trainable_state import DTYPES
-    from engine.video.backends.devices import gpu_gb
     from engine.video.catalogue.added import all_cards
     from engine.video.catalogue.convert import convert_checkpoint
     from engine.video.catalogue.fetch import pull, verify
-    from engine.video.catalogue.memory_table import memory_table
+    from engine.video.catalogue.memory_table import gpu_gb, memory_table
     from engine.video.catalogue.models import (
         CARDS,
         ModelCard,
@@ -33,7 +32,7 @@ _HOMES = {
     "card": "engine.video.catalogue.models",
     "convert_checkpoint": "engine.video.catalogue.convert",
     "find_model": "engine.video.catalogue.models",
-    "gpu_gb": "engine.video.backends.devices",
+    "gpu_gb": "engine.video.catalogue.memory_table",
     "hub_cache": "engine.video.catalogue.models",
     "memory_table": "engine.video.catalogue.memory_table",
     "models_folder": "engine.video.catalogue.models",

@@ -672,7 +672,11 @@ def test_a_block_between_keys_is_said_and_kept(tmp_path: Path) -> None:
     assert [done.differs(SKEL, time) for time in (20, 21.5, 22.99, 23, 24.5, 26)] == [0] * 6
     rig = Rig(tmp_path, "all.usda", times=dict.fromkeys(CHANNELS, (*DENSE, 20.0)))
     rig.animation.GetScalesAttr().Set(Sdf.ValueBlock(), 16.0)
-    with pytest.raises(NothingToFill, match="/Char/Anim is blocked between 12 and 20"):
+    with pytest.raises(NothingToFill, match="and 20: /Char/Anim is blocked between 12 and 20"):
+        plan_of(rig.saved())
+    rig = Rig(tmp_path, "key.usda", times=dict.fromkeys(CHANNELS, (*DENSE, 20.0)))
+    rig.animation.GetRotationsAttr().Set(Sdf.ValueBlock(), 20.0)  # the only key
+    with pytest.raises(NothingToFill, match="and 12: /Char/Anim is blocked after 12"):
         plan_of(rig.saved())
 
 

@@ -1,5 +1,6 @@
 """``models``: what weights there are, what they need and allow, where they are, and how to bring them here."""
 
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -111,7 +112,7 @@ def memory(
     header = ["model", "weights", "of them", *sizes]
     lines = [
         [first.model, first.weights, f"{first.weights_gb:.1f} GB"]
-        + [f"{n.card_gb:.0f} GB{' fits' if have and n.card_gb <= have else ''}" for n in (first, *others)]
+        + [f"{ceil(n.card_gb)} GB{' fits' if have and n.card_gb <= have else ''}" for n in (first, *others)]
         for first, *others in zip(*needs.values(), strict=True)
     ]
     out.answer(table(header, lines))

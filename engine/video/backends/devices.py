@@ -10,7 +10,7 @@ import torch
 from engine.errors import ConfigError, ResourceMissing
 from engine.settings.choices import Memory, PrecisionName
 from engine.settings.pinned_file import PinnedFile
-from engine.video.backends.quantised import QUANTISED, require_gguf, require_quantising
+from engine.video.backends.quantised import require_gguf, require_quantising
 from engine.video.catalogue.fetch import known_hash
 from engine.video.catalogue.memory_table import BYTES, memory_need
 from engine.video.catalogue.models import ModelCard, card, pipeline_files, require_pipeline
@@ -56,11 +56,6 @@ def device_gb(device: torch.device) -> float:
     return float(torch.cuda.get_device_properties(device).total_memory) * 1e-9
 
 
-def gpu_gb() -> float:
-    """Memory of the first GPU [1e9 bytes]; 0 where there is none."""
-    return device_gb(torch.device("cuda", 0)) if torch.cuda.is_available() else 0.0
-
-
 def precision(device: torch.device, memory: Memory, wanted: PrecisionName = "auto") -> torch.dtype:
     """Of weights and activations: what is wanted; by itself single on a processor and where memory does not matter,
     else half. Beside quantised weights all is in half."""
@@ -98,9 +93,7 @@ def ready_pipeline(
     source: dict[str, Any] = {"name": model.repository, "files": files}
     if gguf:
         source["gguf"] = [file.sha256 for file in gguf]
-    needed = 0.0
-    if weights in QUANTISED or memory == "lowest" or gguf:
-        bits = sum(file.path.stat().st_size for file in gguf) * 8
-        kept = weights if weights in BYTES else "half"
-        needed = memory_need(name, kept, *size, packed_bits=bits, waiting=memory == "lowest").card_gb
+    bits = sum(file.path.stat().st_size for file in gguf) * 8
+    kept = weights if weights in BYTES else "single" if memory == "high" else "half"
+    needed = memory_need(name, kept, *size, packed_bits=bits, waiting=memory == "lowest").card_gb
     return folder, source, pick_device(model, device, needed)

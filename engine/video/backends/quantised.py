@@ -33,8 +33,8 @@ def require_quantising(weights: PrecisionName) -> None:
     """
     if weights in QUANTISED and find_spec("torchao") is None:
         raise ResourceMissing(
-            f"precision {weights} needs torchao, which is not installed; install the extra with 'pip install "
-            "anymole[quantised]', or choose precision half."
+            f"precision {weights} needs torchao, which is not installed; install the extra with pip install "
+            "'anymole[quantised]', or choose precision half."
         )
 
 
@@ -46,8 +46,8 @@ def require_gguf() -> None:
     """
     if find_spec("gguf") is None:
         raise ResourceMissing(
-            "a GGUF file needs the package gguf, which is not installed; install the extra with 'pip install "
-            "anymole[gguf]', or leave the file out."
+            "a GGUF file needs the package gguf, which is not installed; install the extra with pip install "
+            "'anymole[gguf]', or leave the file out."
         )
 
 

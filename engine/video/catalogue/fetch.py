@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.errors import DataError, EngineError, ResourceMissing
+from engine.errors import ConfigError, DataError, EngineError, ResourceMissing
 from engine.files.atomic import is_inside
 from engine.files.tensors import check_hash, check_safetensors, load_checkpoint
 from engine.progress import Progress
@@ -70,6 +70,7 @@ def pull(model: ModelCard, source: str = "", *, progress: Progress) -> list[Path
         All files of the model.
 
     Raises:
+        ConfigError: The source is neither an http(s) address nor a folder.
         ResourceMissing: Downloads are forbidden, or the source cannot be reached or lacks a file.
         DataError: A file came damaged, with another hash, or unsafe.
         EngineError: The folder cannot be written to.
@@ -79,6 +80,12 @@ def pull(model: ModelCard, source: str = "", *, progress: Progress) -> list[Path
         _pull_from_hub(model)
     else:
         remote = source.startswith(("http://", "https://"))
+        if not remote and (scheme := re.match(r"[A-Za-z][\w+.-]+://", source)):
+            raise ConfigError(
+                f"nothing is fetched by {scheme[0]}; name an http:// or https:// address or a folder in place of "
+                f"{shown(source)}.",
+                settings=("source",),
+            )
         if remote and offline():
             raise ResourceMissing(f"HF_HUB_OFFLINE forbids to fetch {model.name} from {shown(source)}.")
         get = _from_web if remote else _from_folder

@@ -5,11 +5,17 @@ and the autoencoder's last layers; the allocator's waste and the CUDA context co
 (1.1 times and 0.5 GB, docs/measurements.md). Nothing of it has been measured: ``scripts/bench_gpu.py`` does.
 """
 
+import ctypes
+import math
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.settings.choices import CONTROLLED, PrecisionName
 
+OWN_SIZE = 320, 512
+"""Height and width of the pictures that all of them make where none are named [pixels]."""
 WASTE, CONTEXT_GB = 1.1, 0.5
 """Of the allocator, as a factor, and of CUDA."""
 BYTES: Mapping[PrecisionName, float] = {"single": 4.0, "half": 2.0, "int8": 1.0, "fp8": 1.0}
@@ -135,3 +141,22 @@ def memory_table(height: int, width: int) -> tuple[MemoryNeed, ...]:
                 needs.append(memory_need(model, "half", height, width, packed_bits=total, packing=packing))
         needs.append(memory_need(model, "half", height, width, waiting=True))
     return tuple(needs)
+
+
+def least_gb(model: str) -> float:
+    """Least memory of a card for a model in half precision at its own size, in whole units [1e9 bytes]."""
+    return float(math.ceil(memory_need(model, "half", *OWN_SIZE).card_gb))
+
+
+def gpu_gb() -> float:
+    """Memory of the first GPU [1e9 bytes]; 0 where there is none, which is said without torch on most machines."""
+    if sys.platform == "linux" and not os.path.exists("/dev/kfd"):  # noqa: PTH110  # the GPUs of AMD
+        try:
+            ctypes.CDLL("libcuda.so.1")
+        except OSError:
+            return 0.0
+    import torch
+
+    return (
+        float(torch.cuda.get_device_properties(0).total_memory) * 1e-9 if torch.cuda.is_available() else 0.0
+    )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.video.catalogue.memory_table import least_gb
+
 PIPELINE = "model_index.json"
 """Names the parts of a diffusers pipeline."""
 PREFIXES = {
@@ -92,8 +94,8 @@ CARDS = (
         (WeightFile(PIPELINE, 0.0),),
         "Apache-2.0",
         "",
-        10.0,
-        12.0,
+        least_gb("wan-vace"),
+        least_gb("wan-vace") + 2,
         4,
         _PARTS,
         16.0,
@@ -106,8 +108,8 @@ CARDS = (
         (WeightFile(PIPELINE, 0.0),),
         "Apache-2.0",
         "",
-        40.0,
-        44.0,
+        least_gb("wan-vace-14b"),
+        least_gb("wan-vace-14b") + 4,
         4,
         _PARTS,
         46.3,
@@ -120,8 +122,8 @@ CARDS = (
         (WeightFile(PIPELINE, 0.0),),
         "Apache-2.0",
         "by the card of alibaba-pai/Wan2.2-VACE-Fun-A14B, from which it was converted",
-        75.0,
-        80.0,
+        least_gb("wan22-vace-fun"),
+        least_gb("wan22-vace-fun") + 5,
         4,
         (*_PARTS, "transformer_2"),
         80.9,
@@ -134,8 +136,8 @@ CARDS = (
         (WeightFile(PIPELINE, 0.0),),
         "LTXV Open Weights",
         "free below a yearly revenue of 10 million US dollars, by third-party summaries; read it before commercial use",
-        10.0,
-        12.0,
+        least_gb("ltx"),
+        least_gb("ltx") + 2,
         8,
         _PARTS,
         14.0,
@@ -148,8 +150,8 @@ CARDS = (
         (WeightFile(PIPELINE, 0.0),),
         "LTX-2 Community License",
         "terms of its own for companies and for models made from it; read it before commercial use",
-        55.0,
-        60.0,
+        least_gb("ltx2"),
+        least_gb("ltx2") + 5,
         8,
         (*_PARTS, "connectors", "audio_vae", "vocoder"),
         67.7,

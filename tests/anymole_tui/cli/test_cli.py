@@ -346,7 +346,9 @@ def test_missing_reference(anymole: Anymole, fox_keys: Path, tmp_path: Path) -> 
     [
         (("--keys", "0,500"), "500"),
         (("--keys", "0,abc"), "'abc'"),
-        (("--keys", "0:10:0"), "0:10:0"),
+        (("--keys", "0:10:0"), "0:10:0 is no row"),
+        (("--keys", "1:1000000:0.001"), "is a row of more than 100000 times"),
+        (("--engine", "motion", "--control", "depth"), "engine motion makes no video to control"),
         (("--keys", "0,nan"), "finite"),
         (("--context", "10"), "START:END"),
         (("--context", "0:24", "--keys", "12,48"), "key 12"),
@@ -378,6 +380,9 @@ def test_unknown_option_is_a_usage_error(anymole: Anymole, fox: Path) -> None:
     outcome = anymole("run", fox, "--fast", "--json")
     assert outcome.code == outcome.json["exit_code"] == 2
     assert "--fast" in outcome.err
+    assert outcome.json["error"].startswith("the command line was not understood: No such option: --fast")
+    assert "'number'" in anymole("take", fox, "two", "--json").json["error"]
+    assert "'STAGE'" in anymole("run", "--json").json["error"]
 
 
 def test_debug_shows_the_traceback(anymole: Anymole, tmp_path: Path) -> None:

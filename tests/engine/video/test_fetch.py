@@ -145,6 +145,11 @@ def test_mirror_of_the_environment_is_used_and_nothing_comes_twice(
     assert [name for name, _ in handler.seen] == [fetch.SUMS]
 
 
+def test_a_source_that_is_neither_web_nor_folder_is_a_usage_error() -> None:
+    with pytest.raises(ConfigError, match="nothing is fetched by ftp://"):
+        pull(DINO, "ftp://mirror.example/models")
+
+
 def test_download_goes_on_where_it_was_cut_off(mirror: str, handler: type[Handler], store: Path) -> None:
     handler.cut.add("model.safetensors")
     with pytest.raises(ResourceMissing, match="run it again") as caught:

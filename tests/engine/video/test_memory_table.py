@@ -6,6 +6,7 @@ from diffusers import LTXVideoTransformer3DModel, WanVACETransformer3DModel
 
 from engine.settings.choices import CONTROLLED
 from engine.video.catalogue.memory_table import BYTES, GGUF_BITS, SIZES, memory_need, memory_table
+from engine.video.catalogue.models import card
 
 WAN = {"attention_head_dim": 128, "vace_in_channels": 96}
 SMALL = {"num_attention_heads": 12, "ffn_dim": 8960, "num_layers": 30, "vace_layers": list(range(0, 30, 2))}
@@ -74,3 +75,11 @@ def test_packed_and_waiting_weights_need_less() -> None:
     assert half.weights_gb - waiting.weights_gb == pytest.approx(2 * size.denoiser * 47 / 48 / 1e9)
     assert both.card_gb < waiting.card_gb < packed.card_gb < half.card_gb
     assert [need.weights for need in (half, packed, waiting)] == ["half", "GGUF", "half, lowest"]
+
+
+def test_cards_say_what_the_table_computes_and_no_model_is_adapted_in_less() -> None:
+    for model in SIZES:
+        found = card(model)
+        need = memory_need(model, "half", 320, 512).card_gb
+        assert need <= found.memory_generate_gb < need + 1
+        assert found.memory_adapt_gb > found.memory_generate_gb
