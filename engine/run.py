@@ -4,7 +4,7 @@ Here is how a run begins, goes on and ends in its folder; what it does is in :mo
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from engine.config import RunConfig
 from engine.errors import SHOWN_ERRORS, STOPPED, ConfigError, RunCancelled, exit_code, message_of
-from engine.events import Event, OnEvent, RunFailed, RunFinished, RunStarted, ignore
+from engine.events import Event, Note, OnEvent, RunFailed, RunFinished, RunStarted, ignore
 from engine.inspection.report import check, inspect
 from engine.planning.foresee import foresee
 from engine.planning.shot_plan import Planned
@@ -291,7 +291,10 @@ def _run_in(
         workspace.write_json(REPORT, asdict(result.in_folder(".")))
         write_sidecar(config, asdict(result), workspace)
         # only now: whoever had read the earlier root stage has had the time to read the rest
-        workspace.drop_other_results(result_stem(config), [Path(result.result), Path(result.layer)])
+        kept = [Path(result.result), Path(result.layer)]
+        gone = workspace.drop_other_results(result_stem(config), kept, report=bool(result.report))
+        if gone:
+            tell(Note("info", f"{' and '.join(map(shown, gone))} of an earlier result {_are(gone)} removed."))
         seconds = round(time.monotonic() - started, 3)
         tell(RunFinished(result.result, result.layer, result.scores, seconds))
         workspace.state("done", **where(overall), exit_code=0, result=Path(result.result).name)
@@ -304,6 +307,10 @@ def _run_in(
         raise
     finally:
         workspace.close()
+
+
+def _are(names: Sequence[str]) -> str:
+    return "are" if len(names) > 1 else "is"
 
 
 def _asked_to_stop(heartbeat: Heartbeat, cancel: Callable[[], bool]) -> bool:

@@ -6,9 +6,9 @@ from engine.files.atomic import write_text
 from engine.report.contents import read_contents
 from engine.report.page import report_page
 from engine.runs.registry import find_run
-from engine.runs.workspace import SETTINGS
+from engine.runs.workspace import PAGE, SETTINGS
 
-REPORT_PAGE = "report.html"
+REPORT_PAGE = PAGE
 
 
 def page_of(folder: Path) -> str:

@@ -46,7 +46,8 @@ SETTINGS, STATE, EVENTS, REPORT, LOG = "run.toml", "state.json", "events.jsonl",
 CANCEL = "cancel"
 """A file of this name asks the run to stop, from any host."""
 ARTEFACTS, CHECKPOINTS = "artefacts", "checkpoints"
-CONTROL = (LOCK, SETTINGS, STATE, EVENTS, "inputs.json", INDEX, REPORT, "report.html", LOG, CANCEL)
+PAGE = "report.html"
+CONTROL = (LOCK, SETTINGS, STATE, EVENTS, "inputs.json", INDEX, REPORT, PAGE, LOG, CANCEL)
 """Files that every run may write, also by the hand of another process."""
 KIND = "run"
 LARGEST_STATE = 1 << 20
@@ -252,9 +253,15 @@ class Workspace:
         with self._guard:
             remove_owned(self._own, f"{CHECKPOINTS}/{stage}-")
 
-    def drop_other_results(self, stem: str, kept: Sequence[Path]) -> None:
-        """Remove files of earlier results of the run: of another mode, or the data layer that is no longer named."""
+    def drop_other_results(self, stem: str, kept: Sequence[Path], *, report: bool) -> list[str]:
+        """Remove files of earlier results of the run: of another mode, or the data layer that is no longer named, and
+        without a ``report`` of the one that is kept that of an earlier one.
+
+        Returns:
+            Names of those that people open.
+        """
         names = {path.name for path in kept}
+        said: list[str] = []
         choice = gaps_layer(
             stem
         )  # of an earlier result: the new one shows take 1 until somebody chooses again
@@ -265,6 +272,12 @@ class Workspace:
             for name in self._own.owned(stem):
                 if is_result_name(name, stem) and name not in names:
                     remove_owned(self._own, name)
+                    said += [name] if name in (root_name(stem), flat_name(stem)) else []
+            page = self.folder / PAGE
+            if not report and page.is_file() and not page.is_symlink() and _is_older(page, kept):
+                page.unlink()
+                said.append(PAGE)
+        return said
 
     def _sweep(self) -> None:
         """Remove what a killed process left half-written; the lock proves that nobody is at it."""
@@ -402,6 +415,10 @@ def remove_owned(own: OwnedFolder, below: str, *, dry_run: bool = False) -> int:
     if names and not dry_run:
         own.release(names)
     return freed
+
+
+def _is_older(path: Path, others: Sequence[Path]) -> bool:
+    return path.stat().st_mtime_ns < max(other.stat().st_mtime_ns for other in others)
 
 
 def _nothing() -> None:

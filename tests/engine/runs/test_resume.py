@@ -145,8 +145,24 @@ def test_how_a_result_is_authored_is_changed_without_filling_again(config: RunCo
     assert again.scores == first.scores
     assert Path(again.result).suffix == ".usdc"
     assert not Path(first.layer).exists()
+    said = [event.text for event in events if isinstance(event, Note)]
+    assert f"{Path(first.result).name} of an earlier result is removed." in said
     assert read_settings(Path(config.out)).author == "flat"
     assert reused(resumed(config)) == STAGES  # it stays so
+
+
+def test_a_report_of_an_earlier_result_does_not_stay_beside_a_new_one(config: RunConfig) -> None:
+    first = engine_run.run(config)
+    page = Path(config.out) / "report.html"
+    page.write_text("of the first result")
+    engine_run.resume(Path(config.out), changes={"report": False})
+    assert page.exists()  # the result is as it was, and so is what is said of it
+    os.utime(page, ns=(0, Path(first.layer).stat().st_mtime_ns - 1))
+    events: list[Event] = []
+    engine_run.resume(Path(config.out), events.append, changes={"samples": "sparse", "report": False})
+    assert not page.exists()
+    said = [event.text for event in events if isinstance(event, Note)]
+    assert "report.html of an earlier result is removed." in said
 
 
 def test_a_change_that_cannot_be_done_leaves_the_run_as_it_was(data: Path, tmp_path: Path) -> None:
