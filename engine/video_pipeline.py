@@ -89,8 +89,18 @@ def fit_to_video(stage: Any, subjects: Sequence[Subject], context: RunContext) -
     config, cache = context.config, context.cache
     second = None
     if config.video:
-        footage = given_footage(config, stage, subjects)
-        second = given_footage(config, stage, subjects, second=True) if config.second_video else None
+        footage = given_footage(config, stage, subjects, context.progress)
+        second = (
+            given_footage(config, stage, subjects, context.progress, second=True)
+            if config.second_video
+            else None
+        )
+        if second is not None and second.scene.appearance != footage.scene.appearance:
+            context.progress.note(
+                f"The second video shows the characters in another look ({second.scene.appearance}) than the first "
+                f"({footage.scene.appearance}), in which the pictures of both are fitted.",
+                level="warning",
+            )
     else:
         footage = generated_footage(stage, subjects, context)
     cameras = footage.scene.cameras

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from films import FILMS, before_its_background, films, in_its_look
 from torch.nn.functional import avg_pool2d, interpolate
 
 from engine.evaluation.evaluate import SuiteCase, plans_of, read_suite
@@ -133,8 +134,11 @@ class Bench:
             row = self._scored(name, self._made(name))
             self._say(name, row, time.process_time() - began)
 
-    def evidence(self, variant: str = "all", video: Video | None = None) -> tuple[JointEvidence, ...]:
-        """What an estimator sees in the oracle's video, or in another one."""
+    def evidence(
+        self, variant: str = "all", video: Video | None = None, trained_for: Oracle | None = None
+    ) -> tuple[JointEvidence, ...]:
+        """What an estimator sees in the oracle's video, or in another one; trained for the oracle's look, or for that
+        of another one, which the variant then names."""
         path = (
             None
             if self.cache is None
@@ -149,7 +153,9 @@ class Bench:
                 if isinstance(event, StageProgress) and not drawn:
                     drawn.append(time.process_time() - began)
 
-            estimator = estimator_of(self.oracle, ESTIMATORS[variant], Progress(told))
+            estimator = estimator_of(
+                trained_for or self.oracle, ESTIMATORS.get(variant, ESTIMATORS["all"]), Progress(told)
+            )
             spent = time.process_time() - began
             say(
                 case=self.case.id,
@@ -160,8 +166,7 @@ class Bench:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 save_estimator(path, estimator)
-        oracle = self.oracle if video is None else replace(self.oracle, video=video)
-        return evidence_of(oracle, estimator)
+        return evidence_of(self.oracle if video is None else replace(self.oracle, video=video), estimator)
 
     def fit(
         self,
@@ -178,6 +183,24 @@ class Bench:
         spent = time.process_time() - began
         share = None if fitted.explained is None else round(fitted.explained, 3)
         self._say(name, row, spent, trusted=fitted.trusted, explained=share)
+
+    def looks(self, names: Sequence[str], blender: Path | None) -> None:
+        """Films in other looks, fitted as if they were in ours, and in the look that was found."""
+        oracle = self.oracle
+        for name, video in films(oracle, names, blender):
+            seen = before_its_background(oracle, video)
+            self.oracle = seen
+            self.fit(f"{name}, taken for ours", self.evidence())
+            self.oracle, found = in_its_look(seen)
+            told = (
+                f"{name}, found: {found.appearance}{' with what was learnt' if found.learnt else ''}, colours off by "
+                f"{found.usual:.3f}, {found.nearest:.3f}, {found.left:.3f}"
+            )
+            if found.learnt or found.appearance != "textured":
+                self.fit(told, self.evidence(f"look {name}", trained_for=self.oracle))
+            else:
+                say(case=self.case.id, what=told)
+        self.oracle = oracle
 
     def _say(self, name: str, row: Row, seconds: float, **more: object) -> None:
         def over(a: float | None, b: float | None) -> float:
@@ -212,7 +235,15 @@ class Bench:
         return row_of(self.oracle, subject, name, whole, 0.0)
 
 
-def measure(case: SuiteCase, part: str, cache: Path | None, azimuth: float | None, other: SuiteCase) -> None:
+def measure(
+    case: SuiteCase,
+    part: str,
+    cache: Path | None,
+    azimuth: float | None,
+    other: SuiteCase,
+    shown: Sequence[str],
+    blender: Path | None,
+) -> None:
     bench = Bench(case, cache, azimuth)
     if part == "train":
         bench.evidence()
@@ -240,6 +271,9 @@ def measure(case: SuiteCase, part: str, cache: Path | None, azimuth: float | Non
     if part == "robustness":
         for name, video in degraded(bench.oracle.video).items():
             bench.fit(name, bench.evidence(video=video), DEFAULT, video)
+    if part == "looks":
+        bench.priors()
+        bench.looks(shown, blender)
     if part == "wrong":
         bench.priors()
         for name, video in wrong(bench.oracle.video, load(other, azimuth).video).items():
@@ -249,13 +283,26 @@ def measure(case: SuiteCase, part: str, cache: Path | None, azimuth: float | Non
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suite", type=Path)
-    parts = ("main", "two", "simulated", "paper", "ablation", "training", "robustness", "wrong", "train")
+    parts = (
+        "main",
+        "two",
+        "simulated",
+        "paper",
+        "ablation",
+        "training",
+        "robustness",
+        "looks",
+        "wrong",
+        "train",
+    )
     parser.add_argument("--part", default="main", choices=parts)
     parser.add_argument("--cases", default="", help="identifiers, separated by commas")
     parser.add_argument("--cache", type=Path, help="folder that keeps the trained estimators for other parts")
     parser.add_argument(
         "--azimuth", type=float, help="of the video [degrees], 0 the front; without it what tells most"
     )
+    parser.add_argument("--films", default=",".join(FILMS), help="of --part looks")
+    parser.add_argument("--blender", type=Path, help="a Python that has bpy, for the film workbench")
     chosen = parser.parse_args()
     usual = {
         "wrong": SOME,
@@ -263,13 +310,22 @@ def main() -> None:
         "ablation": SOME,
         "training": "woman_death,horse_walk",
         "robustness": SOME,
+        "looks": "fox_survey,horse_walk,robot_dance,woman_death",
     }
     names = chosen.cases or usual.get(chosen.part, MAIN)
     cases = {case.id: case for case in read_suite(chosen.suite)}
     with limited_threads(1):
         for name in names.split(","):
             other = cases["robot_dance" if name == "fox_survey" else "fox_survey"]
-            measure(cases[name], chosen.part, chosen.cache, chosen.azimuth, other)
+            measure(
+                cases[name],
+                chosen.part,
+                chosen.cache,
+                chosen.azimuth,
+                other,
+                chosen.films.split(","),
+                chosen.blender,
+            )
 
 
 if __name__ == "__main__":

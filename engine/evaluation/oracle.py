@@ -35,7 +35,7 @@ from engine.rendering.renderers import TorchRenderer
 from engine.rendering.views import View, joint_tracks, orbit_views, render_view
 from engine.scene.scene import make_schedule
 from engine.scene.view_choice import AZIMUTHS, choose_view
-from engine.settings.choices import VIEWS
+from engine.settings.choices import VIEWS, Appearance
 from engine.stages.estimate_joints import train_estimator
 from engine.stages.mimic import Mimicked, mimic
 from usd_io.model import Character, Motion, Shot
@@ -75,6 +75,8 @@ class Oracle:
     views: tuple[View, ...]
     """From where the video was taken first; then from the left, right and back of it, for training."""
     surface: Surface
+    appearance: Appearance = "textured"
+    """How the characters are drawn to train and to fit."""
 
 
 def make_oracle(
@@ -150,7 +152,7 @@ def estimator_of(
         Actors(
             [s.character for s in oracle.subjects], [offsets.sample(s.truth, known) for s in oracle.subjects]
         ),
-        TorchRenderer(oracle.surface),
+        TorchRenderer(oracle.surface, oracle.appearance),
         oracle.views,
         keys=schedule.keys,
         gaps=schedule.gaps,
@@ -209,7 +211,12 @@ def run_oracle(
         for s, seen in zip(oracle.subjects, evidence or [None] * len(oracle.subjects), strict=True)
     ]
     return mimic(
-        subjects, oracle.video, oracle.views[0], oracle.surface, settings=settings, progress=progress
+        subjects,
+        oracle.video,
+        oracle.views[0],
+        oracle.surface,
+        settings=replace(settings or MimicSettings(), appearance=oracle.appearance),
+        progress=progress,
     )
 
 

@@ -11,9 +11,11 @@ import torch
 from engine.config import RunConfig
 from engine.files.video import Video
 from engine.files.video_file import read_video
+from engine.progress import Progress
 from engine.rendering.threads import limited_threads
 from engine.rendering.views import IMAGES_AT_ONCE, View
 from engine.scene.background import seen_backdrop
+from engine.scene.film_look import as_filmed
 from engine.scene.given_video import FIT_RATE, blamed_on, on_the_stage, thinned, video_and_camera
 from engine.scene.scene import Scene, make_scene
 from engine.scene.subject import Subject
@@ -53,9 +55,15 @@ class Footage:
 
 
 def given_footage(
-    config: RunConfig, stage: Any, subjects: Sequence[Subject], *, second: bool = False
+    config: RunConfig,
+    stage: Any,
+    subjects: Sequence[Subject],
+    progress: Progress,
+    *,
+    second: bool = False,
 ) -> Footage:
-    """The video that the user has, or the second one, its frames put on the stage's times.
+    """The video that the user has, or the second one, its frames put on the stage's times, and the characters in the
+    look that it shows.
 
     Raises:
         ConfigError: It does not reach over the gaps.
@@ -71,4 +79,4 @@ def given_footage(
         height, width = video.frames.shape[2:]
         codes = [time * rate for time in video.times]
         scene = make_scene(stage, subjects, height=height, width=width, camera=camera, times=codes)
-    return Footage(scene, (video,))
+    return Footage(as_filmed(scene, video, progress), (video,))

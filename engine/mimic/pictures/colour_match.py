@@ -65,7 +65,7 @@ def match_colours(
     if softness > 0:
         pictures = blur(pictures, softness)
     ours, theirs = (each.transpose(0, 1).flatten(1).double() for each in (pictures, seen))
-    gain, offset = _fit_colours(ours, theirs)
+    gain, offset = fit_colours(ours, theirs)
     # distance of colours per pixel once the video has ours; its quartiles are robust measures of the noise
     error = ((ours - (theirs - offset[:, None]) / gain[:, None]) ** 2).sum(0).sqrt()
     inner, error = error[torch.cat(both)], error[torch.cat(either)]
@@ -100,10 +100,11 @@ def softness_of(
     return high
 
 
-def _fit_colours(
+def fit_colours(
     ours: Float[Tensor, "3 pixel"], theirs: Float[Tensor, "3 pixel"]
 ) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
-    """Gain and offset per channel by least squares, with ever less of the pixels that do not fit."""
+    """Gain and offset per channel that take our colours to theirs: least squares with ever less of what does not
+    fit."""
     gain, offset = torch.ones(3).double(), torch.zeros(3).double()
     for _ in range(4):
         error = ((theirs - gain[:, None] * ours - offset[:, None]) ** 2).sum(0)

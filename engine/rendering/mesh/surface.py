@@ -16,6 +16,16 @@ from usd_io.shapes import Float, Int
 
 
 @dataclass(frozen=True, eq=False)
+class Dye:
+    """What turns the colours that we draw into those of a film."""
+
+    gain: Float[Tensor, "3"]
+    offset: Float[Tensor, "3"]
+    tint: Float[Tensor, "vertex 3"]
+    """Added to what gain and offset make of a colour."""
+
+
+@dataclass(frozen=True, eq=False)
 class Surface:
     """Triangles and their looks; vertices are those of all meshes one after another. Colours are sRGB in [0, 1]."""
 
@@ -37,6 +47,8 @@ class Surface:
     warnings: tuple[str, ...] = ()
     changing: Callable[[float], Looks] | None = None
     """Gives the colours at a time code; None where they are always the same."""
+    dye: Dye | None = None
+    """Laid over the lit colours; None: they stay as they are."""
 
     def at(self, time: float) -> "Surface":
         """As it looks at a time code."""
@@ -92,6 +104,8 @@ def _to(value: Any, like: Tensor) -> Any:
     """Tensors on the device of another one, real numbers in its precision; all else as it is."""
     if isinstance(value, tuple):
         return tuple(_to(each, like) for each in value)
+    if isinstance(value, Dye):
+        return Dye(*(_to(each, like) for each in vars(value).values()))
     if not isinstance(value, Tensor):
         return value
     return value.to(like.device, like.dtype if value.is_floating_point() else value.dtype)

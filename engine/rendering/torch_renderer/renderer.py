@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.rendering.camera import Cameras
-from engine.rendering.mesh.surface import Surface
+from engine.rendering.mesh.surface import Dye, Surface
 from engine.rendering.projection import camera_points, homogeneous_pixels
 from engine.rendering.torch_renderer.appearance import base_colors
 from engine.rendering.torch_renderer.fragments import Fragments, make_fragments
@@ -104,6 +104,8 @@ def draw_window(
     colors = base_colors(surface, fragments, appearance)
     if appearance != "canonical":
         colors = _light(colors, fragments, points, surface, cameras, lighting or Lighting())
+    if surface.dye is not None:
+        colors = _dyed(colors, fragments, surface, surface.dye)
     canvas = _background(ids, vertices, behind).flatten(0, 2)
     covered = torch.cat([colors, torch.ones_like(colors[:, :1])], dim=-1)
     canvas = canvas.index_copy(0, fragments.place, covered).reshape(*ids.shape, 4)
@@ -214,6 +216,14 @@ def _light(
         world = torch.tensor([[lighting.world_position]], dtype=points.dtype, device=points.device)
         light = camera_points(cameras, world)[:, 0].expand(len(points), 3).index_select(0, fragments.image)
     return phong(colors, fragments, normal, light, lighting)
+
+
+def _dyed(
+    colors: Float[Tensor, "pixel 3"], fragments: Fragments, surface: Surface, dye: Dye
+) -> Float[Tensor, "pixel 3"]:
+    corners = surface.faces.index_select(0, fragments.face)
+    tint = fragments.interpolate(dye.tint.index_select(0, corners.flatten()).reshape(-1, 3, 3))
+    return (dye.gain * colors + dye.offset + tint).clamp(0, 1)
 
 
 def _background(

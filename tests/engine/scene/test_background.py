@@ -26,11 +26,19 @@ def test_what_a_character_crosses_is_seen_in_other_frames() -> None:
 def test_where_it_never_leaves_what_is_known_is_taken() -> None:
     frames, covered, background = moving_square()
     covered[:, 5:12, :8] = True
-    known = Backdrop(torch.full((1, 20, 50, 3), 0.5), torch.ones(1, 20, 50))
+    known = Backdrop(0.9 * background[None], torch.ones(1, 20, 50))
     made = seen_backdrop(frames, covered, known)
-    assert (made.rgb[0, 5:12, :8] == 0.5).all()
+    assert torch.equal(made.rgb[0, 5:12, :8], 0.9 * background[5:12, :8])
     assert torch.equal(made.rgb[0, :, 20:], background[:, 20:])
     assert torch.equal(made.depth, known.depth)
+
+
+def test_where_it_never_leaves_a_background_that_is_another_what_is_around_is_taken() -> None:
+    frames, covered, _ = moving_square()
+    frames[:] = 0.2
+    covered[:, 5:12, :8] = True
+    known = Backdrop(torch.ones(1, 20, 50, 3), torch.ones(1, 20, 50))
+    assert torch.allclose(seen_backdrop(frames, covered, known).rgb, torch.tensor(0.2))
 
 
 def test_a_guess_that_is_a_little_off_leaves_no_ghost() -> None:
