@@ -37,8 +37,8 @@ MOST_FRAMES = 12
 BETTER = 0.7
 """Another look is taken where it leaves at most this part of what the one before it leaves."""
 BETTER_LEARNT = 1.2
-"""What is learnt is taken where it leaves at most this part in frames that it was not learnt from: there are often two
-known frames alone, so that it is tried with what one of them shows and used with both."""
+"""What is learnt has to leave at most this part in frames that it was not learnt from: there are often two known frames
+alone, so that it is tried with what one of them shows and used with both."""
 SMALL = 0.005
 """A mean difference of colours that needs no better look, of a range of 1."""
 STRANGE = 0.1
@@ -110,10 +110,13 @@ def find_look(
     look, surface = best
     if best_error > SMALL and len(some) > 1:
         compared = film.compare(surface, look)
-        learnt = film.left_out(surface, compared)
-        if learnt < BETTER_LEARNT * best_error:
-            dyed = replace(surface, dye=film.dye(surface, compared))
-            return FilmLook(look, dyed, True, first_error, best_error, learnt, len(some))
+        dye = film.dye(surface, compared)
+        # noise, for one, is not learnt: it is no more explained than before
+        if film.remaining(dye, compared) < BETTER * best_error:
+            learnt = film.left_out(surface, compared)
+            if learnt < BETTER_LEARNT * best_error:
+                dyed = replace(surface, dye=dye)
+                return FilmLook(look, dyed, True, first_error, best_error, learnt, len(some))
     return FilmLook(look, surface, False, first_error, best_error, best_error, len(some))
 
 
@@ -220,6 +223,10 @@ class _Film:
     def difference(self, compared: _Compared) -> float:
         """Mean difference of colours; 0 where nothing can be compared."""
         return float(compared.off.abs().mean()) if len(compared.ours) else 0.0
+
+    def remaining(self, dye: Dye, compared: _Compared) -> float:
+        """The mean difference under a dye, in the frames that it was learnt from."""
+        return float((compared.off - _at(dye.tint, compared.fragments, self._count)).abs().mean())
 
     def left_out(self, surface: Surface, compared: _Compared) -> float:
         """The mean difference in each part of the frames under a dye that was learnt from the others."""

@@ -94,6 +94,14 @@ def test_colours_of_another_renderer_are_learnt_where_all_is_known(
     assert off(made.surface) < 0.2 * off(scene.surface)
 
 
+def test_noise_is_not_taken_for_a_look(scene: Scene, film: Callable[[Surface, Appearance], Video]) -> None:
+    video = film(scene.surface, "textured")
+    noise = 0.08 * torch.randn(video.frames.shape, generator=torch.Generator().manual_seed(5))
+    made, notes = heard(scene, replace(video, frames=(video.frames + noise).clamp(0, 1)))
+    assert made.surface is scene.surface
+    assert not notes
+
+
 def test_a_film_of_something_else_is_warned_of(
     scene: Scene, film: Callable[[Surface, Appearance], Video]
 ) -> None:
