@@ -108,7 +108,8 @@ def find_look(
         elif best_error > SMALL and error < BETTER * best_error:
             best, best_error = (look, surface), error
     look, surface = best
-    if best_error > SMALL and len(some) > 1:
+    # from a film of something else nothing is learnt, or the check at the keys would see what was painted
+    if SMALL < best_error <= STRANGE and len(some) > 1:
         compared = film.compare(surface, look)
         dye = film.dye(surface, compared)
         # noise, for one, is not learnt: it is no more explained than before
@@ -146,11 +147,11 @@ def as_filmed(scene: Scene, video: Video, progress: Progress) -> Scene:
     with limited_threads():
         vertices = scene.actors(times[near]).vertices(slice(None))
         found = find_look(vertices, cameras, video.frames[near], surface_of)
-    if found.left > STRANGE:
+    if found.nearest > STRANGE:
         progress.note(
-            f"Where all is known, at keys and in the context, the video's colours differ by {found.left:.0%} of their "
-            f"range from the characters' in the nearest look ({found.appearance}): its look, its camera, its frame "
-            "rate or its beginning is another, and the fit may not follow it.",
+            f"Where all is known, at keys and in the context, the video's colours differ by {found.nearest:.0%} of "
+            f"their range from the characters' in the nearest look ({found.appearance}): its look, its camera, its "
+            "frame rate or its beginning is another, and the fit may not follow it.",
             level="warning",
         )
     elif found.appearance != scene.appearance or found.learnt:

@@ -107,7 +107,8 @@ def test_a_film_of_something_else_is_warned_of(
 ) -> None:
     video = film(scene.surface, "textured")
     noise = torch.rand(video.frames.shape, generator=torch.Generator().manual_seed(4))
-    _, (note,) = heard(scene, replace(video, frames=noise))
+    made, (note,) = heard(scene, replace(video, frames=noise))
+    assert made.surface.dye is None
     assert note.level == "warning"
     assert "another" in note.text
 
