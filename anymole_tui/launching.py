@@ -39,9 +39,9 @@ def start_run(config: RunConfig) -> Path:
     Raises:
         EngineError, UsdIoError: It cannot be planned or its folder cannot be used.
     """
-    plan(config)  # what cannot work is refused here, where it can be fixed, and not in a log
+    planned = plan(config)  # what cannot work is refused here, where it can be fixed, and not in a log
     with STARTING:
-        folder = prepare(config)
+        folder = prepare(config, planned)
         _launch(folder)
     return folder
 

@@ -484,7 +484,7 @@ def test_the_end_of_the_ui_comes_after_the_start_of_a_run(
 ) -> None:
     prepared, go_on, launched = threading.Event(), threading.Event(), []
 
-    def prepare(_: RunConfig) -> Path:
+    def prepare(*_: object) -> Path:
         prepared.set()
         assert go_on.wait(PATIENCE_S)
         return Path("run")
