@@ -91,6 +91,18 @@ def quiet(root: Path) -> list[str]:
     return ["--no-report"] if (root / "engine" / "report").is_dir() else []
 
 
+@cache
+def shot_list(*, reports: bool) -> str:
+    """Thirty shots of 100 frames and 20 joints with a gap of a second each, without previews."""
+    leave_out = "report = false\n" if reports else ""
+    shot = (
+        f"[[shot]]\nstage = {json.dumps(long_clip(100, 20))}\nkeys = [66, 97]\npreview = false\n{leave_out}"
+    )
+    path = WORKED / f"shots_{reports}.toml"
+    path.write_text("\n".join(f"{shot}name = 's{k}'\n" for k in range(30)), encoding="utf-8")
+    return str(path)
+
+
 def dense_fox(root: Path) -> str:
     """The fox of the demo with all its frames."""
     return str(root / "examples" / "fox" / "fox.usdc")
@@ -118,6 +130,9 @@ SLOW: dict[str, Arguments] = {
     "frames": lambda root, out: [
         *("run", long_clip(200_000, 3), "--keys", "199900,199930,199960,199990"),
         *("--no-preview", *quiet(root), "--out", str(out)),
+    ],
+    "farm": lambda root, out: [
+        *("submit", shot_list(reports=bool(quiet(root))), "--to", "local", "--jobs", "2", "--out", str(out)),
     ],
     "minutes": lambda root, out: [
         *("run", long_clip(18_000, 60), "--keys", "17900,17930,17960,17990"),
