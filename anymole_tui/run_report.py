@@ -18,6 +18,8 @@ MOST_JOINTS = 3
 """Joints that a line names."""
 STILL = 1e-5
 """Change of a joint's matrix that rounding explains."""
+UNCHANGED = 1e-6
+"""Mean way of the joints from the prior's guess [heights] below which a video was not followed."""
 EARLIER_RANGE = (0.5, 2.0)
 """True errors over expected ones in two of three gaps, for runs of versions that expected errors from trials alone and
 kept no range (docs/measurements.md); runs of now keep :data:`engine.priors.self_test.EXPECTED_RANGE`."""
@@ -129,6 +131,8 @@ def _changed(scores: Mapping[str, Any]) -> list[str]:
         for entry in scores["changed"]["joints"][:MOST_JOINTS]
     )
     mean = scores["changed"]["mean"]
+    if _is_prior_kept(scores):
+        return [_row("video", "not followed: the motion is the prior's")]
     return [_row("video", f"moved joints by {mean:.1%} of the height from the prior's guess, most {joints}")]
 
 
@@ -137,7 +141,15 @@ def _filled(scores: Mapping[str, Any], plan: Mapping[str, Any] | None) -> str:
     if plan:
         gaps = plan["gaps"]
         text += f" in {count(len(gaps), 'gap')}, {gaps[0]['start']:g} to {gaps[-1]['end']:g}" if gaps else ""
+    if _is_prior_kept(scores):
+        return text + ", as the motion prior has them"
     return text + (", fitted to a video" if scores["prior"] == "video" else "")
+
+
+def _is_prior_kept(scores: Mapping[str, Any]) -> bool:
+    """Whether a video was looked at that did not show the motion."""
+    changed = scores.get("changed")
+    return scores["prior"] == "video" and changed is not None and changed["mean"] < UNCHANGED
 
 
 def _keys(scores: Mapping[str, Any], plan: Mapping[str, Any] | None) -> str:

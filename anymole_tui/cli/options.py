@@ -242,8 +242,9 @@ def default_of(field: Field) -> str:
 def typed_value(field: Field, given: Any) -> Any:
     """The value of what was typed for a setting."""
     if field.setting.each:
-        if field.kind == "names":  # one per option, whatever is in it
-            return tuple(given or ())
+        if field.kind == "names":  # one per option; a single empty one is none, whatever the environment says
+            texts = tuple(given or ())
+            return () if texts == ("",) else texts
         return from_text(field, ",".join(filter(None, given or ())))
     if field.kind in ("flag", "text") or field.setting.argument:
         return given

@@ -227,12 +227,12 @@ def make_plan(
         ranges, given, gaps, channels = _by_channel(motion, fill_at_samples, together=loop)
     if not gaps:
         why = (
-            _blocked(motion, motion.breaks)
+            f"{_blocked(motion, motion.breaks)} Name"
             if motion.breaks
-            else "every frame is authored already or only one key is set."
+            else "every frame is authored already or only one key is set; name"
         )
         raise NothingToFill(
-            f"{where}: nothing to fill between {first:g} and {last:g}: {why} Name the context and the keys to re-make "
+            f"{where}: nothing to fill between {first:g} and {last:g}: {why} the context and the keys to re-make "
             "motion between them.",
             settings=("context", "keys"),
         )
@@ -467,15 +467,20 @@ def _check_poses(character: Character, motion: Motion, plan: Plan) -> None:
         travel_of(character, resample(motion, np.array(cycle_of(plan))))
 
 
+def joints_of(character: Character, pattern: str) -> set[str]:
+    """Paths of the joints that a name, path or shell pattern means."""
+    return {
+        j
+        for j in character.joints
+        if fnmatch.fnmatchcase(j, pattern) or fnmatch.fnmatchcase(leaf(j), pattern)
+    }
+
+
 def _matching(character: Character, patterns: Sequence[str], setting: str) -> tuple[str, ...]:
     """The joints that names, paths or shell patterns of a setting mean."""
     locked: set[str] = set()
     for pattern in patterns:
-        found = {
-            j
-            for j in character.joints
-            if fnmatch.fnmatchcase(j, pattern) or fnmatch.fnmatchcase(leaf(j), pattern)
-        }
+        found = joints_of(character, pattern)
         if not found:
             raise ConfigError(
                 f"{shown(character.skeleton_path)}: no joint is called {shown(pattern)}; "

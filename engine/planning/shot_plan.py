@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 from engine.config import RunConfig
 from engine.errors import ConfigError
-from engine.planning.plan import Plan, make_plan
+from engine.planning.plan import Plan, joints_of, make_plan
 from engine.planning.source import Source
+from engine.settings.pins import parse_pin
 from usd_io.errors import shown
 from usd_io.model import Character, Motion, Shot
 
@@ -49,8 +50,8 @@ def plan_shot(shot: Shot, config: RunConfig) -> Planned:
                 motion,
                 contexts=config.context,
                 keys=config.keys,
-                lock=config.lock,
-                pin=config.pin,
+                lock=[text for text in config.lock if _is_meant(character, text, shot)],
+                pin=[text for text in config.pin if _is_meant(character, parse_pin(text)[0], shot)],
                 in_place=config.in_place,
                 loop=config.loop,
             )
@@ -65,6 +66,11 @@ def plan_shot(shot: Shot, config: RunConfig) -> Planned:
     notes = [*map(str, refused), *_shared(groups)]
     shot = replace(shot, characters=characters, motions=motions, sharing=groups)
     return Planned(shot, plans, tuple(notes))
+
+
+def _is_meant(character: Character, pattern: str, shot: Shot) -> bool:
+    """Whether joints to lock or to pin are this skeleton's: it has them, or no skeleton of the shot has."""
+    return bool(joints_of(character, pattern)) or not any(joints_of(c, pattern) for c in shot.characters)
 
 
 def _shared(groups: tuple[tuple[str, ...], ...]) -> list[str]:

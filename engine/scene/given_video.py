@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,10 +57,23 @@ def check_given_videos(
 def check_camera_of_generated(config: RunConfig, stage: Any, plans: Sequence[Plan]) -> None:
     """Refuse a camera prim that a video cannot be generated in front of; errors as of :func:`check_given_videos`."""
     camera = config.camera
-    if camera.endswith(".json") or view_azimuth(camera or "front") is not None:
+    if view_azimuth(camera or "front") is not None:
+        return
+    if camera.endswith(".json"):
+        check_camera_file(camera)
         return
     cameras = read_cameras(stage, camera, np.array(span(plans)), height=GENERATED, width=GENERATED)
     check_still(camera, len(cameras))
+
+
+def check_camera_file(camera: str) -> None:
+    """Refuse a file that is not there: of what aspect the pictures will be is not known yet.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not Path(camera).is_file():
+        raise ConfigError(f"the camera file {shown(camera)} is not there.", settings=("camera",))
 
 
 def check_still(camera: str, count: int) -> None:

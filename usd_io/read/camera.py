@@ -36,7 +36,8 @@ def read_camera(stage: Usd.Stage, path: str, times: Float[np.ndarray, " frame"])
         prim = stage.GetPrimAtPath(path) if Sdf.Path(path).IsAbsoluteRootOrPrimPath() else None
     if not prim:
         raise StageNotFoundError(
-            f"There is no prim {shown(path)} in the stage; name a camera of it.{_others(stage)}",
+            f"There is no prim {shown(path)} in the stage; name a camera of it, the render.json that 'anymole render' "
+            f"wrote, or a view (front, left, right, back, or degrees).{_others(stage)}",
             settings=("camera",),
         )
     camera = UsdGeom.Camera(prim)

@@ -17,6 +17,9 @@ from usd_io.errors import shown
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float
 
+JUMP, JUMPY = 0.03, 2.0
+"""A pinned joint jumps where a step from a frame to the next is longer than this [heights], and than so many times the
+longest of its others."""
 ROUNDS, REACHES = 12, 4
 """Of the limbs' least squares, and of the root's help between them."""
 
@@ -59,7 +62,7 @@ def hold_pins(character: Character, known: Motion, plan: Plan, made: Motion) -> 
 
 
 def missed_pins(character: Character, motion: Motion, plan: Plan) -> list[str]:
-    """What to say of the pinned joints that a filled motion does not hold, in one sentence each.
+    """What to say of pinned joints that a filled motion does not hold, or that jump where a pin ends; a sentence each.
 
     Many joints that are pinned together may want what no pose of the skeleton gives; then they are held as nearly as
     the least squares come.
@@ -82,9 +85,26 @@ def missed_pins(character: Character, motion: Motion, plan: Plan) -> list[str]:
             missed.append(
                 f"{shown(pin.joint)}, pinned from {pin.start:g} to {pin.end:g}, is {apart.max():.3g} stage units "
                 f"({100 * apart.max() / size:.2g} % of the height) off its place at {held.times[np.argmax(apart)]:g}: "
-                "what is pinned cannot all be held together; pin fewer joints, or a shorter range."
+                "what is pinned was not all held together; pin fewer joints, or a shorter range."
             )
+        missed += _jumps(character, motion, pin, size)
     return missed
+
+
+def _jumps(character: Character, motion: Motion, pin: Pin, size: float) -> list[str]:
+    """What to say of a pin that begins or ends so near to a key that its joint jumps to where the key has it."""
+    places = skeleton.joint_positions(character, motion)[:, character.joints.index(pin.joint)]
+    steps = np.linalg.norm(np.diff(places, axis=0), axis=-1) / size
+    inside = (motion.times >= pin.start) & (motion.times <= pin.end)
+    edges = np.flatnonzero(inside[1:] != inside[:-1])
+    usual = np.delete(steps, edges).max(initial=0)
+    return [
+        f"{shown(pin.joint)}, pinned from {pin.start:g} to {pin.end:g}, moves by {100 * steps[edge]:.2g} % of the "
+        f"height from {motion.times[edge]:g} to {motion.times[edge + 1]:g}, much quicker than elsewhere: a key is too "
+        f"near; {'begin' if inside[edge + 1] else 'end'} the pin further from it, or at it."
+        for edge in edges
+        if steps[edge] > max(JUMP, JUMPY * usual)
+    ]
 
 
 def _place(

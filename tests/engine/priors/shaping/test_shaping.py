@@ -114,6 +114,15 @@ def test_what_is_pinned_and_not_held_is_said() -> None:
     assert f"is {np.linalg.norm(places - places[4], axis=-1).max():.3g} stage units" in said
 
 
+def test_a_pin_that_ends_next_to_a_key_is_said_to_jump() -> None:
+    held = fill_motion(CHARACTER, MOTION, pin=["d@38:53"], **SHOT)  # type: ignore[arg-type]
+    (said,) = missed_pins(CHARACTER, held.motion, plan_with("d@38:53"))
+    assert said.startswith("a/b/c/d, pinned from 38 to 53, moves by ")
+    assert (
+        "from 53 to 54, much quicker than elsewhere: a key is too near; end the pin further from it" in said
+    )
+
+
 def plan_with(pin: str) -> Plan:
     return make_plan(CHARACTER, MOTION, contexts=[(0, 36)], keys=[36, 54, 72], pin=[pin])
 
