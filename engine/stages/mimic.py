@@ -329,7 +329,7 @@ def _missed_keys(
         if known < LEAST_KNOWN:
             result[i] = (
                 f"at the keys, where all is known, what is drawn explains {known:.0%} of what moves in it; is its "
-                "camera right? --camera takes the render.json of the film's own 'anymole render'"
+                "camera right? Of a film by 'anymole render' it is the render.json beside it"
             )
             continue
         start = offsets.sample(u.start, plan.fill_times)
