@@ -124,7 +124,8 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(
-            f"{shown(path)} cannot be read as a video: {shown(error.strerror or error)}."
+            f"{shown(path)} cannot be read as a video: {shown(error.strerror or error)}; name one that can.",
+            settings=("video",),
         ) from error
 
 
@@ -174,7 +175,7 @@ def _checked(pictures: Iterable[Picture], path: Path) -> Iterator[Picture]:
             )
         yield picture
     if not count:
-        raise DataError(f"{shown(path)} holds no frame.")
+        raise DataError(f"{shown(path)} holds no frame; name a video with some.", settings=("video",))
 
 
 def _pictures_of(folder: Path) -> list[Path]:
@@ -184,16 +185,22 @@ def _pictures_of(folder: Path) -> list[Path]:
 def _read_folder(folder: Path) -> Iterator[Picture]:
     files = _pictures_of(folder)
     if not files:
-        raise DataError(f"{shown(folder)} holds no PNG or JPEG pictures.")
+        raise DataError(
+            f"{shown(folder)} holds no PNG or JPEG pictures; name a folder of pictures, or a video file.",
+            settings=("video",),
+        )
     for file in sorted(files, key=lambda p: natural(p.name)):
         if not file.is_file():
-            raise DataError(f"{shown(file)} is no picture.")
+            raise DataError(f"{shown(file)} is no picture; take it out of the folder.", settings=("video",))
         try:
             with Image.open(file, formats=("PNG", "JPEG")) as image:
                 _check_size(image.height, image.width, file)
                 yield _over_white(image)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"{shown(file)} cannot be read as a picture: {shown(error)}.") from error
+            raise DataError(
+                f"{shown(file)} cannot be read as a picture: {shown(error)}; write it again, or take it out.",
+                settings=("video",),
+            ) from error
 
 
 def _over_white(image: Image.Image) -> Picture:
@@ -209,20 +216,30 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
     kind = CONTAINERS.get(path.suffix.lower())
     if kind is None:
         raise DataError(
-            f"{shown(path)} is not a video that can be read; give a folder of pictures or {', '.join(CONTAINERS)}."
+            f"{shown(path)} is not a video that can be read; give a folder of pictures or {', '.join(CONTAINERS)}.",
+            settings=("video",),
         )
     try:
         with av.open(str(path), format=kind, timeout=10.0) as container:
             if not container.streams.video:
-                raise DataError(f"{shown(path)} holds no video stream; give a file with pictures.")
+                raise DataError(
+                    f"{shown(path)} holds no video stream; give a file with pictures.", settings=("video",)
+                )
             stream = container.streams.video[0]
             if stream.codec_context is None:
-                raise DataError(f"{shown(path)} is coded in a way that cannot be read; make it H.264.")
+                raise DataError(
+                    f"{shown(path)} is coded in a way that cannot be read; make it H.264.",
+                    settings=("video",),
+                )
             stream.codec_context.options = {"max_pixels": str(LARGEST_SIDE**2)}
             stream.codec_context.thread_count = 1
             yield container, stream
     except (FFmpegError, ValueError) as error:
-        raise DataError(f"{shown(path)} cannot be read as a video: {shown(error)}.") from error
+        raise DataError(
+            f"{shown(path)} cannot be read as a video: {shown(error)}; write it again as H.264, or as a folder of "
+            "pictures.",
+            settings=("video",),
+        ) from error
 
 
 def _read_film(path: Path, fps: float | None) -> tuple[tuple[float, ...], list[Picture]]:

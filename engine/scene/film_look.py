@@ -157,9 +157,9 @@ def as_filmed(scene: Scene, video: Video, progress: Progress) -> Scene:
     elif found.appearance != scene.appearance or found.learnt:
         learnt = ", and the rest is learnt from these frames" if found.learnt else ""
         progress.note(
-            f"The video shows the characters in the look {found.appearance}: in {found.frames} frames where all is "
-            f"known its colours differ from that by {found.nearest:.1%} of their range, from the usual look "
-            f"({scene.appearance}) by {found.usual:.1%}{learnt}."
+            f"The video shows the characters in the look {found.appearance}: where all is known "
+            f"({found.frames} of its frames) its colours differ from that by {found.nearest:.1%} of their range, "
+            f"from the usual look ({scene.appearance}) by {found.usual:.1%}{learnt}."
         )
     return replace(scene, surface=found.surface, appearance=found.appearance)
 
