@@ -75,32 +75,34 @@ def missed_pins(character: Character, motion: Motion, plan: Plan) -> list[str]:
     if not plan.pins:
         return []
     size = metrics.height(character, motion, plan.keys[0])
-    known = motion.at(plan.known(motion.times))
+    known, paths = motion.at(plan.known(motion.times)), skeleton.joint_positions(character, motion)
     missed = []
     for pin in plan.pins:
-        held = motion.at((motion.times >= pin.start) & (motion.times <= pin.end))
-        places = skeleton.joint_positions(character, held)[:, character.joints.index(pin.joint)]
-        apart = np.linalg.norm(places - _place(character, known, held, pin, size), axis=-1)
+        path = paths[:, character.joints.index(pin.joint)]
+        inside = (motion.times >= pin.start) & (motion.times <= pin.end)
+        held = motion.at(inside)
+        apart = np.linalg.norm(path[inside] - _place(character, known, held, pin, size), axis=-1)
         if apart.max(initial=0) > PIN_TOLERANCE * size:
             missed.append(
                 f"{shown(pin.joint)}, pinned from {pin.start:g} to {pin.end:g}, is {apart.max():.3g} stage units "
                 f"({100 * apart.max() / size:.2g} % of the height) off its place at {held.times[np.argmax(apart)]:g}: "
                 "what is pinned was not all held together; pin fewer joints, or a shorter range."
             )
-        missed += _jumps(character, motion, pin, size)
+        missed += _jumps(path / size, motion.times, inside, pin)
     return missed
 
 
-def _jumps(character: Character, motion: Motion, pin: Pin, size: float) -> list[str]:
-    """What to say of a pin that begins or ends so near to a key that its joint jumps to where the key has it."""
-    places = skeleton.joint_positions(character, motion)[:, character.joints.index(pin.joint)]
-    steps = np.linalg.norm(np.diff(places, axis=0), axis=-1) / size
-    inside = (motion.times >= pin.start) & (motion.times <= pin.end)
+def _jumps(
+    path: Float[np.ndarray, "frame 3"], times: Float[np.ndarray, " frame"], inside: np.ndarray, pin: Pin
+) -> list[str]:
+    """What to say of a pin that begins or ends so near to a key that its joint, on its path [heights], jumps to where
+    the key has it."""
+    steps = np.linalg.norm(np.diff(path, axis=0), axis=-1)
     edges = np.flatnonzero(inside[1:] != inside[:-1])
     usual = np.delete(steps, edges).max(initial=0)
     return [
         f"{shown(pin.joint)}, pinned from {pin.start:g} to {pin.end:g}, moves by {100 * steps[edge]:.2g} % of the "
-        f"height from {motion.times[edge]:g} to {motion.times[edge + 1]:g}, much quicker than elsewhere: a key is too "
+        f"height from {times[edge]:g} to {times[edge + 1]:g}, much quicker than elsewhere: a key is too "
         f"near; {'begin' if inside[edge + 1] else 'end'} the pin further from it, or at it."
         for edge in edges
         if steps[edge] > max(JUMP, JUMPY * usual)
