@@ -9,6 +9,7 @@ learned prior was not trained on (docs/experiments.md).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -40,6 +41,8 @@ SWING_S = 0.35
 """How long a step takes [s] where the context has none of the joint's."""
 SOFTEST = 0.7
 """A step that would have to be quicker than the context's swings takes longer, up to this part of the gap."""
+CORRECTION_SPEED = 1.0
+"""A joint gets no quicker than this [heights/s] from its way at a key to a rest that does not touch the key."""
 BLEND_S = 0.4
 """How long before and after a rest the joint is off its trajectory [s]."""
 BLEND_SPEED = 0.5
@@ -74,7 +77,7 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
     """
     up, count = "XYZ".index(character.up_axis), len(character.joints)
     seconds, speeds, levels, deviations = [], [], [], []
-    swings: list[list[tuple[float, float]]] = [[] for _ in range(count)]
+    swings: list[list[tuple[float, float, float]]] = [[] for _ in range(count)]
     rests, floor = [np.zeros((0, count), bool)], np.inf
     for start, end in nearby_contexts(known, plan):
         seen = known.at((known.times >= start) & (known.times <= end))
@@ -118,7 +121,7 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         swing_speeds[joints],
         np.array([_quantile(deviation[rest[:, joint], joint], DEVIATION_QUANTILE) for joint in joints]),
         floor,
-        np.array([np.median(swings[joint] or [(0.0, 0.0)], axis=0) for joint in joints]).reshape(-1, 2),
+        np.array([_usual(swings[joint]) for joint in joints]).reshape(-1, 2),
     )
 
 
@@ -128,8 +131,8 @@ def _swings(
     seconds: Float[np.ndarray, " frame"],
     up: int,
     size: float,
-) -> list[tuple[float, float]]:
-    """Seconds and lift [stage units] of every swing from one place of rest to another."""
+) -> list[tuple[float, float, float]]:
+    """Seconds, lift and way [stage units] of every swing from one place of rest to another."""
     found = []
     for first, last in runs(~rests):
         # intervals first..last lie between frames first and last + 1; what begins or ends the context is no whole
@@ -137,9 +140,16 @@ def _swings(
         if first > 0 and last < len(rests) - 1:
             a, b = path[first], path[last + 1]
             lift = path[first : last + 2, up].max() - max(a[up], b[up])
-            if np.linalg.norm(b - a) >= SAME_PLACE * size:
-                found.append((float(seconds[last + 1] - seconds[first]), float(lift)))
+            way = float(np.linalg.norm(b - a))
+            if way >= SAME_PLACE * size:
+                found.append((float(seconds[last + 1] - seconds[first]), float(lift), way))
     return found
+
+
+def _usual(swings: list[tuple[float, float, float]]) -> Float[np.ndarray, "2"]:
+    """Medians of seconds and lift, but of shorter ways than half the longest, which are drags; 0 without any."""
+    found = np.array(swings or [(0.0, 0.0, 0.0)])
+    return np.asarray(np.median(found[found[:, 2] >= found[:, 2].max() / 2, :2], axis=0))
 
 
 def _quantile(values: Float[np.ndarray, " _"], part: float) -> float:
@@ -229,10 +239,49 @@ class Trajectory:
         rests = list(runs(self.resting()))
         if self._steps(rests):
             pinned |= self._step()
-        else:
-            for first, last in rests:
-                pinned |= self._pinned(first, last)
-        return blended(self.seconds, dict(sorted(pinned.items())))
+            return blended(self.seconds, dict(sorted(pinned.items())))
+        held = [frames for first, last in rests if (frames := self._pinned(first, last))]
+        for before, after in pairwise(held):
+            self._make_room(before, after)
+        for frames in held:
+            pinned |= frames
+        result = blended(self.seconds, dict(sorted(pinned.items())))
+        for before, after in pairwise(held):
+            part = slice(max(before), min(after) + 1)
+            result[part, self.up] += self._missing_lift((self.path + result)[part], self.seconds[part])
+        return result
+
+    def _make_room(
+        self, before: dict[int, Float[np.ndarray, "3"]], after: dict[int, Float[np.ndarray, "3"]]
+    ) -> None:
+        """Shorten two rests where the swing between them would be quicker than the context's, as far as they allow."""
+        last, first = max(before), min(after)
+        way = float(np.linalg.norm(self.path[first] + after[first] - self.path[last] - before[last]))
+        length = float(self.seconds[first] - self.seconds[last])
+        if not self.swing_speed or way < SAME_PLACE * self.size:
+            return
+        lacks = 1.5 * way / float(self.swing_speed) - length
+        s = self.seconds
+        for frame in [f for f in before if s[f] > max(s[last] - lacks / 2, s[min(before)] + SHORTEST_S)]:
+            del before[frame]
+        for frame in [f for f in after if s[f] < min(s[first] + lacks / 2, s[max(after)] - SHORTEST_S)]:
+            del after[frame]
+
+    def _lift(self, length: float) -> float:
+        """Of a swing that takes so long [s]: as high as the context's, less where it is shorter [stage units]."""
+        return float(self.swing[1]) * min(length / float(self.swing[0] or SWING_S), 1.0)
+
+    def _missing_lift(
+        self, path: Float[np.ndarray, "part 3"], seconds: Float[np.ndarray, " part"]
+    ) -> Float[np.ndarray, " part"]:
+        """What a swing from rest to rest lacks in height."""
+        height = path[:, self.up]
+        if np.linalg.norm(path[-1] - path[0]) < SAME_PLACE * self.size:
+            return np.zeros(len(path))
+        t = (seconds - seconds[0]) / (seconds[-1] - seconds[0])
+        line = height[0] + t * (height[-1] - height[0])
+        lift = self._lift(float(seconds[-1] - seconds[0])) * np.sin(np.pi * t) ** 2
+        return np.maximum(line + lift - height, 0)
 
     def resting(self) -> Bool[np.ndarray, " frame"]:
         """Frames at which the joint is low, and slow on either side."""
@@ -267,12 +316,18 @@ class Trajectory:
             # rest inside the gap: its mean place along the ground, at the height of the context's rests
             places = part.mean(0, keepdims=True)
             places[0, self.up] = self.level
-        return self._missing(first, places - part)
+        # the correction is zero at both keys: from one at which the joint does not rest it has to get here in time
+        s = self.seconds[first : last + 1]
+        room = np.minimum(
+            np.inf if at_start else s - self.seconds[0], np.inf if at_end else self.seconds[-1] - s
+        )
+        return self._missing(first, places - part, np.minimum(LARGEST_CORRECTION, CORRECTION_SPEED * room))
 
     def _missing(
-        self, first: int, missing: Float[np.ndarray, "part 3"], most: float = LARGEST_CORRECTION
+        self, first: int, missing: Float[np.ndarray, "part 3"], most: float | Float[np.ndarray, " part"]
     ) -> dict[int, Float[np.ndarray, "3"]]:
-        """What is missing to the place, by frame, from the frame ``first`` on; nothing where it is too far off."""
+        """What is missing to the place, by frame, from the frame ``first`` on; nothing where it is more than ``most``
+        [heights]."""
         # vectors to the place [stage units, world], shortened by how far the joint is off it in the context anyway
         far = np.linalg.norm(missing, axis=-1)
         missing = missing * np.maximum(1 - self.deviation / np.where(far > 0, far, 1), 0)[:, None]
@@ -315,7 +370,7 @@ class Trajectory:
         t = np.clip((seconds - begin) / length, 0, 1)
         places = start + (t * t * (3 - 2 * t))[:, None] * way
         # over the line from place to place the swing is lifted as the context's are, or as the path is if that is more
-        lifted = np.maximum(self.swing[1], path[:, self.up] - (start + gone[:, None] * way)[:, self.up])
+        lifted = np.maximum(self._lift(length), path[:, self.up] - (start + gone[:, None] * way)[:, self.up])
         places[:, self.up] += lifted * np.sin(np.pi * t) ** 2
         return self._missing(0, places - path, LARGEST_STEP_CORRECTION)
 

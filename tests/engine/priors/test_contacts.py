@@ -307,6 +307,74 @@ def test_a_glide_between_keys_becomes_rest_swing_and_rest() -> None:
     assert (stepped[:, 1] > 0.019).all()
 
 
+def trajectory(path: np.ndarray) -> contacts.Trajectory:
+    """Of a foot 1.5 high above the floor's level 0.02, whose swings are as in :func:`walk`; Y up."""
+    return contacts.Trajectory(
+        path, np.arange(len(path)) / RATE, 0.02, 3.0, 0.0, np.array([16 / RATE, 0.15]), 1.5, 1
+    )
+
+
+def glide(*along: tuple[float, float]) -> np.ndarray:
+    """A low path along z through what is given as frame and place."""
+    frames, places = np.transpose(along)
+    path = np.tile([0.1, 0.02, 0.0], (int(frames[-1]) + 1, 1))
+    path[:, 2] = np.interp(np.arange(len(path)), frames, places)
+    return path
+
+
+def test_between_two_rests_a_foot_is_lifted_and_given_the_time_of_a_swing() -> None:
+    # at rest at both keys and in between; the ways from rest to rest are short in time and low
+    path = glide((0, 0), (15, 0.05), (20, 0.5), (40, 0.55), (45, 1.0), (60, 1.05))
+    walked = path + trajectory(path).correction()
+    speed = np.linalg.norm(np.diff(walked, axis=0), axis=-1) * RATE
+    for middle in (17, 42):
+        # as a swing of fewer frames than the context's is: not as high
+        assert 0.3 * 0.15 < walked[middle - 2 : middle + 4, 1].max() - 0.02 < 0.15
+    assert speed.max() < 1.1 * 3.0
+    for still in (slice(0, 12), slice(24, 36), slice(48, 60)):
+        assert speed[still].max() < 0.15
+    np.testing.assert_array_equal(walked[[0, -1]], path[[0, -1]])
+    # rests that glide too, as averages have them: where they were held to their ends the foot would have to jump
+    path = glide((0, 0), (12, 0.05), (17, 0.45), (28, 0.95), (33, 1.35), (44, 1.85), (49, 2.25), (60, 2.3))
+    speed = np.linalg.norm(np.diff(path + trajectory(path).correction(), axis=0), axis=-1) * RATE
+    assert speed.max() < 1.2 * 3.0
+    # where the rests are at one place nothing is lifted
+    path = glide((0, 0), (15, 0.0), (20, 0.2), (25, 0.0), (60, 0.0))
+    assert np.abs(trajectory(path).correction()[:, 1]).max() < 1e-9
+
+
+def test_a_rest_begins_no_sooner_after_a_key_than_the_foot_gets_there() -> None:
+    # quick through the first key, then back to where it rests at the second one
+    path = glide((0, 0), (2, 0.1), (4, 0.12), (30, -0.15))
+    correction = trajectory(path).correction()
+    corrected = path + correction
+    # it goes on the way that it came before it turns back, no quicker than half as fast again as on average
+    assert corrected[1, 2] > 0
+    assert np.abs(np.diff(correction[:, 2])).max() < 1.5 * 1.5 * contacts.CORRECTION_SPEED / RATE
+    np.testing.assert_allclose(corrected[15:], np.tile(path[-1], (16, 1)), atol=1e-9)
+
+
+def test_a_step_in_a_short_gap_is_not_as_high() -> None:
+    path = glide((0, 0), (4, 0.1))
+    lifted = (path + trajectory(path).correction())[:, 1].max() - 0.02
+    assert 0 < lifted < 0.15 * 4 / 16
+
+
+def test_what_slips_while_it_rests_is_no_swing() -> None:
+    character = biped()
+    motion = walk(character)
+    places = skeleton.joint_positions(character, motion)[:, [HIPS, LEFT[2], RIGHT[2]], 1:].copy()
+    for begin in (9, 49):  # the left foot rests from there for half a second
+        places[begin:, 1, 1] += 0.06 * np.clip(np.arange(151 - begin) / 4, 0, 1)
+    slipping = pose(character, places[:, 0], (places[:, 1], places[:, 2]))
+    swings = []
+    for shot in (motion, slipping):
+        plan, known = planned(character, shot, [80, 110])
+        supports = contacts.find_supports(character, known, plan, metrics.height(character, known, 80))
+        swings.append(supports.swings[supports.joints.tolist().index(LEFT[2])])
+    np.testing.assert_allclose(swings[1], swings[0], rtol=0.15)
+
+
 def test_keys_at_one_place_make_no_step() -> None:
     times = np.arange(31) / RATE
     path = np.tile([0.1, 0.02, 0.0], (31, 1))
