@@ -163,12 +163,13 @@ class RunConfig:
     style: Annotated[
         StyleName,
         Setting(
-            "How much the filled motion moves, with the priors auto and learned: calm is the best estimate, a mean and "
-            "so smooth; natural and lively carry more and more of one way the motion may go.",
+            "How alive the filled motion is: calm is the best estimate, a mean and so smooth; natural adds the small "
+            "quick movement of the context; lively also follows one way the motion may go, with the priors auto and "
+            "learned.",
             MOTION,
             counts_from="fill",
         ),
-    ] = "calm"
+    ] = "natural"
     contacts: Annotated[
         bool,
         Setting(

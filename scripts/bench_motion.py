@@ -1,13 +1,14 @@
 """How the motion of priors moves, beside slerp's and the truth's: what L2P does not tell (docs/measurements.md).
 
     python scripts/bench_motion.py SUITE.toml|CORPUS [--priors slerp,learned,auto] [--cases N] [--gap S] [--takes]
-        [--weights FILE]
+        [--calm] [--weights FILE]
 
 Of a suite all cases, of a corpus (a folder of npz files) up to N clips of every character that the learned prior
 was not trained on. Per prior, over the moving cases: L2P, L2Q and NPSS over slerp's, L2P also by place of the gap
 in its row and by kind of character; length of joint paths and jerk over the truth's (median); change of velocity
 at keys between gaps, and the truth's [heights/s]; speed of joints that rest in the truth [heights/s]. ``--takes``
-adds styles and takes of the learned prior, contacts not held; ``--weights`` tries other weights of it.
+adds the learned prior's best estimate, a lively one and takes, without contacts and texture; ``--calm`` leaves texture
+out of the priors too; ``--weights`` tries other weights of it.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from engine.planning.plan import Plan
 from engine.priors.fill import fill_plainly, merge
 from engine.priors.learned import predict
 from engine.priors.learned import prior as learned
-from engine.priors.learned.takes import STYLES, styled, vary
+from engine.priors.learned.takes import livelier, vary
 from engine.training.learned_prior.cases import held_out_cases
 from usd_io.model import Character, Motion
 from usd_io.read.stage import read_shot
@@ -77,10 +78,9 @@ class Figures:
         self.base = metrics.score(case.character, case.truth, self.slerp, case.plan)
         self.true = self._moves(case.truth)
 
-    def filled(self, prior: str) -> Motion:
-        return fill_plainly(
-            prior, self.case.character, split_dense(self.case.truth, self.case.plan), self.case.plan
-        )
+    def filled(self, prior: str, *, texture: bool) -> Motion:
+        parts = split_dense(self.case.truth, self.case.plan)
+        return fill_plainly(prior, self.case.character, parts, self.case.plan, texture=texture)
 
     def of(self, motion: Motion) -> dict[str, float]:
         case, base = self.case, self.base
@@ -127,7 +127,7 @@ def takes_of(figures: Figures) -> dict[str, Motion]:
     """Styles and takes of the learned prior, contacts not held."""
     case, known = figures.case, figures.known
     guess = learned.fill(case.character, known, case.plan)
-    made: dict[str, Motion] = {name: styled(known, case.plan, guess.motion, guess, name) for name in STYLES}
+    made = {"best": guess.motion, "lively": livelier(known, case.plan, guess.motion, guess)}
     for number in range(2, TAKES + 1):
         made[f"take {number}"] = vary(case.character, case.plan, guess.motion, guess, 0, number)
     return {name: merge(known, motion) for name, motion in made.items()}
@@ -158,6 +158,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=4, help="clips of every character of a corpus")
     parser.add_argument("--gap", type=float, default=1.0, help="length of a corpus's gaps [s]")
     parser.add_argument("--takes", action="store_true", help="styles and takes of the learned prior too")
+    parser.add_argument("--calm", action="store_true", help="no texture, as with the style calm")
     parser.add_argument("--weights", type=Path, help="of the learned prior, in place of those shipped")
     arguments = parser.parse_args()
     if arguments.weights:
@@ -169,13 +170,13 @@ def main() -> None:
         if figures.base.l2p <= MOVING:
             continue
         for prior in arguments.priors.split(","):
-            rows.setdefault(prior, []).append(figures.of(figures.filled(prior)))
+            rows.setdefault(prior, []).append(figures.of(figures.filled(prior, texture=not arguments.calm)))
         if arguments.takes:
             found = {name: figures.of(motion) for name, motion in takes_of(figures).items()}
             for name, values in found.items():
                 rows.setdefault(name, []).append(values)
             best.append(
-                min(values["L2P"] for name, values in found.items() if name == "calm" or "take" in name)
+                min(values["L2P"] for name, values in found.items() if name == "best" or "take" in name)
             )
     count = max(map(len, rows.values()), default=0)
     sys.stdout.write(f"{count} moving cases; paths and jerk are medians, the rest means\n{table(rows)}\n")

@@ -160,7 +160,7 @@ def _timed_score(
 ) -> tuple[Scores, float]:
     parts = split_dense(motion, plan)
     started = time.perf_counter()
-    filled = fill_plainly(prior, character, parts, plan, contacts=contacts)
+    filled = fill_plainly(prior, character, parts, plan, contacts=contacts, texture=True)
     seconds = time.perf_counter() - started
     return score(character, motion, filled, plan), seconds
 

@@ -15,11 +15,12 @@ from engine.priors import auto, offsets
 from engine.priors.catalogue import BARE, PRIORS, SURE, prior_of
 from engine.priors.contacts.planting import plant
 from engine.priors.learned import prior as learned
-from engine.priors.learned.takes import styled, vary
+from engine.priors.learned.takes import livelier, vary
 from engine.priors.self_test import Prior, SelfTest, expected_errors, of_gaps, self_test
 from engine.priors.shaping.in_place import keep_in_place
 from engine.priors.shaping.loop import Cycles, cycles_of, middle
 from engine.priors.shaping.pins import hold_pins
+from engine.priors.shaping.texture import put_texture
 from engine.priors.shaping.velocity import carry_velocity
 from engine.priors.spline import spline
 from engine.settings.choices import StyleName
@@ -97,7 +98,7 @@ def fill(
     takes: int = 1,
     seed: int = 0,
     contacts: bool = True,
-    style: StyleName = "calm",
+    style: StyleName = "natural",
     on_part: Callable[[float], None] = lambda part: None,
 ) -> Filled:
     """Fill the gaps of one skeleton and say what error to expect.
@@ -111,8 +112,8 @@ def fill(
             learned prior (:func:`engine.priors.learned.takes.vary`).
         seed: Of these.
         contacts: Hold the joints that rest (:func:`complete`). The self-test judges priors without it.
-        style: How much of an idea the first carries (:func:`engine.priors.learned.takes.styled`); of the priors auto
-            and learned.
+        style: ``calm`` has no texture (:func:`complete`); with ``lively`` the first take follows an idea
+            (:func:`engine.priors.learned.takes.livelier`), of the priors auto and learned.
         on_part: Called now and then with the part of the work that is done, 0 to 1; what it raises ends the work.
 
     Raises:
@@ -142,17 +143,26 @@ def fill(
     others = []
     if guess is not None:
         others = [vary(character, plan, made, guess, seed, n) for n in range(2, takes + 1)]
-    if guess is not None and prior in SURE:
-        made = styled(parts.known, plan, made, guess, style)
+    if style == "lively" and guess is not None and prior in SURE:
+        made = livelier(parts.known, plan, made, guess)
     for motion in (made, *others):
         _check_finite(motion, character, prior)
     if prior not in BARE:
         made, *others = (carry_velocity(parts.known, plan, motion) for motion in (made, *others))
     on_part(BLENDED_SHARE)
-    contacts = contacts and prior not in BARE
+    shaped = prior not in BARE
     own = fill_own_channels(character, parts, plan, chosen)
     best, *rest = (
-        complete(character, parts, plan, motion, contacts=contacts, own=own) for motion in (made, *others)
+        complete(
+            character,
+            parts,
+            plan,
+            motion,
+            contacts=contacts and shaped,
+            texture=style != "calm" and shaped,
+            own=own,
+        )
+        for motion in (made, *others)
     )
     confidence = _confidence(character, best, plan, guess) if guess is not None and prior in SURE else None
     return Filled(best, parts, prior, test, tuple(rest), confidence)
@@ -169,7 +179,7 @@ def fill_motion(
     takes: int = 1,
     seed: int = 0,
     contacts: bool = True,
-    style: StyleName = "calm",
+    style: StyleName = "natural",
     pin: Sequence[str] = (),
     in_place: bool = False,
     loop: bool = False,
@@ -186,7 +196,7 @@ def fill_motion(
         takes: How many motions are wanted.
         seed: Of takes 2, 3, ...
         contacts: Hold the joints that rest.
-        style: How much the motion moves.
+        style: How alive the motion is.
         pin: ``JOINT@A:B``: joints that stay where they are from one time code to another.
         in_place: Let the root go straight from key to key over the ground.
         loop: Let the motion go on from the last pose to the first one, which it has to be again.
@@ -272,18 +282,27 @@ def _confidence(
 
 
 def fill_plainly(
-    prior: str, character: Character, parts: Parts, plan: Plan, *, contacts: bool = True
+    prior: str,
+    character: Character,
+    parts: Parts,
+    plan: Plan,
+    *,
+    contacts: bool = True,
+    texture: bool = False,
 ) -> Motion:
     """The whole motion that :func:`fill` makes with a prior, and no more: no self-test, takes or confidence."""
     if plan.loop:
         cycles = cycles_of(character, parts.known, plan)
-        row = fill_plainly(prior, character, _in_a_row(cycles, parts), cycles.plan(plan), contacts=contacts)
+        longer, longest = _in_a_row(cycles, parts), cycles.plan(plan)
+        row = fill_plainly(prior, character, longer, longest, contacts=contacts, texture=texture)
         return middle(cycles, row, parts.kept, merge)
-    made = prior_of(prior)(character, parts.known, plan)
-    if prior not in BARE:
+    made, shaped = prior_of(prior)(character, parts.known, plan), prior not in BARE
+    if shaped:
         made = carry_velocity(parts.known, plan, made)
     own = fill_own_channels(character, parts, plan, prior_of(prior))
-    return complete(character, parts, plan, made, contacts=contacts and prior not in BARE, own=own)
+    return complete(
+        character, parts, plan, made, contacts=contacts and shaped, texture=texture and shaped, own=own
+    )
 
 
 def fill_own_channels(character: Character, parts: Parts, plan: Plan, prior: Prior) -> dict[Channel, Motion]:
@@ -306,6 +325,7 @@ def complete(
     made: Motion,
     *,
     contacts: bool = False,
+    texture: bool = False,
     own: Mapping[Channel, Motion] | None = None,
 ) -> Motion:
     """Put what a prior made between the kept samples.
@@ -317,12 +337,17 @@ def complete(
         made: At ``plan.fill_times``.
         contacts: Let joints that rest stay where they are (:func:`engine.priors.contacts.planting.plant`), once it is
             known how the Xforms above the skeleton move.
+        texture: Add the context's quick movement (:func:`engine.priors.shaping.texture.put_texture`).
         own: Of :func:`fill_own_channels`.
     """
     own = own or {}
     whole = _with_own(_with_authored(made, parts.hidden, character, plan), parts.hidden, plan, own)
-    if contacts and not plan.in_place:  # what stays in place has feet that glide
+    contacts = contacts and not plan.in_place  # what stays in place has feet that glide
+    if contacts:
         whole = _with_own(plant(character, parts.known, plan, whole), parts.hidden, plan, own)
+    if texture:
+        textured = put_texture(character, parts.known, plan, whole, contacts=contacts)
+        whole = _with_own(textured, parts.hidden, plan, own)
     if plan.in_place:
         whole = _with_own(keep_in_place(character, parts.known, plan, whole), parts.hidden, plan, own)
     if plan.pins:

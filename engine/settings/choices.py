@@ -6,7 +6,8 @@ from typing import Literal
 EngineName = Literal["auto", "motion", "video"]
 PriorName = Literal["auto", "learned", "context", "spline", "slerp", "hold"]
 StyleName = Literal["calm", "natural", "lively"]
-"""``calm``: the best estimate, a mean; ``natural``: with some of one idea's movement; ``lively``: all of it."""
+"""``calm``: the best estimate, a mean; ``natural``: with the small quick movement of the context; ``lively``: with one
+idea's movement too."""
 AuthorMode = Literal["rebind", "over", "variant", "flat"]
 FeatureName = Literal["scratch", "dinov2+fit3d"]
 SolverName = Literal["map", "paper"]

@@ -41,7 +41,7 @@ class FillInputs:
     contacts: bool
     package: str = ""
     """Name and version of the package that the prior comes from; empty for ours."""
-    style: StyleName = "calm"
+    style: StyleName = "natural"
 
 
 def fill_shot(planned: Planned, source: Source, context: RunContext) -> tuple[Subject, ...]:

@@ -1,29 +1,22 @@
 """Other motions that are as plausible as the best estimate: the network's own ideas of how a gap may go.
 
 The best estimate is a mean, and so smoother than any motion it stands for. Beside it the network keeps a few *ideas*
-(another step, another arc), each an offset to it, with how likely it is. A take carries one of them, and a style says
-how much of the likeliest the first take carries.
+(another step, another arc), each an offset to it, with how likely it is. A take carries one of them, and the
+first carries the likeliest where it shall be lively.
 """
 
 import zlib
-from collections.abc import Mapping
 
 import numpy as np
 
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.learned.prior import LearnedFill, parts_of
-from engine.settings.choices import StyleName
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float
 
-STYLES: Mapping[StyleName, tuple[float, float]] = {
-    "calm": (1.0, 0.0),
-    "natural": (1.0, 0.25),
-    "lively": (1.15, 1.0),
-}
-"""How much of the best estimate's offset from the straight motion, and of the likeliest idea, take 1 carries. On
-held-out characters calm has the least NPSS, natural the least L2P, lively the longest paths (docs/measurements.md)."""
+LIVELY = 1.15
+"""How far from the straight motion a lively take 1 goes, over the best estimate with the likeliest idea."""
 NOISE_SINES = 3
 """Frequencies of what tells takes of one idea apart: slower than the motion itself, so that takes do not shake."""
 NOISE_SHARE = 0.1
@@ -34,24 +27,20 @@ _MEAN_LENGTH = 1.596
 """Mean length of a vector of three standard normal numbers."""
 
 
-def styled(known: Motion, plan: Plan, best: Motion, guess: LearnedFill, style: StyleName) -> Motion:
-    """The best estimate with as much movement as a style asks for; ``calm`` leaves it bit for bit.
+def livelier(known: Motion, plan: Plan, best: Motion, guess: LearnedFill) -> Motion:
+    """The best estimate with the likeliest idea, and further from the straight motion; as it is without ideas.
 
     Args:
         known: The known frames only.
         plan: Gives the gaps.
         best: At ``plan.fill_times``.
         guess: Of the learned prior, for its ideas.
-        style: Of :data:`STYLES`.
     """
-    scale, share = STYLES[style]
     if not len(guess.ideas):
         return best
-    moved = best if share == 0 else offsets.apply(best, share * guess.ideas[0])
-    if scale == 1:
-        return moved
+    moved = offsets.apply(best, guess.ideas[0])
     straight = offsets.straight(known, plan)
-    return offsets.apply(straight, scale * offsets.offsets_from(straight, moved))
+    return offsets.apply(straight, LIVELY * offsets.offsets_from(straight, moved))
 
 
 def vary(

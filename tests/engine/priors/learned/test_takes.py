@@ -10,7 +10,7 @@ from engine.planning.plan import Plan, make_plan
 from engine.priors import offsets
 from engine.priors.fill import fill_motion
 from engine.priors.learned.prior import LearnedFill, fill
-from engine.priors.learned.takes import styled, vary
+from engine.priors.learned.takes import livelier, vary
 from engine.priors.learned.weights import Network
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Motion
@@ -48,12 +48,12 @@ def test_there_are_more_takes_than_ideas(guess: LearnedFill) -> None:
             assert apart(one, other) > 1e-4
 
 
-def test_calm_is_the_best_estimate_and_livelier_styles_stray_further(guess: LearnedFill) -> None:
-    calm, natural, lively = (
-        styled(KNOWN, PLAN, guess.motion, guess, style) for style in ("calm", "natural", "lively")
-    )
-    assert calm is guess.motion
-    assert 0 < apart(natural, calm) < apart(lively, calm)
+def test_a_lively_take_strays_further_than_its_idea(guess: LearnedFill) -> None:
+    idea = offsets.apply(guess.motion, guess.ideas[0])
+    lively = livelier(KNOWN, PLAN, guess.motion, guess)
+    assert 0 < apart(idea, guess.motion)
+    assert 0 < apart(lively, idea)
+    assert livelier(KNOWN, PLAN, guess.motion, replace(guess, ideas=guess.ideas[:0])) is guess.motion
 
 
 def test_a_style_is_for_the_priors_that_have_ideas(lively_network: Network) -> None:
