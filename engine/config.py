@@ -541,6 +541,10 @@ class RunConfig:
             )
         if self.video and self.engine == "motion":
             problems["video"] = "engine motion makes no use of a video; leave one of them out"
+        if not self.video:
+            for name, what in (("video_fps", "frame rate"), ("video_offset", "offset")):
+                if getattr(self, name):
+                    problems[name] = f"there is no video for the {what}; name one, or leave the {what} out"
         return (
             problems
             | self._second_contradictions()

@@ -55,6 +55,8 @@ def test_few_step_lora_has_its_own_number_of_steps() -> None:
         ({"control": "depth"}, "dynamicrafter takes no control"),
         ({"second_video": "b"}, "no first video"),
         ({"second_camera": "left"}, "no second video"),
+        ({"video_fps": 24.0}, "no video for the frame rate"),
+        ({"video_offset": -0.5}, "no video for the offset"),
         ({"video": "a", "second_video": "b"}, "camera of its own"),
         ({"video": "a", "second_video": "b", "second_camera": "front"}, "camera of its own"),
         (
