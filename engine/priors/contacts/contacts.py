@@ -383,15 +383,15 @@ def runs(flags: Bool[np.ndarray, " frame"]) -> Iterator[tuple[int, int]]:
 
 
 def blended(
-    seconds: Float[np.ndarray, " frame"], pinned: dict[int, Float[np.ndarray, "3"]]
+    seconds: Float[np.ndarray, " frame"], pinned: dict[int, Float[np.ndarray, "3"]], blend_s: float = BLEND_S
 ) -> Float[np.ndarray, "frame 3"]:
     """A cubic Hermite curve through the pinned frames, in order, that is zero away from them."""
     # seconds from each frame to the nearer of the pinned frames on either side of it
     frames, at = np.arange(len(seconds)), np.array(list(pinned))
     after = np.clip(np.searchsorted(at, frames), 1, len(at) - 1)
     gap = np.minimum(np.abs(seconds - seconds[at[after - 1]]), np.abs(seconds[at[after]] - seconds))
-    # knots of the curve: the pinned frames, and at zero all frames further than BLEND_S from any of them
-    knots = np.unique(np.concatenate([at, frames[gap > BLEND_S]]))
+    # knots of the curve: the pinned frames, and at zero all frames further than blend_s from any of them
+    knots = np.unique(np.concatenate([at, frames[gap > blend_s]]))
     values = np.array([pinned.get(int(knot), np.zeros(3)) for knot in knots])
     # slopes [stage units/s] are known inside rests and where the curve is zero, between knots that are neighbouring
     # frames; at the last frame of a rest the slope is that of the interval before

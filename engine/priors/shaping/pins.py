@@ -1,27 +1,31 @@
 """Joints that stay where they are for a while: a hand on a rail, a foot in a stirrup.
 
 The limb above a pinned joint turns so that it is there (:mod:`engine.priors.contacts.planting`); what the limb cannot
-reach the root gives. Before and after, the joint leaves its trajectory and comes back to it within :data:`BLEND_S`.
+reach the root gives. Where that does not hold all of them, what carries them is brought nearer to one pose over the
+range, as little as is needed. Before and after, joint and root leave their trajectories and come back to them within
+:data:`BLEND_S`, or longer where they would have to be quicker than they are anyway.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from engine.geometry import metrics, skeleton
+from engine.geometry import metrics, rotations, skeleton
 from engine.planning.pins import PIN_TOLERANCE, Pin, place_of
 from engine.planning.plan import Plan
 from engine.priors.contacts import planting
-from engine.priors.contacts.contacts import BLEND_S
+from engine.priors.contacts.contacts import BLEND_S, blended
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
-from usd_io.shapes import Float
+from usd_io.shapes import Bool, Float, Int
 
 JUMP, JUMPY = 0.03, 2.0
 """A pinned joint jumps where a step from a frame to the next is longer than this [heights], and than so many times the
 longest of its others."""
 ROUNDS, REACHES = 12, 4
 """Of the limbs' least squares, and of the root's help between them."""
+PARTS = (0.0, 0.5, 1.0)
+"""Of the way to the one pose that holds all pins, from which the least squares begin: as little as is needed."""
 
 
 def hold_pins(character: Character, known: Motion, plan: Plan, made: Motion) -> Motion:
@@ -40,32 +44,94 @@ def hold_pins(character: Character, known: Motion, plan: Plan, made: Motion) -> 
         return made
     size = metrics.height(character, known, plan.keys[0])
     joints = np.array(sorted({character.joints.index(pin.joint) for pin in plan.pins}))
-    targets = skeleton.joint_positions(character, made)[:, joints]
-    held = np.zeros(targets.shape[:2], bool)
+    paths = skeleton.joint_positions(character, made)[:, joints]
+    ways, held = np.zeros_like(paths), np.zeros(paths.shape[:2], bool)
     for pin in plan.pins:
         column = int(np.searchsorted(joints, character.joints.index(pin.joint)))
         inside = (made.times >= pin.start) & (made.times <= pin.end)
-        place = _place(character, known, made, pin, size)
-        before = targets[:, column].copy()
-        targets[:, column] += _ways(plan, made, pin, place - before)
         held[inside, column] = True
-    moves = np.abs(targets - skeleton.joint_positions(character, made)[:, joints]).max((1, 2)) > 0
-    if not moves.any():
+        ways[inside, column] = _place(character, known, made, pin, size) - paths[inside, column]
+    if not ways.any():
         return made
-    for _ in range(REACHES):
-        made = _reach(character, known, plan, made, joints, targets, moves)
-        missing = np.where(held[..., None], targets - skeleton.joint_positions(character, made)[:, joints], 0)
-        if np.linalg.norm(missing, axis=-1).max(initial=0) < PIN_TOLERANCE / 2 * size:
+    leaving = _leaving(plan, made, paths, ways)
+    targets = paths + _led_out(plan, made, ways, held, leaving)
+    best, least = made, np.inf
+    for part in PARTS:
+        begun = _towards_one_pose(character, known, plan, made, part, leaving)
+        got, off = _met(character, known, plan, begun, joints, targets, held, leaving)
+        if off < least:
+            best, least = got, off
+        if least < PIN_TOLERANCE * size:
             break
-        made = _shifted_by_roots(character, made, missing.sum(1) / np.maximum(held.sum(1), 1)[:, None])
-    return made
+    return best
+
+
+def _met(
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    made: Motion,
+    joints: Int[np.ndarray, " pinned"],
+    targets: Float[np.ndarray, "fill pinned 3"],
+    held: Bool[np.ndarray, "fill pinned"],
+    leaving: Float[np.ndarray, " fill"],
+) -> tuple[Motion, float]:
+    """The motion with its joints at their targets, by limbs and roots, and how far off what is held still is [stage
+    units]."""
+    size = metrics.height(character, known, plan.keys[0])
+    for left in reversed(range(REACHES)):
+        got = _reach(character, known, plan, made, joints, targets)
+        missing = np.where(held[..., None], targets - skeleton.joint_positions(character, got)[:, joints], 0)
+        off = float(np.linalg.norm(missing, axis=-1).max())
+        if off < PIN_TOLERANCE / 2 * size or not left:
+            break
+        shift = missing.sum(1, keepdims=True) / np.maximum(held.sum(1), 1)[:, None, None]
+        anything = held.max(1, keepdims=True)
+        # limbs begin again from how they were, as stretched ones may bend to either side
+        made = _shifted_by_roots(character, made, _led_out(plan, made, shift, anything, leaving)[:, 0])
+    return got, off
+
+
+def _towards_one_pose(
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    made: Motion,
+    part: float,
+    leaving: Float[np.ndarray, " fill"],
+) -> Motion:
+    """Pinned joints and those above them brought nearer to the first pose of the range, in which all of them are where
+    they shall be."""
+    if not part:
+        return made
+    q, translations = made.rotations.copy(), made.translations.copy()
+    for start, end in sorted({(pin.start, pin.end) for pin in plan.pins}):
+        known_here = (known.times >= start) & (known.times <= end)
+        here = (made.times >= start) & (made.times <= end)
+        pose = known.at(known_here) if known_here.any() else made.at(here)
+        pinned = [f"{pin.joint}/" for pin in plan.pins if (pin.start, pin.end) == (start, end)]
+        above = np.array([any(one.startswith(f"{joint}/") for one in pinned) for joint in character.joints])
+        above &= ~np.isin(character.joints, plan.locked)
+        weight = part * _led_out(plan, made, np.ones((len(here), 1, 3)), here[:, None], leaving)[..., :1]
+        # what the pose shares with the motion stays bit for bit
+        same = (made.rotations == pose.rotations[0]).all(-1)
+        own = made.rotations.astype(float)
+        ways = rotations.log(
+            rotations.multiply(
+                rotations.conjugate(own), np.broadcast_to(pose.rotations[0].astype(float), own.shape)
+            )
+        )
+        turned = rotations.multiply(own, rotations.exp(weight * ways))
+        q[~same & above] = turned[~same & above]
+        translations[:, above] += (weight * (pose.translations[0] - made.translations))[:, above]
+    return replace(made, rotations=q, translations=translations)
 
 
 def missed_pins(character: Character, motion: Motion, plan: Plan) -> list[str]:
     """What to say of pinned joints that a filled motion does not hold, or that jump where a pin ends; a sentence each.
 
-    Many joints that are pinned together may want what no pose of the skeleton gives; then they are held as nearly as
-    the least squares come.
+    Pins of ranges that overlap may want what no pose of the skeleton gives; then they are held as nearly as the least
+    squares come.
 
     Args:
         character: The skeleton.
@@ -120,25 +186,43 @@ def _place(
     return np.asarray(skeleton.joint_positions(character, at)[0, character.joints.index(pin.joint)])
 
 
-def _ways(
-    plan: Plan, made: Motion, pin: Pin, missing: Float[np.ndarray, "fill 3"]
-) -> Float[np.ndarray, "fill 3"]:
-    """All that is missing inside the range, and what is left of it before and after: none at the keys."""
-    result = np.zeros_like(missing)
-    blend = BLEND_S * made.time_codes_per_second
+def _leaving(
+    plan: Plan,
+    made: Motion,
+    paths: Float[np.ndarray, "fill pinned 3"],
+    ways: Float[np.ndarray, "fill pinned 3"],
+) -> Float[np.ndarray, " fill"]:
+    """How long joints of each frame's gap are off their way before and after a pin [s]: no quicker than they move in it
+    anyway."""
+    result = np.full(len(made.times), BLEND_S)
     for gap in plan.gaps:
         here = (made.times > gap.start) & (made.times < gap.end)
-        inside = np.flatnonzero(here & (made.times >= pin.start) & (made.times <= pin.end))
-        if not len(inside):
-            continue
-        result[inside] = missing[inside]
-        first, last = made.times[inside[0]], made.times[inside[-1]]
-        for edge, limit, side in (
-            (inside[0], max(gap.start, first - blend), here & (made.times < first)),
-            (inside[-1], min(gap.end, last + blend), here & (made.times > last)),
-        ):
-            part = np.clip((made.times[side] - limit) / (made.times[edge] - limit), 0, 1)
-            result[side] = (part**2 * (3 - 2 * part))[:, None] * missing[edge]
+        steps = np.diff(made.times[here]) / made.time_codes_per_second
+        if len(steps):
+            quickest = (np.linalg.norm(np.diff(paths[here], axis=0), axis=-1) / steps[:, None]).max(0)
+            far = np.linalg.norm(ways[here], axis=-1).max(0)
+            needed = 1.5 * far[quickest > 0] / quickest[quickest > 0]
+            result[here] = max(BLEND_S, needed.max(initial=0))
+    return result
+
+
+def _led_out(
+    plan: Plan,
+    made: Motion,
+    values: Float[np.ndarray, "fill pinned 3"],
+    held: Bool[np.ndarray, "fill pinned"],
+    leaving: Float[np.ndarray, " fill"],
+) -> Float[np.ndarray, "fill pinned 3"]:
+    """The values where joints are held, and what is left of them before and after: none at the keys."""
+    result = np.zeros_like(values)
+    for gap in plan.gaps:
+        here = np.flatnonzero((made.times > gap.start) & (made.times < gap.end))
+        seconds = np.array([gap.start, *made.times[here], gap.end]) / made.time_codes_per_second
+        for column in np.flatnonzero(held[here].any(0)):
+            knots = np.zeros((len(seconds), 3))
+            knots[1:-1] = values[here, column]
+            at = [0, *(np.flatnonzero(held[here, column]) + 1), len(seconds) - 1]
+            result[here, column] = blended(seconds, {i: knots[i] for i in at}, float(leaving[here[0]]))[1:-1]
     return result
 
 
@@ -149,21 +233,23 @@ def _reach(
     made: Motion,
     joints: np.ndarray,
     targets: Float[np.ndarray, "fill pinned 3"],
-    moves: np.ndarray,
 ) -> Motion:
-    """Turn the limbs above the joints towards their targets in the frames that move."""
+    """Turn the limbs above the joints towards their targets in the frames in which they are elsewhere."""
+    moves = np.abs(targets - skeleton.joint_positions(character, made)[:, joints]).max((1, 2)) > 0
+    if not moves.any():
+        return made
     spreads = planting.spreads(known, plan, np.isin(character.joints, plan.locked))
     limbs = planting.find_limbs(character, joints)
     frames = np.flatnonzero(moves)
-    rotations, translations = made.rotations.copy(), made.translations.copy()
+    q, translations = made.rotations.copy(), made.translations.copy()
     part = made.at(frames)
     for _ in range(ROUNDS):
         ways = targets[frames] - skeleton.joint_positions(character, part)[:, joints]
         turned, shifted = part.rotations.copy(), part.translations.copy()
         planting.solve(character, part, limbs, spreads, joints, ways, (turned, shifted))
         part = replace(part, rotations=turned, translations=shifted)
-    rotations[frames], translations[frames] = part.rotations, part.translations
-    return replace(made, rotations=rotations, translations=translations)
+    q[frames], translations[frames] = part.rotations, part.translations
+    return replace(made, rotations=q, translations=translations)
 
 
 def _shifted_by_roots(character: Character, made: Motion, by: Float[np.ndarray, "fill 3"]) -> Motion:

@@ -1,5 +1,6 @@
 """Pinned joints, motion in place, on arrays and through USD."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,13 @@ import pytest
 from engine import run as engine_run
 from engine.config import RunConfig
 from engine.errors import ConfigError, NothingToFill
-from engine.geometry import metrics, skeleton
+from engine.geometry import metrics, rotations, skeleton
 from engine.planning.pins import PIN_TOLERANCE as TOLERANCE
 from engine.planning.plan import Plan, make_plan
 from engine.priors.fill import fill_motion
 from engine.priors.shaping.pins import missed_pins
 from tests.engine.conftest import make_character, make_motion
+from tests.engine.priors.test_contacts import LEFT, biped, walk
 from usd_io.model import Character, Motion
 from usd_io.read.motion import read_motion
 from usd_io.read.stage import read_shot
@@ -59,6 +61,45 @@ def test_a_pinned_joint_leaves_its_way_without_a_jump() -> None:
         np.linalg.norm(np.diff(hand(CHARACTER, m, HAND, 36, 54), axis=0), axis=-1).max() for m in (held, free)
     ]
     assert steps[0] < 3 * steps[1]
+
+
+@pytest.mark.parametrize("pins", [["*@40:50"], ["*@50:54"], ["[bcd]@40:50"], ["d@40:43", "d@46:52"]])
+def test_many_pins_at_once_and_one_after_another_are_all_held(pins: list[str]) -> None:
+    held = fill_motion(CHARACTER, MOTION, pin=pins, **SHOT).motion  # type: ignore[arg-type]
+    size = metrics.height(CHARACTER, MOTION, 36)
+    plan = make_plan(CHARACTER, MOTION, contexts=[(0, 36)], keys=[36, 54, 72], pin=pins)
+    for pin in plan.pins:
+        places = hand(CHARACTER, held, pin.joint, pin.start, pin.end)
+        assert np.linalg.norm(places - places[0], axis=-1).max() < TOLERANCE * size
+
+
+def test_no_joint_jumps_where_the_root_has_helped_to_hold_others() -> None:
+    # the root travels, so that the limb alone cannot hold its end
+    travelling = MOTION.translations.copy()
+    travelling[:, 0, 2] += 0.3 * np.arange(73)
+    moving = replace(MOTION, translations=travelling)
+    shot = {**SHOT, "keys": [36, 72]}
+    free, held = (
+        skeleton.joint_positions(CHARACTER, fill_motion(CHARACTER, moving, pin=pin, **shot).motion)  # type: ignore[arg-type]
+        for pin in ([], ["d@46:54"])
+    )
+    steps = [np.linalg.norm(np.diff(places, axis=0), axis=-1)[36:].max() for places in (free, held)]
+    assert steps[1] < 2 * steps[0]
+
+
+def test_a_knee_that_was_stretched_bends_to_its_own_side_again() -> None:
+    character = biped()
+    motion = walk(character)
+    free, held = (
+        fill_motion(character, motion, context=[(0, 60)], keys=[60, 120], prior="spline", pin=pin).motion
+        for pin in ([], ["LeftFoot@74:88"])
+    )
+    steps = [
+        np.linalg.norm(np.diff(skeleton.joint_positions(character, m), axis=0), axis=-1)[60:120].max()
+        for m in (free, held)
+    ]
+    assert rotations.log(held.rotations[60:120, LEFT[1]].astype(float))[:, 0].min() > 0
+    assert steps[1] < 2.5 * steps[0]
 
 
 def test_keys_that_move_the_joint_refuse_the_pin() -> None:
