@@ -346,7 +346,7 @@ def complete(
     if contacts:
         whole = _with_own(plant(character, parts.known, plan, whole), parts.hidden, plan, own)
     if texture:
-        textured = put_texture(character, parts.known, plan, whole, contacts=contacts)
+        textured = put_texture(character, parts.known, plan, whole, standing=contacts)
         whole = _with_own(textured, parts.hidden, plan, own)
     if plan.in_place:
         whole = _with_own(keep_in_place(character, parts.known, plan, whole), parts.hidden, plan, own)

@@ -38,7 +38,7 @@ _SIGMA = np.sqrt(np.log(2)) / (2 * np.pi)
 """Standard deviation [s] times frequency [Hz] of the Gaussian that halves the power there."""
 
 
-def put_texture(character: Character, known: Motion, plan: Plan, made: Motion, *, contacts: bool) -> Motion:
+def put_texture(character: Character, known: Motion, plan: Plan, made: Motion, *, standing: bool) -> Motion:
     """Add what the context has of quick movement.
 
     Args:
@@ -46,7 +46,7 @@ def put_texture(character: Character, known: Motion, plan: Plan, made: Motion, *
         known: The known frames only.
         plan: Gives context, keys, gaps and joints to leave alone.
         made: A filled motion at ``plan.fill_times``.
-        contacts: Let joints on which the character stands go their way as before.
+        standing: Let joints on which the character stands go their way as before.
 
     Returns:
         The motion with texture; the same object where the context is too short, too coarse or too smooth.
@@ -61,7 +61,9 @@ def put_texture(character: Character, known: Motion, plan: Plan, made: Motion, *
         times = np.array([gap.start, *gap.times, gap.end])
         if _coarse(times, known.time_codes_per_second):
             continue
-        step = float(np.median(np.diff(times))) / known.time_codes_per_second
+        step = round(
+            float(np.median(np.diff(times))) / known.time_codes_per_second, 6
+        )  # rounding makes them differ
         if step not in contexts:
             contexts[step] = _textures(known, plan, step, weights)
         if contexts[step]:
@@ -75,7 +77,7 @@ def put_texture(character: Character, known: Motion, plan: Plan, made: Motion, *
     if np.abs(changes / np.repeat([1.0, size, 1.0], 3)).max(initial=0.0) < LEAST:
         return made
     textured = offsets.apply(made, changes)
-    return _standing(character, known, plan, size, made, textured) if contacts else textured
+    return _standing(character, known, plan, size, made, textured) if standing else textured
 
 
 def _coarse(times: Float[np.ndarray, " frame"], per_second: float) -> bool:

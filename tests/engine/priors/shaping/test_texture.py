@@ -30,13 +30,13 @@ def shaken(motion: Motion, size: float = 0.01, seed: int = 3) -> Motion:
 
 
 def filled(
-    motion: Motion, character: Character = CHARACTER, *, contacts: bool = False, **shot: object
+    motion: Motion, character: Character = CHARACTER, *, standing: bool = False, **shot: object
 ) -> tuple[Motion, Motion, Plan]:
     """Straight motion in the gaps without and with texture."""
     plan = make_plan(character, motion, **{**SHOT, **shot})  # type: ignore[arg-type]
     known = split(motion, plan, partial(resample, motion)).known
     straight = offsets.straight(known, plan)
-    return straight, put_texture(character, known, plan, straight, contacts=contacts), plan
+    return straight, put_texture(character, known, plan, straight, standing=standing), plan
 
 
 def tremor(motion: Motion) -> Float[np.ndarray, " joint"]:
@@ -57,7 +57,7 @@ def test_a_gap_trembles_as_the_context_does() -> None:
     plan = make_plan(CHARACTER, motion, **SHOT)  # type: ignore[arg-type]
     made = SMOOTH.at(np.isin(SMOOTH.times, plan.fill_times))
     textured = put_texture(
-        CHARACTER, split(motion, plan, partial(resample, motion)).known, plan, made, contacts=False
+        CHARACTER, split(motion, plan, partial(resample, motion)).known, plan, made, standing=False
     )
     inside = slice(0, 23)  # of the first gap
     context = tremor(motion.at(slice(0, 49)))
@@ -115,11 +115,11 @@ def test_feet_go_their_way_under_a_trembling_body() -> None:
     walked = shaken(walk(character), 0.004)
     shot = {"contexts": [(0, 80)], "keys": [104, 128]}
     strayed = {}
-    for contacts in (False, True):
-        straight, textured, _ = filled(walked, character, contacts=contacts, **shot)
+    for standing in (False, True):
+        straight, textured, _ = filled(walked, character, standing=standing, **shot)
         places = [skeleton.joint_positions(character, m) for m in (straight, textured)]
         moved = np.linalg.norm(places[1] - places[0], axis=-1)
-        strayed[contacts] = moved[:, [LEFT[2], RIGHT[2]]].mean()
+        strayed[standing] = moved[:, [LEFT[2], RIGHT[2]]].mean()
         assert moved.mean() > 0
     assert strayed[True] < 0.3 * strayed[False]
 
