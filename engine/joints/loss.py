@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.joints.network import STRIDE, JointPrediction, cell_centres
+from engine.joints.network import STRIDE, JointPrediction
 from usd_io.shapes import Bool, Float
 
 TARGET_SIGMA = 1.0
@@ -50,10 +50,7 @@ def estimation_loss(
     inner = inside(tracks, height, width).float()
     count = inner.sum().clamp_min(1)
     tracks = torch.nan_to_num(tracks)
-    cells = cell_centres(prediction.heat.new_empty(1, 1, height // STRIDE, width // STRIDE))
-    square = ((tracks[..., None, :2] - cells) ** 2).sum(-1)
-    target = torch.softmax(-square / (2 * (TARGET_SIGMA * STRIDE) ** 2), -1)
-    heat = (target * (target.clamp_min(1e-9).log() - prediction.heat)).sum(-1)
+    heat = _divergence(prediction.heat, tracks[..., :2], height // STRIDE, width // STRIDE)
     xy = prediction.xy - tracks[..., :2]
     depth = prediction.depth - tracks[..., 2]
     likelihood = _unlikelihood(xy.detach().square().mean(-1), prediction.log_xy_sigma)
@@ -64,6 +61,26 @@ def estimation_loss(
         prediction.heat.shape[2]
     )  # from evenly spread heatmaps
     return (each * inner).sum() / count + HEAT * torch.where(absent, nowhere, 0.0).mean()
+
+
+def _divergence(
+    heat: Float[Tensor, "image joint cell"], places: Float[Tensor, "image joint 2"], rows: int, columns: int
+) -> Float[Tensor, "image joint"]:
+    """Of heatmaps (Kullback and Leibler 1951) from Gaussians around places: a Gaussian over cells is the product of one
+    over columns and one over rows, so that neither it nor its logarithm is ever written down for all cells."""
+    across, down = (
+        torch.log_softmax(
+            -((places[..., axis, None] - STRIDE * (torch.arange(n).to(heat) + 0.5)) ** 2)
+            / (2 * (TARGET_SIGMA * STRIDE) ** 2),
+            -1,
+        )
+        for axis, n in enumerate((columns, rows))
+    )
+    # sum t (log t - h) with t = a d: the sums of a log a and of d log d, less the heatmap h between both
+    own = (across.exp() * across).sum(-1) + (down.exp() * down).sum(-1)
+    cells = heat.reshape(*places.shape[:-1], rows, columns)
+    between = (cells @ across.exp()[..., None])[..., 0]
+    return own - (down.exp() * between).sum(-1)
 
 
 def _unlikelihood(square: Float[Tensor, "*any"], log_sigma: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:

@@ -79,10 +79,10 @@ class EstimatorNetwork(nn.Module):
         heat = self.heat(features).flatten(2).log_softmax(-1)
         cells = cell_centres(features)
         share = heat.exp()
-        xy = around_peak(share, cells) @ cells
+        xy = around_peak(share, cells, features.shape[3])
         with torch.no_grad():
-            square = share @ (cells * cells) - (share @ cells) ** 2
-            spread = square.clamp_min(0).sum(-1).add(1e-2).log() / 2
+            mean, square = (share @ torch.cat([cells, cells * cells], 1)).split(2, -1)
+            spread = (square - mean**2).clamp_min(0).sum(-1).add(1e-2).log() / 2
             place = (xy - lens[:, None, :2]) * lens[:, None, 2:]
         found = share.detach() @ features.flatten(2).mT
         code = torch.cat([self.code(place.flatten(1)), summary], -1)
@@ -110,13 +110,18 @@ def cell_centres(features: Float[Tensor, "image channel rows columns"]) -> Float
 
 
 def around_peak(
-    share: Float[Tensor, "image joint cell"], cells: Float[Tensor, "cell 2"]
-) -> Float[Tensor, "image joint cell"]:
-    """Heatmaps near their peaks alone, so that a second peak (the other hand) does not draw the place between both."""
-    peak = cells[share.argmax(-1)]
-    near = ((cells - peak[..., None, :]).abs() <= REACH * STRIDE).all(-1)
-    near = share * near
-    return near / near.sum(-1, keepdim=True)
+    share: Float[Tensor, "image joint cell"], cells: Float[Tensor, "cell 2"], columns: int
+) -> Float[Tensor, "image joint 2"]:
+    """Middles of heatmaps [pixels] near their peaks alone, so that a second peak (the other hand) does not draw the
+    place between both. ``columns``: cells to a row."""
+    peak = share.argmax(-1, keepdim=True)
+    down, across = (torch.arange(n, device=share.device) for n in (len(cells) // columns, columns))
+    near_down = (down - peak // columns).abs() <= REACH
+    near_across = (across - peak % columns).abs() <= REACH
+    near = share * (near_down[..., None] & near_across[..., None, :]).flatten(2)
+    # sums over cells of x, y and 1, times the share; divided at the end, where there are few numbers left
+    total = near @ torch.cat([cells, torch.ones_like(cells[:, :1])], 1)
+    return total[..., :2] / total[..., 2:]
 
 
 class ScratchTrunk(nn.Module):

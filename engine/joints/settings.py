@@ -17,7 +17,7 @@ class EstimatorSettings:
     which ``anymole models pull dinov2`` and ``fit3d`` bring."""
     area: int = 96 * 160
     """Of the pictures that the network sees [pixels]; their aspect is that of the video."""
-    steps: int = 500
+    steps: int = 250
     """Steps of the optimiser."""
     batch: int = 8
     learning_rate: float = 3e-3

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from engine.files.arrays import load_arrays, save_arrays
-from engine.mimic.gauss_newton import ROUGHLY, Quadratic, add, no_term, quadratic, solve
+from engine.mimic.gauss_newton import ROUGHLY, Quadratic, Term, add, no_term, quadratic, solve
 from engine.mimic.hyperparameters import Scales, expected_scales, rescaled
 from engine.mimic.joint_term import JointForm, JointTerm, joint_form
 from engine.mimic.kinematics import Pose, pose_at
 from engine.mimic.parameters import Unknowns
 from engine.mimic.pictures.colour_match import match_colours
-from engine.mimic.pictures.photometric_term import picture_form
-from engine.mimic.pictures.pyramid import FitScene, Level, make_level
+from engine.mimic.pictures.photometric_term import PictureCosts, compare, picture_form
+from engine.mimic.pictures.pyramid import FitScene, Level, Picture, make_level
 from engine.mimic.settings import MimicSettings
 from engine.progress import Progress
 from usd_io.shapes import Float
@@ -121,8 +121,6 @@ class Costs:
     prior: float
     joints: float
     pictures: float
-    forms: tuple[Quadratic, ...]
-    """All of it around the motion, per character."""
 
     @property
     def total(self) -> float:
@@ -132,6 +130,27 @@ class Costs:
         """For the progress."""
         parts = {"prior": self.prior, "joints": self.joints, "pictures": self.pictures}
         return {"loss": self.total, **parts}
+
+
+@dataclass(frozen=True, eq=False)
+class TriedMotion:
+    """A motion and what it costs; what its form is made from is kept with it."""
+
+    z: tuple[Unknown, ...]
+    costs: Costs
+    poses: tuple[Pose, ...]
+    terms: tuple[Term, ...]
+    """Of the joint evidence, per character."""
+    compared: PictureCosts | None
+    """With the pictures."""
+
+
+@dataclass(frozen=True, eq=False)
+class CostsAround:
+    """What a motion costs, and the form of it around the motion, per character."""
+
+    costs: Costs
+    forms: tuple[Quadratic, ...]
 
 
 def poses_at(scene: FitScene, z: Sequence[Unknown]) -> tuple[Pose, ...]:
@@ -182,10 +201,10 @@ class Fit:
             for joint, pose in zip(self.joints, poses, strict=True)
         )
 
-    def level(self, phase: Phase, z: Sequence[Unknown]) -> Level | None:
-        """The pictures of a phase, their colours matched at its start."""
+    def level(self, phase: Phase, z: Sequence[Unknown]) -> tuple[Level | None, Sequence[Picture] | None]:
+        """The pictures of a phase, their colours matched at its start; and what was drawn there."""
         if phase.height is None:
-            return None
+            return None, None
         s = self.settings
         used = None if phase.reach is None else np.flatnonzero(self.depth <= phase.reach)
         level = make_level(self.scene, self.frames, phase.height, s.silhouette_weight, s.image_weight, used)
@@ -198,30 +217,41 @@ class Fit:
             settled=phase.settled,
         )
 
-    def costs(self, z: Sequence[Unknown], level: Level | None) -> Costs:
-        """Costs and their form around ``z``."""
+    def tried(
+        self, z: Sequence[Unknown], level: Level | None, pictures: Sequence[Picture] | None = None
+    ) -> TriedMotion:
+        """What ``z`` costs; ``pictures`` are those drawn of it, where they are known."""
         poses = self.poses(z)
         # joint evidence: residuals in standard deviations across and along the view axis, their Gauss-Newton matrices
         # per frame in rotation vectors [rad] and translations [stage units] of each character's joints
-        terms = [
+        terms = tuple(
             no_term(u) if joint is None else add(joint.plane, joint.depth)
             for u, joint in zip(self.scene.unknowns, self.joint_forms(poses), strict=True)
-        ]
-        joints, pictures = sum(term.cost for term in terms), 0.0
+        )
+        compared = None if level is None else compare(self.scene, level, poses, pictures)
+        costs = Costs(
+            prior=sum(0.5 * float((x**2).sum()) for x in z),
+            joints=sum(term.cost for term in terms),
+            pictures=0.0 if compared is None else compared.cost,
+        )
+        return TriedMotion(tuple(z), costs, poses, terms, compared)
+
+    def found(self, trial: TriedMotion, level: Level | None) -> CostsAround:
+        """The form of the cost around a motion."""
+        terms = trial.terms
         if level is not None:
             # the same matrices of colour differences, in standard deviations of their noise
-            found = picture_form(self.scene, level, poses)
-            pictures = sum(term.cost for term in found)
-            terms = [add(a, b) for a, b in zip(terms, found, strict=True)]
+            seen = picture_form(self.scene, level, trial.poses, trial.compared)
+            terms = tuple(add(a, b) for a, b in zip(terms, seen, strict=True))
         # from joints to whitened unknowns (modes by parameters), where the prior is the identity: |z|^2 / 2
-        forms = tuple(quadratic(u, t, x) for u, t, x in zip(self.scene.unknowns, terms, z, strict=True))
-        return Costs(sum(0.5 * float((x**2).sum()) for x in z), joints, pictures, forms)
+        forms = tuple(quadratic(u, t, x) for u, t, x in zip(self.scene.unknowns, terms, trial.z, strict=True))
+        return CostsAround(trial.costs, forms)
 
     def around(self, z: Sequence[Unknown]) -> Fitted:
         """Any state as if it were the outcome."""
-        level = self.level(self.phases[-1], z)
-        found = self.costs(z, level)
-        return Fitted(tuple(z), found.forms, self.scene.unknowns, self.poses(z), level)
+        level, pictures = self.level(self.phases[-1], z)
+        trial = self.tried(z, level, pictures)
+        return Fitted(tuple(z), self.found(trial, level).forms, self.scene.unknowns, trial.poses, level)
 
     def bounded(self, z: Sequence[Unknown], change: Sequence[Unknown]) -> tuple[Unknown, ...]:
         """The change, no joint turning too far at once."""
@@ -257,15 +287,16 @@ def fit(fit: Fit, progress: Progress, checkpoint_dir: Path | None, mark: str) ->
     for number in range(state.phase, len(fit.phases)):
         now, phase = fit.under(state.scales), fit.phases[number]
         before = sum(phase.steps for phase in fit.phases[:number])
-        level = now.level(phase, state.begin)
-        found = now.costs(state.z, level)
+        level, pictures = now.level(phase, state.begin)
+        # a fit that goes on within a phase has left the poses at which colours were matched
+        found = now.found(now.tried(state.z, level, None if state.step else pictures), level)
         while not state.done and state.step < phase.steps:
             state, found = _step(now, state, level, found)
             _keep(checkpoint_dir, mark, state)
-            progress.step(before + state.step, total, **found.values())
+            progress.step(before + state.step, total, **found.costs.values())
         if number + 1 < len(fit.phases):
             state = _next(fit, now, state, found)
-    progress.step(total, total, **found.values())
+    progress.step(total, total, **found.costs.values())
     return Fitted(state.z, found.forms, now.scene.unknowns, now.poses(state.z), level)
 
 
@@ -273,7 +304,7 @@ def _begin(phase: int, z: tuple[Unknown, ...], scales: tuple[Scales, ...]) -> _S
     return _State(phase, 0, False, FIRST_DAMPING, 1.0, z, z, scales)
 
 
-def _next(fit: Fit, now: Fit, state: _State, found: Costs) -> _State:
+def _next(fit: Fit, now: Fit, state: _State, found: CostsAround) -> _State:
     """The start of the next phase: the same poses under scales estimated from the last one (``now``), if it saw all."""
     # a phase that looked at some frames alone says too little of the sizes of offsets in all
     if fit.phases[state.phase].reach is not None:
@@ -293,19 +324,22 @@ def _next(fit: Fit, now: Fit, state: _State, found: Costs) -> _State:
     return _begin(state.phase + 1, z, scales)
 
 
-def _step(fit: Fit, state: _State, level: Level | None, found: Costs) -> tuple[_State, Costs]:
+def _step(fit: Fit, state: _State, level: Level | None, found: CostsAround) -> tuple[_State, CostsAround]:
     """One step; it is taken only when it lowers the cost."""
     # Gauss-Newton with damping d (Marquardt 1963): (1 + d) diag(H) in place of H's diagonal; characters are solved one
     # by one, since what they share in pictures is left out of the matrices
     change = [solve(form, -form.gradient, state.damping, ROUGHLY) for form in found.forms]
     # over-relaxed while steps succeed, since slopes of pictures fade with distance and steps fall short
     z = fit.bounded(state.z, [state.stretch * d for d in change])
-    trial = fit.costs(z, level)
+    trial = fit.tried(z, level)
     state = replace(state, step=state.step + 1)
-    if trial.total < found.total:
-        done = found.total - trial.total < ENOUGH * found.total
+    before, after = found.costs.total, trial.costs.total
+    if after < before:
+        done = before - after < ENOUGH * before
         longer = min(state.stretch * STRETCH, LONGEST_STRETCH)
-        return replace(state, done=done, damping=state.damping / 5, stretch=longer, z=z), trial
+        return replace(state, done=done, damping=state.damping / 5, stretch=longer, z=z), fit.found(
+            trial, level
+        )
     # a failed step is first tried at its own length, then with ten times the damping: shorter, and nearer to
     # steepest descent
     if state.stretch > 1:

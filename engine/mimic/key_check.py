@@ -58,7 +58,7 @@ def off_at_keys(
     found = fit(problem, Progress(), None, "")
     # zero offsets are the known poses; how far the fit left them is what the video contradicts
     nothing = [u.zeros() for u in unknowns]
-    known, level = problem.poses(nothing), problem.level(problem.phases[0], nothing)
+    known, (level, _) = problem.poses(nothing), problem.level(problem.phases[0], nothing)
     result = []
     for u, pose, true in zip(unknowns, found.poses, known, strict=True):
         # world positions [stage units]; only across the view axis, since one picture hardly shows depth

@@ -18,10 +18,11 @@ from engine.mimic.fit_subject import FitSubject
 from engine.mimic.gauss_newton import quadratic
 from engine.mimic.kinematics import Pose
 from engine.mimic.parameters import make_unknowns
-from engine.mimic.pictures.photometric_term import picture_form
+from engine.mimic.pictures.photometric_term import compare, picture_form
 from engine.mimic.pictures.pyramid import (
     FitScene,
     Level,
+    Picture,
     channels,
     draw_frames,
     make_fit_scene,
@@ -87,9 +88,10 @@ def _expected_error(scene: FitScene, subjects: Sequence[FitSubject]) -> float:
     """Mean over characters, frames and joints [heights]."""
     z = [u.zeros() for u in scene.unknowns]
     poses = poses_at(scene, z)
-    level = _seen(scene, poses)
+    level, seen = _seen(scene, poses)
+    terms = picture_form(scene, level, poses, compare(scene, level, poses, seen))
     left = []
-    for u, term, x, s in zip(scene.unknowns, picture_form(scene, level, poses), z, subjects, strict=True):
+    for u, term, x, s in zip(scene.unknowns, terms, z, subjects, strict=True):
         if s.plan is not None:
             spread = sureness(u, x, quadratic(u, term, x), s.fill_times, scene.cameras, seed=0)
             size = size_of(u.character, u.start, s.plan.keys[0])
@@ -97,13 +99,11 @@ def _expected_error(scene: FitScene, subjects: Sequence[FitSubject]) -> float:
     return float(np.mean(left))
 
 
-def _seen(scene: FitScene, poses: tuple[Pose, ...]) -> Level:
-    """A perfect video of the poses."""
+def _seen(scene: FitScene, poses: tuple[Pose, ...]) -> tuple[Level, list[Picture]]:
+    """A perfect video of the poses, and what was drawn of them."""
     count = len(scene.unknowns[0].base.times)
     video = torch.zeros(count, 3, scene.cameras.height, scene.cameras.width)
     level = make_level(scene, video, HEIGHT, 1.0, 1.0)
-    pictures = [
-        channels(level, draw_frames(scene, level, vertices(scene, poses, part), part)[0], part)
-        for part in parts(level)
-    ]
-    return replace(level, noise=NOISE, aim=torch.cat(pictures))
+    drawn = [draw_frames(scene, level, vertices(scene, poses, part), part) for part in parts(level)]
+    aim = [channels(level, rgb, part) for (rgb, _), part in zip(drawn, parts(level), strict=True)]
+    return replace(level, noise=NOISE, aim=torch.cat(aim)), drawn

@@ -226,7 +226,8 @@ class _EstimatorTraining:
         self.material, self.settings, self.device = material, settings, device
         joints = sum(int(s.sum()) for s in material.seen)
         self.network = build_network(joints, settings).to(device)
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=1e-3)
+        # fused: of the time of a step a tenth is AdamW's when it goes through sixty tensors one by one
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=1e-3, fused=True)
         samples = {name: value for name, value in vars(material.samples).items() if name != "mask"}
         self.loop = TrainingLoop(
             self.network.state_dict(),

@@ -14,11 +14,13 @@ from engine.mimic.pictures.pyramid import (
     GEMAN,
     FitScene,
     Level,
+    Picture,
     at_frames,
     blur,
     channels,
     draw_frames,
     parts,
+    softened,
     vertices,
 )
 from usd_io.shapes import Float
@@ -36,8 +38,9 @@ SHARP = 0.98
 
 def match_colours(
     scene: FitScene, level: Level, poses: Sequence[Pose], *, least_noise: float, width: float, settled: bool
-) -> Level:
-    """The level with the noise and softness of its pictures and the colours of the video as they now look.
+) -> tuple[Level, list[Picture]]:
+    """The level with the noise and softness of its pictures and the colours of the video as they now look; and what
+    was drawn of the poses.
 
     A video model, or a file, shifts colours: one gain and offset per channel over all frames that are looked at are
     fitted, robustly, since many pixels still show something else.
@@ -50,11 +53,12 @@ def match_colours(
         width: Colour differences up to this count in full.
         settled: Pictures have been fitted already, so that what outlines differ by counts as noise as well.
     """
-    drawn, either, both = [], [], []
+    drawn, either, both, made = [], [], [], []
     for frames in parts(level):
         rgb, ids = draw_frames(scene, level, vertices(scene, poses, frames), frames)
         # pixels that the video shows to be another thing than the background [sRGB distance]
         apart = ((level.frames[frames] - at_frames(level, frames)[1].rgb) ** 2).sum(-1) > CONTRAST**2
+        made.append((rgb, ids))
         drawn.append(blur(rgb.permute(0, 3, 1, 2), BLUR_PX))
         # a pixel counts as the character's where it is drawn there or seen there; surely, where both
         either.append(((ids >= 0) | apart).flatten())
@@ -64,6 +68,7 @@ def match_colours(
     softness = softness_of(pictures, seen)
     if softness > 0:
         pictures = blur(pictures, softness)
+        made = [(softened(rgb, softness), ids) for rgb, ids in made]
     ours, theirs = (each.transpose(0, 1).flatten(1).double() for each in (pictures, seen))
     gain, offset = fit_colours(ours, theirs)
     # distance of colours per pixel once the video has ours; its quartiles are robust measures of the noise
@@ -76,7 +81,7 @@ def match_colours(
         noise = max(noise, UPPER_QUARTILE_FACTOR * float(error.quantile(0.75)))
     matched = (level.frames - offset.float()) / gain.float()
     level = replace(level, frames=matched, noise=noise, width=max(GEMAN, width / noise), softness=softness)
-    return replace(level, aim=channels(level, matched, np.arange(len(matched))))
+    return replace(level, aim=channels(level, matched, np.arange(len(matched)))), made
 
 
 def softness_of(

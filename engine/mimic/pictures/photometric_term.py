@@ -17,6 +17,7 @@ from engine.mimic.kinematics import Pose, point_levers
 from engine.mimic.pictures.pyramid import (
     FitScene,
     Level,
+    Picture,
     at_frames,
     channels,
     draw_frames,
@@ -41,27 +42,69 @@ _FLAT = 1e-4
 """Pixels whose squared slopes are below this tell nothing."""
 
 
-def picture_form(scene: FitScene, level: Level, poses: Sequence[Pose]) -> tuple[Term, ...]:
-    """Cost of the pictures, and its Gauss-Newton form per character; the cost stands with the first one."""
+@dataclass(frozen=True, eq=False)
+class PictureCosts:
+    """What is drawn of some poses beside the video, in the frames that are looked at."""
+
+    cost: float
+    parts: tuple[tuple[Float[Tensor, "_ 4 height width"], Int[Tensor, "_ height width"]], ...]
+    """Of each of :func:`engine.mimic.pictures.pyramid.parts`: the channels, and the triangles in them."""
+
+
+def compare(
+    scene: FitScene, level: Level, poses: Sequence[Pose], pictures: Sequence[Picture] | None = None
+) -> PictureCosts:
+    """Cost of the pictures alone, which is most of the work of a step and all that a step that fails needs.
+
+    Args:
+        scene: What is drawn.
+        level: Its colours matched.
+        poses: Of each character.
+        pictures: What :func:`engine.mimic.pictures.pyramid.draw_frames` gives of these poses for each part, where it
+            is known.
+    """
     assert level.aim is not None, "colours are matched first"
+    cost, compared = 0.0, []
+    for number, frames in enumerate(parts(level)):
+        if pictures is None:
+            rgb, ids = draw_frames(scene, level, vertices(scene, poses, frames), frames)
+        else:
+            rgb, ids = pictures[number]
+        drawn = channels(level, rgb, frames)
+        square = _square(drawn - level.aim[frames], level)
+        # Geman and McClure's function rho(s) = s / (1 + s / w^2) / 2 of the squared residual s
+        robust = 0.5 * square / (1 + square / level.width**2)
+        cost += level.weight / CORRELATION * float(robust.double().sum())
+        compared.append((drawn, ids))
+    return PictureCosts(cost, tuple(compared))
+
+
+def _square(
+    error: Float[Tensor, "frame 4 height width"], level: Level
+) -> Float[Tensor, "frame height width"]:
+    """Residuals in the units of colours, squared and summed over channels, in standard deviations of the noise."""
+    return (error**2).sum(1) / level.noise**2
+
+
+def picture_form(
+    scene: FitScene, level: Level, poses: Sequence[Pose], compared: PictureCosts | None = None
+) -> tuple[Term, ...]:
+    """Cost of the pictures, and its Gauss-Newton form per character; the cost stands with the first one.
+    ``compared``: what :func:`compare` has found of these poses, where it is known."""
+    compared = compared or compare(scene, level, poses)
+    assert level.aim is not None
     count = len(level.frames)
     sizes = [len(u.mixing) for u in scene.unknowns]
     hessians = [torch.zeros(count, size, size, dtype=torch.float64) for size in sizes]
     gradients = [torch.zeros(count, size, dtype=torch.float64) for size in sizes]
-    cost = 0.0
-    for frames in parts(level):
+    for frames, (drawn, ids) in zip(parts(level), compared.parts, strict=True):
         points = vertices(scene, poses, frames)
-        rgb, ids = draw_frames(scene, level, points, frames)
         cameras = at_frames(level, frames)[0]
-        drawn = channels(level, rgb, frames)
-        # residuals r in the units of colours, squared and summed over channels, in standard deviations of the noise
         error = drawn - level.aim[frames]
-        square = (error**2).sum(1) / level.noise**2
         scale = level.weight / CORRELATION
-        # Geman and McClure's function rho(s) = s / (1 + s / w^2) / 2 of the squared residual s; its derivative is the
-        # weight 1 / (1 + s / w^2)^2 of iteratively reweighted least squares
-        cost += scale * float((0.5 * square / (1 + square / level.width**2)).double().sum())
-        trust = scale / (level.noise**2 * (1 + square / level.width**2) ** 2)
+        # the derivative of the robust function of the squared residual s is the weight 1 / (1 + s / w^2)^2 of
+        # iteratively reweighted least squares
+        trust = scale / (level.noise**2 * (1 + _square(error, level) / level.width**2) ** 2)
         fragments = _fragments(scene, ids, points, cameras)
         for own, index in enumerate(frames.tolist()):
             camera = cameras.at(slice(own, own + 1)) if len(cameras) > 1 else cameras
@@ -78,7 +121,7 @@ def picture_form(scene: FitScene, level: Level, poses: Sequence[Pose]) -> tuple[
                     hessian[index], gradient[index] = _normal(
                         found, *world, figure.carried, pose, index, camera
                     )
-    costs = [cost] + [0.0] * (len(sizes) - 1)
+    costs = [compared.cost] + [0.0] * (len(sizes) - 1)
     return tuple(map(Term, costs, hessians, gradients))
 
 

@@ -178,6 +178,8 @@ def resample(
 
 
 Frames = Int[np.ndarray, " frame"]
+Picture = tuple[Float[Tensor, "_ height width 3"], Int[Tensor, "_ height width"]]
+"""Colours of some frames, and the triangles in them."""
 
 
 def parts(level: Level) -> list[Frames]:
@@ -204,7 +206,7 @@ def vertices(scene: FitScene, poses: Sequence[Pose], frames: Frames) -> Float[Te
 
 def draw_frames(
     scene: FitScene, level: Level, points: Float[Tensor, "frame vertex 3"], frames: Frames
-) -> tuple[Float[Tensor, "frame height width 3"], Int[Tensor, "frame height width"]]:
+) -> Picture:
     """The pictures and the triangles in them."""
     cameras, backdrop = _some(*(level.fine or (level.cameras, level.backdrop)), frames)
     images = render(
@@ -223,8 +225,15 @@ def draw_frames(
         ids = interpolate(ids[:, None].double(), rgb.shape[1:3], mode="nearest")[:, 0].to(ids.dtype)
     if level.softness > 0:
         # as soft as the video is (colour_match), before both are blurred alike
-        rgb = blur(rgb.permute(0, 3, 1, 2), level.softness).permute(0, 2, 3, 1)
+        rgb = softened(rgb, level.softness)
     return rgb, ids
+
+
+def softened(
+    rgb: Float[Tensor, "frame height width 3"], softness: float
+) -> Float[Tensor, "frame height width 3"]:
+    """Pictures as soft as a video is."""
+    return blur(rgb.permute(0, 3, 1, 2), softness).permute(0, 2, 3, 1)
 
 
 def at_frames(level: Level, frames: Frames) -> tuple[Cameras, Backdrop]:

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from engine.geometry.rotations import angle_between
-from engine.joints.augment import NOTHINGS, Change, _moved, augmented, plain
+from engine.joints.augment import NOTHINGS, Change, _blurred, _moved, augmented, plain
 from engine.joints.features import build_features
-from engine.joints.loss import entropy, estimation_loss, measure_spread
+from engine.joints.loss import _divergence, entropy, estimation_loss, measure_spread
 from engine.joints.network import STRIDE, EstimatorNetwork, JointPrediction, around_peak, cell_centres
 from engine.joints.poses import random_motions
 from engine.joints.samples import JointSamples, draw_samples, join_samples, make_training_scene
@@ -150,6 +150,28 @@ def test_pictures_without_a_character_shall_give_even_heatmaps() -> None:
     assert entropy(found).item() < 0.1 < 5 < entropy(even).item()
 
 
+def test_divergence_is_that_from_a_gaussian_written_down_for_all_cells() -> None:
+    generator = torch.Generator().manual_seed(2)
+    heat = torch.randn(2, 3, 16 * 24, generator=generator).log_softmax(-1)
+    places = 70 * torch.rand(2, 3, 2, generator=generator)
+    square = ((places[..., None, :] - cell_centres(torch.zeros(1, 1, 16, 24))) ** 2).sum(-1)
+    target = (-square / (2 * STRIDE**2)).log_softmax(-1)
+    expected = (target.exp() * (target - heat)).sum(-1)
+    torch.testing.assert_close(_divergence(heat, places, 16, 24), expected)
+
+
+def test_blurred_pictures_keep_flat_ones_and_their_sums() -> None:
+    flat = torch.full((40, 3, 32, 48), 0.3)
+    dot = torch.zeros(40, 3, 32, 48)
+    dot[..., 16, 24] = 1.0
+    for images in (flat, dot):
+        made = _blurred(images, torch.Generator().manual_seed(5))
+        torch.testing.assert_close(made.sum((2, 3)), images.sum((2, 3)))
+    changed = (made != dot).flatten(1).any(1)
+    assert 4 <= int(changed.sum()) <= 20
+    torch.testing.assert_close(made, made.flip(2, 3).roll((1, 1), (2, 3)))  # the same to all sides of the dot
+
+
 def test_spread_makes_told_errors_true() -> None:
     """Errors of twice what is told give a factor of two; wild ones do not rule it."""
     generator = torch.Generator().manual_seed(1)
@@ -180,7 +202,7 @@ def test_a_second_peak_does_not_draw_the_place_to_the_middle() -> None:
     share = torch.zeros(1, 1, 16 * 24)
     share[0, 0, 5 * 24 + 3], share[0, 0, 5 * 24 + 4], share[0, 0, 5 * 24 + 20] = 0.3, 0.3, 0.4 - 1e-3
     share[0, 0, 5 * 24 + 3] += 1e-1
-    found = around_peak(share, cells) @ cells
+    found = around_peak(share, cells, 24)
     assert 14 <= float(found[0, 0, 0]) <= 18
     assert float(found[0, 0, 1]) == pytest.approx(22)
 

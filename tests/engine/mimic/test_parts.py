@@ -10,18 +10,19 @@ from hypothesis import strategies as st
 
 from engine.geometry import rotations
 from engine.geometry.rotations_torch import exp, right_jacobian
+from engine.mimic.fit import Fit
 from engine.mimic.gauss_newton import ACCURATELY, Quadratic, draw, solve
 from engine.mimic.joint_term import camera_rows, subtrees
 from engine.mimic.kinematics import point_rows, pose_at
 from engine.mimic.paper_solver import to_unknowns
 from engine.mimic.parameters import Unknowns, make_unknowns, sines
 from engine.mimic.pictures.colour_match import softness_of
-from engine.mimic.pictures.pyramid import blur
+from engine.mimic.pictures.pyramid import blur, make_fit_scene
 from engine.mimic.pictures.stabilise import shifts, steadied
 from engine.priors import offsets
 from engine.rendering.mesh.skin import build_rig
 from engine.rendering.projection import project
-from tests.engine.mimic.scenes import Scene, arm_scene
+from tests.engine.mimic.scenes import QUICK, Scene, arm_scene
 
 DOUBLE = torch.zeros((), dtype=torch.float64)
 
@@ -111,6 +112,25 @@ def test_derivatives_of_joints_agree_with_differences(arm: Scene, unknowns: Unkn
     change = (unknowns.basis @ direction @ unknowns.mixing.T)[frame]
     differences = (pixels(z + 1e-6 * direction) - pixels(z - 1e-6 * direction))[frame] / 2e-6
     np.testing.assert_allclose(jacobian @ change, differences, atol=1e-5)
+
+
+def test_pictures_that_colours_were_matched_with_need_not_be_drawn_again(
+    arm: Scene, unknowns: Unknowns
+) -> None:
+    count = len(unknowns.base.times)
+    scene = make_fit_scene([unknowns], arm.surface, arm.view.cameras, arm.view.backdrop, "canonical")
+    soft = blur(arm.video.frames[:count], 1.5)
+    z = [0.3 * random_z(unknowns, 3)]
+    problem = Fit(scene, [None], soft, QUICK)
+    level, pictures = problem.level(problem.phases[0], z)
+    assert level is not None
+    assert level.softness > 0
+    again, kept = problem.tried(z, level), problem.tried(z, level, pictures)
+    assert kept.costs.pictures == pytest.approx(again.costs.pictures, rel=1e-6)
+    (a,), (b,) = problem.found(again, level).forms, problem.found(kept, level).forms
+    torch.testing.assert_close(a.gradient, b.gradient)
+    torch.testing.assert_close(a.hessian, b.hessian)
+    assert float(a.gradient.abs().max()) > 0
 
 
 def random_form(seed: int) -> Quadratic:
