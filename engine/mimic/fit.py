@@ -28,14 +28,17 @@ STATE = "mimic.npz"
 """The unknowns after the last step, in the checkpoint folder."""
 LONGEST_STEP = 0.5
 """No joint turns further than this in one step [rad]."""
-STRETCH, LONGEST_STRETCH = 1.5, 4.0
-"""A step is this much longer, in proportion, after one that lowered the cost, and at most so long."""
+STRETCH = 1.5
+"""A step is this much longer, in proportion, after one that lowered the cost."""
 FIRST_DAMPING = 1e-3
 MOST_DAMPING = 1e4
 ROUNDS = 4
 """Joints alone are gone through so often, scales being estimated again from the data after each time."""
 INWARDS = 4
 """Most steps each time that pictures of one more frame on either side of each gap are looked at."""
+FINE, FINEST = 6, 4
+"""Most steps in pictures finer than the coarsest, and in the finest ones while they are gone through first: there they
+cost most, and a second time follows."""
 ENOUGH = 5e-3
 """A phase ends when a step lowers the cost by less than this part."""
 
@@ -92,8 +95,10 @@ def phases_of(settings: MimicSettings, video_height: int, deepest: int, joints: 
         last = finer[-1] if finer else first
         result += [Phase(INWARDS, first, 0.05, 0.3, reach + 1) for reach in range(deepest)]
         result += [Phase(settings.steps, first, 0.05, 0.3)]
-        result += [Phase(settings.steps, height, 0.03, 0.3, settled=True) for height in finer]
-        result += [Phase(settings.steps, last, 0.01, 0.15, settled=True)]
+        few, fewer = (min(settings.steps, most) for most in (FINE, FINEST))
+        result += [Phase(few, height, 0.03, 0.3, settled=True) for height in finer[:-1]]
+        result += [Phase(fewer, height, 0.03, 0.3, settled=True) for height in finer[-1:]]
+        result += [Phase(few, last, 0.01, 0.15, settled=True)]
     return tuple(result)
 
 
@@ -336,8 +341,7 @@ def _step(fit: Fit, state: _State, level: Level | None, found: CostsAround) -> t
     before, after = found.costs.total, trial.costs.total
     if after < before:
         done = before - after < ENOUGH * before
-        longer = min(state.stretch * STRETCH, LONGEST_STRETCH)
-        return replace(state, done=done, damping=state.damping / 5, stretch=longer, z=z), fit.found(
+        return replace(state, done=done, damping=state.damping / 5, stretch=STRETCH, z=z), fit.found(
             trial, level
         )
     # a failed step is first tried at its own length, then with ten times the damping: shorter, and nearer to

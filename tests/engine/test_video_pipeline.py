@@ -137,6 +137,7 @@ def test_a_generating_run_with_a_few_step_lora_goes_on_to_the_same_layer(
     config = replace(
         config,
         video="",
+        video_fps=0.0,
         camera="",
         model="wan-vace",
         resolution=(32, 48),
@@ -200,7 +201,7 @@ def test_without_weights_the_missing_is_named_before_any_work(
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     events: list[Event] = []
     with pytest.raises(ResourceMissing, match="dynamicrafter"):
-        engine_run.run(replace(config, video="", camera=""), events.append)
+        engine_run.run(replace(config, video="", video_fps=0.0, camera=""), events.append)
     assert stages(events) == []
 
 
@@ -210,7 +211,7 @@ def test_exhausted_memory_ends_in_code_5_and_what_was_done_is_kept(
 ) -> None:
     model = Fading()
     monkeypatch.setattr(video_run, "backend", lambda *args, **kwargs: model)
-    config = replace(config, video="", camera="", model="tiny")
+    config = replace(config, video="", video_fps=0.0, camera="", model="tiny")
     whole = model.generate
 
     def exhausted(*args: Any, **kwargs: Any) -> Video:
