@@ -1,7 +1,7 @@
 """Progress in the dialect of the place: a bar for people, lines for logs, JSON for programs, OpenJD for farms.
 
-``rich`` and ``plain`` talk on stderr. ``json`` and ``openjd`` are protocols: they go to stdout, unless ``--json`` has
-claimed it for the answer.
+``rich`` and ``plain`` talk on stderr, and ``none`` says warnings there. ``json`` and ``openjd`` are protocols: they go
+to stdout, unless ``--json`` has claimed it for the answer.
 """
 
 import os
@@ -86,7 +86,13 @@ def _view(kind: ProgressKind, stream: TextIO) -> View:
         return lambda event, at: _line(stream, to_json_line(event, at))
     if kind == "openjd":
         return _OpenJd(stream)
-    return lambda event, at: None
+    return _warn
+
+
+def _warn(event: Event, at: float) -> None:
+    """Without progress, warnings alone: they are about the result."""
+    if isinstance(event, Note) and event.level == "warning":
+        out.narrate(event)
 
 
 def _line(stream: TextIO, text: str) -> None:

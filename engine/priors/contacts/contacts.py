@@ -33,6 +33,8 @@ SHORTEST_S = 0.1
 """Rests in a gap are at least so long [s]."""
 SAME_PLACE = 0.03
 """Keys that hold a joint at places less than this apart [heights] hold it at rest between them."""
+STANDING_HEIGHT = 0.02
+"""At a key a joint rests that is less than this above its rests [heights]; averages in between are less exact."""
 LARGEST_CORRECTION = 0.25
 """No joint is moved further than this [heights]: where it would have to be, it does not rest."""
 LARGEST_STEP_CORRECTION = 0.4
@@ -296,10 +298,15 @@ class Trajectory:
         # a frame counts as slow only if the intervals before and after it are; the keys have one interval each
         return low & np.append(slow, True) & np.insert(slow, 0, True)
 
+    def _stands(self, frame: int) -> bool:
+        """Whether the joint is as low at a frame as where it rests."""
+        return bool(self.path[frame, self.up] < self.level + STANDING_HEIGHT * self.size)
+
     def _pinned(self, first: int, last: int) -> dict[int, Float[np.ndarray, "3"]]:
         """The vectors to the place of one rest by frame; none of what is too short or has no place."""
         end, part = len(self.path) - 1, self.path[first : last + 1]
-        at_start, at_end = first == 0, last == end
+        # a key that catches the joint above its rests is part of a swing, from which it comes down to them
+        at_start, at_end = first == 0 and self._stands(0), last == end and self._stands(end)
         # what always lies still in the context has no swing: it is held only where it rests at a key
         if self.seconds[last] - self.seconds[first] < SHORTEST_S or not (
             self.swing_speed or at_start or at_end
@@ -353,6 +360,8 @@ class Trajectory:
             0 < len(rests) <= 2
             and rests[0][0] == 0
             and rests[-1][1] == len(self.path) - 1
+            and self._stands(0)
+            and self._stands(-1)
             and float(np.linalg.norm(self.path[-1] - self.path[0])) > SAME_PLACE * self.size
         )
 

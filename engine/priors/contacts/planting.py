@@ -25,6 +25,8 @@ MOST_IN_LIMB = 40
 STEPS = 5
 DAMPING = 0.1
 """Of the least squares, as part of the mean square of what the limb reaches."""
+STILL = 1e-4
+"""A joint that turns by less, up to rounding, does not turn [rad]."""
 LEAST_TURN = 0.02
 """A joint that turns at all turns by so much about any axis [rad]."""
 
@@ -113,6 +115,7 @@ def spreads(known: Motion, plan: Plan, locked: Bool[np.ndarray, " joint"]) -> Fl
     result[:, 3:, 3:] = np.einsum("fja,fjb->jab", shifts, shifts) / len(q)
     # still and locked joints: no turn, no shift
     moves: Bool[np.ndarray, "joint 2"] = offsets.moving(seen)[:, :2] & ~locked[:, None]
+    moves[:, 0] &= np.linalg.norm(turns, axis=-1).max(axis=0) > STILL
     return result * np.repeat(moves, 3, axis=1)[:, :, None]
 
 

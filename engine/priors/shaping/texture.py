@@ -26,6 +26,8 @@ PIECE_S = 0.8
 """Length of the pieces; every second one overlaps the one before by half."""
 VELOCITY_S = 0.1
 """Weight of velocities beside rotations where motion is compared [s]."""
+RATE_S = 0.4
+"""Over which these velocities are taken [s]."""
 BURST = 2.0
 """Texture larger than so many times the joint's median in the context is cut down to that."""
 LEAST = 1e-4
@@ -151,7 +153,10 @@ def _looks(
 ) -> Float[np.ndarray, "frame look"]:
     """What motion is compared by: matrices of local rotations, of which q and -q have one, then how they change."""
     matrices = rotations.to_matrix(q.astype(float)) * weights[:, None, None]
-    rates = np.gradient(matrices, step, axis=0) if len(q) > 1 else np.zeros_like(matrices)
+    # over some frames, so that what is left of a tremor does not pass for movement
+    reach = max(1, round(RATE_S / step / 2))
+    after, before = (np.clip(np.arange(len(q)) + way, 0, len(q) - 1) for way in (reach, -reach))
+    rates = (matrices[after] - matrices[before]) / (np.maximum(after - before, 1) * step)[:, None, None, None]
     return np.concatenate([matrices, VELOCITY_S * rates], axis=1).reshape(len(q), -1)
 
 

@@ -130,6 +130,15 @@ def test_json_progress_is_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_without_progress_warnings_alone_are_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told("none", Note("info", "all is well"), monkeypatch) == []
+    said = capsys.readouterr().err
+    assert said.startswith("warning: a")
+    assert said.count("\n") == 1
+
+
 def test_auto_speaks_openjd_in_its_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(progress_view.OPENJD_ENV, "/tmp")
     assert progress_view.progress_kind("auto") == "openjd"

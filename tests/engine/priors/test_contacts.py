@@ -14,7 +14,7 @@ from engine.priors import offsets
 from engine.priors.baselines import slerp
 from engine.priors.catalogue import PRIORS
 from engine.priors.contacts import contacts
-from engine.priors.contacts.planting import find_limbs, plant
+from engine.priors.contacts.planting import find_limbs, plant, spreads
 from engine.priors.context import context
 from engine.priors.fill import fill, fill_plainly, merge
 from engine.priors.shaping.velocity import carry_velocity
@@ -373,6 +373,32 @@ def test_what_slips_while_it_rests_is_no_swing() -> None:
         supports = contacts.find_supports(character, known, plan, metrics.height(character, known, 80))
         swings.append(supports.swings[supports.joints.tolist().index(LEFT[2])])
     np.testing.assert_allclose(swings[1], swings[0], rtol=0.15)
+
+
+def test_a_foot_that_a_key_catches_in_the_air_comes_down_and_stands() -> None:
+    # 0.04 above its rests at the first key, and so at first in the path, which is slow all the way
+    path = glide((0, 0.0), (30, 0.02))
+    path[:, 1] += 0.045
+    held = path + trajectory(path).correction()
+    np.testing.assert_array_equal(held[[0, -1]], path[[0, -1]])
+    assert np.abs(held[8:23, 1] - 0.02).max() < 0.003
+    # a key that is no higher than a rest is one: the foot stays at its height
+    low = path - [0, 0.03, 0]
+    assert np.abs((low + trajectory(low).correction())[:, 1] - low[0, 1]).max() < 1e-9
+
+
+def test_a_joint_that_turns_by_rounding_alone_does_not_turn() -> None:
+    character = biped()
+    motion = walk(character)
+    toe = RIGHT[2]
+    rest = np.array([1.0, 0, 0, 0], np.float32)
+    shaken = rotations.normalise(rest + 4e-9 * np.arange(len(motion.times))[:, None])
+    turned = motion.rotations.copy()
+    turned[:, toe] = shaken
+    plan, known = planned(character, replace(motion, rotations=turned), [60, 84, 108])
+    turning = spreads(known, plan, np.zeros(len(character.joints), bool))
+    assert (turning[toe, :3, :3] == 0).all()
+    assert (turning[RIGHT[1], :3, :3] != 0).any()
 
 
 def test_keys_at_one_place_make_no_step() -> None:
