@@ -79,16 +79,19 @@ def _met(
     """The motion with its joints at their targets, by limbs and roots, and how far off what is held still is [stage
     units]."""
     size = metrics.height(character, known, plan.keys[0])
+    roots = np.array([_root_of(character, int(joint)) for joint in joints])
     for left in reversed(range(REACHES)):
         got = _reach(character, known, plan, made, joints, targets)
         missing = np.where(held[..., None], targets - skeleton.joint_positions(character, got)[:, joints], 0)
         off = float(np.linalg.norm(missing, axis=-1).max())
         if off < PIN_TOLERANCE / 2 * size or not left:
             break
-        shift = missing.sum(1, keepdims=True) / np.maximum(held.sum(1), 1)[:, None, None]
-        anything = held.max(1, keepdims=True)
         # limbs begin again from how they were, as stretched ones may bend to either side
-        made = _shifted_by_roots(character, made, _led_out(plan, made, shift, anything, leaving)[:, 0])
+        for root in np.setdiff1d(roots, np.flatnonzero(np.isin(character.joints, plan.locked))):
+            its = roots == root  # handles that are roots of their own stay where they are
+            shift = missing[:, its].sum(1, keepdims=True) / np.maximum(held[:, its].sum(1), 1)[:, None, None]
+            anything = held[:, its].max(1, keepdims=True)
+            made = _shifted(made, int(root), _led_out(plan, made, shift, anything, leaving)[:, 0])
     return got, off
 
 
@@ -252,9 +255,15 @@ def _reach(
     return replace(made, rotations=q, translations=translations)
 
 
-def _shifted_by_roots(character: Character, made: Motion, by: Float[np.ndarray, "fill 3"]) -> Motion:
-    """The whole character moved in world space, through its roots."""
+def _root_of(character: Character, joint: int) -> int:
+    while character.parents[joint] >= 0:
+        joint = int(character.parents[joint])
+    return joint
+
+
+def _shifted(made: Motion, root: int, by: Float[np.ndarray, "fill 3"]) -> Motion:
+    """A root, and with it all that hangs on it, moved in world space."""
     local = (np.linalg.pinv(made.T_world_skel[:, :3, :3]) @ by[..., None])[..., 0]
     translations = made.translations.copy()
-    translations[:, np.asarray(character.parents) < 0] += local[:, None].astype(translations.dtype)
+    translations[:, root] += local.astype(translations.dtype)
     return replace(made, translations=translations)

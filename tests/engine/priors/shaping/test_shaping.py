@@ -54,6 +54,22 @@ def test_a_pinned_joint_stays_and_keys_are_exact(start: float, end: float) -> No
         )
 
 
+def test_only_the_root_of_what_is_pinned_gives_way() -> None:
+    pair = make_character((-1, 0, 1, -1, 3))  # a body and a handle beside it
+    motion = make_motion(pair, range(73))
+    free = fill_motion(pair, motion, **SHOT).motion  # type: ignore[arg-type]
+    held = fill_motion(pair, motion, pin=["c@38:53"], **SHOT).motion  # type: ignore[arg-type]
+    body, handle = pair.joints.index("a"), [pair.joints.index(joint) for joint in ("d", "d/e")]
+    assert (held.translations[:, body] != free.translations[:, body]).any()
+    np.testing.assert_array_equal(held.translations[:, handle], free.translations[:, handle])
+    np.testing.assert_array_equal(held.rotations[:, handle], free.rotations[:, handle])
+    locked, pinned = (
+        fill_motion(pair, motion, pin=pin, lock=["a"], **SHOT).motion  # type: ignore[arg-type]
+        for pin in ([], ["c@38:53"])
+    )
+    np.testing.assert_array_equal(pinned.translations[:, body], locked.translations[:, body])
+
+
 def test_a_pinned_joint_leaves_its_way_without_a_jump() -> None:
     held = fill_motion(CHARACTER, MOTION, pin=["d@44:48"], **SHOT).motion  # type: ignore[arg-type]
     free = fill_motion(CHARACTER, MOTION, **SHOT).motion  # type: ignore[arg-type]
