@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.geometry import metrics, rotations, skeleton
+from engine.geometry import metrics, skeleton
 from engine.planning.pins import PIN_TOLERANCE, Pin, place_of
 from engine.planning.plan import Plan
+from engine.priors import offsets
 from engine.priors.contacts import planting
 from engine.priors.contacts.contacts import BLEND_S, blended
 from usd_io.errors import shown
@@ -107,7 +108,7 @@ def _towards_one_pose(
     they shall be."""
     if not part:
         return made
-    q, translations = made.rotations.copy(), made.translations.copy()
+    change = np.zeros((*made.rotations.shape[:2], 9))
     for start, end in sorted({(pin.start, pin.end) for pin in plan.pins}):
         known_here = (known.times >= start) & (known.times <= end)
         here = (made.times >= start) & (made.times <= end)
@@ -116,18 +117,12 @@ def _towards_one_pose(
         above = np.array([any(one.startswith(f"{joint}/") for one in pinned) for joint in character.joints])
         above &= ~np.isin(character.joints, plan.locked)
         weight = part * _led_out(plan, made, np.ones((len(here), 1, 3)), here[:, None], leaving)[..., :1]
+        way = weight * offsets.offsets_from(made, pose.at(np.zeros(len(made.times), int)))
         # what the pose shares with the motion stays bit for bit
-        same = (made.rotations == pose.rotations[0]).all(-1)
-        own = made.rotations.astype(float)
-        ways = rotations.log(
-            rotations.multiply(
-                rotations.conjugate(own), np.broadcast_to(pose.rotations[0].astype(float), own.shape)
-            )
-        )
-        turned = rotations.multiply(own, rotations.exp(weight * ways))
-        q[~same & above] = turned[~same & above]
-        translations[:, above] += (weight * (pose.translations[0] - made.translations))[:, above]
-    return replace(made, rotations=q, translations=translations)
+        way[(made.rotations == pose.rotations[0]).all(-1), offsets.ROTATION] = 0
+        way[..., offsets.SCALE] = 0
+        change[:, above] += way[:, above]
+    return offsets.apply(made, change)
 
 
 def missed_pins(character: Character, motion: Motion, plan: Plan) -> list[str]:

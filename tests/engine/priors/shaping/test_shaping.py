@@ -79,7 +79,9 @@ def test_a_pinned_joint_leaves_its_way_without_a_jump() -> None:
     assert steps[0] < 3 * steps[1]
 
 
-@pytest.mark.parametrize("pins", [["*@40:50"], ["*@50:54"], ["[bcd]@40:50"], ["d@40:43", "d@46:52"]])
+@pytest.mark.parametrize(
+    "pins", [["*@40:50"], ["*@50:54"], ["[bcd]@40:50"], ["d@40:43", "d@46:52"], ["*@38:46", "*@58:66"]]
+)
 def test_many_pins_at_once_and_one_after_another_are_all_held(pins: list[str]) -> None:
     held = fill_motion(CHARACTER, MOTION, pin=pins, **SHOT).motion  # type: ignore[arg-type]
     size = metrics.height(CHARACTER, MOTION, 36)
