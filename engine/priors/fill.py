@@ -147,10 +147,10 @@ def fill(
         made = livelier(parts.known, plan, made, guess)
     for motion in (made, *others):
         _check_finite(motion, character, prior)
-    if prior not in BARE:
+    shaped = prior not in BARE
+    if shaped:
         made, *others = (carry_velocity(parts.known, plan, motion) for motion in (made, *others))
     on_part(BLENDED_SHARE)
-    shaped = prior not in BARE
     own = fill_own_channels(character, parts, plan, chosen)
     best, *rest = (
         complete(

@@ -50,7 +50,7 @@ def plant(character: Character, known: Motion, plan: Plan, made: Motion) -> Moti
         return made
     # which joints may turn and shift, and about which axes; locked joints get zeros
     turning = spreads(known, plan, np.isin(character.joints, plan.locked))
-    limbs = [limb for limb in find_limbs(character, joints) if len(limb.joints) <= MOST_IN_LIMB]
+    limbs = find_legs(character, joints)
     turned, shifted = made.rotations.copy(), made.translations.copy()
     first = 0
     for gap in plan.gaps:
@@ -94,6 +94,11 @@ def find_limbs(character: Character, resting: Int[np.ndarray, " support"]) -> li
         carries = np.array([np.isin(joints, chains[end]) for end in ends])
         limbs.append(Limb(np.array(joints), np.array(ends), carries))
     return limbs
+
+
+def find_legs(character: Character, resting: Int[np.ndarray, " support"]) -> list[Limb]:
+    """The limbs of the joints that rest, chains left out."""
+    return [limb for limb in find_limbs(character, resting) if len(limb.joints) <= MOST_IN_LIMB]
 
 
 def spreads(known: Motion, plan: Plan, locked: Bool[np.ndarray, " joint"]) -> Float[np.ndarray, "joint 6 6"]:

@@ -202,9 +202,7 @@ def _standing(
     supports = contacts.find_supports(character, known, plan, size).joints
     if not len(supports):
         return after
-    limbs = [
-        limb for limb in planting.find_limbs(character, supports) if len(limb.joints) <= planting.MOST_IN_LIMB
-    ]
+    limbs = planting.find_legs(character, supports)
     turning = planting.spreads(known, plan, np.isin(character.joints, plan.locked))
     turned, shifted = after.rotations.copy(), after.translations.copy()
     for first in range(0, len(after.times), TOGETHER):
