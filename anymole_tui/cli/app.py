@@ -9,30 +9,17 @@ import sys
 import traceback
 from difflib import get_close_matches
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
 from typer.main import get_command
 
-from anymole_tui.cli import demo
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands import (
-    compare,
-    config,
-    look,
-    manage,
-    models,
-    render,
-    report,
-    run,
-    submit,
-    tui,
-    usd,
-    video,
-)
 from anymole_tui.cli.option_sources import bind_environment, default_map, flag, flags_by_setting
 from anymole_tui.cli.options import HELP_OPTIONS
+from anymole_tui.settings_files import files
 from anymole_tui.wording import one_line
 from engine import ConfigError, EngineError, ExitCode
 from usd_io import shown
@@ -40,18 +27,24 @@ from usd_io import shown
 COMPLETION = "_ANYMOLE_COMPLETE"
 """Environment variable by which a shell asks what can follow."""
 
-app = typer.Typer(
-    name="anymole",
-    help="Fill in the motion between keys, for any character, on USD stages.",
-    no_args_is_help=True,
-    add_completion=True,
-    context_settings={"help_option_names": HELP_OPTIONS},
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+_HOMES = {
+    "anymole_tui.cli.demo": ("demo",),
+    "anymole_tui.cli.commands.tui": ("tui",),
+    "anymole_tui.cli.commands.look": ("inspect", "check", "take"),
+    "anymole_tui.cli.commands.run": ("run",),
+    "anymole_tui.cli.commands.video": ("mimic", "adapt", "generate"),
+    "anymole_tui.cli.commands.manage": ("runs", "attach", "logs", "cancel", "resume", "clean"),
+    "anymole_tui.cli.commands.report": ("report", "view"),
+    "anymole_tui.cli.commands.usd": ("usd",),
+    "anymole_tui.cli.commands.submit": ("submit", "shot"),
+    "anymole_tui.cli.commands.compare": ("evaluate", "benchmark"),
+    "anymole_tui.cli.commands.render": ("render",),
+    "anymole_tui.cli.commands.models": ("models",),
+    "anymole_tui.cli.commands.config": ("config",),
+}
+"""The module that adds each command, in the order of the help."""
 
 
-@app.callback(invoke_without_command=False)
 def _options(
     version: Annotated[
         bool,
@@ -61,23 +54,41 @@ def _options(
     pass
 
 
-for _module in (demo, tui, look, run, video, manage, report, usd, submit, compare, render, models, config):
-    _module.add_to(app)
-
-
 @cache
-def command_group() -> Any:
-    """All commands, every option with its environment variable."""
+def command_group(only: str = "") -> Any:
+    """All commands, or those of one command's module alone, every option with its environment variable."""
+    app = typer.Typer(
+        name="anymole",
+        help="Fill in the motion between keys, for any character, on USD stages.",
+        no_args_is_help=True,
+        add_completion=True,
+        context_settings={"help_option_names": HELP_OPTIONS},
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback(invoke_without_command=False)(_options)
+    for module, commands in _HOMES.items():
+        if not only or only in commands:
+            import_module(module).add_to(app)
     group = get_command(app)
     bind_environment(group)
     return group
+
+
+def _group_for(argv: list[str]) -> Any:
+    """The commands that a call needs: where its first word is one, those of its module, which start in half the time.
+    Settings files may name any, and shells, help and ``config`` show all."""
+    word = argv[0] if argv else ""
+    known = any(word in commands for commands in _HOMES.values())
+    one_will_do = known and word != "config" and COMPLETION not in os.environ and not files()
+    return command_group(word if one_will_do else "")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented code (docs/cli.md)."""
     out.prepare_streams()
     argv = sys.argv[1:] if arguments is None else arguments
-    group = command_group()
+    group = _group_for(argv)
     as_json = flag(argv, "json", group)
     try:
         if {"--version", "-V"} & {*argv[:2]} and {*argv} <= {"--version", "-V", "--json"}:

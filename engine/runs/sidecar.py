@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,8 @@ def write_sidecar(config: RunConfig, result: Mapping[str, Any], workspace: Works
         EngineError: It cannot be written.
         StageReadError: The result cannot be opened.
     """
+    from importlib.metadata import version  # plans import this module, and need it not
+
     from usd_io.read.stage import open_stage, stage_info
 
     folder = workspace.folder

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -497,8 +498,14 @@ def run_folder(config: RunConfig) -> Path:
         return folder
     stage = Path(config.stage)
     base = (stage.parent if stage.exists() else Path()) / result_stem(config)
-    candidates = (base, *(base.with_name(f"{base.name}_{n:03d}") for n in range(2, MOST_FOLDERS)))
-    folder = next(folder for folder in candidates if config.force or not os.path.lexists(folder))
+    numbered = (base.with_name(f"{base.name}_{n:03d}") for n in range(2, MOST_FOLDERS))
+    free = (folder for folder in chain([base], numbered) if config.force or not os.path.lexists(folder))
+    folder = next(free, None)
+    if folder is None:
+        raise ConfigError(
+            f"{shown(base)} and all numbered ones up to {MOST_FOLDERS - 1} hold results; remove some or name a folder.",
+            settings=("out",),
+        )
     check_out(folder, config)
     return folder
 

@@ -10,11 +10,13 @@ Nothing of it is imported before its name is chosen. Names of ours stay ours.
 
 import re
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import ConfigError
 from usd_io.errors import shown
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 PRIORS = "anymole.priors"
 """Group of motion priors: each a function as :data:`engine.priors.trials.Prior`."""
@@ -25,7 +27,9 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 
 
 @cache
-def _declared(group: str) -> tuple[EntryPoint, ...]:
+def _declared(group: str) -> "tuple[EntryPoint, ...]":
+    from importlib.metadata import entry_points  # reads zip files and mail headers: 9 ms that most runs need not
+
     return tuple(sorted(entry_points(group=group), key=lambda point: (point.name, package_of(point))))
 
 
@@ -57,7 +61,7 @@ def refused_names(group: str, own: tuple[str, ...]) -> dict[str, str]:
     return refused
 
 
-def package_of(point: EntryPoint) -> str:
+def package_of(point: "EntryPoint") -> str:
     """Name and version of the package that declares an entry point."""
     if point.dist is None:
         return "an unknown package"
@@ -96,5 +100,5 @@ def reason_of(error: BaseException) -> str:
     return shown(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
 
-def _point(group: str, name: str) -> EntryPoint:
+def _point(group: str, name: str) -> "EntryPoint":
     return next(point for point in _declared(group) if point.name == name)

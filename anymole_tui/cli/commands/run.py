@@ -82,10 +82,8 @@ def start(
     """Do a run, or have it done: the second half of all commands that start one."""
     from dataclasses import asdict
 
-    from anymole_tui.cli import attach as attaching
     from anymole_tui.cli.progress_view import listener, progress_kind, progress_view
     from engine import run as engine_run
-    from engine.runs import stop_signals
 
     kind = progress_kind(progress)
     planned = engine_run.plan(config)
@@ -98,7 +96,11 @@ def start(
             out.answer("\n".join(map(describe_plan, plans)))
             for warning in (*(w for plan in plans for w in plan["warnings"]), *planned.notes):
                 out.say(f"warning: {warning}")
-    elif detach:
+        return
+    from anymole_tui.cli import attach as attaching  # what only a run needs: a plan is quicker without
+    from engine.runs import stop_signals
+
+    if detach:
         attaching.start_detached_run(lambda: engine_run.prepare(config, planned), as_json=as_json)
     elif in_own_process(kind, here=here):
         attaching.start_watched_run(

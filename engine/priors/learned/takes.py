@@ -76,7 +76,7 @@ def _noise(
     character: Character,
     parts: list[Float[np.ndarray, " _"]],
     expected: Float[np.ndarray, "fill joint"],
-    rng: np.random.Generator,
+    rng: "np.random.Generator",  # quoted: numpy loads its random numbers when they are named
 ) -> Float[np.ndarray, "fill joint 3"]:
     """Smooth random rotation offsets as large as the expected error, alike in a joint and its parent."""
     k = np.arange(1, NOISE_SINES + 1)
