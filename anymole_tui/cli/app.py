@@ -27,7 +27,7 @@ from usd_io import shown
 COMPLETION = "_ANYMOLE_COMPLETE"
 """Environment variable by which a shell asks what can follow."""
 
-_HOMES = {
+HOMES = {
     "anymole_tui.cli.demo": ("demo",),
     "anymole_tui.cli.commands.tui": ("tui",),
     "anymole_tui.cli.commands.look": ("inspect", "check", "take"),
@@ -67,7 +67,7 @@ def command_group(only: str = "") -> Any:
         rich_markup_mode=None,
     )
     app.callback(invoke_without_command=False)(_options)
-    for module, commands in _HOMES.items():
+    for module, commands in HOMES.items():
         if not only or only in commands:
             import_module(module).add_to(app)
     group = get_command(app)
@@ -75,20 +75,20 @@ def command_group(only: str = "") -> Any:
     return group
 
 
-def _group_for(argv: list[str]) -> Any:
+def group_for(argv: list[str]) -> Any:
     """The commands that a call needs: where its first word is one, those of its module, which start in half the time.
     Settings files may name any, and shells, help and ``config`` show all."""
     word = argv[0] if argv else ""
-    known = any(word in commands for commands in _HOMES.values())
+    known = any(word in commands for commands in HOMES.values())
     one_will_do = known and word != "config" and COMPLETION not in os.environ and not files()
-    return command_group(word if one_will_do else "")
+    return command_group(word) if one_will_do else command_group()
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented code (docs/cli.md)."""
     out.prepare_streams()
     argv = sys.argv[1:] if arguments is None else arguments
-    group = _group_for(argv)
+    group = group_for(argv)
     as_json = flag(argv, "json", group)
     try:
         if {"--version", "-V"} & {*argv[:2]} and {*argv} <= {"--version", "-V", "--json"}:

@@ -498,16 +498,16 @@ def run_folder(config: RunConfig) -> Path:
         return folder
     stage = Path(config.stage)
     base = (stage.parent if stage.exists() else Path()) / result_stem(config)
-    numbered = (base.with_name(f"{base.name}_{n:03d}") for n in range(2, MOST_FOLDERS))
-    free = (folder for folder in chain([base], numbered) if config.force or not os.path.lexists(folder))
-    folder = next(free, None)
-    if folder is None:
+    numbered = (base.with_name(f"{base.name}_{n:03d}") for n in range(2, MOST_FOLDERS + 1))
+    candidates = chain([base], numbered)
+    free = next((path for path in candidates if config.force or not os.path.lexists(path)), None)
+    if free is None:
         raise ConfigError(
-            f"{shown(base)} and all numbered ones up to {MOST_FOLDERS - 1} hold results; remove some or name a folder.",
+            f"{shown(base)} and all numbered ones up to {MOST_FOLDERS} are taken; remove some or name a folder.",
             settings=("out",),
         )
-    check_out(folder, config)
-    return folder
+    check_out(free, config)
+    return free
 
 
 def check_out(folder: Path, config: RunConfig) -> None:

@@ -28,7 +28,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 
 @cache
 def _declared(group: str) -> "tuple[EntryPoint, ...]":
-    from importlib.metadata import entry_points  # reads zip files and mail headers: 9 ms that most runs need not
+    from importlib.metadata import entry_points  # slow to import, and few commands ask
 
     return tuple(sorted(entry_points(group=group), key=lambda point: (point.name, package_of(point))))
 

@@ -139,6 +139,14 @@ def test_default_folder_lies_beside_the_stage_and_is_numbered(two_bone_arm: Path
     assert folders[0].parent == two_bone_arm.parent
 
 
+def test_no_number_left_for_the_default_folder(two_bone_arm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.runs.workspace.MOST_FOLDERS", 2)
+    for name in ("two_bone_arm_inbetween", "two_bone_arm_inbetween_002"):
+        (two_bone_arm.parent / name).mkdir()
+    with pytest.raises(ConfigError, match=r"all numbered ones up to 2 are taken"):
+        engine_run.plan(QuickConfig(stage=str(two_bone_arm)))
+
+
 def test_existing_result_is_kept_unless_forced(two_bone_arm: Path, tmp_path: Path) -> None:
     config = QuickConfig(stage=str(two_bone_arm), out=str(tmp_path / "run"))
     engine_run.run(config)

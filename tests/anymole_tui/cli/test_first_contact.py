@@ -67,6 +67,25 @@ def test_help_of_run_is_in_groups_with_examples_and_without_noise(call: Call) ->
         assert noise not in out
 
 
+def test_a_call_builds_the_commands_of_one_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANYMOLE_CONFIG", "")
+    every = app.command_group().commands
+    for word in every:
+        own = app.command_group(word).commands
+        assert word in own
+        assert len(own) < 7
+        for name, command in own.items():
+            assert [p.opts for p in command.params] == [p.opts for p in every[name].params], name
+    assert sorted(name for own in app.HOMES.values() for name in own) == sorted(every)
+    assert app.group_for(["inspect", "x.usda"]) is app.command_group("inspect")
+    # help, mistakes, and settings files, which may name any option of any command, need all of them
+    for words in ([], ["--help"], ["help", "run"], ["inspcet"], ["config", "show"]):
+        assert app.group_for(words) is app.command_group(), words
+    Path("anymole.toml").touch()
+    assert app.group_for(["inspect", "x.usda"]) is app.command_group()
+
+
 def test_no_help_shows_the_types_of_values(call: Call) -> None:
     for words, command in commands_of(app.command_group()):
         if not getattr(command, "commands", None):
