@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from engine.config import RunConfig
 from engine.errors import ResourceMissing, SourceChanged
+from engine.inspection.unheeded import makes_no_video
 from engine.planning.shot_plan import Planned
 from engine.planning.source import Source
 from engine.progress import Progress
@@ -71,14 +72,9 @@ class RunResult:
 def resolve_engine(config: RunConfig) -> Literal["motion", "video"]:
     """What ``auto`` means here: video where one is given, or where the model named has weights and a GPU. With a
     self-test, which has the last word, the tiny model is tried too."""
-    if config.engine != "auto":
-        return config.engine
-    if config.video:
+    if config.engine == "video" or config.video:
         return "video"
-    from engine.video.catalogue.models import card, find_model
-
-    choice = config.video_choice
-    if (choice.model == "tiny" and not config.is_tested) or find_model(card(choice.model)).state != "ready":
+    if makes_no_video(config):
         return "motion"
     from engine.video_pipeline import model_of
 
@@ -215,7 +211,7 @@ def _result_stands(progress: Progress) -> Iterator[None]:
 
 def _tell_warnings(planned: Planned, progress: Progress) -> None:
     for note in planned.notes:
-        progress.note(note)
+        progress.note(note, level="warning")
     warnings = [w for c in planned.shot.characters for w in c.warnings] + [
         w for p in planned.plans for w in p.warnings
     ]

@@ -15,6 +15,7 @@ from engine.config import RunConfig
 from engine.errors import SHOWN_ERRORS, STOPPED, ConfigError, RunCancelled, exit_code, message_of
 from engine.events import Event, Note, OnEvent, RunFailed, RunFinished, RunStarted, ignore
 from engine.inspection.report import check, inspect
+from engine.inspection.unheeded import unheeded
 from engine.planning.foresee import foresee
 from engine.planning.shot_plan import Planned
 from engine.planning.shot_plan import plan as plan_fill
@@ -89,6 +90,7 @@ def _plan(config: RunConfig) -> Planned:
     assert planned.source is not None
     stage = planned.source.stage
     planned = foresee(planned, stage, config)
+    planned = replace(planned, notes=(*planned.notes, *unheeded(config)))
     if config.video:
         from engine.scene.given_video import check_given_videos
 
