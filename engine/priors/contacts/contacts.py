@@ -10,6 +10,7 @@ learned prior was not trained on (docs/experiments.md).
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,6 +42,8 @@ LARGEST_STEP_CORRECTION = 0.4
 """The same where a step is put in: the prior glides, so that it is half a step off at the least."""
 SWING_S = 0.35
 """How long a step takes [s] where the context has none of the joint's."""
+HIGHEST_UNSEEN = 0.5
+"""Of a swing that the context shows in part at most so much of its way is taken for lift."""
 SOFTEST = 0.7
 """A step that would have to be quicker than the context's swings takes longer, up to this part of the gap."""
 CORRECTION_SPEED = 1.0
@@ -64,8 +67,8 @@ class Supports:
     """Distance from the middle of their place that they reach while they rest."""
     floor: float
     """The lowest joint of the context, along the world's up axis."""
-    swings: Float[np.ndarray, "support 2"]
-    """Medians over the swings from one place to another: seconds, and lift above the places; 0 without any."""
+    swings: Float[np.ndarray, "support 3"]
+    """Medians over the swings from one place to another: seconds, lift above the places, way; 0 without any."""
 
 
 def find_supports(character: Character, known: Motion, plan: Plan, size: float) -> Supports:
@@ -79,7 +82,7 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
     """
     up, count = "XYZ".index(character.up_axis), len(character.joints)
     seconds, speeds, levels, deviations = [], [], [], []
-    swings: list[list[tuple[float, float, float]]] = [[] for _ in range(count)]
+    swings: list[list[Swing]] = [[] for _ in range(count)]
     rests, floor = [np.zeros((0, count), bool)], np.inf
     for start, end in nearby_contexts(known, plan):
         seen = known.at((known.times >= start) & (known.times <= end))
@@ -102,7 +105,7 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
     # with no rest in any context there is nothing to hold
     if not rest.any():
         nothing = np.zeros(0)
-        return Supports(nothing.astype(int), nothing, nothing, nothing, 0.0, np.zeros((0, 2)))
+        return Supports(nothing.astype(int), nothing, nothing, nothing, 0.0, np.zeros((0, 3)))
     weight, speed, level, deviation = (
         np.concatenate(arrays) for arrays in (seconds, speeds, levels, deviations)
     )
@@ -113,18 +116,57 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
     )
     # a support rests often and long enough, and either always lies still or swings clearly faster than a rest may be:
     # what drags along is neither
-    often = (resting >= LEAST_SHARE * weight.sum()) & (resting >= LEAST_S)
-    joints = np.flatnonzero(
-        often & ((swing_speeds == 0) | (swing_speeds > STRIDE * metrics.CONTACT_SPEED * size))
+    often = (resting >= LEAST_SHARE * weight.sum()) & (
+        (swing_speeds == 0) | (swing_speeds > STRIDE * metrics.CONTACT_SPEED * size)
     )
+    rest_levels = np.array([_quantile(level[rest[:, joint], joint], 0.5) for joint in range(count)])
+    kin = _kin(character)
+
+    def twins(joint: int) -> Bool[np.ndarray, " joint"]:
+        """Itself and what rests as low in the same place of the skeleton: the other foot, mostly."""
+        near = np.abs(rest_levels - rest_levels[joint]) < metrics.CONTACT_HEIGHT * size
+        return near & (kin == kin[joint]).all(1)
+
+    # a short context may show only a part of what a foot does: what it lacks is learnt from the other one
+    long = often & (resting >= LEAST_S)
+    supports = [
+        joint
+        for joint in np.flatnonzero(often & (resting >= SHORTEST_S)).tolist()
+        if long[joint] or (long & twins(joint)).any()
+    ]
+    stepping = [joint for joint in supports if swings[joint]]
+    usual = [
+        _usual(swings[joint], [swing for twin in stepping if like[twin] for swing in swings[twin]])
+        for joint, like in zip(supports, map(twins, supports), strict=True)
+    ]
+    joints = np.array(supports, int)
     return Supports(
         joints,
-        np.array([np.median(level[rest[:, joint], joint]) for joint in joints]),
+        rest_levels[joints],
         swing_speeds[joints],
         np.array([_quantile(deviation[rest[:, joint], joint], DEVIATION_QUANTILE) for joint in joints]),
         floor,
-        np.array([_usual(swings[joint]) for joint in joints]).reshape(-1, 2),
+        np.array(usual).reshape(-1, 3),
     )
+
+
+def _kin(character: Character) -> Float[np.ndarray, "joint 2"]:
+    """How many joints are above each, and which share of all is below it."""
+    above = np.zeros(len(character.parents))
+    for joint, parent in enumerate(character.parents):
+        above[joint] = above[parent] + 1 if parent >= 0 else 0
+    return np.stack([above, metrics.subtree_weights(character.parents)], -1)
+
+
+class Swing(NamedTuple):
+    """The way of a joint from one place of rest to another, or what the context shows of it."""
+
+    seconds: float
+    lift: float
+    """Above the places [stage units]."""
+    way: float
+    """[stage units]"""
+    whole: bool
 
 
 def _swings(
@@ -133,25 +175,33 @@ def _swings(
     seconds: Float[np.ndarray, " frame"],
     up: int,
     size: float,
-) -> list[tuple[float, float, float]]:
-    """Seconds, lift and way [stage units] of every swing from one place of rest to another."""
+) -> list[Swing]:
+    """Every swing from one place of rest to another, and from or to the edge of the context."""
     found = []
     for first, last in runs(~rests):
-        # intervals first..last lie between frames first and last + 1; what begins or ends the context is no whole
-        # swing, and what ends where it began is none
-        if first > 0 and last < len(rests) - 1:
-            a, b = path[first], path[last + 1]
-            lift = path[first : last + 2, up].max() - max(a[up], b[up])
-            way = float(np.linalg.norm(b - a))
-            if way >= SAME_PLACE * size:
-                found.append((float(seconds[last + 1] - seconds[first]), float(lift), way))
+        # intervals first..last lie between frames first and last + 1; what ends where it began is no swing
+        a, b = path[first], path[last + 1]
+        begins, ends = first > 0, last < len(rests) - 1
+        way = float(np.linalg.norm(b - a))
+        if way < SAME_PLACE * size or not (begins or ends):
+            continue
+        lift = path[first : last + 2, up].max() - max(p[up] for p, at in ((a, begins), (b, ends)) if at)
+        found.append(Swing(float(seconds[last + 1] - seconds[first]), float(lift), way, begins and ends))
     return found
 
 
-def _usual(swings: list[tuple[float, float, float]]) -> Float[np.ndarray, "2"]:
-    """Medians of seconds and lift, but of shorter ways than half the longest, which are drags; 0 without any."""
-    found = np.array(swings or [(0.0, 0.0, 0.0)])
-    return np.asarray(np.median(found[found[:, 2] >= found[:, 2].max() / 2, :2], axis=0))
+def _usual(own: list[Swing], alike: list[Swing]) -> Float[np.ndarray, "3"]:
+    """Seconds, lift and way of a joint's usual swing: medians, but of shorter ways than half the longest, which are
+    drags. Of whole swings, its own or else those alike, or else what is seen of swings at least; 0 without any."""
+    for swings in (own, alike):
+        if whole := [swing for swing in swings if swing.whole]:
+            longest = max(swing.way for swing in whole)
+            return np.asarray(np.median([swing[:3] for swing in whole if swing.way >= longest / 2], axis=0))
+    seconds, lift, way = np.max([swing[:3] for swing in own or alike] or [(0.0, 0.0, 0.0)], axis=0)
+    if not way:
+        return np.zeros(3)
+    # what leaves the context in the air may be a kick as well
+    return np.array([max(seconds, SWING_S), min(lift, HIGHEST_UNSEEN * way), way])
 
 
 def _quantile(values: Float[np.ndarray, " _"], part: float) -> float:
@@ -227,7 +277,7 @@ class Trajectory:
     """Where it rests, along the up axis [stage units]."""
     swing_speed: float
     deviation: float
-    swing: Float[np.ndarray, "2"]
+    swing: Float[np.ndarray, "3"]
     """As of :class:`Supports`."""
     size: float
     """The character's height [stage units]."""
@@ -269,20 +319,23 @@ class Trajectory:
         for frame in [f for f in after if s[f] < min(s[first] + lacks / 2, s[max(after)] - SHORTEST_S)]:
             del after[frame]
 
-    def _lift(self, length: float) -> float:
-        """Of a swing that takes so long [s]: as high as the context's, less where it is shorter [stage units]."""
-        return float(self.swing[1]) * min(length / float(self.swing[0] or SWING_S), 1.0)
+    def _lift(self, length: float, way: float) -> float:
+        """Of a swing that takes so long [s] and goes so far: as high as the context's, less where it is shorter in time
+        or way [stage units]."""
+        usual_s, lift, usual_way = self.swing
+        return float(lift * min(length / (usual_s or SWING_S), way / (usual_way or way), 1.0))
 
     def _missing_lift(
         self, path: Float[np.ndarray, "part 3"], seconds: Float[np.ndarray, " part"]
     ) -> Float[np.ndarray, " part"]:
         """What a swing from rest to rest lacks in height."""
         height = path[:, self.up]
-        if np.linalg.norm(path[-1] - path[0]) < SAME_PLACE * self.size:
+        way = float(np.linalg.norm(path[-1] - path[0]))
+        if way < SAME_PLACE * self.size:
             return np.zeros(len(path))
         t = (seconds - seconds[0]) / (seconds[-1] - seconds[0])
         line = height[0] + t * (height[-1] - height[0])
-        lift = self._lift(float(seconds[-1] - seconds[0])) * np.sin(np.pi * t) ** 2
+        lift = self._lift(float(seconds[-1] - seconds[0]), way) * np.sin(np.pi * t) ** 2
         return np.maximum(line + lift - height, 0)
 
     def resting(self) -> Bool[np.ndarray, " frame"]:
@@ -309,7 +362,7 @@ class Trajectory:
         at_start, at_end = first == 0 and self._stands(0), last == end and self._stands(end)
         # what always lies still in the context has no swing: it is held only where it rests at a key
         if self.seconds[last] - self.seconds[first] < SHORTEST_S or not (
-            self.swing_speed or at_start or at_end
+            self.swing_speed or self.swing.any() or at_start or at_end
         ):
             return {}
         if at_start and at_end:
@@ -379,7 +432,10 @@ class Trajectory:
         t = np.clip((seconds - begin) / length, 0, 1)
         places = start + (t * t * (3 - 2 * t))[:, None] * way
         # over the line from place to place the swing is lifted as the context's are, or as the path is if that is more
-        lifted = np.maximum(self._lift(length), path[:, self.up] - (start + gone[:, None] * way)[:, self.up])
+        lifted = np.maximum(
+            self._lift(length, float(np.linalg.norm(way))),
+            path[:, self.up] - (start + gone[:, None] * way)[:, self.up],
+        )
         places[:, self.up] += lifted * np.sin(np.pi * t) ** 2
         return self._missing(0, places - path, LARGEST_STEP_CORRECTION)
 

@@ -134,6 +134,7 @@ def solve(
     result: tuple[Float[np.ndarray, "frame joint 4"], Float[np.ndarray, "frame joint 3"]],
 ) -> None:
     """Write rotations and translations of the limbs in one gap to ``result``; what cannot move stays bit for bit."""
+    spreads = _with_handles(spreads, limbs)
     # the ways from world to skeleton space, in which the limbs are solved [skeleton units]
     to_skel = np.linalg.pinv(made.T_world_skel[:, None, :3, :3])
     ways = (to_skel @ ways[..., None])[..., 0]
@@ -165,6 +166,20 @@ def solve(
         shifting = limb.joints[spreads[limb.joints][:, 3:, 3:].any((1, 2))]
         result[0][:, turning] = rotations.normalise(q[:, turning])
         result[1][:, shifting] = translations[:, shifting]
+
+
+def _with_handles(
+    spreads: Float[np.ndarray, "joint 6 6"], limbs: list[Limb]
+) -> Float[np.ndarray, "joint 6 6"]:
+    """Spreads in which a resting joint shifts in any direction alike where nothing in the limb above it moves: a handle
+    that the known frames carry along the ground has to be put down and lifted too."""
+    result = spreads.copy()
+    for limb in limbs:
+        for end, carries in zip(limb.ends, limb.carries, strict=True):
+            above = limb.joints[carries & (limb.joints != end)]
+            if not spreads[above].any():
+                result[end, 3:, 3:] = np.trace(spreads[end, 3:, 3:]) / 3 * np.eye(3)
+    return result
 
 
 def _step(

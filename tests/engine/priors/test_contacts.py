@@ -227,6 +227,30 @@ def test_a_foot_that_hangs_on_a_handle_is_moved() -> None:
     assert after < 0.7 * before
 
 
+@pytest.mark.parametrize("travelling", [False, True])
+def test_a_foot_that_hangs_on_a_handle_is_put_down_and_lifted(travelling: bool) -> None:
+    # root, hips, head and tail, a group of handles that stays as it is, and the foot
+    rest = np.array([[0, 0, 0], [0, 1, 0], [0, 0.5, 0], [0, 0, -0.5], [0, 0, 0], [0, 0, 0]], np.float32)
+    character = replace(make_character((-1, 0, 1, 1, 0, 4)), rest_translations=rest)
+    places = skeleton.joint_positions(biped(), walk(biped()))
+    foot, root = places[:, LEFT[2]], places[:, HIPS] * [0, 0, travelling]
+    motion = make_motion(character, np.arange(len(foot)).tolist(), rate=RATE)
+    moved = np.repeat(rest[None], len(foot), 0)
+    moved[:, 0], moved[:, 5] = root, foot - root
+    motion = replace(
+        motion,
+        translations=moved,
+        rotations=np.tile(np.array([1, 0, 0, 0], np.float32), (len(foot), 6, 1)),
+    )
+    # keys at rest, the first two a step apart
+    plan, known = planned(character, motion, [60, 84, 104])
+    made = spline(character, known, plan)
+    planted = skeleton.joint_positions(character, plant(character, known, plan, made))[:, 5]
+    heights = dict(zip(plan.fill_times, planted[:, 1] - 0.02, strict=True))
+    assert max(abs(heights[t]) for t in [*range(61, 65), *range(81, 84), *range(85, 104)]) < 0.001
+    assert 0.14 < max(heights[t] for t in range(65, 81)) < 0.16
+
+
 def swimming(character: Character) -> Motion:
     """The whole body waves and travels."""
     motion = make_motion(character, np.arange(151).tolist(), seed=3, rate=RATE)
@@ -288,9 +312,10 @@ def test_a_glide_between_keys_becomes_rest_swing_and_rest() -> None:
     plan, known = planned(character, motion, [60, 62, 82])
     supports = contacts.find_supports(character, known, plan, metrics.height(character, known, 60))
     left = supports.joints.tolist().index(LEFT[2])
-    seconds, lift = supports.swings[left]
+    seconds, lift, way = supports.swings[left]
     assert 0.2 < seconds < 16 / RATE + 0.1
     assert 0.1 < lift < 0.16
+    assert 0.7 < way < 0.82
     times = np.arange(31) / RATE
     path = np.linspace([0.1, 0.02, 0], [0.1, 0.02, 0.5], 31)
     trajectory = contacts.Trajectory(
@@ -310,7 +335,7 @@ def test_a_glide_between_keys_becomes_rest_swing_and_rest() -> None:
 def trajectory(path: np.ndarray) -> contacts.Trajectory:
     """Of a foot 1.5 high above the floor's level 0.02, whose swings are as in :func:`walk`; Y up."""
     return contacts.Trajectory(
-        path, np.arange(len(path)) / RATE, 0.02, 3.0, 0.0, np.array([16 / RATE, 0.15]), 1.5, 1
+        path, np.arange(len(path)) / RATE, 0.02, 3.0, 0.0, np.array([16 / RATE, 0.15, 0.8]), 1.5, 1
     )
 
 
@@ -360,6 +385,62 @@ def test_a_step_in_a_short_gap_is_not_as_high() -> None:
     assert 0 < lifted < 0.15 * 4 / 16
 
 
+def test_a_step_of_a_short_way_is_not_as_high() -> None:
+    # a tenth of the context's way; a step as long as those is as high
+    for way, lift in ((0.08, 0.015), (0.8, 0.15)):
+        path = glide((0, 0), (30, way))
+        lifted = (path + trajectory(path).correction())[:, 1].max() - 0.02
+        assert 0.9 * lift < lifted < 1.01 * lift
+    # nor is a swing between rests inside of a gap
+    path = glide((0, 0), (15, 0.0), (17, 0.08), (43, 0.08), (45, 0.16), (60, 0.16))
+    assert 0.001 < (path + trajectory(path).correction())[:, 1].max() - 0.02 < 1.01 * 0.015
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        # the right foot lands in the first half of the context, the left one is lifted in the second
+        (10, 34),
+        # the left foot stands, the right one takes a whole step
+        (0, 24),
+        # the right foot rests for an eighth of a second, then swings up to the end
+        (0, 18),
+    ],
+)
+def test_a_context_without_a_whole_swing_of_a_foot_shows_how_it_steps(first: int, last: int) -> None:
+    character = biped()
+    motion = walk(character)
+    keys = [last, last + 20, last + 40, last + 60]
+    plan = make_plan(character, motion, contexts=[(first, last)], keys=keys, fill_at_samples=True)
+    known = motion.at(plan.known(motion.times))
+    supports = contacts.find_supports(character, known, plan, metrics.height(character, known, last))
+    feet = [LEFT[2], RIGHT[2]]
+    assert supports.joints.tolist() == feet
+    for seconds, lift, way in supports.swings:
+        assert seconds > 0.3
+        assert 0.12 < lift < 0.16
+        assert 0.3 < way < 0.82
+    made = spline(character, known, plan)
+    got = skeleton.joint_positions(character, plant(character, known, plan, made))[:, feet, 1]
+    true = skeleton.joint_positions(character, motion)[offsets.frames_at(motion, plan.fill_times)][:, feet, 1]
+    assert (got.max(0) > 0.02 + 0.5 * (true.max(0) - 0.02)).all()
+
+
+def test_what_leaves_the_context_high_in_the_air_is_no_step_so_high() -> None:
+    character = biped()
+    motion = walk(character)
+    places = skeleton.joint_positions(character, motion)[:, [HIPS, LEFT[2], RIGHT[2]], 1:].copy()
+    places[:, 2] = [0.02, 0.2]
+    places[:, 0] = [0.85, 0.1]
+    places[:15, 1] = [0.02, 0.0]
+    places[15:, 1] = [0.02, 0.0] + np.minimum(np.arange(136) / 9, 1)[:, None] * [0.6, 0.4]
+    kick = pose(character, places[:, 0], (places[:, 1], places[:, 2]))
+    plan, known = planned(character, kick, [24, 54])
+    supports = contacts.find_supports(character, known, plan, metrics.height(character, known, 24))
+    lift, way = supports.swings[supports.joints.tolist().index(LEFT[2]), 1:]
+    assert 0 < lift <= contacts.HIGHEST_UNSEEN * way
+
+
 def test_what_slips_while_it_rests_is_no_swing() -> None:
     character = biped()
     motion = walk(character)
@@ -405,7 +486,7 @@ def test_keys_at_one_place_make_no_step() -> None:
     times = np.arange(31) / RATE
     path = np.tile([0.1, 0.02, 0.0], (31, 1))
     path[:, 2] += 0.03 * np.sin(np.pi * times)
-    trajectory = contacts.Trajectory(path, times, 0.02, 2.0, 0.0, np.array([0.4, 0.1]), 1.5, 1)
+    trajectory = contacts.Trajectory(path, times, 0.02, 2.0, 0.0, np.array([0.4, 0.1, 0.8]), 1.5, 1)
     stepped = path + trajectory.correction()
     np.testing.assert_allclose(stepped, np.tile(path[0], (31, 1)), atol=1e-9)
 
