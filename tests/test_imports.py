@@ -50,6 +50,12 @@ def test_a_plan_is_made_without_torch() -> None:
     )
 
 
+def test_a_video_is_fitted_without_what_only_makes_videos() -> None:
+    loaded = modules_after("import engine.video_pipeline, engine.stages.estimate_joints, engine.stages.mimic")
+    assert "torch" in loaded
+    assert not loaded & {"diffusers", "transformers", "scipy"}
+
+
 def test_what_the_terminal_ui_imports_beforehand_is_usd_and_no_torch() -> None:
     loaded = modules_after("from anymole_tui.tui.preload import _import_all; _import_all()")
     assert {"pxr", "textual"} <= loaded

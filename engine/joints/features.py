@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
 from engine.errors import DataError
 from engine.files.tensors import load_checkpoint
@@ -43,6 +42,9 @@ _INSIDE = {
 
 def build_features(channels: int, layers: int) -> nn.Module:
     """A DINOv2 with registers and random weights; 384 x 12 is the small one, 768 x 12 the base one."""
+    # slow to import, and only the paper's estimator needs it
+    from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
+
     config = Dinov2WithRegistersConfig(
         hidden_size=channels,
         num_hidden_layers=layers,
@@ -112,6 +114,8 @@ def load_dinov2(folder: Path) -> nn.Module:
     Raises:
         DataError: The folder lacks a file or holds another network.
     """
+    from transformers import Dinov2WithRegistersModel
+
     try:
         network = Dinov2WithRegistersModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True

@@ -21,7 +21,6 @@ from engine.errors import ConfigError, DataError, EngineError, ResourceMissing
 from engine.files.atomic import is_inside
 from engine.files.tensors import check_hash, check_safetensors, load_checkpoint
 from engine.progress import Progress
-from engine.video.catalogue.convert import DESCRIPTION, read_description
 from engine.video.catalogue.models import (
     PIPELINE,
     ModelCard,
@@ -100,6 +99,9 @@ def verify(model: ModelCard) -> list[Checked]:
         ResourceMissing: Files are missing.
         DataError: A hash is another, or a file is damaged or unsafe.
     """
+    # it builds networks of diffusers and transformers, which hashes of other files do not need
+    from engine.video.catalogue.convert import DESCRIPTION, read_description
+
     own = models_folder() / model.name
     if (own / DESCRIPTION).is_file():
         parts = read_description(own)["parts"]
