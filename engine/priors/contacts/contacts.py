@@ -23,6 +23,8 @@ from usd_io.shapes import Bool, Float, Int
 
 LEAST_SHARE, LEAST_S = 0.1, 0.2
 """A support joint rests in at least this part of the context, and so long [s]."""
+LARGEST_PART = 0.4
+"""A limb ends below the first joint that carries more than this part of all: hips and spine are left alone."""
 STRIDE = 3.0
 """What moves, but never so many times faster than a resting joint, lies or drags and does not step."""
 SWING_QUANTILE, DEVIATION_QUANTILE = 0.9, 0.9
@@ -114,11 +116,17 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
     swing_speeds = np.array(
         [_quantile(speed[~rest[:, joint], joint], SWING_QUANTILE) for joint in range(count)]
     )
-    # a support rests often and long enough, and either always lies still or swings clearly faster than a rest may be:
-    # what drags along is neither
-    often = (resting >= LEAST_SHARE * weight.sum()) & (
-        (swing_speeds == 0) | (swing_speeds > STRIDE * metrics.CONTACT_SPEED * size)
+    strays = np.array(
+        [_quantile(deviation[rest[:, joint], joint], DEVIATION_QUANTILE) for joint in range(count)]
     )
+    # a support rests often and long enough, and either always lies still or swings clearly faster than a rest may be:
+    # what drags along or sways slowly is neither
+    still = (swing_speeds == 0) & (strays < SAME_PLACE / 2 * size)
+    often = (resting >= LEAST_SHARE * weight.sum()) & (
+        still | (swing_speeds > STRIDE * metrics.CONTACT_SPEED * size)
+    )
+    # a root on the floor rests under whoever stands there, and moves with all of him
+    often &= ~carries_most(character) | ~np.isin(np.arange(count), character.parents)
     rest_levels = np.array([_quantile(level[rest[:, joint], joint], 0.5) for joint in range(count)])
     kin = _kin(character)
 
@@ -144,10 +152,17 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         joints,
         rest_levels[joints],
         swing_speeds[joints],
-        np.array([_quantile(deviation[rest[:, joint], joint], DEVIATION_QUANTILE) for joint in joints]),
+        strays[joints],
         floor,
         np.array(usual).reshape(-1, 3),
     )
+
+
+def carries_most(character: Character) -> Bool[np.ndarray, " joint"]:
+    """Joints that are no part of a limb: roots, hips and spine."""
+    weights = metrics.subtree_weights(character.parents)
+    # weights have mean 1, and a leaf's, the least, stands for one joint: this is LARGEST_PART of all joints
+    return np.asarray(weights > LARGEST_PART * len(weights) * weights.min(initial=1))
 
 
 def _kin(character: Character) -> Float[np.ndarray, "joint 2"]:

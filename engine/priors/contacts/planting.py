@@ -18,8 +18,6 @@ from engine.priors.trials import nearby_contexts
 from usd_io.model import Character, Motion
 from usd_io.shapes import Bool, Float, Int
 
-LARGEST_PART = 0.4
-"""A limb ends below the first joint that carries more than this part of all: hips and spine are left alone."""
 MOST_IN_LIMB = 40
 """A limb of more joints is left alone: a chain is no leg."""
 STEPS = 5
@@ -75,14 +73,12 @@ class Limb:
 
 def find_limbs(character: Character, resting: Int[np.ndarray, " support"]) -> list[Limb]:
     """The limbs of the joints that rest."""
-    weights = metrics.subtree_weights(character.parents)
-    # weights have mean 1, and a leaf's, the least, stands for one joint: this is LARGEST_PART of all joints
-    most = LARGEST_PART * len(weights) * weights.min()
-    # from each resting joint upwards, ending below the first joint that carries more than that
+    most = contacts.carries_most(character)
+    # from each resting joint upwards, ending below the first joint that carries most of all
     chains: dict[int, list[int]] = {}
     for joint in resting:
         chain, above = [int(joint)], int(character.parents[joint])
-        while above >= 0 and weights[above] <= most:
+        while above >= 0 and not most[above]:
             chain.append(above)
             above = int(character.parents[above])
         chains[int(joint)] = chain

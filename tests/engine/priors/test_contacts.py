@@ -251,6 +251,28 @@ def test_a_foot_that_hangs_on_a_handle_is_put_down_and_lifted(travelling: bool) 
     assert 0.14 < max(heights[t] for t in range(65, 81)) < 0.16
 
 
+def test_a_root_on_the_floor_and_what_sways_slowly_do_not_rest() -> None:
+    # a root under a head, a foot that stands and a tail that goes a tenth of the height a second
+    rest = np.array([[0, 0, 0], [0, 1.5, 0], [0.2, 0, 0], [0, 0.05, 0]], np.float32)
+    character = replace(make_character((-1, 0, 0, 0)), rest_translations=rest)
+    motion = make_motion(character, np.arange(121).tolist(), rate=RATE)
+    t = np.arange(121) / RATE
+    moved = np.repeat(rest[None], 121, 0)
+    moved[:, 3, 0] += 0.15 * t
+    # after two seconds all go off, and stop
+    moved[:, 0, 2] = np.clip(t - 2, 0, 1)
+    motion = replace(
+        motion,
+        translations=moved,
+        rotations=np.tile(np.array([1, 0, 0, 0], np.float32), (121, 4, 1)),
+    )
+    plan, known = planned(character, motion, [60, 90, 120])
+    assert contacts.find_supports(character, known, plan, 1.5).joints.tolist() == [2]
+    made = spline(character, known, plan)
+    planted = plant(character, known, plan, made)
+    np.testing.assert_array_equal(planted.translations[:, [0, 1, 3]], made.translations[:, [0, 1, 3]])
+
+
 def swimming(character: Character) -> Motion:
     """The whole body waves and travels."""
     motion = make_motion(character, np.arange(151).tolist(), seed=3, rate=RATE)
