@@ -23,6 +23,8 @@ from usd_io.shapes import Bool, Float, Int
 
 LEAST_SHARE, LEAST_S = 0.1, 0.2
 """A support joint rests in at least this part of the context, and so long [s]."""
+STRAYS = 0.015
+"""What never swings sways, and does not lie still, where it strays further in a second or longer [heights]."""
 LARGEST_PART = 0.4
 """A limb ends below the first joint that carries more than this part of all: hips and spine are left alone."""
 STRIDE = 3.0
@@ -121,7 +123,7 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
     )
     # a support rests often and long enough, and either always lies still or swings clearly faster than a rest may be:
     # what drags along or sways slowly is neither
-    still = (swing_speeds == 0) & (strays < SAME_PLACE / 2 * size)
+    still = (swing_speeds == 0) & (strays < STRAYS * size * np.minimum(resting, 1))
     often = (resting >= LEAST_SHARE * weight.sum()) & (
         still | (swing_speeds > STRIDE * metrics.CONTACT_SPEED * size)
     )
