@@ -1,6 +1,6 @@
 """Forward kinematics and skinning in numpy. Matrices act on column vectors (docs/conventions.md)."""
 
-from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -9,13 +9,20 @@ from usd_io.model import BlendShape, Character, Mesh, Motion
 from usd_io.shapes import Float, Int
 
 
-def levels(parents: Int[np.ndarray, " joint"]) -> Iterator[Int[np.ndarray, " level"]]:
+def levels(parents: Int[np.ndarray, " joint"]) -> tuple[Int[np.ndarray, " level"], ...]:
     """Joint indices by depth, roots first: one vectorised step per level instead of one per joint."""
+    return _levels(tuple(np.asarray(parents).tolist()))
+
+
+@lru_cache(maxsize=64)  # poses are asked for again and again, of few skeletons
+def _levels(parents: tuple[int, ...]) -> tuple[Int[np.ndarray, " level"], ...]:
     depth = np.zeros(len(parents), int)
     for joint, parent in enumerate(parents):
         depth[joint] = depth[parent] + 1 if parent >= 0 else 0
-    for d in range(depth.max(initial=-1) + 1):
-        yield np.flatnonzero(depth == d)
+    found = tuple(np.flatnonzero(depth == d) for d in range(depth.max(initial=-1) + 1))
+    for level in found:
+        level.flags.writeable = False  # one for all who ask
+    return found
 
 
 def compose(

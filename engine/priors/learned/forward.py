@@ -41,9 +41,9 @@ class Answer:
     gain: Float[np.ndarray, "gap 2"]
     """Logarithm of the ratio of this answer's position error to the straight motion's: expected, and a bound kept in
     four of five cases."""
-    idea_rotations: Float[np.ndarray, "gap idea sine joint 3"]
-    """What each idea adds to the best estimate."""
-    idea_translations: Float[np.ndarray, "gap idea sine joint 3"]
+    idea_rotations: Float[np.ndarray, "some idea sine joint 3"]
+    """What each idea adds to the best estimate, in the gaps that ideas are wanted of."""
+    idea_translations: Float[np.ndarray, "some idea sine joint 3"]
     odds: Float[np.ndarray, "gap idea"]
     """Logarithm of how likely each idea is the nearest to the truth, up to a constant."""
 
@@ -62,7 +62,13 @@ def relations(parents: Int[np.ndarray, " joint"]) -> Int[np.ndarray, "joint join
     return np.where(shared > 0, np.clip(distance, 0, 7) + 8 * direction, RELATIONS - 1)
 
 
-def answer(weights: Weights, heads: int, features: Features, parents: Int[np.ndarray, " joint"]) -> Answer:
+def answer(
+    weights: Weights,
+    heads: int,
+    features: Features,
+    parents: Int[np.ndarray, " joint"],
+    with_ideas: int | None = None,
+) -> Answer:
     """Residual, expected error and gain of several gaps of one skeleton.
 
     Args:
@@ -70,6 +76,7 @@ def answer(weights: Weights, heads: int, features: Features, parents: Int[np.nda
         heads: Of the attention.
         features: Of the gaps.
         parents: Parents come first, -1 for roots.
+        with_ideas: Of so many gaps, from the first on, ideas are answered too; None of all.
     """
     x = _embed(weights, features)
     x = x + _linear(weights, "enter.1", gelu(x))
@@ -89,7 +96,9 @@ def answer(weights: Weights, heads: int, features: Features, parents: Int[np.nda
     )
     pooled = x.mean(1)
     gain = _linear(weights, "gain.2", gelu(_linear(weights, "gain.0", pooled)))
-    ideas = _linear(weights, "ideas", x).reshape(gaps, joints, IDEAS, 2, SINES, 3).transpose(3, 0, 2, 4, 1, 5)
+    some = x[:with_ideas]
+    ideas = _linear(weights, "ideas", some).reshape(len(some), joints, IDEAS, 2, SINES, 3)
+    ideas = ideas.transpose(3, 0, 2, 4, 1, 5)
     spread = _linear(weights, "spread", x).reshape(gaps, joints, 2, SPREAD_TERMS)
     return Answer(rotations, translations, spread, gain, ideas[0], ideas[1], _linear(weights, "odds", pooled))
 
@@ -154,8 +163,9 @@ def _product(
     weights: Weights, name: str, x: Float[np.ndarray, "... channel"]
 ) -> Float[np.ndarray, "... out"]:
     # as one matrix product: numpy would make one for each gap of a stack
-    made: Float[np.ndarray, "... out"] = (x.reshape(-1, x.shape[-1]) @ weights[name].T).reshape(
-        *x.shape[:-1], -1
+    matrix = weights[name]
+    made: Float[np.ndarray, "... out"] = (x.reshape(-1, x.shape[-1]) @ matrix.T).reshape(
+        *x.shape[:-1], len(matrix)
     )
     return made
 

@@ -97,7 +97,7 @@ def predict(
                 answers = _answers(network, features, parents, VIEWS[:DRAFT_VIEWS])
             else:
                 turned = make_features(parents, *given, EIGHTH @ frames[some])
-                answers = _answers(network, features, parents, VIEWS)
+                answers = _answers(network, features, parents, VIEWS, ideas=True)
                 answers += _answers(network, turned, parents, VIEWS, EIGHTH)
             answer = _mean(answers)
             results += [
@@ -114,15 +114,19 @@ def _answers(
     parents: Int[np.ndarray, " joint"],
     views: list[Float[np.ndarray, "3 3"]],
     turned: Float[np.ndarray, "3 3"] | None = None,
+    *,
+    ideas: bool = False,
 ) -> list[Answer]:
-    """The answers from some views, each turned back; ``turned`` is what the features were turned by before."""
+    """The answers from some views, each turned back; ``turned`` is what the features were turned by before. With
+    ``ideas`` the first view's come with them, which are all that is used."""
     answers = []
     gaps = len(features.size)
     together = max(1, TOKENS_AT_ONCE // (gaps * len(parents)))
     for start in range(0, len(views), together):
         some = views[start : start + together]
         seen = joined([features.seen_from(view) for view in some])
-        all_of_them = vars(forward.answer(network.weights, network.heads, seen, parents))
+        with_ideas = gaps if ideas and start == 0 else 0
+        all_of_them = vars(forward.answer(network.weights, network.heads, seen, parents, with_ideas))
         for number, view in enumerate(some):
             own = slice(number * gaps, (number + 1) * gaps)
             answer = Answer(**{name: values[own] for name, values in all_of_them.items()})
@@ -144,13 +148,10 @@ def _answers(
 
 def _mean(answers: list[Answer]) -> Answer:
     """Several answers as one."""
-    names = [*vars(answers[0])]
-    mean = Answer(**{name: np.mean([getattr(answer, name) for answer in answers], axis=0) for name in names})
+    names = ("rotations", "translations", "spread", "gain")
+    means = {name: np.mean([getattr(answer, name) for answer in answers], axis=0) for name in names}
     # an idea is "this foot" or "that": in a mirrored view its number may mean the other, so that one view has to do
-    first = answers[0]
-    return replace(
-        mean, idea_rotations=first.idea_rotations, idea_translations=first.idea_translations, odds=first.odds
-    )
+    return replace(answers[0], **means)
 
 
 def _at(

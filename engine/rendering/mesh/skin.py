@@ -86,7 +86,7 @@ def build_rig(character: Character, like: Tensor) -> SkinnedRig:
     places = np.argsort(np.concatenate([*order, np.zeros(0, int)]))
 
     def indices(array: Int[np.ndarray, " _"]) -> Tensor:
-        return torch.from_numpy(array).to(like.device)
+        return torch.tensor(array, device=like.device)
 
     return SkinnedRig(
         levels=tuple(
