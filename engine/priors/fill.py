@@ -342,11 +342,12 @@ def complete(
     """
     own = own or {}
     whole = _with_own(_with_authored(made, parts.hidden, character, plan), parts.hidden, plan, own)
-    contacts = contacts and not plan.in_place  # what stays in place has feet that glide
     if contacts:
         whole = _with_own(plant(character, parts.known, plan, whole), parts.hidden, plan, own)
     if texture:
-        textured = put_texture(character, parts.known, plan, whole, standing=contacts)
+        # what stays in place has feet that glide
+        standing = contacts and not plan.in_place
+        textured = put_texture(character, parts.known, plan, whole, standing=standing)
         whole = _with_own(textured, parts.hidden, plan, own)
     if plan.in_place:
         whole = _with_own(keep_in_place(character, parts.known, plan, whole), parts.hidden, plan, own)

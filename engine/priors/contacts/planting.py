@@ -13,7 +13,7 @@ import numpy as np
 from engine.geometry import metrics, rotations, skeleton
 from engine.planning.plan import Plan
 from engine.priors import offsets
-from engine.priors.contacts import contacts
+from engine.priors.contacts import contacts, floor
 from engine.priors.trials import nearby_contexts
 from usd_io.model import Character, Motion
 from usd_io.shapes import Bool, Float, Int
@@ -30,20 +30,32 @@ LEAST_TURN = 0.02
 
 
 def plant(character: Character, known: Motion, plan: Plan, made: Motion) -> Motion:
-    """Let the joints that rest stay where they are.
+    """Let the joints that rest stay where they are, and feet above the floor.
 
     Args:
         character: The skeleton.
         known: The known frames only.
-        plan: Gives context, keys, gaps and joints to leave alone.
+        plan: Gives context, keys, gaps and joints to leave alone; in place feet glide, above the floor.
         made: A filled motion at ``plan.fill_times``.
 
     Returns:
         The motion with the limbs of resting joints turned; the same object where none has to move.
     """
     size = metrics.height(character, known, plan.keys[0]) if plan.gaps else 0.0
-    # world positions of resting joints and the ways [stage units, world] to where they should be, gap after gap
-    joints, ways = contacts.corrections(character, known, plan, made, size)
+    if not plan.in_place:
+        made = _moved(character, known, plan, made, *contacts.corrections(character, known, plan, made, size))
+    return _moved(character, known, plan, made, *floor.raises(character, known, plan, made, size))
+
+
+def _moved(
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    made: Motion,
+    joints: Int[np.ndarray, " support"],
+    ways: Float[np.ndarray, "fill support 3"],
+) -> Motion:
+    """The motion with joints gone these ways [stage units, world] from where they are, gap after gap."""
     if not ways.any():
         return made
     # which joints may turn and shift, and about which axes; locked joints get zeros

@@ -251,6 +251,29 @@ def test_a_foot_that_hangs_on_a_handle_is_put_down_and_lifted(travelling: bool) 
     assert 0.14 < max(heights[t] for t in range(65, 81)) < 0.16
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_feet_that_glide_stay_above_the_floor(in_place: bool) -> None:
+    # on a treadmill, or taken off the ground by the plan
+    character = biped()
+    motion = walk(character)
+    if not in_place:
+        there = motion.translations.copy()
+        there[:, HIPS, 2] = 0
+        motion = replace(motion, translations=there)
+    plan, known = planned(character, motion, [60, 84, 108])
+    plan = replace(plan, in_place=in_place)
+    made = spline(character, known, plan)
+    before, after = (
+        skeleton.joint_positions(character, m)[:, [LEFT[2], RIGHT[2]]]
+        for m in (made, plant(character, known, plan, made))
+    )
+    assert before[..., 1].min() < 0
+    assert after[..., 1].min() > 0.019
+    # they are raised and nothing else
+    assert np.abs(after - before)[..., [0, 2]].max() < 0.005
+    assert np.abs(after - before)[before[..., 1] > 0.021].max() < 1e-6
+
+
 def test_a_root_on_the_floor_and_what_sways_slowly_do_not_rest() -> None:
     # a root under a head, a foot that stands and a tail that goes a tenth of the height a second
     rest = np.array([[0, 0, 0], [0, 1.5, 0], [0.2, 0, 0], [0, 0.05, 0]], np.float32)

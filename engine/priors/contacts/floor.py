@@ -1,0 +1,64 @@
+"""Feet that a filled motion puts under the floor, on which the context sets them: raised to it.
+
+What rests in the world is held in its place (:mod:`engine.priors.contacts.contacts`); feet that glide, as under motion
+in place, are not. So what of the context is the floor is seen by heights alone: where the lowest joints are again and
+again as low as ever, which the lowest points of a stroke or a wing beat are not.
+"""
+
+import numpy as np
+
+from engine.geometry import skeleton
+from engine.planning.plan import Plan
+from engine.priors import offsets
+from engine.priors.contacts import contacts
+from engine.priors.trials import nearby_contexts
+from usd_io.model import Character, Motion
+from usd_io.shapes import Float, Int
+
+TOUCHING = 0.02
+"""A joint touches the floor that gets so near the lowest of the context [heights]."""
+FLAT, FLAT_SHARE = 0.01, 0.3
+"""It does so where it is within this of its own lowest level [heights] in at least this part of the context."""
+
+
+def raises(
+    character: Character, known: Motion, plan: Plan, made: Motion, size: float
+) -> tuple[Int[np.ndarray, " touching"], Float[np.ndarray, "fill touching 3"]]:
+    """How the joints that touch the floor have to be raised to it: zero at the keys.
+
+    Args:
+        character: The skeleton.
+        known: The known frames only.
+        plan: Gives context, keys and gaps.
+        made: A filled motion at ``plan.fill_times``.
+        size: The character's height [stage units].
+
+    Returns:
+        The joints, and for each the vector from where it is to where it should be [stage units, world].
+    """
+    up = "XYZ".index(character.up_axis)
+    near = np.zeros(len(known.times), bool)
+    for start, end in nearby_contexts(known, plan):
+        near |= (known.times >= start) & (known.times <= end)
+    if not near.any():
+        return np.zeros(0, int), np.zeros((len(made.times), 0, 3))
+    heights = skeleton.joint_positions(character, known)[..., up]
+    seen = heights[near]
+    lowest = seen.min(0)
+    flat = (seen < lowest + FLAT * size).mean(0) >= FLAT_SHARE
+    joints = np.flatnonzero(
+        flat & (lowest < lowest.min() + TOUCHING * size) & ~contacts.carries_most(character)
+    )
+    # a single one may as well be the lowest of what hovers
+    if len(joints) < 2:
+        joints = joints[:0]
+    result = np.zeros((len(made.times), len(joints), 3))
+    inside, first = skeleton.joint_positions(character, made)[:, joints, up], 0
+    for gap in plan.gaps:
+        part = slice(first, first + len(gap.times))
+        ends = heights[offsets.frames_at(known, np.array([gap.start, gap.end]))]
+        # the keys may reach lower: a step down takes the floor with it, a foot that tips over only itself
+        floor = np.minimum(lowest[joints] + min(ends.min() - lowest.min(), 0), ends[:, joints].min(0))
+        result[part, :, up] = np.maximum(floor - inside[part], 0)
+        first = part.stop
+    return joints, result
