@@ -42,8 +42,7 @@ def raises(
         near |= (known.times >= start) & (known.times <= end)
     if not near.any():
         return np.zeros(0, int), np.zeros((len(made.times), 0, 3))
-    heights = skeleton.joint_positions(character, known)[..., up]
-    seen = heights[near]
+    seen = skeleton.joint_positions(character, known.at(near))[..., up]
     lowest = seen.min(0)
     flat = (seen < lowest + FLAT * size).mean(0) >= FLAT_SHARE
     joints = np.flatnonzero(
@@ -54,9 +53,10 @@ def raises(
         joints = joints[:0]
     result = np.zeros((len(made.times), len(joints), 3))
     inside, first = skeleton.joint_positions(character, made)[:, joints, up], 0
-    for gap in plan.gaps:
-        part = slice(first, first + len(gap.times))
-        ends = heights[offsets.frames_at(known, np.array([gap.start, gap.end]))]
+    frames = offsets.frames_at(known, np.array([(gap.start, gap.end) for gap in plan.gaps]).ravel())
+    at_keys = skeleton.joint_positions(character, known.at(frames))[..., up]
+    for index, gap in enumerate(plan.gaps):
+        part, ends = slice(first, first + len(gap.times)), at_keys[2 * index : 2 * index + 2]
         # the keys may reach lower: a step down takes the floor with it, a foot that tips over only itself
         floor = np.minimum(lowest[joints] + min(ends.min() - lowest.min(), 0), ends[:, joints].min(0))
         result[part, :, up] = np.maximum(floor - inside[part], 0)
