@@ -40,7 +40,18 @@ from usd_io.errors import shown
 if TYPE_CHECKING:  # what only a run needs is imported by it: plans are quicker without
     from engine.pipeline import RunResult
 
-__all__ = ["advance", "check", "check_ready", "inspect", "plan", "prepare", "prepare_resume", "resume", "run"]
+__all__ = [
+    "advance",
+    "check",
+    "check_ready",
+    "check_stage",
+    "inspect",
+    "plan",
+    "prepare",
+    "prepare_resume",
+    "resume",
+    "run",
+]
 
 NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
 
@@ -234,6 +245,21 @@ def _plan_changed(
     return changed, _plan(changed)
 
 
+def check_stage(config: RunConfig, stage: str) -> None:
+    """Refuse the name of a stage that a run with these settings has not.
+
+    Raises:
+        ConfigError: It has no such stage; says which it has.
+    """
+    from engine.pipeline import resolve_engine, stage_weights
+
+    stages = stage_weights(config, resolve_engine(config))
+    if stage not in stages:
+        raise ConfigError(
+            f"a run with these settings has no stage {shown(stage)}; it has {', '.join(stages)}."
+        )
+
+
 def advance(folder: Path, stage: str, on_event: OnEvent = ignore, cancel: Callable[[], bool] = never) -> None:
     """Do the run of a folder up to the end of a stage; what it made lies in ``artefacts``, and resuming goes on.
 
@@ -243,14 +269,7 @@ def advance(folder: Path, stage: str, on_event: OnEvent = ignore, cancel: Callab
     """
     if not (folder / SETTINGS).is_file():
         raise ConfigError(f"{shown(folder)} is no run folder: it holds no {SETTINGS}.")
-    from engine.pipeline import resolve_engine, stage_weights
-
-    config = read_settings(folder)
-    stages = stage_weights(config, resolve_engine(config))
-    if stage not in stages:
-        raise ConfigError(
-            f"the run in {shown(folder)} has no stage {shown(stage)}; it has {', '.join(stages)}."
-        )
+    check_stage(read_settings(folder), stage)
     with suppress(StageReached):
         resume(folder, on_event, cancel, until=stage)
 

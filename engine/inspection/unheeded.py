@@ -21,7 +21,8 @@ def unheeded(config: RunConfig) -> tuple[str, ...]:
     given = [
         field.option
         for field in fields_of(RunConfig)
-        if field.setting.group in (MODEL, FIT) and getattr(config, field.name) != field.default
+        if (field.setting.group in (MODEL, FIT) or field.name == "self_test")
+        and getattr(config, field.name) != field.default
     ]
     if given and makes_no_video(config):
         why = (

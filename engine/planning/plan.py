@@ -526,7 +526,7 @@ def _warnings(plan: Plan, motion: Motion, where: str) -> list[str]:
         warnings.append(f"{where}: {_blocked(motion, blocked)}")
     jumps = [(s, e) for s, e in pairwise(plan.keys) if e - s < motion.frame_step * (1 - _EPSILON)]
     if jumps:
-        more = f" and at {len(jumps) - 1} more places" if len(jumps) > 1 else ""
+        more = f" and elsewhere, {len(jumps)} times in all" if len(jumps) > 1 else ""
         warnings.append(
             f"{where}: the keys {jumps[0][0]:g} and {jumps[0][1]:g} are less than a frame apart{more}: "
             "that jump stays."
@@ -544,7 +544,7 @@ def _span(start: float, end: float) -> str:
 def _blocked(motion: Motion, spans: Sequence[tuple[float, float]]) -> str:
     """What is said of spans in which the animation is blocked."""
     between = " and ".join(_span(start, end) for start, end in spans[:MOST_SPANS])
-    more = f" and at {len(spans) - MOST_SPANS} more places" if len(spans) > MOST_SPANS else ""
+    more = f" and elsewhere, {len(spans)} times in all" if len(spans) > MOST_SPANS else ""
     return (
         f"{shown(motion.animation_path)} is blocked {between}{more}, where USD shows the rest pose: that stays as it "
         "is and is not filled; remove the blocks to have it filled."

@@ -56,7 +56,9 @@ def run(
     """Fill the motion between the keys and author it as a new layer; the source is never touched."""
     if until and not dry_run:
         from engine import prepare
+        from engine.run import check_stage
 
+        check_stage(config, until)  # before a folder is made for it
         return advance_to(prepare(config), until, progress, as_json=as_json)
     start(
         config,

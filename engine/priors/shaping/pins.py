@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.geometry import metrics, skeleton
+from engine.geometry import metrics, rotations, skeleton
 from engine.planning.pins import PIN_TOLERANCE, Pin, place_of
 from engine.planning.plan import Plan
 from engine.priors import offsets
@@ -23,8 +23,11 @@ from usd_io.shapes import Bool, Float, Int
 JUMP, JUMPY = 0.03, 2.0
 """A pinned joint jumps where a step from a frame to the next is longer than this [heights], and than so many times the
 longest of its others."""
-ROUNDS, REACHES = 12, 4
-"""Of the limbs' least squares, and of the root's help between them."""
+ROUNDS, REACHES = 12, 10
+"""Of the limbs' least squares, and of the root's help between them, since limbs that are almost straight are slow."""
+TURN, TURNED = 45.0, 3.0
+"""A joint above a pinned one flips where it turns by more from a frame to the next [degrees], and by more than so many
+times the most in the known poses: beside a straight limb there are two ways to bend."""
 PARTS = (0.0, 0.5, 1.0)
 """Of the way to the one pose that holds all pins, from which the least squares begin: as little as is needed."""
 
@@ -152,8 +155,30 @@ def missed_pins(character: Character, motion: Motion, plan: Plan) -> list[str]:
                 f"({100 * apart.max() / size:.2g} % of the height) off its place at {held.times[np.argmax(apart)]:g}: "
                 "what is pinned was not all held together; pin fewer joints, or a shorter range."
             )
-        missed += _jumps(path / size, motion.times, inside, pin)
+        jumps = _jumps(path / size, motion.times, inside, pin)
+        missed += jumps + _flips(character, motion, plan, pin, at_ends=not jumps)
     return missed
+
+
+def _flips(character: Character, motion: Motion, plan: Plan, pin: Pin, *, at_ends: bool) -> list[str]:
+    """What to say of a joint above a pinned one that bends the other way from a frame to the next, between which the
+    pinned one is not held; also where the pin begins and ends, unless ``at_ends`` is off."""
+    above = [n for n, joint in enumerate(character.joints) if f"{pin.joint}/".startswith(f"{joint}/")]
+    q = motion.rotations[:, above].astype(float)
+    turns = np.degrees(rotations.angle_between(q[:-1], q[1:]))
+    known = plan.known(motion.times)
+    usual = turns[known[1:] & known[:-1]].max(initial=0)
+    held = (motion.times >= pin.start) & (motion.times <= pin.end)
+    near = held[1:] | held[:-1] if at_ends else held[1:] & held[:-1]
+    turns = np.where(near[:, None] & ~(known[1:] & known[:-1])[:, None], turns, 0)
+    frame, column = np.unravel_index(np.argmax(turns), turns.shape)
+    if turns[frame, column] <= max(TURN, TURNED * usual):
+        return []
+    return [
+        f"{shown(character.joints[above[column]])}, above {shown(pin.joint)} pinned from {pin.start:g} to {pin.end:g}, "
+        f"turns by {turns[frame, column]:.0f} degrees from {motion.times[frame]:g} to {motion.times[frame + 1]:g}: the "
+        "limb is almost straight there and bends the other way, or a key is near; pin a shorter range."
+    ]
 
 
 def _jumps(

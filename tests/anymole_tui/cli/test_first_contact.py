@@ -86,6 +86,16 @@ def test_a_call_builds_the_commands_of_one_module(tmp_path: Path, monkeypatch: p
     assert app.group_for(["inspect", "x.usda"]) is app.command_group()
 
 
+def test_a_stage_that_no_run_has_leaves_no_folder(
+    call: Call, tmp_path: Path, two_bone_arm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call("run", str(two_bone_arm), "--out", str(tmp_path / "run"), "--until", "nope")
+    assert code == 2
+    assert "has no stage nope; it has fill, " in err
+    assert not (tmp_path / "run").exists()
+
+
 def test_no_help_shows_the_types_of_values(call: Call) -> None:
     for words, command in commands_of(app.command_group()):
         if not getattr(command, "commands", None):

@@ -30,6 +30,10 @@ def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             {"engine": "motion", "prompt": "a fox", "camera": "left"},
             ["prompt, camera: of no effect, as the motion engine makes no video."],
         ),
+        (
+            {"engine": "motion", "self_test": True},
+            ["self-test: of no effect, as the motion engine makes no video."],
+        ),
         ({"steps": 3}, ["steps: of no effect, as the motion engine, which auto takes here, makes no video."]),
         (
             {"style": "calm", "prior": "slerp"},

@@ -175,11 +175,23 @@ def test_what_is_pinned_and_not_held_is_said() -> None:
 
 def test_a_pin_that_ends_next_to_a_key_is_said_to_jump() -> None:
     held = fill_motion(CHARACTER, MOTION, pin=["d@38:53"], **SHOT)  # type: ignore[arg-type]
-    (said,) = missed_pins(CHARACTER, held.motion, plan_with("d@38:53"))
+    said, *_ = missed_pins(CHARACTER, held.motion, plan_with("d@38:53"))
     assert said.startswith("a/b/c/d, pinned from 38 to 53, moves by ")
     assert (
         "from 53 to 54, much quicker than elsewhere: a key is too near; end the pin further from it" in said
     )
+
+
+def test_a_joint_above_a_pin_that_flips_is_said() -> None:
+    held = fill_motion(CHARACTER, MOTION, pin=["d@40:50"], **SHOT).motion  # type: ignore[arg-type]
+    frame, elbow = int(np.flatnonzero(held.times == 45)[0]), CHARACTER.joints.index("a/b/c")
+    q = held.rotations.copy()
+    quarter = rotations.exp(np.array([np.pi / 2, 0, 0])).astype(q.dtype)
+    q[frame:, elbow] = rotations.multiply(q[frame:, elbow], np.broadcast_to(quarter, q[frame:, elbow].shape))
+    said = missed_pins(CHARACTER, replace(held, rotations=q), plan_with("d@40:50"))
+    (flip,) = [sentence for sentence in said if "turns by" in sentence]
+    assert flip.startswith("a/b/c, above a/b/c/d pinned from 40 to 50, turns by ")
+    assert "degrees from 44 to 45" in flip
 
 
 def plan_with(pin: str) -> Plan:
