@@ -66,7 +66,9 @@ def test_velocity_runs_through_the_seam(shot: dict[str, list[float]], prior: str
         for loop in (False, True)
     )
     assert seam(looped)[0] < 1e-5
-    assert seam(looped)[1] < 0.5 * seam(free)[1]
+    # half of the jump is gone, or what is left is less than the motion itself changes from frame to frame
+    assert seam(looped)[1] < seam(free)[1]
+    assert seam(looped)[1] < max(0.5 * seam(free)[1], seam(ONE)[1])
     np.testing.assert_array_equal(looped.times, free.times)
     for key in (0, 20 if shot is TWO_KEYS else 39, PERIOD):
         np.testing.assert_array_equal(looped.rotations[looped.times == key], ONE.rotations[ONE.times == key])
