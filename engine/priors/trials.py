@@ -9,7 +9,7 @@ from engine.geometry import metrics, skeleton
 from engine.planning.plan import Gap, Plan
 from engine.priors import offsets
 from usd_io.model import Character, Motion
-from usd_io.shapes import Float
+from usd_io.shapes import Bool, Float
 
 Prior = Callable[[Character, Motion, Plan], Motion]
 """Known frames only in, the motion at ``plan.fill_times`` out."""
@@ -84,6 +84,14 @@ def nearby_contexts(known: Motion, plan: Plan) -> list[tuple[float, float]]:
         elif before:
             ranges.append((start, min(end, start + reach)))
     return ranges
+
+
+def in_nearby_contexts(known: Motion, plan: Plan) -> Bool[np.ndarray, " frame"]:
+    """Which known frames lie in the contexts near the gaps."""
+    near = np.zeros(len(known.times), bool)
+    for start, end in nearby_contexts(known, plan):
+        near |= (known.times >= start) & (known.times <= end)
+    return near
 
 
 def _piece(

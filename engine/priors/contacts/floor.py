@@ -11,7 +11,7 @@ from engine.geometry import skeleton
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts import contacts
-from engine.priors.trials import nearby_contexts
+from engine.priors.trials import in_nearby_contexts
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float, Int
 
@@ -37,9 +37,7 @@ def raises(
         The joints, and for each the vector from where it is to where it should be [stage units, world].
     """
     up = "XYZ".index(character.up_axis)
-    near = np.zeros(len(known.times), bool)
-    for start, end in nearby_contexts(known, plan):
-        near |= (known.times >= start) & (known.times <= end)
+    near = in_nearby_contexts(known, plan)
     if not near.any():
         return np.zeros(0, int), np.zeros((len(made.times), 0, 3))
     seen = skeleton.joint_positions(character, known.at(near))[..., up]

@@ -14,7 +14,7 @@ from engine.geometry import metrics, rotations, skeleton
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts import contacts, floor
-from engine.priors.trials import nearby_contexts
+from engine.priors.trials import in_nearby_contexts
 from usd_io.model import Character, Motion
 from usd_io.shapes import Bool, Float, Int
 
@@ -112,9 +112,7 @@ def find_legs(character: Character, resting: Int[np.ndarray, " support"]) -> lis
 def spreads(known: Motion, plan: Plan, locked: Bool[np.ndarray, " joint"]) -> Float[np.ndarray, "joint 6 6"]:
     """How joints turn [rad] and shift [stage units] near the gaps: mean squares about and along their parents' axes."""
     # the keys and the contexts near the gaps: how a joint turns there is how it may turn in the gap
-    near = np.isin(known.times, plan.keys)
-    for start, end in nearby_contexts(known, plan):
-        near |= (known.times >= start) & (known.times <= end)
+    near = np.isin(known.times, plan.keys) | in_nearby_contexts(known, plan)
     seen = known.at(near)
     # turns away from the mean rotation as rotation vectors about the parent's axes [rad]; signs are made continuous
     # before quaternions are averaged
