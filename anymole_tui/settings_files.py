@@ -8,7 +8,7 @@ from typing import Any
 
 from engine import ConfigError, RunConfig
 from engine.files import read_toml
-from engine.settings import fields_of, from_text
+from engine.settings import Field, fields_of, from_text, value_of
 from usd_io import shown
 
 PROJECT_FILE = "anymole.toml"
@@ -69,23 +69,36 @@ def run_defaults() -> dict[str, Any]:
         ConfigError: A file or a value cannot be used.
     """
     fields = {field.option: field for field in fields_of(RunConfig) if not field.setting.argument}
-    given = {option: value for option, value in _run_entries() if option in fields}
+    given = {option: (value, origin) for option, value, origin in _run_entries() if option in fields}
     for option in fields:
-        if os.environ.get(variable(("run",), option)):
-            given[option] = os.environ[variable(("run",), option)]
-    return {
-        fields[option].name: from_text(fields[option], _as_text(value)) for option, value in given.items()
-    }
+        name = variable(("run",), option)
+        if os.environ.get(name):
+            given[option] = os.environ[name], name
+    return {fields[option].name: _default(fields[option], *given[option]) for option in given}
 
 
-def _run_entries() -> Iterator[tuple[str, Any]]:
-    """What the files say for every command and for ``run``, the strongest last."""
+def _default(field: Field, value: Any, origin: str) -> Any:
+    try:
+        return value_of(field, from_text(field, _as_text(value)))
+    except (ConfigError, ValueError) as error:
+        raise ConfigError(f"{origin}: {error}", settings=(field.name,)) from None
+
+
+def _run_entries() -> Iterator[tuple[str, Any, str]]:
+    """What the files say for every command and for ``run``, and where, the strongest last."""
     for _, path in files():
         values = read_toml(path, "the settings file")
-        yield from ((dashed(name), value) for name, value in values.items() if not isinstance(value, Mapping))
+        yield from (
+            (dashed(name), value, f"{shown(name)} in {shown(path)}")
+            for name, value in values.items()
+            if not isinstance(value, Mapping)
+        )
         table = values.get("run", {})
         if isinstance(table, Mapping):
-            yield from ((dashed(name), value) for name, value in table.items())
+            yield from (
+                (dashed(name), value, f"[run] {shown(name)} in {shown(path)}")
+                for name, value in table.items()
+            )
 
 
 def _as_text(value: Any) -> str:

@@ -30,6 +30,13 @@ class SetOption:
     """``default``, ``user``, ``project`` or ``environment``."""
     where: str
     """The file or the variable."""
+    key: str = ""
+    """How the file names it: ``seed``, or ``[run] seed`` in a table."""
+
+    @property
+    def origin(self) -> str:
+        """Where its value is to be changed; empty for a default."""
+        return f"{shown(self.key)} in {shown(self.where)}" if self.key else self.where
 
 
 def commands_of(group: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -95,11 +102,26 @@ def settings(group: Any, *, every: bool) -> list[SetOption]:
 
 
 def flags_by_setting(words: list[str], group: Any) -> dict[str, str]:
-    """Options of the command that is called (``--skeleton``) by the settings that they give (``skeletons``)."""
-    command = next((command for name, command in commands_of(group) if name == _called(words, group)), None)
+    """Options of the command that is called by the settings that they give: ``--skeleton`` by ``skeletons``, and where
+    it was not typed, ``--skeleton from ANYMOLE_RUN_SKELETON``."""
+    called = _called(words, group)
+    command = next((command for name, command in commands_of(group) if name == called), None)
     options = options_of(command, every=True) if command is not None else {}
-    by_option = {option.replace("-", "_"): f"--{option}" for option in options}
-    return by_option | {parameter.name: f"--{option}" for option, parameter in options.items()}
+    try:
+        set_elsewhere = {
+            s.option: s.origin for s in settings(group, every=False) if s.command == " ".join(called)
+        }
+    except ConfigError:  # a file that cannot be read sets nothing
+        set_elsewhere = {}
+    flags = {}
+    for option, parameter in options.items():
+        origin = "" if _is_typed(parameter, words) else set_elsewhere.get(option, "")
+        flags[option.replace("-", "_")] = flags[parameter.name] = f"--{option}{origin and f' from {origin}'}"
+    return flags
+
+
+def _is_typed(parameter: Any, words: list[str]) -> bool:
+    return bool({word.partition("=")[0] for word in words} & {*parameter.opts, *parameter.secondary_opts})
 
 
 def _called(words: list[str], group: Any) -> tuple[str, ...]:
@@ -131,9 +153,11 @@ def _from_files(group: Any) -> list[tuple[SetOption, Any]]:
     for name, path in files():
         values = read_toml(path, "the settings file")
         options = {key: value for key, value in values.items() if key not in TUI_TABLES}
-        for command, option, value in _entries(options, known, path):
+        for command, key, value in _entries(options, known, path):
+            option = dashed(key.rpartition(" ")[2])
             parameter = known[command][option]
-            setting = SetOption(command, option, _as_option(value, parameter, option, path), name, str(path))
+            made = _as_option(value, parameter, key, path)
+            setting = SetOption(command, option, made, name, str(path), key)
             won[command, option] = (setting, parameter)
     return list(won.values())
 
@@ -141,12 +165,13 @@ def _from_files(group: Any) -> list[tuple[SetOption, Any]]:
 def _entries(
     values: Mapping[str, Any], known: Mapping[str, Any], path: Path
 ) -> Iterator[tuple[str, str, Any]]:
+    """Commands, keys as of :class:`SetOption` and values of a file."""
     for name, value in values.items():
         if not isinstance(value, Mapping):
             having = [command for command, options in known.items() if dashed(name) in options]
             if not having:
                 raise ConfigError(f"{shown(path)}: no command has an option {shown(name)}.")
-            yield from ((command, dashed(name), value) for command in having)
+            yield from ((command, name, value) for command in having)
     yield from _tables(values, known, path, "")
 
 
@@ -165,18 +190,23 @@ def _tables(
         for option, value in table.items():
             if dashed(option) not in known[command]:
                 raise ConfigError(f"{shown(path)}: 'anymole {command}' has no option {shown(option)}.")
-            yield command, dashed(option), value
+            yield command, f"[{command.replace(' ', '.')}] {option}", value
 
 
-def _as_option(value: Any, parameter: Any, option: str, path: Path) -> Any:
+def _as_option(value: Any, parameter: Any, key: str, path: Path) -> Any:
     """A TOML value as an option takes it: lists become T,T,... where one text is wanted."""
     single = (str, int, float, bool)
     if isinstance(value, list) and all(isinstance(v, single) for v in value):
         return list(map(str, value)) if parameter.multiple else ",".join(map(str, value))
     if not isinstance(value, single):
-        raise ConfigError(f"{shown(path)}: {shown(option)} is no text, number, flag or list of those.")
+        raise ConfigError(f"{shown(path)}: {shown(key)} is no text, number, flag or list of those.")
     if parameter.is_flag is not isinstance(value, bool):
         raise ConfigError(
-            f"{shown(path)}: {shown(option)} takes {'true or false' if parameter.is_flag else 'a value'}."
+            f"{shown(path)}: {shown(key)} takes {'true or false' if parameter.is_flag else 'a value'}, "
+            f"not {shown(_toml(value))}."
         )
     return [str(value)] if parameter.multiple else value
+
+
+def _toml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from engine.settings import Field, from_text, limits_text, to_text
+from engine import ConfigError
+from engine.settings import Field, Setting, from_text, limits_text, to_text
+from usd_io import shown
 
 HELP_OPTIONS = ["-h", "--help"]
 COMMAND = "The command itself"
@@ -88,7 +90,23 @@ _CHOICES = re.compile(r" <(\w+(?:\|\w+)+)>")
 
 
 class GroupedCommand(TyperCommand):
-    """A command whose help lists options under titles, in their order."""
+    """A command whose help lists options under titles, in their order, and whose wrong values are said as all others
+    are."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = [*args]
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            # a missing one is of a kind below; it is said with how the command is called
+            if type(error) is not typer.BadParameter or error.param is None:
+                raise
+            typed, _, _ = self.make_parser(ctx).parse_args(args=given)
+            value, _ = error.param.consume_value(ctx, typed)
+            raise ConfigError(
+                f"{error.param.name} is {shown(repr(value))}; {wanted_of(error.param)}.",
+                settings=(error.param.name or "",),
+            ) from error
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -119,6 +137,18 @@ class GroupedCommand(TyperCommand):
             with formatter.section("Examples"):
                 for line in self.epilog.splitlines():
                     formatter.write(f"  {line}\n")
+
+
+def wanted_of(parameter: Any) -> str:
+    """What the value of a parameter that typer reads has to be."""
+    kind = parameter.type
+    if choices := getattr(kind, "choices", ()):
+        return f"choose {', '.join(choices[:-1])} or {choices[-1]}"
+    if getattr(parameter, "is_flag", False):
+        return "give true or false"
+    limits = limits_text(Setting("", least=getattr(kind, "min", None), most=getattr(kind, "max", None)))
+    what = "a whole number" if kind.name.startswith("int") else "a number"
+    return f"give {what}{limits and f', {limits}'}"
 
 
 def takes_settings(

@@ -106,7 +106,7 @@ class AnymoleApp(SparingApp):
     def _known_theme(self, name: str) -> str:
         if name not in self.available_themes:
             names = ", ".join(sorted(self.available_themes))
-            raise ConfigError(f"there is no theme {shown(name)}; choose one of {names}.")
+            raise ConfigError(f"there is no theme {shown(name)}; choose one of {names}.", settings=("theme",))
         return name
 
     @property

@@ -139,6 +139,9 @@ def check(file: str, readers: Sequence[str] = ()) -> tuple[Finding, ...]:
 
     unknown = next((name for name in readers if name not in READERS), None)
     if unknown is not None:
-        raise ConfigError(f"no reader {shown(unknown)!r} is known; name some of {', '.join(READERS)}.")
+        raise ConfigError(
+            f"no reader {shown(unknown)!r} is known; name some of {', '.join(READERS)}.",
+            settings=("readers",),
+        )
     stage = open_stage(file)
     return (*check_stage(stage), *reader_findings(stage, readers))

@@ -96,7 +96,7 @@ def memory(
     from engine.video import gpu_gb, memory_table
 
     if not 0 <= card < float("inf"):
-        raise ConfigError("a GPU has a number of GB of memory, 0 or more; give --card in GB.")
+        raise ConfigError("a GPU has a number of GB of memory, 0 or more; give it in GB.", settings=("card",))
     have = card or gpu_gb()
     sizes = {"320x512": (320, 512), "256x416": (256, 416), "480x832": (480, 832)}
     needs = {text: memory_table(*size) for text, size in sizes.items()}

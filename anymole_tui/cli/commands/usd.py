@@ -147,5 +147,7 @@ def _range(text: str) -> tuple[float, float]:
     try:
         start, end = map(float, text.split(":"))
     except ValueError:
-        raise ConfigError(f"--range {text!r} is no range; give it as A:B, for example 0:60.") from None
+        raise ConfigError(
+            f"{text!r} is no range; give it as A:B, for example 0:60.", settings=("range",)
+        ) from None
     return start, end

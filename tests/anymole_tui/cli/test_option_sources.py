@@ -1,6 +1,7 @@
 """Options from files and the environment, and who wins; progress in every dialect."""
 
 import io
+import itertools
 import json
 import shutil
 import tomllib
@@ -12,7 +13,9 @@ import pytest
 
 from anymole_tui.cli import progress_view
 from anymole_tui.cli.app import main
+from anymole_tui.settings_files import run_defaults
 from anymole_tui.wording import duration
+from engine.errors import ConfigError
 from engine.events import Note, RunFailed, RunFinished, RunStarted, StageFinished, StageProgress, StageStarted
 
 Call = Callable[..., tuple[int, str, str]]
@@ -85,6 +88,60 @@ def test_wrong_files_are_named(call: Call, tmp_path: Path, text: str, words: str
     assert words in err
     assert "user.toml" in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "option", "allowed"),
+    [  # read by the command line library, by us as text, by us as a word, and by what the command calls
+        (("run", "x.usda"), "dry-run", "give true or false"),
+        (("submit", "x.usda"), "jobs", "give a whole number, 1 or more"),
+        (("models", "memory"), "card", "give a number"),
+        (("tui",), "pictures", "choose auto, kitty, sixel, blocks or ascii"),
+        (("run", "x.usda"), "seed", "is no whole number"),
+        (("run", "x.usda"), "author", "choose rebind, over, variant or flat"),
+        (("submit", "x.usda"), "to", "choose openjd, slurm"),
+        (("check", "x.usda"), "for", "blender, three"),
+    ],
+)
+def test_a_wrong_value_from_elsewhere_says_from_where_and_what_is_allowed(
+    call: Call,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    option: str,
+    allowed: str,
+) -> None:
+    command = tuple(itertools.takewhile(lambda word: "." not in word, words))
+    key = option.replace("-", "_")
+    variable = "_".join(("ANYMOLE", *command, key)).upper()
+    table = f"[{'.'.join(command)}]"
+    monkeypatch.setenv(variable, "nonsense")
+    code, _, err = call(*words)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "nonsense" in err
+    assert allowed in err
+    assert err.endswith(f"(--{option} from {variable}).\n")
+    monkeypatch.delenv(variable)
+    if option == "dry-run":  # what a flag of a file has to be is said before
+        return
+    (tmp_path / "user.toml").write_text(f"{table}\n{key} = 'nonsense'\n")
+    code, _, err = call(*words)
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.endswith(f"(--{option} from {table} {key} in {tmp_path / 'user.toml'}).\n")
+    assert call(*words, f"--{option}", "gibberish")[2].endswith(f"(--{option}).\n")
+
+
+def test_a_wrong_default_of_the_form_says_where_it_comes_from(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "user.toml").write_text("prior = 'nope'\n[run]\nseed = 3\n")
+    with pytest.raises(ConfigError, match=r"^prior in .*user.toml: prior is 'nope'; choose auto"):
+        run_defaults()
+    (tmp_path / "user.toml").write_text("[run]\nseed = 3\n")
+    assert run_defaults() == {"seed": 3}
+    monkeypatch.setenv("ANYMOLE_RUN_SEED", "nope")
+    with pytest.raises(ConfigError, match=r"^ANYMOLE_RUN_SEED: seed 'nope' is no whole number"):
+        run_defaults()
 
 
 def test_files_are_not_needed_to_get_help(call: Call, tmp_path: Path) -> None:
