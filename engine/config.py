@@ -11,6 +11,7 @@ from engine.files.toml import read_toml
 from engine.settings.choices import (
     CELLS,
     CONTROLLED,
+    VIEWS,
     AdaptMode,
     AuthorMode,
     ControlName,
@@ -225,6 +226,7 @@ class RunConfig:
             "joint within 0.1 % of the height (sparse:0.5 within 0.5 %) of the full motion.",
             RESULT,
             metavar="full|sparse[:PERCENT]",
+            words=lambda: ("full", "sparse"),
             counts_from="author",
         ),
     ] = "full"
@@ -448,6 +450,7 @@ class RunConfig:
             empty="of a given video the front, of a generated one the view that tells most of the motion",
             names_file=True,
             names_else=True,
+            words=lambda: VIEWS,
             of_shot=True,
             counts_from="render",
         ),
@@ -472,6 +475,7 @@ class RunConfig:
             metavar="PRIM|FILE|VIEW",
             names_file=True,
             names_else=True,
+            words=lambda: VIEWS,
             of_shot=True,
             counts_from="estimate_joints",
         ),

@@ -245,6 +245,13 @@ def _plan_changed(
     return changed, _plan(changed)
 
 
+def stage_names() -> tuple[str, ...]:
+    """All stages that a run may have, in their order."""
+    from engine.pipeline import stage_weights
+
+    return tuple(stage_weights(RunConfig(stage="any", engine="video", self_test=True), "video"))
+
+
 def check_stage(config: RunConfig, stage: str) -> None:
     """Refuse the name of a stage that a run with these settings has not.
 

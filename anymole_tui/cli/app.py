@@ -143,14 +143,43 @@ def as_command(argv: list[str], group: Any) -> list[str]:
         return ["tui"] if sys.stdin.isatty() and sys.stdout.isatty() else argv
     word, rest = argv[0], argv[1:]
     if word == "help":
+        _check_command(rest, group)
         return [*rest, "--help"]
     if word.startswith("-") or word in group.commands:
         return argv
     if os.path.exists(word):  # noqa: PTH110  # never raises, whatever the word
         return ["tui", *argv]
+    if not word.strip():
+        raise ConfigError(f"the first word is empty; {_hint(word, group)}")
+    raise ConfigError(f"{shown(word)} is no command, and no such file or folder exists; {_hint(word, group)}")
+
+
+def _hint(word: str, group: Any, before: str = "") -> str:
     near = get_close_matches(word, group.commands, n=1)
-    hint = f"did you mean 'anymole {near[0]}'?" if near else "'anymole help' lists the commands."
-    raise ConfigError(f"{shown(word)} is no command, and no such file or folder exists; {hint}")
+    call = " ".join(filter(None, ("help", before)))
+    return (
+        f"did you mean 'anymole {before and f'{before} '}{near[0]}'?"
+        if near
+        else f"'anymole {call}' lists the commands."
+    )
+
+
+def _check_command(words: list[str], group: Any) -> None:
+    """Raises:
+    ConfigError: The words, but for options, call no command.
+    """
+    called: list[str] = []
+    for word in (word for word in words if not word.startswith("-")):
+        if not hasattr(group, "commands"):
+            raise ConfigError(
+                f"{shown(word)} says nothing more about a command; 'anymole help {' '.join(called)}' is enough."
+            )
+        if word not in group.commands:
+            raise ConfigError(
+                f"there is no command '{shown(' '.join((*called, word)))}'; {_hint(word, group, ' '.join(called))}"
+            )
+        called.append(word)
+        group = group.commands[word]
 
 
 def say_version(*, as_json: bool) -> int:

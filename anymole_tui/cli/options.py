@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Annotated, Any
 
@@ -28,12 +28,17 @@ _METAVARS = {
 }
 
 
-def completer(choices: Sequence[str] | Field) -> Callable[[str], list[str]]:
-    """What the shell offers where one of a few words is typed; those of a setting are looked up only then."""
+def completer(words: Callable[[], Iterable[str]], *, many: bool = False) -> Callable[[str], list[str]]:
+    """What the shell offers where one of a few words is typed.
+
+    Args:
+        words: Looks them up, only then.
+        many: Whether several can be typed, with commas between them.
+    """
 
     def complete(incomplete: str) -> list[str]:
-        words = choices.choices if isinstance(choices, Field) else choices
-        return [choice for choice in words if choice.startswith(incomplete)]
+        before, comma, begun = incomplete.rpartition(",") if many else ("", "", incomplete)
+        return [f"{before}{comma}{word}" for word in words() if word.startswith(begun)]
 
     return complete
 
@@ -54,7 +59,7 @@ ProgressOption = Annotated[
         "--progress",
         help="How progress is shown.",
         metavar="auto|rich|plain|json|openjd|none",
-        autocompletion=completer(("auto", "rich", "plain", "json", "openjd", "none")),
+        autocompletion=completer(lambda: ("auto", "rich", "plain", "json", "openjd", "none")),
         rich_help_panel=COMMAND,
     ),
 ]
@@ -224,7 +229,7 @@ def parameter_of(field: Field, *, required: bool = False, change: bool = False) 
         f"--{field.option}",
         help=help_of(field, required=required, change=change),
         metavar=metavar_of(field),
-        autocompletion=completer(field) if field.own_choices else None,
+        autocompletion=completer(lambda: field.words, many=field.kind == "names" and not setting.each),
         **_shown(field),
     )
     if setting.each:

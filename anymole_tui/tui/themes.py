@@ -7,7 +7,7 @@ from textual.color import Color, ColorParseError
 from textual.css.errors import StylesheetError
 from textual.css.stylesheet import Stylesheet
 from textual.css.tokenizer import TokenError
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 from engine import ConfigError
 from usd_io import shown
@@ -67,6 +67,11 @@ COLORS = (
     *("primary", "secondary", "accent", "warning", "error", "success"),
     *("foreground", "background", "surface", "panel", "boost"),
 )
+
+
+def theme_names(tables: Mapping[str, Any]) -> tuple[str, ...]:
+    """All that can be chosen, those of the user's tables (see below) among them."""
+    return tuple(sorted({DARK.name, LIGHT.name, *BUILTIN_THEMES, *tables}))
 
 
 def user_themes(tables: Mapping[str, Any]) -> list[Theme]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from engine.errors import ConfigError
+from engine.settings.choices import PriorName
+from engine.settings.packages import PRIORS, added_names
 from engine.settings.setting import Setting, checked
 
 ORACLE = "oracle"
@@ -12,6 +14,11 @@ ORACLE = "oracle"
 ALL = "all"
 BASELINE = "slerp"
 ComparedEngine = Literal["all", "auto", "motion", "oracle"]
+
+
+def _prior_words() -> tuple[str, ...]:
+    own = get_args(PriorName)
+    return (ALL, *own, *added_names(PRIORS, own))
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,8 @@ class ComparisonConfig:
         Setting("auto, motion or all: the motion priors; oracle: also the fit to a video of the truth."),
     ] = "all"
     prior: Annotated[
-        tuple[str, ...], Setting("Motion priors to compare, or all.", metavar="PRIOR,PRIOR,...|all")
+        tuple[str, ...],
+        Setting("Motion priors to compare, or all.", metavar="PRIOR,PRIOR,...|all", words=_prior_words),
     ] = (ALL,)
 
     __no_type_check__: ClassVar[bool] = True

@@ -11,13 +11,14 @@ from usd_io.lazy import lazily
 if TYPE_CHECKING:
     from engine.inspection.clips import StageClip, read_clips, rotation_curve
     from engine.inspection.draft import Draft
-    from engine.inspection.report import SkeletonReport
+    from engine.inspection.report import SkeletonReport, reader_names
 
 _HOMES = {
     "Draft": "engine.inspection.draft",
     "SkeletonReport": "engine.inspection.report",
     "StageClip": "engine.inspection.clips",
     "read_clips": "engine.inspection.clips",
+    "reader_names": "engine.inspection.report",
     "rotation_curve": "engine.inspection.clips",
 }
 """Where each name lives."""
@@ -27,6 +28,7 @@ __all__ = [
     "SkeletonReport",
     "StageClip",
     "read_clips",
+    "reader_names",
     "rotation_curve",
 ]
 

@@ -121,6 +121,13 @@ def _keys(character: Character, motion: Motion) -> tuple[float, ...]:
         return sparse_keys(motion)
 
 
+def reader_names() -> tuple[str, ...]:
+    """Programs whose losses :func:`check` knows."""
+    from usd_io.check.readers import READERS
+
+    return tuple(READERS)
+
+
 def check(file: str, readers: Sequence[str] = ()) -> tuple[Finding, ...]:
     """Validate a stage for skeletal animation (docs/check.md).
 

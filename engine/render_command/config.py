@@ -44,7 +44,12 @@ class RenderConfig:
     ] = ()
     views: Annotated[
         tuple[str, ...],
-        Setting("front, left, right, back or azimuths in degrees.", WHAT, metavar="VIEW,VIEW,..."),
+        Setting(
+            "front, left, right, back or azimuths in degrees.",
+            WHAT,
+            metavar="VIEW,VIEW,...",
+            words=lambda: VIEWS,
+        ),
     ] = tuple(VIEWS)
     elevation_deg: Annotated[
         float,

@@ -9,7 +9,7 @@ Command line, form, presets, settings files, checks at construction and docs/cli
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from numbers import Integral, Real
@@ -81,6 +81,8 @@ class Setting:
     """Whether another value may make other files; not so for what says where they go."""
     packages: str = ""
     """Group of entry points by which installed packages add to its choices."""
+    words: Callable[[], Iterable[str]] = tuple
+    """What may stand in it beside other values, or as an entry of a list: offered where it is typed."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,11 @@ class Field:
         if not self.setting.packages:
             return self.own_choices
         return (*self.own_choices, *added_names(self.setting.packages, self.own_choices))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What can be offered where it is typed."""
+        return self.choices or tuple(self.setting.words())
 
     def allows(self, choice: Any) -> bool:
         """Whether it may be so."""

@@ -1,12 +1,14 @@
 """``config show``: where the value of every option comes from."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import AsJson, Debug, GroupedCommand
 from anymole_tui.wording import table
+from engine import ConfigError
+from usd_io import shown
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,17 +21,41 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="config")
 
 
+def _next_words(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Words of commands that can follow those typed."""
+    group: Any = ctx.find_root().command
+    for word in ctx.params.get("command") or ():
+        group = getattr(group, "commands", {}).get(word)
+    return [word for word in getattr(group, "commands", {}) if word.startswith(incomplete)]
+
+
 def show(
     context: typer.Context,
-    command: Annotated[str, typer.Argument(help="Only options of this command.", show_default="all")] = "",
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[COMMAND]...",
+            help="Only options of this command, or of those of this group.",
+            show_default="all",
+            autocompletion=_next_words,
+        ),
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Those with their default value, too.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Show the options that are set, and by what: environment, project file or user file."""
-    from anymole_tui.cli.option_sources import settings
+    from anymole_tui.cli.option_sources import commands_of, settings
 
-    found = [s for s in settings(context.find_root().command, every=every) if command in ("", s.command)]
+    group = context.find_root().command
+    asked = " ".join(command or ()).split()  # a command of two words may be one argument
+    known = {words for words, _ in commands_of(group) if [*words[: len(asked)]] == asked}
+    if not known:
+        raise ConfigError(
+            f"there is no command '{shown(' '.join(asked))}'; 'anymole help' lists the commands.",
+            settings=("command",),
+        )
+    found = [s for s in settings(group, every=every) if tuple(s.command.split()) in known]
     if as_json:
         out.print_json({"settings": found})
     elif not found:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.options import AsJson, Debug, GroupedCommand, Stage
+from anymole_tui.cli.options import AsJson, Debug, GroupedCommand, Stage, completer
 from anymole_tui.wording import gap_words
 from engine import ConfigError, ExitCode
 from usd_io import shown
@@ -17,6 +17,12 @@ def add_to(app: typer.Typer) -> None:
     app.command(cls=GroupedCommand)(inspect)
     app.command(cls=GroupedCommand)(check)
     app.command(cls=GroupedCommand)(take)
+
+
+def _readers() -> tuple[str, ...]:
+    from engine.inspection import reader_names
+
+    return reader_names()
 
 
 def inspect(
@@ -42,9 +48,9 @@ def check(
         str,
         typer.Option(
             "--for",
-            metavar="READERS",
-            help="Warn of what these programs drop: blender, three, lightusd, tinyusdz, usd-25.05, usd-24.03, "
-            "separated by commas.",
+            metavar="READER,READER,...",
+            autocompletion=completer(_readers, many=True),
+            help="Warn of what these programs drop: blender, three, lightusd, tinyusdz, usd-25.05, usd-24.03.",
             show_default="none",
         ),
     ] = "",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.options import AsJson, Debug, GroupedCommand
+from anymole_tui.cli.options import AsJson, Debug, GroupedCommand, completer
 from anymole_tui.wording import table
 from engine import ConfigError, ResourceMissing
 
@@ -15,9 +15,23 @@ if TYPE_CHECKING:
     from engine import Progress
     from engine.video import ModelCard
 
+
+def _names() -> tuple[str, ...]:
+    from engine.video import card_names
+
+    return card_names()
+
+
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="One of 'anymole models list'.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="One of 'anymole models list'.",
+        show_default=False,
+        autocompletion=completer(_names),
+    ),
 ]
+CONVERTIBLE = "dynamicrafter"
 Precision = Literal["fp32", "fp16", "bf16"]
 
 
@@ -157,7 +171,12 @@ def pull(
 def verify(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Models to check.", show_default="all that are here"),
+        typer.Argument(
+            metavar="[NAME]...",
+            help="Models to check.",
+            show_default="all that are here",
+            autocompletion=completer(_names),
+        ),
     ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -202,7 +221,15 @@ def path(name: Name, as_json: AsJson = False, debug: Debug = False) -> None:
 
 
 def convert(
-    name: Name,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="One whose weights come as a checkpoint: dynamicrafter.",
+            show_default=False,
+            autocompletion=completer(lambda: (CONVERTIBLE,)),
+        ),
+    ],
     source: Annotated[
         Path | None, typer.Option("--source", help="The checkpoint.", show_default="where pull put it")
     ] = None,
@@ -217,8 +244,8 @@ def convert(
     from engine.video import DTYPES, card, convert_checkpoint, models_folder, require_file
 
     model = card(name)
-    if name != "dynamicrafter":
-        raise ConfigError(f"{name} needs no conversion; only dynamicrafter does.")
+    if name != CONVERTIBLE:
+        raise ConfigError(f"{name} needs no conversion; only {CONVERTIBLE} does.")
     checkpoint = source or require_file(model, model.files[0])
     folder = models_folder() / model.name
     convert_checkpoint(

@@ -17,6 +17,7 @@ from anymole_tui.cli.options import (
     Here,
     Metrics,
     ProgressOption,
+    completer,
     takes_settings,
 )
 from anymole_tui.wording import describe_plan
@@ -33,6 +34,12 @@ def add_to(app: typer.Typer) -> None:
     app.command(cls=GroupedCommand, epilog=EXAMPLES)(run)
 
 
+def _stages() -> tuple[str, ...]:
+    from engine.run import stage_names
+
+    return stage_names()
+
+
 @takes_settings(_RUN.fields, _RUN.config)
 def run(
     config: RunConfig,
@@ -40,7 +47,8 @@ def run(
         str,
         typer.Option(
             help="Stop after this stage; 'resume' goes on.",
-            metavar="STAGE",
+            metavar="NAME",
+            autocompletion=completer(_stages),
             show_default=False,
             rich_help_panel=COMMAND,
         ),

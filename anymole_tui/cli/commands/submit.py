@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.options import AsJson, Debug, GroupedCommand, ProgressOption, takes_settings
+from anymole_tui.cli.options import AsJson, Debug, GroupedCommand, ProgressOption, completer, takes_settings
 from anymole_tui.wording import count
 from engine import SHOWN_ERRORS, ConfigError, EngineError, RunCancelled, message_of
 from engine.farm import Needs
@@ -43,7 +43,14 @@ def submit(
             metavar="SHOTS.toml|STAGE...", help="A shot list, or stages to fill.", show_default=False
         ),
     ] = None,
-    to: Annotated[str, typer.Option(help="openjd, slurm, ray, local, commands or kubernetes.")] = "local",
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Where the shots are done.",
+            metavar="|".join(TARGETS),
+            autocompletion=completer(lambda: TARGETS),
+        ),
+    ] = "local",
     target: Annotated[
         Path, typer.Option("--out", help="Folder of the submission; every shot gets one inside it.")
     ] = Path("shots"),

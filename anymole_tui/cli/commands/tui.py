@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from anymole_tui.cli.options import Debug, GroupedCommand
+from anymole_tui.cli.options import Debug, GroupedCommand, completer
 from anymole_tui.starting import wait_for_starts
 from anymole_tui.tui.preload import start_cold
 from engine import ConfigError, ExitCode
@@ -21,6 +21,16 @@ def add_to(app: typer.Typer) -> None:
     app.command(cls=GroupedCommand)(tui)
 
 
+def _themes() -> tuple[str, ...]:
+    from anymole_tui.settings_files import user_table
+    from anymole_tui.tui.themes import theme_names
+
+    try:
+        return theme_names(user_table("themes"))
+    except ConfigError:  # a file that cannot be read has none
+        return theme_names({})
+
+
 def tui(
     target: Annotated[
         str,
@@ -28,7 +38,11 @@ def tui(
     ] = "",
     theme: Annotated[
         str,
-        typer.Option("--theme", help="A theme by name; ansi-dark and ansi-light use the terminal's colours."),
+        typer.Option(
+            "--theme",
+            help="A theme by name; ansi-dark and ansi-light use the terminal's colours.",
+            autocompletion=completer(_themes),
+        ),
     ] = "",
     ascii_only: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")] = False,
     no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,

@@ -27,6 +27,7 @@ __all__ = [
     "State",
     "WeightFile",
     "card",
+    "card_names",
     "find_file",
     "find_model",
     "hub_cache",
@@ -51,8 +52,12 @@ def card(name: str) -> ModelCard:
         return found
     if name in added_names(VIDEO_MODELS, OWN):
         return added_model(name).card
-    known = (*OWN, *added_names(VIDEO_MODELS, OWN))
-    raise ConfigError(f"model {name!r} is unknown; choose {', '.join(known)}.")
+    raise ConfigError(f"model {name!r} is unknown; choose {', '.join(card_names())}.")
+
+
+def card_names() -> tuple[str, ...]:
+    """Of our models and those of packages."""
+    return (*(c.name for c in CARDS), *added_names(VIDEO_MODELS, OWN))
 
 
 def models_folder() -> Path:

@@ -52,6 +52,37 @@ def test_help_in_all_ways(call: Call) -> None:
     assert call("help", "models", "pull")[0] == 0
 
 
+def test_a_word_that_calls_nothing_is_refused(call: Call) -> None:
+    assert call("help", "run", "extra") == (
+        2,
+        "",
+        "anymole: extra says nothing more about a command; 'anymole help run' is enough.\n",
+    )
+    assert (
+        call("help", "nope")[2] == "anymole: there is no command 'nope'; 'anymole help' lists the commands.\n"
+    )
+    code, _, err = call("help", "models", "pul")
+    assert (code, err) == (
+        2,
+        "anymole: there is no command 'models pul'; did you mean 'anymole models pull'?\n",
+    )
+    assert call("") == (2, "", "anymole: the first word is empty; 'anymole help' lists the commands.\n")
+    for words in (("nope",), ("models", "nope"), ("run", "extra")):
+        code, out, err = call("config", "show", *words)
+        assert (code, out) == (2, "")
+        assert f"there is no command '{' '.join(words)}'" in err
+
+
+def test_options_of_a_command_or_a_group_are_shown(call: Call) -> None:
+    for words in (("models", "pull"), ("models pull",)):
+        code, out, _ = call("config", "show", *words, "--all", "--json")
+        assert code == 0
+        assert {setting["command"] for setting in json.loads(out)["settings"]} == {"models pull"}
+    found = json.loads(call("config", "show", "usd", "--all", "--json")[1])["settings"]
+    assert {setting["command"].split()[0] for setting in found} == {"usd"}
+    assert call("config", "show", "run")[0] == 0
+
+
 def test_help_of_run_is_in_groups_with_examples_and_without_noise(call: Call) -> None:
     _, out, _ = call("run", "--help")
     for title in (
