@@ -23,6 +23,7 @@ from usd_io.errors import (
     StageReadError,
     TakeNotFoundError,
     UsdIoError,
+    is_refused,
     shown,
 )
 
@@ -99,7 +100,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     """The work could not be done: an unwritable folder, a full disk, a fault of ours."""
     USAGE = 2
-    """Options, settings or a named file, prim, joint or time that do not exist."""
+    """Options, settings or a named file, prim, joint or time that do not exist, or a place that may not be written."""
     RETRYABLE = 3
     """Something is missing now that may be there later; the same command may work then."""
     VALIDATION = 4
@@ -174,7 +175,7 @@ def _foreseen_message(error: BaseException) -> str | None:
         return "memory ran out; fill fewer gaps at once or fewer skeletons, or give the process more."
     if isinstance(error, OSError) and error.strerror:
         where = f"{shown(error.filename)} cannot be used" if error.filename else "a file cannot be used"
-        return f"{where} ({error.strerror}); fix that and try again."
+        return f"{where} ({error.strerror}); {'allow it' if is_refused(error) else 'fix that'} and try again."
     if is_damage(error):
         said = str(error).strip().splitlines() or [""]
         return f"the stage, or a layer that it uses, is damaged: {shown(said[-1].strip())}"
@@ -187,4 +188,6 @@ def exit_code(error: BaseException) -> ExitCode:
         return ExitCode.OUT_OF_MEMORY
     if is_damage(error):
         return ExitCode.VALIDATION
-    return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.FAILED)
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.FAILED)
+    refused = is_refused(error) or is_refused(error.__cause__)
+    return ExitCode.USAGE if refused and code is ExitCode.FAILED else code

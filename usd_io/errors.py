@@ -10,6 +10,7 @@ UsdIoError                  anything a user can cause in a USD file; the message
 A message says what was found, where (layer, prim path, time code), and what to do.
 """
 
+import errno
 from collections.abc import Iterable
 
 MOST_SHOWN = 200
@@ -38,7 +39,7 @@ class StageReadError(UsdIoError):
 
 
 class StageNotFoundError(StageReadError):
-    """The named file or prim does not exist."""
+    """The named file or prim does not exist, or may not be read."""
 
 
 class AuthorError(UsdIoError):
@@ -51,6 +52,28 @@ class NoResultError(AuthorError):
 
 class TakeNotFoundError(AuthorError):
     """The result has no take of that number."""
+
+
+def is_refused(error: BaseException | None) -> bool:
+    """Whether the system allows it nobody of ours: what was named is write-protected or another user's."""
+    return isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def unwritable(path: object, error: OSError, elsewhere: str = "") -> str:
+    """The sentence for a file or folder that cannot be written.
+
+    Args:
+        path: It.
+        error: What the system said.
+        elsewhere: What can be done instead, where another place can be named.
+    """
+    here = ""
+    if is_refused(error):
+        here = "make it and its folder writable"
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+        here = "make room"
+    remedy = " or ".join(filter(None, (here, elsewhere))) or "mend that and try again"
+    return f"{shown(path)} cannot be written ({error.strerror or shown(error)}); {remedy}."
 
 
 def shown(text: object, most: int = MOST_SHOWN) -> str:

@@ -101,7 +101,7 @@ class GroupedCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         given = [*args]
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except typer.BadParameter as error:
             # a missing one is of a kind below; it is said with how the command is called
             if type(error) is not typer.BadParameter or error.param is None:
@@ -112,6 +112,23 @@ class GroupedCommand(TyperCommand):
                 f"{error.param.name} is {shown(repr(value))}; {wanted_of(error.param)}.",
                 settings=(error.param.name or "",),
             ) from error
+        if "" in given and not ctx.resilient_parsing:
+            self._refuse_empty_arguments(ctx, given)
+        return rest
+
+    def _refuse_empty_arguments(self, ctx: Any, given: list[str]) -> None:
+        """A path of no letters would be the current folder, and messages would name nothing."""
+        typed, _, _ = self.make_parser(ctx).parse_args(args=[*given])
+        for parameter in self.params:
+            value = typed.get(parameter.name or "")
+            if parameter.param_type_name == "argument" and "" in (
+                [value] if parameter.nargs == 1 else value or ()
+            ):
+                name, more = (parameter.name or "").upper(), "" if parameter.required else ", or leave it out"
+                raise ConfigError(
+                    f"{name} is empty; name one{more}.",
+                    settings=(parameter.name or "",),
+                )
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}

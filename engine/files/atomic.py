@@ -5,19 +5,19 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from engine.errors import EngineError
-from usd_io.errors import shown
+from usd_io.errors import unwritable
 from usd_io.files import replacing
 
 REMEDY = "name another folder"
 
 
 @contextmanager
-def whole_file(path: Path, remedy: str = REMEDY) -> Iterator[Path]:
+def whole_file(path: Path, elsewhere: str = REMEDY) -> Iterator[Path]:
     """A temporary file that takes the name of ``path`` when the block ends well (:func:`usd_io.files.replacing`).
 
     Args:
         path: Its folder is made where it is missing.
-        remedy: What the user can do where it cannot be written.
+        elsewhere: What the user can do instead where it cannot be written.
 
     Raises:
         EngineError: The folder or the file cannot be written.
@@ -27,20 +27,18 @@ def whole_file(path: Path, remedy: str = REMEDY) -> Iterator[Path]:
         with replacing(path) as temporary:
             yield temporary
     except OSError as error:
-        raise EngineError(
-            f"{shown(path)} cannot be written ({error.strerror or error}); {remedy}.", settings=("out",)
-        ) from error
+        raise EngineError(unwritable(path, error, elsewhere), settings=("out",)) from error
 
 
-def write_bytes(path: Path, content: bytes, remedy: str = REMEDY) -> None:
+def write_bytes(path: Path, content: bytes, elsewhere: str = REMEDY) -> None:
     """Write a file; see :func:`whole_file`."""
-    with whole_file(path, remedy) as temporary:
+    with whole_file(path, elsewhere) as temporary:
         temporary.write_bytes(content)
 
 
-def write_text(path: Path, text: str, remedy: str = REMEDY) -> None:
+def write_text(path: Path, text: str, elsewhere: str = REMEDY) -> None:
     """Write a text file in UTF-8; what has no code there, as in names of broken encoding, is escaped."""
-    write_bytes(path, text.encode("utf-8", "backslashreplace"), remedy)
+    write_bytes(path, text.encode("utf-8", "backslashreplace"), elsewhere)
 
 
 def is_inside(name: str) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from engine.errors import ConfigError, EngineError
 from engine.files.atomic import is_inside, write_text
 from engine.files.json_values import read_json
-from usd_io.errors import shown
+from usd_io.errors import shown, unwritable
 from usd_io.files import sole_writer
 
 MARK = ".anymole"
@@ -72,10 +72,7 @@ class OwnedFolder:
                 here = {name for name in adopted | self._control if _lexists(folder / name)}
                 self._create((here & adopted) | (self._control - here))
         except OSError as error:
-            raise EngineError(
-                f"{shown(folder)} cannot be written ({error.strerror or error}); name another folder.",
-                settings=("out",),
-            ) from error
+            raise EngineError(unwritable(folder, error, "name another folder"), settings=("out",)) from error
         self.reload()
 
     def _create(self, names: Iterable[str]) -> None:
@@ -147,7 +144,7 @@ class OwnedFolder:
         """Change the list as it is now: others may have entered names, such as that of a choice of takes."""
         with sole_writer(self.folder):
             self._listed = (self._listed | read_list(self.folder) | add) - remove
-            write_text(self.folder / MARK, self._text(self._listed), "make room")
+            write_text(self.folder / MARK, self._text(self._listed), "")
 
 
 def refuse_foreign(folder: Path, kind: str, adopted: Iterable[str] = (), known: bool = False) -> None:

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from engine.errors import ConfigError
 from engine.files.atomic import write_text
 from engine.report.contents import read_contents
 from engine.report.page import report_page
 from engine.runs.registry import find_run
 from engine.runs.workspace import PAGE, SETTINGS
+from usd_io.errors import shown
 
 REPORT_PAGE = PAGE
 
@@ -29,7 +31,14 @@ def run_of(name: str) -> Path:
     Raises:
         ConfigError: There is none, or several.
     """
-    return Path(name).parent if Path(name).is_file() else find_run(name)
+    path = Path(name)
+    if not path.is_file():
+        return find_run(name)
+    if not (path.parent / SETTINGS).is_file():
+        raise ConfigError(
+            f"{shown(name)} is of no run: there is no {SETTINGS} beside it; name a run or its result."
+        )
+    return path.parent
 
 
 def is_sheet(name: str) -> bool:

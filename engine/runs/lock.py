@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import EngineError, RunBusy
-from usd_io.errors import shown
+from usd_io.errors import shown, unwritable
 
 LOCK = "lock"
 LEASE_S = 60.0
@@ -50,10 +50,7 @@ class RunLock:
                 "'anymole cancel', or try again later."
             ) from None
         except OSError as error:
-            raise EngineError(
-                f"the run folder {shown(folder)} cannot be written to ({error.strerror}); name another.",
-                settings=("out",),
-            ) from error
+            raise EngineError(unwritable(folder, error), settings=("out",)) from error
 
     def release(self) -> None:
         """Give the run back."""

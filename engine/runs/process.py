@@ -18,7 +18,7 @@ from engine.errors import STOPPED, EngineError, RunCancelled, RunTerminated
 from engine.files.regular import open_regular
 from engine.runs.lock import runs_here
 from engine.runs.workspace import CANCEL, LOG, read_state
-from usd_io.errors import shown
+from usd_io.errors import shown, unwritable
 
 GRACE_S = 5.0
 """A stage has so long to reach a point where it can save and stop; then it is stopped where it is."""
@@ -213,9 +213,7 @@ def request_cancel(folder: Path) -> None:
     try:
         os.close(open_regular(folder / CANCEL, os.O_WRONLY | os.O_CREAT))
     except OSError as error:
-        raise EngineError(
-            f"{shown(folder)} cannot be written ({error.strerror}), so the run is not stopped."
-        ) from error
+        raise EngineError(f"the run is not stopped: {unwritable(folder, error)}") from error
     state = read_state(folder)
     pid = state.get("pid")
     # a run that has not begun yet sees the file; the process in its state is the one that prepared it

@@ -304,7 +304,7 @@ def end_silent(folder: Path) -> None:
     state = read_state(folder)
     message = f"stopped by the user; its host {shown(state.get('host', ''))} had given no sign."
     state |= {"state": "cancelled", "exit_code": int(ExitCode.INTERRUPTED), "message": message}
-    write_text(folder / STATE, json.dumps(state, indent=2) + "\n", "fix that and cancel again")
+    write_text(folder / STATE, json.dumps(state, indent=2) + "\n", "")
     with suppress(OSError):  # else the next to take the run would wait until its lease has run out
         (folder / LOCK).unlink(missing_ok=True)
 

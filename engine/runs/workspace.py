@@ -34,7 +34,7 @@ from engine.runs.lock import LOCK, RunLock, process_start
 from engine.settings.choices import AuthorMode
 from engine.settings.file_settings import file_settings, with_files
 from usd_io.author.names import flat_name, is_result_name, root_name
-from usd_io.errors import shown
+from usd_io.errors import shown, unwritable
 from usd_io.files import FORMAT_ARGUMENTS, relative_path, sole_writer
 
 FORMAT = 1
@@ -52,8 +52,8 @@ CONTROL = (LOCK, SETTINGS, STATE, EVENTS, "inputs.json", INDEX, REPORT, PAGE, LO
 """Files that every run may write, also by the hand of another process."""
 KIND = "run"
 LARGEST_STATE = 1 << 20
-REMEDY = "make room or name another folder. What was done is kept: 'anymole resume' goes on from there"
-"""What to do where the folder cannot be written."""
+REMEDY = "name another folder. What was done is kept: 'anymole resume' goes on from there"
+"""What to do instead where the folder cannot be written."""
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -439,9 +439,7 @@ def _open_log(path: Path) -> int:
 
 
 def _unwritable(path: Path, error: OSError) -> EngineError:
-    return EngineError(
-        f"{shown(path)} cannot be written ({error.strerror or error}); {REMEDY}.", settings=("out",)
-    )
+    return EngineError(unwritable(path, error, REMEDY), settings=("out",))
 
 
 def read_state(folder: Path) -> dict[str, Any]:

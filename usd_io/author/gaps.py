@@ -15,7 +15,7 @@ from pxr import Sdf, Tf, Usd, UsdSkel
 
 from usd_io.author.takes import read_takes, record_of, show_take, write_like
 from usd_io.diagnostics import captured, reason
-from usd_io.errors import AuthorError, TakeNotFoundError, shown
+from usd_io.errors import AuthorError, TakeNotFoundError, shown, unwritable
 from usd_io.files import replacing
 from usd_io.model import GAPS
 from usd_io.read.skeleton import bound_skeleton
@@ -117,7 +117,7 @@ def choose_gaps(
     except Tf.ErrorException as error:
         raise AuthorError(f"USD could not write {shown(layer_path)}: {reason(error)}") from error
     except OSError as error:
-        raise AuthorError(f"Cannot write {shown(layer_path)}: {error.strerror or error}.") from error
+        raise AuthorError(unwritable(layer_path, error)) from error
     for changed in (layer_path, path):
         layer = Sdf.Layer.Find(str(changed))
         if layer:

@@ -14,7 +14,7 @@ from usd_io.author.publish import Files, draft_of, publish, refuse_clobbering, r
 from usd_io.author.samples import Filling, Placed, Take
 from usd_io.author.verify import check_take, verify_result
 from usd_io.diagnostics import captured, reason
-from usd_io.errors import AuthorError, shown
+from usd_io.errors import AuthorError, shown, unwritable
 from usd_io.files import file_hash, relative_path
 from usd_io.judge import Comparison
 from usd_io.provenance import layer_files, to_dictionary
@@ -125,10 +125,7 @@ def author_result(
     except Tf.ErrorException as error:
         raise AuthorError(f"USD could not write {shown(files.root)}: {reason(error)}") from error
     except OSError as error:
-        why = error.strerror or error
-        raise AuthorError(
-            f"Cannot write {shown(files.root)}: {why}. Choose another folder or make room."
-        ) from error
+        raise AuthorError(unwritable(files.root, error, "choose another folder")) from error
     animations = {path: p.animation_path for p in found.placements for path in p.skeleton_paths}
     return Authored(files.root, files.data, animations, compared, found.refused)
 

@@ -8,7 +8,7 @@ from typing import Any
 from pxr import Sdf, Tf, Usd
 
 from usd_io.diagnostics import captured, reason
-from usd_io.errors import AuthorError, NoResultError, TakeNotFoundError, shown
+from usd_io.errors import AuthorError, NoResultError, TakeNotFoundError, shown, unwritable
 from usd_io.files import replacing
 from usd_io.model import GAPS
 from usd_io.read.placement import Variants, select_variant
@@ -74,7 +74,7 @@ def select_take(result: str | Path, number: int) -> ResultTakes:
     except Tf.ErrorException as error:
         raise AuthorError(f"USD could not write {shown(path)}: {reason(error)}") from error
     except OSError as error:
-        raise AuthorError(f"Cannot write {shown(path)}: {error.strerror or error}.") from error
+        raise AuthorError(unwritable(path, error)) from error
     layer = Sdf.Layer.Find(str(path))
     if layer:
         layer.Reload(force=True)  # USD keeps layers by path

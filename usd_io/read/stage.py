@@ -1,5 +1,6 @@
 """Open a stage, say what is in it, and read a shot from it."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,9 +75,11 @@ def open_stage(path: str | Path | Usd.Stage) -> Usd.Stage:
 def _cannot_open(identifier: str, error: Tf.ErrorException) -> StageReadError:
     name = shown(identifier)
     if not identifier or not Ar.GetResolver().Resolve(identifier):
-        return StageNotFoundError(f"{name or 'The stage'} does not exist; name a USD file.")
+        return StageNotFoundError(f"{name or 'a file of no name'} does not exist; name a USD file.")
     if Path(identifier).is_dir():
-        return StageReadError(f"{name} is a folder; name a USD file in it.")
+        return StageNotFoundError(f"{name} is a folder; name a USD file in it.")
+    if Path(identifier).is_file() and not os.access(identifier, os.R_OK):
+        return StageNotFoundError(f"{name} may not be read; allow it, or name another file.")
     if not Usd.Stage.IsSupportedFile(identifier):
         return StageReadError(f"{name} is no USD file; it takes one of .usd, .usda, .usdc and .usdz.")
     return StageReadError(

@@ -7,7 +7,7 @@ from pathlib import Path
 from pxr import Sdf, Tf, UsdUtils
 
 from usd_io.diagnostics import captured, reason
-from usd_io.errors import AuthorError, shown
+from usd_io.errors import AuthorError, shown, unwritable
 from usd_io.files import put_in_place, relative_path
 
 FORMATS = (".usd", ".usda", ".usdc")
@@ -53,7 +53,7 @@ def write_layer(layer: Sdf.Layer, out: Path, *, anchor: Sdf.Layer | None = None)
     except Tf.ErrorException as error:
         raise AuthorError(f"USD could not write {shown(out)}: {reason(error)}") from error
     except OSError as error:
-        raise AuthorError(f"Cannot write {shown(out)}: {error.strerror or error}.") from error
+        raise AuthorError(unwritable(out, error, "choose another name"), settings=("out",)) from error
     known = Sdf.Layer.Find(str(out))
     if known:
         known.Reload(force=True)  # USD keeps layers by path

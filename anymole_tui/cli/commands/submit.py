@@ -151,13 +151,12 @@ def _shots(names: list[str]) -> "tuple[ShotTask, ...]":
 
     if len(names) == 1 and names[0].endswith(".toml"):
         return read_shots(Path(names[0]))
-    missing = [name for name in names if not Path(name).is_file()]
-    if missing or not names:
-        raise ConfigError(
-            f"{missing[0]} does not exist; name stages or a shot list."
-            if missing
-            else "name a shot list or stages."
-        )
+    missing = next((name for name in names if not Path(name).is_file()), None)
+    if missing is not None:
+        what = "is no file" if Path(missing).exists() else "does not exist"
+        raise ConfigError(f"{shown(missing)} {what}; name stages or a shot list.")
+    if not names:
+        raise ConfigError("name a shot list or stages.")
     return shots_of_stages(names, {})
 
 

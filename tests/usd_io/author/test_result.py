@@ -483,7 +483,7 @@ def test_read_only_source_is_enough(tmp_path: Path) -> None:
 
 def test_unwritable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(AuthorError, match=r"Cannot write .*Choose another folder"):
+    with pytest.raises(AuthorError, match=r"fox.usda cannot be written \(.*\); choose another folder\."):
         author_result(FOX_SURVEY, tmp_path / "file/out", "fox", all_takes(FOX_SURVEY))
 
 
