@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from anymole_tui.wording import numbers, table
-from usd_io import shown
+from usd_io import counted, shown
 
 if TYPE_CHECKING:
     from engine import StageReport
@@ -35,7 +35,7 @@ def _skeleton(skeleton: "SkeletonReport", *, joints: bool) -> list[str]:
     lines = [
         shown(skeleton.path) + (" (in an instance)" if skeleton.instanced else ""),
         f"  joints       {skeleton.joint_count}, {len(skeleton.unobservable)} without skin weight (unobservable)",
-        f"  animation    {shown(skeleton.animation or 'none')}, {skeleton.sample_count} samples",
+        f"  animation    {shown(skeleton.animation or 'none')}, {counted(skeleton.sample_count, 'sample')}",
         f"  dense        {dense}",
         f"  keys         {numbers(skeleton.keys) or 'none'}",
     ]

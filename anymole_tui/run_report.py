@@ -6,11 +6,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from anymole_tui.wording import count, numbers, table, word
+from anymole_tui.wording import numbers, table, word
 from engine import SHOWN_ERRORS, RunResult
-from engine.report import TOUR, about, in_full, joint_error, length
+from engine.report import NOTHING, TOUR, about, in_full, joint_error, length
 from engine.runs import read_settings
-from usd_io import shown
+from usd_io import counted, shown
 
 MOST_GAPS = 8
 """Gaps that are listed."""
@@ -137,10 +137,12 @@ def _changed(scores: Mapping[str, Any]) -> list[str]:
 
 
 def _filled(scores: Mapping[str, Any], plan: Mapping[str, Any] | None) -> str:
-    text = count(scores["frames"], "frame")
+    text = counted(scores["frames"], "frame")
     if plan:
         gaps = plan["gaps"]
-        text += f" in {count(len(gaps), 'gap')}, {gaps[0]['start']:g} to {gaps[-1]['end']:g}" if gaps else ""
+        text += (
+            f" in {counted(len(gaps), 'gap')}, {gaps[0]['start']:g} to {gaps[-1]['end']:g}" if gaps else ""
+        )
     if _is_prior_kept(scores):
         return text + ", as the motion prior has them"
     return text + (", fitted to a video" if scores["prior"] == "video" else "")
@@ -161,7 +163,7 @@ def _keys(scores: Mapping[str, Any], plan: Mapping[str, Any] | None) -> str:
     if found:
         when = "" if found["time"] is None else f" at time code {found['time']:g}"
         return (
-            f"up to {found['distance']:.2g} stage units off{when}, {count(found['unequal'], 'sample')} differ"
+            f"up to {found['distance']:.2g} stage units off{when}, in {counted(found['unequal'], 'sample')}"
         )
     if scores["key_error"] == 0:
         return f"exact: {many}kept to the last bit"
@@ -190,20 +192,25 @@ def _gain(ratio: float) -> str:
 def _expected(scores: Mapping[str, Any]) -> str:
     """The expected error, with its range."""
     test, joints = scores["self_test"], scores["joints"]
-    low, high = (
-        length(joint_error(bound, joints) * scores["height"], scores["meters_per_unit"])
-        for bound in expected_range(test["choices"], test["expected_l2p"])
-    )
-    return f"a joint {_in_full(scores, test['expected_l2p'])}; in two of three gaps {low} to {high}"
+    text = f"a joint {_in_full(scores, test['expected_l2p'])}"
+    errors = [joint_error(bound, joints) for bound in expected_range(test["choices"], test["expected_l2p"])]
+    if errors[1] < NOTHING:
+        return text
+    low, high = (length(error * scores["height"], scores["meters_per_unit"]) for error in errors)
+    return f"{text}; in two of three gaps {low} to {high}"
 
 
 def expected_range(choices: Sequence[Mapping[str, Any]], expected: float) -> tuple[float, float]:
-    """Between which errors the true one is expected [heights, as L2P]: as the run says, else as measured."""
+    """Between which errors the true one is expected [heights, as L2P]: as the run says, else as measured. The mean of
+    all frames lies between them as that of a gap does in its own range, however long the gaps are."""
     known = [choice.get("expected_range") for choice in choices]
     ranges = [(float(pair[0]), float(pair[1])) for pair in known if pair]
-    if ranges and len(ranges) == len(choices):
-        return sum(low for low, _ in ranges) / len(ranges), sum(high for _, high in ranges) / len(ranges)
-    return EARLIER_RANGE[0] * expected, EARLIER_RANGE[1] * expected
+    means = sum(float(choice["expected_l2p"]) for choice in choices if choice.get("expected_l2p") is not None)
+    if len(ranges) == len(choices) and means > 0:
+        low, high = (sum(bound) / means for bound in zip(*ranges, strict=True))
+    else:
+        low, high = EARLIER_RANGE
+    return low * expected, high * expected
 
 
 def _look_at(scores: Mapping[str, Any]) -> list[str]:
@@ -299,7 +306,7 @@ def _gaps(choices: Sequence[Mapping[str, Any]]) -> list[str]:
     folded = [(text, list(alike)) for text, alike in groupby(choices, _shares)]
     lines = [f"{_spans(alike)}: {text}" for text, alike in folded[:MOST_GAPS]]
     more = sum(len(alike) for _, alike in folded[MOST_GAPS:])
-    return lines + ([f"and {count(more, 'more gap')}, see report.json"] if more else [])
+    return lines + ([f"and {counted(more, 'more gap')}, see report.json"] if more else [])
 
 
 def _spans(alike: Sequence[Mapping[str, Any]]) -> str:

@@ -5,12 +5,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from usd_io import shown
-
-
-def count(number: int, what: str) -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+from usd_io import counted, shown
 
 
 def word(path: str) -> str:
@@ -80,10 +75,10 @@ def describe_plan(plan: Mapping[str, Any]) -> str:
         f"{plan['skeleton_path']}",
         f"  context  {contexts}",
         f"  keys     {numbers(plan['keys'])}",
-        f"  gaps     {len(plan['gaps'])}, {frames} frames to fill: {_gaps(plan['gaps'])}",
+        f"  gaps     {len(plan['gaps'])}, {counted(frames, 'frame')} to fill: {_gaps(plan['gaps'])}",
     ]
     if plan["locked"]:
-        lines.append(f"  locked   {len(plan['locked'])} joints keep what is authored")
+        lines.append(f"  locked   {counted(len(plan['locked']), 'joint')} kept as authored")
     return "\n".join(lines)
 
 

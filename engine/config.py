@@ -192,7 +192,8 @@ class RunConfig:
     seed: Annotated[
         int,
         Setting(
-            "Seed of everything random; the same seed gives the same takes.",
+            "Seed of everything random; the same seed gives the same takes. The first take of the motion engine has "
+            "nothing random.",
             MOTION,
             least=0,
             most=2**63 - 1,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from usd_io.author.samples import Take
     from usd_io.check.finding import Finding
     from usd_io.check.rules import check_file
-    from usd_io.errors import AuthorError, StageReadError, UsdIoError, shown
+    from usd_io.errors import AuthorError, StageReadError, UsdIoError, counted, shown
     from usd_io.model import Character, Mesh, Motion, Shot, StageInfo
     from usd_io.read.stage import open_stage, read_motion_at, read_shot, read_stage_info
     from usd_io.tools.diff import differences
@@ -38,6 +38,7 @@ _HOMES = {
     "author_result": "usd_io.author.result",
     "check_file": "usd_io.check.rules",
     "convert_layer": "usd_io.tools.text",
+    "counted": "usd_io.errors",
     "differences": "usd_io.tools.diff",
     "layer_text": "usd_io.tools.text",
     "open_stage": "usd_io.read.stage",
@@ -68,6 +69,7 @@ __all__ = [
     "author_result",
     "check_file",
     "convert_layer",
+    "counted",
     "differences",
     "layer_text",
     "open_stage",

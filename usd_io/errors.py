@@ -54,6 +54,11 @@ class TakeNotFoundError(AuthorError):
     """The result has no take of that number."""
 
 
+def counted(number: int, what: str) -> str:
+    """``1 joint``, ``2 joints``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def is_refused(error: BaseException | None) -> bool:
     """Whether the system allows it nobody of ours: what was named is write-protected or another user's."""
     return isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)

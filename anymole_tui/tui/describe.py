@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from textual.content import Content
 
 from anymole_tui.safe_text import plain
+from usd_io import counted
 from usd_io.browse import Arc, Details, LayerRow, Property
 
 NAME_WIDTH = 22
@@ -85,7 +86,7 @@ class Describer:
             yield Content.styled(f"    hidden {self._opinion(opinion.layer, opinion.samples)}", "dim")
 
     def _opinion(self, layer: str, samples: int) -> str:
-        return self._plain(_file(layer), 80) + (f"  {samples} samples" if samples else "")
+        return self._plain(_file(layer), 80) + (f"  {counted(samples, 'sample')}" if samples else "")
 
     def layers(self, rows: Sequence[LayerRow]) -> list[Content]:
         """One line per layer, indented as they are included."""

@@ -29,6 +29,11 @@ def unheeded(config: RunConfig) -> tuple[str, ...]:
             "the motion engine" if config.engine == "motion" else "the motion engine, which auto takes here,"
         )
         found.append(f"{', '.join(given)}: of no effect, as {why} makes no video.")
+    if config.seed and config.takes == 1 and makes_no_video(config):
+        found.append(
+            f"seed {config.seed}: of no effect, as the first take of the motion engine is its best estimate; only "
+            "further takes are random."
+        )
     if config.style != "natural":
         from engine.priors.catalogue import BARE, SURE
 

@@ -20,6 +20,7 @@ from engine.joints.samples import TrainingScene, resized
 from engine.joints.settings import EstimatorSettings
 from engine.rendering.camera import Cameras
 from engine.rendering.threads import limited_threads
+from usd_io.errors import counted
 from usd_io.shapes import Bool, Float
 
 IMAGES_AT_ONCE = 16
@@ -141,7 +142,8 @@ def _predict_frames(
     count, size = len(frames), tuple(frames.shape[2:])
     if size != (cameras.height, cameras.width) or len(cameras) not in (1, count):
         raise DataError(
-            f"the video has {count} frames of {size[1]} x {size[0]} pixels, its camera {len(cameras)} places and "
+            f"the video has {counted(count, 'frame')} of {size[1]} x {size[0]} pixels, its camera "
+            f"{counted(len(cameras), 'place')} and "
             f"{cameras.width} x {cameras.height} pixels."
         )
     with limited_threads():

@@ -226,14 +226,8 @@ def make_plan(
     else:
         ranges, given, gaps, channels = _by_channel(motion, fill_at_samples, together=loop)
     if not gaps:
-        why = (
-            f"{_blocked(motion, motion.breaks)} Name"
-            if motion.breaks
-            else "every frame is authored already or only one key is set; name"
-        )
         raise NothingToFill(
-            f"{where}: nothing to fill between {first:g} and {last:g}: {why} the context and the keys to re-make "
-            "motion between them.",
+            f"{where}: nothing to fill between {first:g} and {last:g}: {_why_nothing(motion, ranges, given)}",
             settings=("context", "keys"),
         )
     ends = {t for gap in gaps for t in (gap.start, gap.end)}
@@ -259,6 +253,23 @@ def make_plan(
     if made.pins or loop:
         _check_poses(character, motion, made)
     return replace(made, warnings=tuple(_warnings(made, motion, where)))
+
+
+def _why_nothing(motion: Motion, ranges: Sequence[tuple[float, float]], given: Sequence[float]) -> str:
+    """Why there is no gap, and what to do."""
+    remake = "name the context and the keys to re-make motion between them."
+    if motion.breaks:
+        return f"{_blocked(motion, motion.breaks)} {remake.capitalize()}"
+    if len(motion.times) == 1:
+        return "only one pose is set; set another one, a few frames away."
+    if not given and all(np.ptp(getattr(motion, c), axis=0).max(initial=0.0) == 0 for c in CHANNELS):
+        return f"all {len(motion.times)} samples have the same pose; {remake}"
+    anchors = sorted({*(given or sparse_keys(motion)), *(t for r in ranges for t in r)})
+    between = [(s, e) for s, e in pairwise(anchors) if not any(a <= s and e <= b for a, b in ranges)]
+    if between:
+        closest = ", ".join(f"{s:g} and {e:g}" for s, e in between[:MOST_SPANS])
+        return f"no frame lies between the keys {closest}; set keys two frames or more apart."
+    return f"every frame is authored already; {remake}"
 
 
 def _anchored(

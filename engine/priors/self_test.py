@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.planning.plan import Gap, Plan
 from engine.priors.trials import Prior, Trial, mean_error, run_trials
+from usd_io.errors import counted
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float
 
@@ -249,4 +250,6 @@ def _mean_over_frames(choices: Sequence[GapChoice], plan: Plan) -> float | None:
 def _reason(pieces: int, seconds: float, ratio: float | None) -> str:
     if ratio is None:
         return "no context to test on: the shares that serve most clips"
-    return f"{ratio:.2f} of slerp's error on {pieces} hidden pieces of {seconds:.2g} s of the context"
+    return (
+        f"{ratio:.2f} of slerp's error on {counted(pieces, 'hidden piece')} of {seconds:.2g} s of the context"
+    )

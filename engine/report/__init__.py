@@ -11,10 +11,11 @@ from usd_io.lazy import lazily
 if TYPE_CHECKING:
     from engine.report.serve import ReportServer
     from engine.report.sheet import write_sheet
-    from engine.report.words import TOUR, about, in_full, joint_error, length
+    from engine.report.words import NOTHING, TOUR, about, in_full, joint_error, length
     from engine.report.write import is_sheet, page_of, run_of, write_report
 
 _HOMES = {
+    "NOTHING": "engine.report.words",
     "ReportServer": "engine.report.serve",
     "TOUR": "engine.report.words",
     "about": "engine.report.words",
@@ -30,6 +31,7 @@ _HOMES = {
 """Where each name lives."""
 
 __all__ = [
+    "NOTHING",
     "TOUR",
     "ReportServer",
     "about",

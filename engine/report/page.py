@@ -21,7 +21,7 @@ from engine.report.curves import charts, choices
 from engine.report.player import pack
 from engine.report.words import about, in_full, joint_error
 from engine.runs.command_line import run_command
-from usd_io.errors import shown
+from usd_io.errors import counted, shown
 
 VIDEO, SHEET = "preview.mp4", "preview.png"
 LARGEST_VIDEO, LARGEST_SHEET = 1_000_000, 600_000
@@ -119,8 +119,8 @@ def _summary(contents: Contents, actor: Actor) -> Iterable[str]:
     """What an animator asks first, one sentence each."""
     scores, plan = actor.scores, actor.plan
     name = f"<b>{inert(actor.character.name)}</b>: " if len(contents.actors) > 1 else ""
-    gaps = f"{len(plan.gaps)} gap{'s' if len(plan.gaps) != 1 else ''}"
-    yield f"{name}<b>{int(scores['frames'])}</b> frames filled in {gaps}, between {len(plan.keys)} keys."
+    frames = counted(int(scores["frames"]), "frame").replace(" ", "</b> ")
+    yield f"{name}<b>{frames} filled in {counted(len(plan.gaps), 'gap')}, between {len(plan.keys)} keys."
     error = float(scores["key_error"])
     yield (
         "The keys are <b>exact</b>, to the last bit."

@@ -39,9 +39,9 @@ def in_full(error: float, height: float) -> str:
 
 
 def about(error: float, height: float, meters_per_unit: float) -> str:
-    """``about 3 cm off``, for an error [heights] and a height [stage units]."""
+    """``about 3 cm off`` or ``not visibly off``, for an error [heights] and a height [stage units]."""
     if error < NOTHING:
-        return "no visible difference"
+        return "not visibly off"
     return f"about {length(error * height, meters_per_unit)} off"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.errors import ConfigError, DataError
 from engine.rendering.camera import Cameras, cameras_from_dict
-from usd_io.errors import shown
+from usd_io.errors import counted, shown
 from usd_io.shapes import Float
 
 LARGEST_FILE = 64 << 20
@@ -80,7 +80,8 @@ def _drawn_with(path: Path, pictures: int, height: int, width: int) -> Cameras:
         ) from error
     if len(cameras) not in (1, pictures):
         raise ConfigError(
-            f"the camera file {shown(path)} has {len(cameras)} cameras for {pictures} pictures; name one that stands "
+            f"the camera file {shown(path)} has {counted(len(cameras), 'camera')} for "
+            f"{counted(pictures, 'picture')}; name one that stands "
             "still.",
             settings=("camera",),
         )

@@ -163,7 +163,7 @@ def value_of(field: Field, value: Any) -> Any:
         what = field.setting.metavar if field.setting.each else "names"
         raise ValueError(f"{field.name} has an empty entry; give {what}, or leave it out") from None
     except (TypeError, ValueError):
-        raise ValueError(f"{field.name} is {_short(value)}; {_wanted(field)}") from None
+        raise ValueError(f"{field.name} is {_short(_as_typed(field, value))}; {_wanted(field)}") from None
     if field.kind in ("integer", "number", "size"):
         for number in made if field.kind == "size" else (made,):
             if not _within(field.setting, number):
@@ -296,6 +296,18 @@ def _plain(value: Any) -> str:
     )
 
 
-def _short(value: Any) -> str:
-    text = shown(repr(value))
+def _as_typed(field: Field, value: Any) -> str:
+    """A wrong value as a person would type it, where it has the form of its kind; else as Python writes it."""
+    try:
+        if field.kind == "ranges":
+            return ",".join(f"{float(start):g}:{float(end):g}" for start, end in _entries(value))
+        if field.kind == "times":
+            return ",".join(f"{float(time):g}" for time in _entries(value))
+    except (TypeError, ValueError):
+        pass
+    return repr(value)
+
+
+def _short(value: str) -> str:
+    text = shown(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."

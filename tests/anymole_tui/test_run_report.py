@@ -132,6 +132,28 @@ def test_a_run_that_knows_its_range_is_believed() -> None:
     assert expected_range([*choices[:1], choice(10, 0.3)], 0.25) == (0.125, 0.5)
 
 
+def test_the_expected_error_lies_in_its_range_however_long_the_gaps_are(tmp_path: Path) -> None:
+    """It is the mean of all frames, most of which may lie in one gap."""
+    choices = [choice(0, 0.1, expected_range=(0.05, 0.18)), choice(10, 1.0, expected_range=(0.5, 1.8))]
+    low, high = expected_range(choices, 0.98)
+    assert (low, high) == pytest.approx((0.49, 1.764))
+    test = SCORES["self_test"] | {"choices": choices, "expected_l2p": 0.98}
+    assert (
+        "a joint about 20 cm off (2 stage units, 20 % of the height); in two of three gaps 9.8 cm to 35 cm"
+        in (run_report(result_of(tmp_path, self_test=test)))
+    )
+
+
+def test_an_error_that_nobody_sees_is_said_so(tmp_path: Path) -> None:
+    test = SCORES["self_test"] | {"choices": [choice(0, 1e-5), choice(10, 1e-5)], "expected_l2p": 1e-5}
+    said = run_report(result_of(tmp_path, self_test=test))
+    assert "expected a joint not visibly off (less than 0.05 % of the height)\n" in said
+    truth = {"auto": {"l2p": 1e-5}, "slerp": {"l2p": 2e-5}, "spline": {"l2p": 2e-5}}
+    said = run_report(result_of(tmp_path, self_test=test, truth=truth))
+    assert "error    a joint is not visibly off (less than 0.05 % of the height) from the true motion" in said
+    assert "closer than slerp, which is not visibly off" in said
+
+
 def test_metrics_fold_gaps_that_are_filled_alike_and_call_no_ratio_of_jerk_better_when_lower(
     tmp_path: Path,
 ) -> None:

@@ -10,7 +10,7 @@ from pxr import Usd, UsdGeom, UsdSkel
 from usd_io.author.samples import EVERYWHERE, Filling, Placed, Take
 from usd_io.check.usd import usd_findings
 from usd_io.convert import AnyQuery
-from usd_io.errors import AuthorError, shown
+from usd_io.errors import AuthorError, counted, shown
 from usd_io.judge import Comparison, Judge, channel_attributes
 from usd_io.model import CHANNELS, Motion
 from usd_io.read.placement import Placement, binding_problem
@@ -46,7 +46,7 @@ def _check_motion(motion: Motion, count: int, path: str) -> None:
     if joints == 0:
         raise AuthorError(f"<{path}> has no joints, so there is no motion to write. Choose another skeleton.")
     if joints != count:
-        raise AuthorError(f"<{path}> has {count} joints and the motion {joints}. Read it again.")
+        raise AuthorError(f"<{path}> has {counted(count, 'joint')} and the motion {joints}. Read it again.")
     if len(motion.times) == 0 or not np.all(np.diff(motion.times) > 0):
         raise AuthorError(
             f"The times of the motion for <{path}> do not increase. Sort them, without doubles."

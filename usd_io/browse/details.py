@@ -5,6 +5,7 @@ from typing import Any
 from pxr import Sdf, Usd
 
 from usd_io.browse.rows import Arc, Details, Opinion, Property, Variant
+from usd_io.errors import counted
 
 MOST_PROPERTIES = 5_000
 MOST_ELEMENTS = 4
@@ -116,7 +117,9 @@ def value_text(value: Any) -> str:
         return ""
     if hasattr(value, "__len__") and type(value).__module__ == "pxr.Vt":
         shortened = ", ".join(_cut(str(value[i]), 60) for i in range(min(len(value), MOST_ELEMENTS)))
-        return f"[{shortened}{', ...' if len(value) > MOST_ELEMENTS else ''}] {len(value)} elements"
+        return (
+            f"[{shortened}{', ...' if len(value) > MOST_ELEMENTS else ''}] {counted(len(value), 'element')}"
+        )
     return _cut(str(value))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from pxr import Sdf, Usd, UsdSkel
 
 from usd_io.check.finding import Finding
-from usd_io.errors import StageReadError, shown
+from usd_io.errors import StageReadError, counted, shown
 from usd_io.files import file_hash
 from usd_io.judge import Comparison, Gaps, Judge
 from usd_io.model import CHANNELS
@@ -110,7 +110,9 @@ def _what_differs(found: Comparison) -> str:
     parts = []
     if found.unequal:
         named = ", ".join(sorted({channel for channel, _ in found.unequal}))
-        parts.append(f"{len(found.unequal)} samples of {named} are not the source's")
+        parts.append(
+            f"the result differs from the source in {counted(len(found.unequal), 'sample')} of {named}"
+        )
     if found.distance or found.local:
         parts.append(f"joints or skin are up to {found.distance:.2g} stage units off")
     return (

@@ -6,7 +6,7 @@ import numpy as np
 
 from usd_io.check.animation_samples import AnimationSamples, Channel
 from usd_io.check.finding import Finding, Severity
-from usd_io.errors import shown
+from usd_io.errors import counted, shown
 from usd_io.shapes import Bool
 
 _UNIT_ERROR = 1e-3
@@ -43,7 +43,7 @@ def wrong_lengths(animation: AnimationSamples) -> Iterator[Finding]:
         wrong = [index for index, value in enumerate(channel.values) if len(value) != expected]
         if wrong:
             message = (
-                f"{channel.name} has {len(channel.values[wrong[0]])} values for {expected} {what} "
+                f"{channel.name} has {counted(len(channel.values[wrong[0]]), 'value')} for {expected} {what} "
                 f"({len(wrong)} of {len(channel.values)} samples). Author one value each."
             )
             time = channel.times[wrong[0]]
@@ -124,6 +124,6 @@ def _first(
     places = np.argwhere(bad)
     if len(places):
         frame, joint = places[0]
-        more = f" ({len(places)} such values in {len(np.unique(places[:, 0]))} samples)"
+        more = f" ({len(places)} such values in {counted(len(np.unique(places[:, 0])), 'sample')})"
         message = f"The {channel.name[:-1]} of {shown(animation.joints[joint])} {what}{more}"
         yield Finding(rule, severity, message, channel.layer, animation.prim, times[frame])

@@ -6,7 +6,7 @@ import numpy as np
 from pxr import Usd, UsdSkel
 
 from usd_io import convert
-from usd_io.errors import shown
+from usd_io.errors import counted, shown
 from usd_io.model import BlendShape
 
 Warn = Callable[[str], None]
@@ -19,7 +19,8 @@ def read_blend_shapes(prim: Usd.Prim, point_count: int, warn: Warn) -> tuple[Ble
     targets = binding.GetBlendShapeTargetsRel().GetTargets()
     if len(names) != len(targets):
         warn(
-            f"<{prim.GetPath()}>: {len(names)} blend shapes for {len(targets)} targets; the surplus is left out."
+            f"<{prim.GetPath()}>: {counted(len(names), 'blend shape')} for "
+            f"{counted(len(targets), 'target')}; the surplus is left out."
         )
     shapes = []
     for name, target in zip(names, targets, strict=False):

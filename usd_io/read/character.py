@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pxr import Sdf, Usd, UsdGeom, UsdSkel
 
 from usd_io.diagnostics import captured
-from usd_io.errors import shown
+from usd_io.errors import counted, shown
 from usd_io.model import Character, Mesh
 from usd_io.read.mesh import read_mesh, read_visibility
 from usd_io.read.skeleton import (
@@ -71,7 +71,7 @@ def read_bound_character(stage: Usd.Stage, skeleton_path: str, skinned: Skinned 
         singular = singular_binds(skeleton)
         if singular:
             warnings.append(
-                f"<{skeleton.path}>: the bindTransforms of {len(singular)} joints cannot be inverted "
+                f"<{skeleton.path}>: the bindTransforms of {counted(len(singular), 'joint')} cannot be inverted "
                 f"({shown(singular[0])}), so USD skins with numbers that are not finite. Fix them."
             )
         meshes: tuple[Mesh, ...] = ()

@@ -6,7 +6,7 @@ import numpy as np
 from pxr import Tf, Usd, UsdSkel, Vt
 
 from usd_io import convert
-from usd_io.errors import shown
+from usd_io.errors import counted, shown
 from usd_io.read.skeleton import BoundSkeleton
 from usd_io.shapes import Float, Int
 
@@ -40,7 +40,9 @@ def read_influences(
     except Tf.ErrorException:
         indices, weights = (), ()
     if len(indices) != count * per_point or len(weights) != len(indices):
-        warn(f"<{path}>: its joint influences do not fit its {count} points, so it stays unskinned.")
+        warn(
+            f"<{path}>: its joint influences do not fit its {counted(count, 'point')}, so it stays unskinned."
+        )
         return none
     places = _skeleton_places(query, skeleton)
     local = convert.integers(indices).reshape(count, per_point)

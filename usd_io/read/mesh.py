@@ -7,6 +7,7 @@ import numpy as np
 from pxr import Usd, UsdGeom, UsdSkel
 
 from usd_io import convert
+from usd_io.errors import counted
 from usd_io.model import BlendShape, Changing, Interpolation, Mesh, Primvar
 from usd_io.read.blend_shapes import read_blend_shapes
 from usd_io.read.influences import Influences, Weights, read_influences
@@ -126,7 +127,7 @@ def _topology_problem(points: Any, counts: Any, corners: Any) -> str:
     if (counts < 0).any() or counts.sum() != len(corners):
         return f"faceVertexCounts add up to {counts.sum()} but there are {len(corners)} faceVertexIndices"
     if len(corners) and not (0 <= corners.min() and corners.max() < len(points)):
-        return f"faceVertexIndices go beyond its {len(points)} points"
+        return f"faceVertexIndices go beyond its {counted(len(points), 'point')}"
     return ""
 
 
@@ -247,7 +248,8 @@ def _read_primvar(
     if values.shape != (sizes[interpolation], channels) or not np.isfinite(values).all():
         if len(values):
             warn(
-                f"<{primvar.GetAttr().GetPath()}> does not fit: {len(values)} values for {sizes[interpolation]} "
+                f"<{primvar.GetAttr().GetPath()}> does not fit: {counted(len(values), 'value')} for "
+                f"{sizes[interpolation]} "
                 f"({named}); it is left out."
             )
         return None

@@ -11,7 +11,7 @@ from pxr import Usd, UsdGeom, UsdSkel, Vt
 
 from usd_io import convert
 from usd_io.diagnostics import captured
-from usd_io.errors import StageReadError, shown
+from usd_io.errors import StageReadError, counted, shown
 from usd_io.model import Motion
 from usd_io.read.samples import Samples, Values, place, sample
 from usd_io.read.skeleton import (
@@ -166,7 +166,7 @@ def _source_places(skeleton: BoundSkeleton) -> Places:
     places = convert.integers(mapper.Remap(Vt.IntArray(range(len(names))), Vt.IntArray(), 1, -1))
     if animation and not (places >= 0).any() and animation.GetRotationsAttr().HasAuthoredValue():
         raise StageReadError(
-            f"<{animation.GetPath()}>: none of its {len(names)} joints belongs to <{skeleton.path}>, so USD "
+            f"<{animation.GetPath()}>: none of its {counted(len(names), 'joint')} belongs to <{skeleton.path}>, so USD "
             "shows the rest pose. Bind an animation of this skeleton."
         )
     return places

@@ -13,7 +13,7 @@ import numpy as np
 from pxr import Usd, Vt
 
 from usd_io import convert
-from usd_io.errors import StageReadError, shown
+from usd_io.errors import StageReadError, counted, shown
 from usd_io.model import Changing
 from usd_io.shapes import Bool, Float, Int
 
@@ -179,7 +179,7 @@ def _unusable(attribute: Usd.Attribute, time: float, value: Any, expected: int, 
     name = attribute.GetName()
     if not attribute.HasAuthoredValue():
         return f"{place(attribute)}: {name} is missing; {consequence} Author all channels together."
-    found = "no value" if value is None else f"{len(value)} values instead of {expected}"
+    found = "no value" if value is None else f"{counted(len(value), 'value')} instead of {expected}"
     return f"{place(attribute)}: {name} has {found} at time code {time:g}; {consequence} Author one per item."
 
 

@@ -8,7 +8,7 @@ from pxr import Sdf, Usd, UsdGeom, UsdSkel
 
 from usd_io import convert
 from usd_io.diagnostics import sentence
-from usd_io.errors import StageNotFoundError, StageReadError, shown
+from usd_io.errors import StageNotFoundError, StageReadError, counted, shown
 from usd_io.judge import channel_attributes
 from usd_io.model import Channel
 from usd_io.shapes import Float, Int
@@ -122,13 +122,14 @@ def rest_pose(skeleton: BoundSkeleton) -> RestPose:
     strays = no_paths(skeleton.joints)
     if strays:
         warnings.append(
-            f"<{skeleton.path}>: {len(strays)} joints have names that are no paths ({_some(strays)}), so USD sees no "
+            f"<{skeleton.path}>: the names of {counted(len(strays), 'joint')} are no paths "
+            f"({_some(strays)}), so USD sees no "
             "hierarchy and moves each by itself. Export it with valid names."
         )
     authored = len(local) == len(skeleton.joints)
     if not authored:
         warnings.append(
-            f"<{skeleton.path}>: {len(local)} restTransforms for {len(skeleton.joints)} joints; "
+            f"<{skeleton.path}>: {counted(len(local), 'restTransform')} for {counted(len(skeleton.joints), 'joint')}; "
             "the bind pose serves as rest pose."
         )
         local = _local_bind(skeleton)
@@ -139,7 +140,8 @@ def rest_pose(skeleton: BoundSkeleton) -> RestPose:
     sheared = [skeleton.joints[j] for j in np.flatnonzero(shear > _SHEAR)]
     if sheared:
         warnings.append(
-            f"<{skeleton.path}>: the restTransforms of {len(sheared)} joints are sheared ({_some(sheared)}); "
+            f"<{skeleton.path}>: the restTransforms of {counted(len(sheared), 'joint')} are sheared "
+            f"({_some(sheared)}); "
             "the shear is dropped where they are not animated."
         )
     t, q, s = (part.astype(np.float32) for part in (translations, rotations, scales))

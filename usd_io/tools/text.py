@@ -7,7 +7,7 @@ from pxr import Sdf, Tf, Usd
 
 from usd_io.browse.view import EVERYTHING
 from usd_io.diagnostics import captured, reason
-from usd_io.errors import StageNotFoundError, StageReadError, shown
+from usd_io.errors import StageNotFoundError, StageReadError, counted, shown
 from usd_io.provenance import layer_files
 from usd_io.read.stage import open_stage
 from usd_io.tools.output import check_output, write_layer
@@ -102,5 +102,5 @@ def _property(found: Usd.Property) -> str:
         targets = ", ".join(f"<{target}>" for target in found.GetTargets())
         return shown(f"{found.GetName()} -> {targets}")
     samples = found.GetNumTimeSamples()
-    count = f" ({samples} samples)" if samples else ""
+    count = f" ({counted(samples, 'sample')})" if samples else ""
     return shown(f"{found.GetName()} {found.GetTypeName()}") + count

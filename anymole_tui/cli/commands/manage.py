@@ -19,9 +19,10 @@ from anymole_tui.cli.options import (
     ProgressOption,
     takes_settings,
 )
-from anymole_tui.wording import count, day_and_time, one_line, table
+from anymole_tui.wording import day_and_time, one_line, table
 from engine import ConfigError
 from engine.runs import resume_fields
+from usd_io import counted
 
 if TYPE_CHECKING:
     from engine import Event
@@ -229,5 +230,5 @@ def clean(
     for folder, size in freed.items():
         out.answer(f"{size / 1e6:8.1f} MB  {folder}")
     out.say(
-        f"{count(len(freed), 'run')} {'would be ' if dry_run else ''}cleaned, {forgotten} gone ones forgotten"
+        f"{counted(len(freed), 'run')} {'would be ' if dry_run else ''}cleaned, {forgotten} gone ones forgotten"
     )

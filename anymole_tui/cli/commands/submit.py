@@ -8,11 +8,10 @@ import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import AsJson, Debug, GroupedCommand, ProgressOption, completer, takes_settings
-from anymole_tui.wording import count
 from engine import SHOWN_ERRORS, ConfigError, EngineError, RunCancelled, message_of
 from engine.farm import Needs
 from engine.settings import fields_of
-from usd_io import shown
+from usd_io import counted, shown
 
 if TYPE_CHECKING:
     from engine.farm import ShotTask, Submission, SubmissionSummary
@@ -128,7 +127,7 @@ def submit(
         ids = to_slurm(batch, jobs=jobs, partition=partition)
         _submitted(
             {"jobs": ids, "out": str(folder)},
-            f"{count(len(batch.shots), 'shot')} queued as {ids[0]} to {ids[-1]}",
+            f"{counted(len(batch.shots), 'shot')} queued as {ids[0]} to {ids[-1]}",
             as_json=as_json,
         )
     else:
@@ -242,7 +241,7 @@ def _answer(summary: "SubmissionSummary", *, as_json: bool) -> None:
     else:
         states = ", ".join(f"{count} {state}" for state, count in sorted(summary.states.items()))
         out.answer(
-            f"{count(summary.total, 'shot')} in {summary.out}: {states}; {summary.percent:.0f} % of all"
+            f"{counted(summary.total, 'shot')} in {summary.out}: {states}; {summary.percent:.0f} % of all"
         )
         for failure in summary.failures:
             out.answer(f"  {failure['name']} (exit code {failure['exit_code']}): {failure['message']}")

@@ -7,8 +7,8 @@ import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import AsJson, Debug, GroupedCommand
-from anymole_tui.wording import count
 from engine import ConfigError
+from usd_io import counted
 
 File = Annotated[
     str, typer.Argument(metavar="FILE", help="A .usd, .usda, .usdc or .usdz file.", show_default=False)
@@ -89,7 +89,7 @@ def diff(
         signs = {"added": "+", "removed": "-", "changed": "~"}
         for each in found:
             out.answer(f"{signs[each.kind]} {each.path}{f'  {each.text}' if each.text else ''}")
-        out.say(f"{count(len(found), 'difference')}")
+        out.say(f"{counted(len(found), 'difference')}")
     if found:
         raise typer.Exit(DIFFERENT)
 
@@ -115,11 +115,11 @@ def trim(
         return
     out.answer(out_file)
     out.say(
-        f"{count(made.attributes, 'attribute')}: {made.removed} samples cut, {made.added} set at the ends"
+        f"{counted(made.attributes, 'attribute')}: {made.removed} samples cut, {made.added} set at the ends"
     )
     if made.others:
         out.say(
-            f"the samples of {count(len(made.others), 'other layer')} stay as they are; --flatten cuts them too"
+            f"the samples of {counted(len(made.others), 'other layer')} stay as they are; --flatten cuts them too"
         )
 
 

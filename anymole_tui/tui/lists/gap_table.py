@@ -9,6 +9,7 @@ from textual.content import Content
 from anymole_tui.safe_text import plain
 from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.wording import numbers
+from usd_io import counted
 
 LONGEST = 400
 
@@ -89,14 +90,16 @@ def _plan_rows(
         _PlanLine(str(plan["skeleton_path"]), "bold"),
         _PlanLine(f"  context   {contexts}"),
         _PlanLine(f"  keys      {numbers(plan['keys'])}"),
-        _PlanLine(f"  to fill   {frames} frames in {len(plan['gaps'])} gaps"),
+        _PlanLine(f"  to fill   {counted(frames, 'frame')} in {counted(len(plan['gaps']), 'gap')}"),
         _PlanLine(
             f"  expected  {f'n/a: {why}' if why else expected_words(test)}",
             "$warning" if why else "$accent" if test and test["pieces"] else "dim",
         ),
     ]
     if plan["locked"]:
-        rows.append(_PlanLine(f"  locked    {len(plan['locked'])} joints keep what is authored", "$warning"))
+        rows.append(
+            _PlanLine(f"  locked    {counted(len(plan['locked']), 'joint')} kept as authored", "$warning")
+        )
     for warning in plan["warnings"]:
         rows += [_PlanLine(f"  {line}", "$warning") for line in _wrapped(f"warning: {warning}", 70)]
     rows.append(_PlanLine(f"  {'gap':>17} {'frames':>7} {'seconds':>8} {'expected L2P':>13}", "dim"))
@@ -123,7 +126,9 @@ def expected_words(test: Mapping[str, Any] | None) -> str:
     if test["expected_l2p"] is None:
         return "n/a: no context to hide pieces of"
     ratio = test["expected_ratio"]
-    return f"L2P {test['expected_l2p']:.4f}, {ratio:.2f} of slerp on {test['pieces']} hidden pieces"
+    return (
+        f"L2P {test['expected_l2p']:.4f}, {ratio:.2f} of slerp on {counted(test['pieces'], 'hidden piece')}"
+    )
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -11,6 +11,7 @@ from engine.files.video import Video
 from engine.mimic.pictures.pyramid import resample
 from engine.planning.plan import Plan
 from engine.rendering.camera import Cameras
+from usd_io.errors import counted
 from usd_io.shapes import Float, Int
 
 ASPECT_TOLERANCE = 0.02
@@ -43,7 +44,8 @@ def frames_to_fit(
         )
     if len(cameras) not in (1, len(times)):
         raise DataError(
-            f"the camera has {len(cameras)} places and the video {len(times)} frames; give one each."
+            f"the camera has {counted(len(cameras), 'place')} and the video "
+            f"{counted(len(times), 'frame')}; give one each."
         )
     codes = times * time_codes_per_second
     inside = np.zeros(len(codes), bool)

@@ -153,11 +153,21 @@ def missed_pins(character: Character, motion: Motion, plan: Plan) -> list[str]:
             missed.append(
                 f"{shown(pin.joint)}, pinned from {pin.start:g} to {pin.end:g}, is {apart.max():.3g} stage units "
                 f"({100 * apart.max() / size:.2g} % of the height) off its place at {held.times[np.argmax(apart)]:g}: "
-                "what is pinned was not all held together; pin fewer joints, or a shorter range."
+                f"{_why_missed(plan, pin)}, or pin a shorter range."
             )
         jumps = _jumps(path / size, motion.times, inside, pin)
         missed += jumps + _flips(character, motion, plan, pin, at_ends=not jumps)
     return missed
+
+
+def _why_missed(plan: Plan, pin: Pin) -> str:
+    """What keeps a joint from its place, and what to do."""
+    locked = [joint for joint in plan.locked if pin.joint.startswith(f"{joint}/")]
+    if locked:
+        return f"the limb alone does not reach it, and {shown(locked[0])} above it is locked; unlock that"
+    if any(pin != other and pin.start <= other.end and other.start <= pin.end for other in plan.pins):
+        return "what is pinned was not all held together; pin fewer joints"
+    return "no pose near the motion reaches it; pin another joint of the limb"
 
 
 def _flips(character: Character, motion: Motion, plan: Plan, pin: Pin, *, at_ends: bool) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from engine.errors import DataError
 from engine.video.windows import WINDOW_FRAMES
+from usd_io.errors import counted
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ def all_clips(views: int, frames: int, strides: Sequence[int]) -> tuple[ContextC
     )
     if not clips:
         raise DataError(
-            f"the context has {frames} frames; adaptation needs {1 + (WINDOW_FRAMES - 1) * min(strides)} or more."
+            f"the context has {counted(frames, 'frame')}; adaptation needs "
+            f"{1 + (WINDOW_FRAMES - 1) * min(strides)} or more."
         )
     return clips
 

@@ -34,7 +34,7 @@ from engine.video.catalogue.models import pipeline_files
 from engine.video.memory import explain_memory
 from engine.video.network.sample import combine_seeds
 from engine.video.options import AdaptOptions, GenerateOptions
-from usd_io.errors import shown
+from usd_io.errors import counted, shown
 from usd_io.shapes import Float
 
 REMEDY = ("memory low, a larger GPU or the model tiny", "memory", "model")
@@ -225,7 +225,9 @@ class FlowBackend(ABC):
         self._check_size(control)
         frames = dict(zip(control.times, control.frames, strict=True))
         if missing := [time for time in free if time not in frames]:
-            raise DataError(f"the control lacks {len(missing)} frames, the first at {missing[0]:g} s.")
+            raise DataError(
+                f"the control lacks {counted(len(missing), 'frame')}, the first at {missing[0]:g} s."
+            )
         return {time: frames[time] for time in free}
 
     def _check_size(self, true: Video) -> None:

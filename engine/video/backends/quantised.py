@@ -18,7 +18,7 @@ from torch import nn
 
 from engine.errors import DataError, ResourceMissing
 from engine.settings.choices import PrecisionName
-from usd_io.errors import shown
+from usd_io.errors import counted, shown
 
 QUANTISED: tuple[PrecisionName, ...] = ("int8", "fp8")
 _GGUF_MARK = b"GGUF"
@@ -89,7 +89,8 @@ def read_gguf(path: Path, kind: Any, folder: Path, part: str, dtype: torch.dtype
         ) from error
     if lacking := sorted(n for n, v in network.named_parameters() if v.is_meta):
         raise DataError(
-            f"{shown(path)} lacks {len(lacking)} parts of the network, the first {shown(lacking[0])}; give a file that "
+            f"{shown(path)} lacks {counted(len(lacking), 'part')} of the network, the first "
+            f"{shown(lacking[0])}; give a file that "
             "was made from this model."
         )
     return network

@@ -18,6 +18,7 @@ from engine.video.catalogue.model_cards import PREFIXES
 from engine.video.network.model import VideoModel
 from engine.video.network.networks import build_networks
 from engine.video.network.shapes import ModelShape, model_shape
+from usd_io.errors import counted
 from usd_io.files import put_in_place
 
 DESCRIPTION = "model.json"
@@ -84,7 +85,8 @@ def _mapped(
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     if wrong := sorted(set(found.items()) ^ set(expected.items())):
         raise DataError(
-            f"the checkpoint's {part} network is another one: {len(wrong)} tensors differ, the first is {wrong[0][0]}."
+            f"the checkpoint's {part} network is another one in {counted(len(wrong), 'tensor')}, the "
+            f"first is {wrong[0][0]}."
         )
     return tensors
 

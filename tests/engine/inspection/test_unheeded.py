@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine import run as engine_run
 from engine.config import RunConfig
 from engine.events import Event, Note
 from engine.inspection.unheeded import makes_no_video, unheeded
+from engine.priors.fill import fill_motion
+from engine.settings.choices import StyleName
+from tests.engine.conftest import make_character, make_motion
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +28,16 @@ def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"style": "calm"}, []),
         ({"style": "lively", "prior": "learned"}, []),
         ({"prior": "slerp"}, []),
+        ({"seed": 3, "takes": 2}, []),
+        ({"seed": 3, "engine": "video"}, []),
+        ({"seed": 3, "video": "film"}, []),
+        (
+            {"seed": 3},
+            [
+                "seed 3: of no effect, as the first take of the motion engine is its best estimate; only further "
+                "takes are random."
+            ],
+        ),
         ({"engine": "video", "prompt": "a fox", "steps": 3}, []),
         ({"video": "film", "camera": "left", "solver": "paper"}, []),
         (
@@ -47,6 +61,17 @@ def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_changes_nothing_is_said(given: dict[str, object], said: list[str]) -> None:
     assert list(unheeded(RunConfig(stage="shot.usda", **given))) == said
+
+
+@pytest.mark.parametrize("style", ["calm", "natural", "lively"])
+def test_the_first_take_of_the_motion_engine_has_nothing_random(style: StyleName) -> None:
+    character = make_character((-1, 0, 1))
+    shot = {"context": [(0, 36)], "keys": [36, 54], "takes": 2, "style": style}
+    one, other = (
+        fill_motion(character, make_motion(character, range(61)), seed=seed, **shot) for seed in (0, 7)
+    )
+    np.testing.assert_array_equal(one.motion.rotations, other.motion.rotations)
+    assert not np.array_equal(one.others[0].rotations, other.others[0].rotations)
 
 
 def test_the_tiny_model_makes_a_video_where_it_is_tested_first() -> None:

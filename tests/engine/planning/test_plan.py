@@ -1,6 +1,7 @@
 """Finding and checking context, keys and gaps."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -108,6 +109,33 @@ def test_unusable_times_and_joints_are_refused_in_one_sentence(
 def test_dense_clip_without_keys_has_nothing_to_fill(character: Character, motion_at: MotionAt) -> None:
     with pytest.raises(NothingToFill, match="nothing to fill"):
         make_plan(character, motion_at(range(0, 49)))
+
+
+@pytest.mark.parametrize(
+    ("times", "options", "said"),
+    [
+        (range(49), {}, "every frame is authored already; name the context and the keys"),
+        ([5], {}, "only one pose is set; set another one"),
+        ([0, 1, 2], {}, "no frame lies between the keys 0 and 1, 1 and 2; set keys"),
+        (
+            range(49),
+            {"keys": [4, 5]},
+            "no frame lies between the keys 4 and 5; set keys two frames or more apart.",
+        ),
+    ],
+)
+def test_why_there_is_nothing_to_fill(
+    character: Character, motion_at: MotionAt, times: list[float], options: dict[str, list[float]], said: str
+) -> None:
+    with pytest.raises(NothingToFill, match=f"nothing to fill between .*: {said}"):
+        make_plan(character, motion_at(times), **options)
+
+
+def test_keys_of_one_pose_are_said(character: Character, motion_at: MotionAt) -> None:
+    still = motion_at([0, 30]).at(np.array([0, 0]))
+    still = replace(still, times=np.array([0.0, 30.0]), channel_times={"rotations": (0.0, 30.0)})
+    with pytest.raises(NothingToFill, match="all 2 samples have the same pose; name the context"):
+        make_plan(character, still)
 
 
 def test_absurd_times_are_refused_before_any_work(character: Character, motion_at: MotionAt) -> None:

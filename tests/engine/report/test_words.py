@@ -21,7 +21,7 @@ def test_a_length_is_in_a_unit_one_knows(units: float, meters_per_unit: float, t
 
 def test_errors_in_words() -> None:
     assert about(0.02, 170.0, 0.01) == "about 3.4 cm off"
-    assert about(0.0001, 170.0, 0.01) == "no visible difference"
+    assert about(0.0001, 170.0, 0.01) == "not visibly off"
     assert in_full(0.02, 170.0) == "3.4 stage units, 2 % of the height"
     assert in_full(0.0001, 170.0) == "less than 0.05 % of the height"
 

@@ -162,7 +162,7 @@ def test_a_missing_channel_is_named(arm_stage: Usd.Stage, channel: str) -> None:
 
 def test_a_wrong_length_is_named_with_its_time(arm_stage: Usd.Stage) -> None:
     wave(arm_stage).GetRotationsAttr().Set([Gf.Quatf(1)], 5)
-    assert "rotations has 1 values instead of 2 at time code 5" in message_of(arm_stage)
+    assert "rotations has 1 value instead of 2 at time code 5" in message_of(arm_stage)
 
 
 def test_a_blocked_sample_is_a_break_and_not_a_key(arm_stage: Usd.Stage) -> None:

@@ -173,6 +173,19 @@ def test_what_is_pinned_and_not_held_is_said() -> None:
     assert f"is {np.linalg.norm(places - places[4], axis=-1).max():.3g} stage units" in said
 
 
+def test_why_a_pin_is_not_held_is_said() -> None:
+    free = fill_motion(CHARACTER, MOTION, **SHOT).motion  # type: ignore[arg-type]
+    reasons = {
+        "no pose near the motion reaches it; pin another joint of the limb": plan_with("d@40:50"),
+        "what is pinned was not all held together; pin fewer joints": plan_with("d@40:50", "c@45:50"),
+        "the limb alone does not reach it, and a above it is locked; unlock that": replace(
+            plan_with("d@40:50", "c@45:50"), locked=("a",)
+        ),
+    }
+    for reason, plan in reasons.items():
+        assert missed_pins(CHARACTER, free, plan)[0].endswith(f": {reason}, or pin a shorter range.")
+
+
 def test_a_pin_that_ends_next_to_a_key_is_said_to_jump() -> None:
     held = fill_motion(CHARACTER, MOTION, pin=["d@38:53"], **SHOT)  # type: ignore[arg-type]
     said, *_ = missed_pins(CHARACTER, held.motion, plan_with("d@38:53"))
@@ -194,8 +207,8 @@ def test_a_joint_above_a_pin_that_flips_is_said() -> None:
     assert "degrees from 44 to 45" in flip
 
 
-def plan_with(pin: str) -> Plan:
-    return make_plan(CHARACTER, MOTION, contexts=[(0, 36)], keys=[36, 54, 72], pin=[pin])
+def plan_with(*pins: str) -> Plan:
+    return make_plan(CHARACTER, MOTION, contexts=[(0, 36)], keys=[36, 54, 72], pin=pins)
 
 
 def test_in_place_the_root_goes_straight_between_the_keys() -> None:
