@@ -12,6 +12,8 @@ A message says what was found, where (layer, prim path, time code), and what to 
 
 import errno
 from collections.abc import Iterable
+from operator import index
+from typing import SupportsIndex
 
 MOST_SHOWN = 200
 """Longer names are cut in the middle."""
@@ -54,9 +56,9 @@ class TakeNotFoundError(AuthorError):
     """The result has no take of that number."""
 
 
-def counted(number: int, what: str) -> str:
+def counted(number: SupportsIndex, what: str) -> str:
     """``1 joint``, ``2 joints``."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number} {what}{'' if index(number) == 1 else 's'}"
 
 
 def is_refused(error: BaseException | None) -> bool:

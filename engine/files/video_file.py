@@ -18,7 +18,7 @@ from PIL import Image
 
 from engine.errors import ConfigError, DataError
 from engine.files.images import Picture
-from usd_io.errors import shown
+from usd_io.errors import counted, shown
 
 if TYPE_CHECKING:  # what looks at a video before a run goes without torch
     from engine.files.video import Video
@@ -170,7 +170,8 @@ def _checked(pictures: Iterable[Picture], path: Path) -> Iterator[Picture]:
         count += 1
         if count > MOST_FRAMES or count * size[0] * size[1] > MOST_PIXELS:
             raise DataError(
-                f"{shown(path)} is longer than {count - 1} frames of {size[1]} x {size[0]} pixels, all that is read; "
+                f"{shown(path)} is longer than {counted(count - 1, 'frame')} of {size[1]} x {size[0]} "
+                "pixels, all that is read; "
                 "cut it to the gaps between the keys or make it smaller."
             )
         yield picture

@@ -87,11 +87,11 @@ def _warn_of_sums(sums: Float[np.ndarray, " vertex"], path: str, warn: Warn) -> 
     noticeable = np.count_nonzero(weighted & (np.abs(sums - 1) > _NOTICEABLE))
     if noticeable:
         warn(
-            f"<{path}>: the weights of {noticeable} points do not add up to 1: as in USD, they are pulled towards the "
-            "skeleton's origin. Normalise them."
+            f"<{path}>: the weights of {counted(noticeable, 'point')} do not add up to 1, which pulls towards the "
+            "skeleton's origin, as in USD. Normalise them."
         )
     if not weighted.all():
         warn(
-            f"<{path}>: {np.count_nonzero(~weighted)} points have no skin weight; they stay at the bind pose here, and "
-            "USD puts them into the skeleton's origin."
+            f"<{path}>: no skin weight on {counted(np.count_nonzero(~weighted), 'point')}: kept at the bind pose "
+            "here, put into the skeleton's origin by USD."
         )

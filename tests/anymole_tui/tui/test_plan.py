@@ -286,7 +286,7 @@ def test_settings_of_the_project_are_where_the_form_begins(walk: Path) -> None:
     Path("anymole.toml").write_text('[run]\nprior = "slerp"\nkeys = [10, 20]\npreview = false\n')
 
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
-        place = await planning(app, pilot, walk, "frames in 1 gaps")
+        place = await planning(app, pilot, walk, "frames in 1 gap")
         assert (place.config.prior, place.config.keys, place.config.preview) == ("slerp", (10.0, 20.0), False)
 
     drive(journey, look=Look(run_defaults=run_defaults))

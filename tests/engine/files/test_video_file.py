@@ -141,7 +141,7 @@ def test_broken_and_odd_pictures_are_refused(tmp_path: Path, monkeypatch: pytest
         read_video(tmp_path)
     write_png(tmp_path / "1.png", pictures()[1])
     monkeypatch.setattr(video_file, "MOST_FRAMES", 1)
-    with pytest.raises(DataError, match="longer than 1 frames"):
+    with pytest.raises(DataError, match="longer than 1 frame"):
         read_video(tmp_path)
 
 

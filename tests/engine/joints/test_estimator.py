@@ -88,7 +88,7 @@ def test_sizes_of_the_video_are_free(scene: ArmScene) -> None:
 
 def test_frames_that_do_not_fit_the_camera_are_refused(scene: ArmScene) -> None:
     estimator, camera = scene.train(), scene.views[0].cameras
-    with pytest.raises(DataError, match="5 frames of 64 x 96 pixels, its camera 1 places and 96 x 96"):
+    with pytest.raises(DataError, match="5 frames of 64 x 96 pixels, its camera 1 place and 96 x 96"):
         estimate(estimator, torch.zeros(5, 3, 96, 64), camera)
     with pytest.raises(DataError, match="its camera 2 places"):
         presence(estimator, torch.zeros(5, 3, 96, 96), camera.at(np.array([0, 0])))

@@ -463,7 +463,7 @@ def test_control_that_does_not_fit_or_is_not_taken_is_refused(
     model = load("wan-vace")
     control = grey_control(model, true)
     short = Video(control.times[1:], control.frames[1:])
-    with pytest.raises(DataError, match="the control lacks 1 frames, the first at"):
+    with pytest.raises(DataError, match="the control lacks 1 frame, the first at"):
         model.generate(true, GAPS, "", QUICK, control=short, progress=Progress())
     narrow = Video(control.times, control.frames[..., :16])
     with pytest.raises(ConfigError, match="takes images of 32 x 32"):

@@ -65,8 +65,8 @@ def test_weights_stay_as_usd_takes_them_with_a_warning(arm_stage: Usd.Stage) -> 
     UsdSkel.BindingAPI(skin(arm_stage)).GetJointWeightsPrimvar().Set([0.5, 0.75] + [0, 0] + [0.5] * 16)
     arm = read(arm_stage)
     np.testing.assert_array_equal(arm.meshes[0].joint_weights[:3], [[0.5, 0.75], [0, 0], [0.5, 0.5]])
-    assert "the weights of 1 points do not add up to 1" in arm.warnings[0]
-    assert "1 points have no skin weight" in arm.warnings[1]
+    assert "the weights of 1 point do not add up to 1" in arm.warnings[0]
+    assert "no skin weight on 1 point" in arm.warnings[1]
 
 
 @pytest.mark.parametrize("bad", [-1, 2, 2**31 - 1])
@@ -135,7 +135,7 @@ def test_sheared_rest_is_a_warning_that_names_the_joint(arm_stage: Usd.Stage) ->
     sheared = Gf.Matrix4d(1)
     sheared[1, 0] = 0.5
     arm_stage.GetAttributeAtPath("/Arm/Skel.restTransforms").Set([Gf.Matrix4d(1), sheared])
-    assert "1 joints are sheared (Shoulder/Elbow)" in read(arm_stage).warnings[0]
+    assert "the restTransforms of 1 joint are sheared (Shoulder/Elbow)" in read(arm_stage).warnings[0]
 
 
 def test_a_missing_rest_pose_is_taken_from_the_bind_pose(arm_stage: Usd.Stage) -> None:
