@@ -1,5 +1,6 @@
 """``usd``: what usdcat, usdtree and usddiff do, and cutting and moving in time."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -82,6 +83,8 @@ def diff(
     """Say what differs between two files, prim by prim, with numbers compared as such. Exit code 1: something does."""
     from usd_io import differences
 
+    if not 0 <= tolerance < math.inf:
+        raise ConfigError(f"tolerance is {tolerance:g}; give 0 or more.", settings=("tolerance",))
     found = differences(first, second, flatten=flatten, tolerance=tolerance)
     if as_json:
         out.print_json({"differences": found})
@@ -135,6 +138,11 @@ def retime(
     """Write a small layer that shows a file at other times: t becomes t * scale + offset. Nothing is copied."""
     from usd_io import retime as move
 
+    if not (0 < scale < math.inf and math.isfinite(offset)):
+        raise ConfigError(
+            f"scale is {scale:g} and offset {offset:g}; give a scale above 0 and a finite offset.",
+            settings=("scale", "offset"),
+        )
     new = move(file, Path(out_file), scale=scale, offset=offset, overwrite=force)
     if as_json:
         out.print_json({"out": out_file, "range": new})
@@ -150,4 +158,6 @@ def _range(text: str) -> tuple[float, float]:
         raise ConfigError(
             f"{text!r} is no range; give it as A:B, for example 0:60.", settings=("range",)
         ) from None
+    if not start <= end:
+        raise ConfigError(f"{text!r} is no range; give the earlier time first.", settings=("range",))
     return start, end

@@ -132,6 +132,15 @@ def test_a_stage_that_may_not_be_read_is_not_damaged(
         (("benchmark", ""), "SUITE is empty; name one."),
         (("clean", "x", ""), "NAMES is empty; name one, or leave it out."),
         (("submit", ""), "STAGES is empty; name one, or leave it out."),
+        (("usd", "diff", "a", "b", "--tolerance", "nan"), "tolerance is nan; give 0 or more (--tolerance)."),
+        (
+            ("usd", "trim", "a", "--range", "nan:1", "--out", "b"),
+            "'nan:1' is no range; give the earlier time first (--range).",
+        ),
+        (
+            ("usd", "retime", "a", "--scale", "nan", "--out", "b"),
+            "scale is nan and offset 0; give a scale above 0 and a finite offset (--scale, --offset).",
+        ),
         (("submit", "folder"), "folder is no file; name stages or a shot list."),
         (("submit", "none.usda"), "none.usda does not exist; name stages or a shot list."),
         (
