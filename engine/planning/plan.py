@@ -16,6 +16,7 @@ import numpy as np
 from engine.errors import ConfigError, NothingToFill
 from engine.geometry import metrics
 from engine.geometry.resample import resample
+from engine.planning.by_hand import changing, named_by_hand
 from engine.planning.cycle import travel_of
 from engine.planning.pins import Pin, make_pins, place_of
 from usd_io.errors import shown
@@ -126,8 +127,7 @@ class Plan:
 
 def dense_ranges(motion: Motion) -> tuple[tuple[float, float], ...]:
     """Ranges of samples dense and long enough to be finished motion [time codes]."""
-    longest = max(DENSE_INTERVAL_S * motion.time_codes_per_second, motion.frame_step) * (1 + _EPSILON)
-    apart = np.diff(motion.times) > longest
+    apart = np.diff(motion.times) > _longest_interval(motion) * (1 + _EPSILON)
     for start, _ in motion.breaks:
         apart |= motion.times[:-1] == start
     breaks = np.flatnonzero(apart)
@@ -142,6 +142,11 @@ def dense_ranges(motion: Motion) -> tuple[tuple[float, float], ...]:
         for run in runs
         if len(run) > 2 and (run[-1] - run[0] >= shortest or _is_finer(run, motion.frame_step))
     )
+
+
+def _longest_interval(motion: Motion) -> float:
+    """Between samples of finished motion [time codes]."""
+    return max(DENSE_INTERVAL_S * motion.time_codes_per_second, motion.frame_step)
 
 
 def _without_steps(run: Float[np.ndarray, " sample"], frame: float) -> Float[np.ndarray, " rest"]:
@@ -166,6 +171,14 @@ def sparse_keys(motion: Motion, channels: Sequence[Channel] = CHANNELS) -> tuple
     for start, end in dense_ranges(motion):
         dense |= (motion.times >= start) & (motion.times <= end)
     return tuple(float(t) for t in motion.times[~dense & ~_holds(motion, channels)])
+
+
+def _lone(motion: Motion) -> tuple[float, ...]:
+    """Lone samples of any channel [time codes], those within finished motion of other channels too."""
+    if not motion.channel_times:
+        return sparse_keys(motion)
+    found = (sparse_keys(samples, (channel,)) for channel, samples in changing(motion).items())
+    return tuple(sorted({time for times in found for time in times}))
 
 
 def _holds(motion: Motion, channels: Sequence[Channel]) -> Bool[np.ndarray, " frame"]:
@@ -252,7 +265,17 @@ def make_plan(
     )
     if made.pins or loop:
         _check_poses(character, motion, made)
-    return replace(made, warnings=tuple(_warnings(made, motion, where)))
+    named = named_by_hand(
+        motion,
+        keys,
+        contexts,
+        [(gap.start, gap.end) for gap in gaps],
+        lone=_lone(motion),
+        dense=dense_ranges(motion),
+        longest=_longest_interval(motion),
+    )
+    said = (*_warnings(made, motion, where), *(f"{where}: {each}" for each in named))
+    return replace(made, warnings=said)
 
 
 def _why_nothing(motion: Motion, ranges: Sequence[tuple[float, float]], given: Sequence[float]) -> str:
@@ -300,11 +323,8 @@ def _by_channel(
     """
     own_gaps: dict[Channel, tuple[Gap, ...]] = dict.fromkeys(CHANNELS, ())
     own_ranges: dict[Channel, tuple[tuple[float, float], ...]] = {}
-    for channel in CHANNELS:
-        times = np.asarray(motion.channel_times.get(channel, ()), float)
-        own = motion.at(np.isin(motion.times, times))
-        if len(times) > 1 and np.ptp(getattr(own, channel), axis=0).max(initial=0.0) > 0:
-            own_ranges[channel], _, own_gaps[channel] = _anchored(own, (), (), fill_at_samples, (channel,))
+    for channel, own in changing(motion).items():
+        own_ranges[channel], _, own_gaps[channel] = _anchored(own, (), (), fill_at_samples, (channel,))
     finished = {channel for channel, ranges in own_ranges.items() if ranges and own_gaps[channel]}
     apart = {c for c, ranges in own_ranges.items() if not ranges} if finished and not together else set()
     if "rotations" in apart:  # they are most of a motion: without their context there is none

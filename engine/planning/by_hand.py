@@ -1,0 +1,164 @@
+"""What is said of keys and contexts that were named by hand and do not fall on the samples of a motion."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.geometry.time_grid import frames_at
+from usd_io.model import CHANNELS, Channel, Motion
+from usd_io.shapes import Bool, Float
+
+MOST_TIMES = 6
+"""So many times are named."""
+_EPSILON = 1e-6
+"""Times closer than this part of a frame are one time."""
+Spans = Sequence[tuple[float, float]]
+
+
+def named_by_hand(
+    motion: Motion,
+    keys: Sequence[float],
+    contexts: Spans,
+    gaps: Spans,
+    *,
+    lone: Sequence[float],
+    dense: Spans,
+    longest: float,
+) -> list[str]:
+    """Sentences about what was named; none where all of it falls on samples and leaves none out.
+
+    Args:
+        motion: The authored samples.
+        keys: Named keys [time codes]; none: those that were found.
+        contexts: Named ranges of finished motion [time codes].
+        gaps: What is filled [time codes].
+        lone: Lone samples of any channel, increasing.
+        dense: Ranges in which the samples are finished motion.
+        longest: So far apart these are at most [time codes].
+    """
+    if not keys and not contexts:
+        return []
+    ends = {time for gap in gaps for time in gap}
+    anchors = sorted({*keys, *(time for context in contexts for time in context if time in ends)})
+    return [
+        *_unsampled(motion, anchors),
+        *(_left_out(keys, contexts, gaps, lone) if keys else _cut_off(motion, contexts, gaps, dense)),
+        *_holes(motion, contexts, longest),
+    ]
+
+
+def changing(motion: Motion) -> dict[Channel, Motion]:
+    """The samples of every channel that changes, where channels have samples of their own."""
+    own = {c: motion.at(np.isin(motion.times, motion.channel_times.get(c, ()))) for c in CHANNELS}
+    return {
+        channel: samples
+        for channel, samples in own.items()
+        if len(samples.times) > 1 and np.ptp(getattr(samples, channel), axis=0).max(initial=0.0) > 0
+    }
+
+
+def _unsampled(motion: Motion, anchors: Sequence[float]) -> list[str]:
+    """Anchors at which no channel has a sample, and those at which some have none."""
+    margin = _EPSILON * motion.frame_step
+    nothing = _missing(motion.times, anchors, margin)
+    rest = sorted({*anchors} - {*nothing})
+    said = []
+    if nothing:
+        said.append(
+            f"no sample is authored at {listed(nothing)}, named by hand: the pose that USD interpolates there is taken "
+            "for the key; name times that have samples, or set keys there."
+        )
+    for channel, samples in changing(motion).items():
+        part = _missing(samples.times, rest, margin)
+        if part:
+            said.append(
+                f"{channel} have no sample at {listed(part)}, named by hand, where other channels have one: what USD "
+                f"interpolates there is taken for the key; name times at which {channel} have samples, or set them."
+            )
+    return said
+
+
+def _left_out(keys: Sequence[float], contexts: Spans, gaps: Spans, lone: Sequence[float]) -> list[str]:
+    """Lone samples that are none of the named keys: in a gap they are replaced, beyond the keys nothing is filled."""
+    times, said = np.array(lone, float), []
+    replaced = times[_inside(times, gaps)].tolist()
+    if replaced:
+        one = len(replaced) == 1
+        said.append(
+            f"the authored {'sample' if one else 'samples'} at {listed(replaced)} {'is' if one else 'are'} none of the "
+            f"keys named by hand, and what is filled replaces {'it' if one else 'them'}; name as keys what is to stay."
+        )
+    known = (*((key, key) for key in keys), *contexts, *gaps)
+    first, last = min(start for start, _ in known), max(end for _, end in known)
+    beyond = times[(times < first) | (times > last)].tolist()
+    if beyond:
+        one = len(beyond) == 1
+        said.append(
+            f"the authored {'sample' if one else 'samples'} at {listed(beyond)} {'lies' if one else 'lie'} beyond the "
+            f"keys named by hand and {'stays' if one else 'stay'}, with nothing filled in between; name as keys what "
+            "is to be filled up to."
+        )
+    return said
+
+
+def _cut_off(motion: Motion, contexts: Spans, gaps: Spans, dense: Spans) -> list[str]:
+    """Finished motion that a named context leaves to a gap, unless that lies between two of them: no keys were named
+    to have it made anew."""
+    starts, ends = {start for start, _ in contexts}, {end for _, end in contexts}
+    closed = [(start, end) for start, end in dense if start < end]
+    said = []
+    for start, end in gaps:
+        if start in ends and end in starts:
+            continue
+        lost = motion.times[(motion.times > start) & (motion.times < end)]
+        lost = lost[_inside(lost, closed) | np.isin(lost, closed)]
+        if len(lost):
+            what = f"the authored sample at {lost[0]:g} lies"
+            if len(lost) > 1:
+                what = f"the {len(lost)} authored samples from {lost[0]:g} to {lost[-1]:g} lie"
+            said.append(
+                f"{what} outside of the context named by hand, and what is filled replaces what is there; widen the "
+                "context to keep it."
+            )
+    return said
+
+
+def _holes(motion: Motion, contexts: Spans, longest: float) -> list[str]:
+    """Parts of named contexts in which samples are too far apart to be finished motion."""
+    said = []
+    for start, end in contexts:
+        inner = motion.times[(motion.times > start) & (motion.times < end)]
+        times = np.array([start, *inner, end])
+        wide = np.flatnonzero(np.diff(times) > longest * (1 + _EPSILON))
+        if len(wide):
+            more = f" and elsewhere, {len(wide)} times in all" if len(wide) > 1 else ""
+            said.append(
+                f"the context {start:g}:{end:g} named by hand has no sample between {times[wide[0]]:g} and "
+                f"{times[wide[0] + 1]:g}{more}: what USD interpolates there is taken for finished motion; name only "
+                "what is sampled throughout."
+            )
+    return said
+
+
+def _missing(times: Float[np.ndarray, " sample"], wanted: Sequence[float], margin: float) -> list[float]:
+    """Those of the wanted times at which there is no sample."""
+    missing: list[float] = frames_at(times, np.array(wanted, float), margin)[1].tolist()
+    return missing
+
+
+def _inside(times: Float[np.ndarray, " time"], spans: Spans) -> Bool[np.ndarray, " time"]:
+    """Which times lie strictly inside one of some spans, which increase and do not overlap."""
+    if not len(spans):
+        return np.zeros(len(times), bool)
+    starts, ends = np.array(spans, float).T
+    last = np.searchsorted(starts, times, side="left") - 1
+    inside: Bool[np.ndarray, " time"] = (last >= 0) & (times < ends[last])
+    return inside
+
+
+def listed(times: Sequence[float]) -> str:
+    """Times in words, the first few of many."""
+    words = [f"{time:g}" for time in times]
+    if len(words) > MOST_TIMES:
+        return f"{', '.join(words[:MOST_TIMES])} and {len(words) - MOST_TIMES} more"
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
