@@ -61,7 +61,8 @@ def plan(config: RunConfig) -> Planned:
 
     Raises:
         UsdIoError: The stage cannot be read.
-        ConfigError: Times, joints, skeletons or a video that do not exist; nothing to fill; nothing can be written.
+        ConfigError: Times, joints, skeletons or a video that do not exist; nothing to fill; nothing can be written; a
+            truth that is none.
         DataError: The video cannot be read.
         SourceChanged: A file of the stage was saved meanwhile.
     """
@@ -101,7 +102,12 @@ def _plan(config: RunConfig) -> Planned:
     assert planned.source is not None
     stage = planned.source.stage
     planned = foresee(planned, stage, config)
-    planned = replace(planned, notes=(*planned.notes, *unheeded(config)))
+    notes = [*planned.notes, *unheeded(config)]
+    if planned.source.truth is not None:
+        from engine.planning.truth import check_truth
+
+        notes += check_truth(planned.shot.characters, planned.plans, planned.source.truth)
+    planned = replace(planned, notes=tuple(notes))
     if config.video:
         from engine.scene.given_video import check_given_videos
 

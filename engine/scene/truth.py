@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import ConfigError
+from engine.planning.truth import check_rig, gaps_without_truth
 from engine.priors.fill import merge
 from engine.scene.subject import Subject
-from usd_io.errors import shown
 from usd_io.model import Motion
 
 DENSE_SHARE = 0.8
@@ -19,7 +18,8 @@ def true_motion(subject: Subject, truth_stage: Any | None) -> Motion | None:
 
     Args:
         subject: What was filled.
-        truth_stage: A stage with the true motion, open; None: the stage's own hidden samples.
+        truth_stage: A stage with the true motion, open; None: the stage's own hidden samples. One without a sample
+            inside of any gap is no truth.
 
     Raises:
         ConfigError: The stage has another rig.
@@ -30,14 +30,9 @@ def true_motion(subject: Subject, truth_stage: Any | None) -> Motion | None:
         inside = sum(int(((times > gap.start) & (times < gap.end)).sum()) for gap in plan.gaps)
         known = inside >= DENSE_SHARE * len(plan.fill_times)
         return merge(filled.parts.kept, filled.parts.hidden) if known else None
-    from usd_io.read.character import read_character
     from usd_io.read.motion import read_motion
 
-    joints = read_character(truth_stage, character.skeleton_path, meshes=False).joints
-    if joints != character.joints:
-        raise ConfigError(
-            f"the true motion {shown(truth_stage.GetRootLayer().identifier)}: the skeleton "
-            f"{shown(character.skeleton_path)} has other joints there; name a stage with the same rig.",
-            settings=("truth",),
-        )
+    check_rig(character, truth_stage)
+    if len(gaps_without_truth(plan, truth_stage)) == len(plan.gaps):
+        return None
     return read_motion(truth_stage, character.skeleton_path, np.union1d(plan.fill_times, plan.keys))

@@ -73,6 +73,16 @@ def read_motion(stage: Usd.Stage, skeleton_path: str, times: Times | None = None
         return _as_authored(motion, skeleton, valued) if authored else motion
 
 
+def joint_sample_times(stage: Usd.Stage, skeleton_path: str) -> Times:
+    """Times at which a joint channel of a skeleton has an authored sample, increasing; none where nothing animates it.
+
+    Raises:
+        StageReadError: There is no such skeleton.
+    """
+    own = bound_skeleton(stage, skeleton_path).channel_times().values()
+    return np.unique(np.concatenate([np.zeros(0), *own]))
+
+
 def _as_authored(motion: Motion, skeleton: BoundSkeleton, valued: Bool[np.ndarray, " frame"]) -> Motion:
     """The motion with what its samples are: those of each channel where they differ, and where there is no value."""
     breaks = _breaks(motion.times, valued)

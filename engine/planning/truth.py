@@ -1,0 +1,79 @@
+"""Whether a stage can be the truth that a result is scored against, found out when planning."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.errors import ConfigError
+from engine.planning.plan import Gap, Plan
+from usd_io.errors import shown
+from usd_io.model import Character
+
+MOST_GAPS = 4
+"""So many gaps without a true sample are named."""
+
+
+def check_truth(characters: Sequence[Character], plans: Sequence[Plan], truth: Any) -> tuple[str, ...]:
+    """What of the plans a stage cannot be the truth of, in words.
+
+    Args:
+        characters: One per plan.
+        plans: What is to be filled.
+        truth: The stage with the true motion, open.
+
+    Raises:
+        ConfigError: It has another rig, or no sample inside of any gap.
+        StageReadError: It lacks one of the skeletons.
+    """
+    for character in characters:
+        check_rig(character, truth)
+    empty = {plan.skeleton_path: gaps_without_truth(plan, truth) for plan in plans}
+    if plans and all(len(empty[plan.skeleton_path]) == len(plan.gaps) for plan in plans):
+        raise ConfigError(
+            f"{_name(truth)}: no sample of {shown(plans[0].skeleton_path)} is authored inside the gaps, where USD "
+            "shows straight motion from key to key, as slerp does; name a stage with samples between the keys.",
+            settings=("truth",),
+        )
+    return tuple(
+        _without(plan, empty[plan.skeleton_path], truth) for plan in plans if empty[plan.skeleton_path]
+    )
+
+
+def check_rig(character: Character, truth: Any) -> None:
+    """Refuse a truth whose skeleton has other joints."""
+    from usd_io.read.character import read_character
+
+    if read_character(truth, character.skeleton_path, meshes=False).joints != character.joints:
+        raise ConfigError(
+            f"{_name(truth)}: the skeleton {shown(character.skeleton_path)} has other joints there; name a stage with "
+            "the same rig.",
+            settings=("truth",),
+        )
+
+
+def gaps_without_truth(plan: Plan, truth: Any) -> list[Gap]:
+    """Gaps in which the truth has no authored sample: what USD shows there is straight motion between two others."""
+    from usd_io.read.motion import joint_sample_times
+
+    times = joint_sample_times(truth, plan.skeleton_path)
+    starts, ends = (np.array([getattr(gap, end) for gap in plan.gaps], float) for end in ("start", "end"))
+    first = np.searchsorted(times, starts, side="right")
+    none = first == np.searchsorted(times, ends, side="left")
+    return [gap for gap, empty in zip(plan.gaps, none.tolist(), strict=True) if empty]
+
+
+def _without(plan: Plan, gaps: Sequence[Gap], truth: Any) -> str:
+    where = f"{_name(truth)} has no sample of {shown(plan.skeleton_path)} inside"
+    if len(gaps) == len(plan.gaps):
+        return f"{where} the gaps, so that this skeleton is not scored."
+    which = ", ".join(f"{gap.start:g}..{gap.end:g}" for gap in gaps[:MOST_GAPS])
+    more = f" and {len(gaps) - MOST_GAPS} more" if len(gaps) > MOST_GAPS else ""
+    return (
+        f"{where} {which}{more}: the result is scored there against the straight motion between USD's samples, "
+        "which favours slerp; name a truth that is sampled in every gap."
+    )
+
+
+def _name(truth: Any) -> str:
+    return f"the true motion {shown(truth.GetRootLayer().identifier)}"
