@@ -14,6 +14,8 @@ from usd_io import counted, shown
 
 MOST_GAPS = 8
 """Gaps that are listed."""
+MOST_KEYS = 6
+"""Keys of some channels alone that are named."""
 MOST_JOINTS = 3
 """Joints that a line names."""
 STILL = 1e-5
@@ -159,15 +161,31 @@ def _keys(scores: Mapping[str, Any], plan: Mapping[str, Any] | None) -> str:
     found, many = scores.get("source"), f"all {len(plan['keys'])} " if plan else ""
     if found and found["exact"]:
         also = ", and the finished motion with them" if plan and plan["contexts"] else ""
-        return f"exact: {many}kept to the last bit{also}"
+        return f"exact: {many}kept to the last bit{_in_part(plan)}{also}{_filled_too(plan)}"
     if found:
         when = "" if found["time"] is None else f" at time code {found['time']:g}"
         return (
             f"up to {found['distance']:.2g} stage units off{when}, in {counted(found['unequal'], 'sample')}"
         )
     if scores["key_error"] == 0:
-        return f"exact: {many}kept to the last bit"
+        return f"exact: {many}kept to the last bit{_in_part(plan)}"
     return _key_error(scores["key_error"])
+
+
+def _in_part(plan: Mapping[str, Any] | None) -> str:
+    """Keys at which some channel is filled: what is compared there are the samples of the others."""
+    gaps = [gap for own in (plan or {}).get("channels", {}).values() for gap in own["gaps"]]
+    keys = [key for key in (plan or {}).get("keys", ()) if any(g["start"] < key < g["end"] for g in gaps)]
+    more = f" and {len(keys) - MOST_KEYS} more" if len(keys) > MOST_KEYS else ""
+    named = ", ".join(f"{key:g}" for key in keys[:MOST_KEYS])
+    return f" ({named}{more}: of the channels that are keyed there)" if keys else ""
+
+
+def _filled_too(plan: Mapping[str, Any] | None) -> str:
+    """Channels that are filled within the finished motion of the others."""
+    channels = (plan or {}).get("channels", {})
+    apart = [channel for channel, own in channels.items() if own["gaps"] and own["contexts"] is not None]
+    return f", but for {' and '.join(apart)}, filled between keys of their own" if apart else ""
 
 
 def _key_error(error: float) -> str:

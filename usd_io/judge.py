@@ -27,8 +27,9 @@ _MOST_POINTS = 2_000_000
 """Points compared per skeleton, over all times and meshes."""
 _ROUNDING = 1e-6
 """Between samples, of what is 1 or the rig's size: a key between two samples is one more place to round at."""
-_HALF_ROUNDING = 2.0**-11
-"""The same per joint of a chain where scales have such a key: they are stored, and interpolated, in 11 bits."""
+_HALF_ROUNDING = 2.0**-9
+"""The same per joint of a chain where scales have such a key: they are stored in 11 bits, and USD rounds both products
+of an interpolation and their sum to them, with the key and without (at most 0.0019 of a scale off over random ones)."""
 _TURN_ROUNDING = 2.0**-16
 """The same where rotations have such a key: between two near ones USD's slerp of floats keeps about 16 bits."""
 
@@ -93,11 +94,12 @@ class Judge:
         rounding = _rounding(ours, theirs, gaps)
         before, after = (_sample_times(_animation(each)) for each in (ours, theirs))
         for number, time in enumerate(at.exact + at.between):
-            off_local, off = _pose_difference(ours, theirs, time)
+            (off_local, off), size = _pose_difference(ours, theirs, time), max(1.0, _size(ours, time))
             if number % max(len(at.exact + at.between) // max(points, 1), 1) == 0:
-                off = max(off, self._point_difference(skeleton, time))
+                off_points, reach = self._point_difference(skeleton, time)
+                off, size = max(off, off_points), max(size, reach)
             exact = number < len(at.exact) and _same_brackets(before, after, time)
-            allowed = 0.0 if exact else rounding * max(1.0, _size(ours, time))
+            allowed = 0.0 if exact else rounding * size
             off_local, off = (0.0 if value <= allowed else value for value in (off_local, off))
             if off_local > local or off > distance:
                 worst = time
@@ -110,12 +112,14 @@ class Judge:
         total = sum(len(self._sides[0].rest_points(t)) for t in self._sides[0].targets(skeleton))
         return min(16, _MOST_POINTS // total) if total else 0
 
-    def _point_difference(self, skeleton: str, time: float) -> float:
-        """Largest distance of a skinned point [stage units]; infinite where only one of the stages can skin it."""
+    def _point_difference(self, skeleton: str, time: float) -> tuple[float, float]:
+        """Largest distance of a skinned point, infinite where only one of the stages can skin it, and how far points
+        lie from the origin [stage units]."""
         ours, theirs = (side.skinned(skeleton, time) for side in self._sides)
         if ours.keys() != theirs.keys():
-            return float("inf")
-        return max((_distance(ours[path], theirs[path]) for path in ours), default=0.0)
+            return float("inf"), 0.0
+        reach = max((float(np.abs(points).max(initial=0.0)) for points in ours.values()), default=0.0)
+        return max((_distance(ours[path], theirs[path]) for path in ours), default=0.0), reach
 
 
 class _JudgedStage:

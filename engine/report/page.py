@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import RunConfig
+from engine.planning.by_hand import listed
+from engine.planning.plan import Plan
 from engine.rendering.mesh.looks import LoadTexture
 from engine.report.charts import draw
 from engine.report.contents import RESULT, SLERP, Actor, Contents
@@ -123,7 +125,7 @@ def _summary(contents: Contents, actor: Actor) -> Iterable[str]:
     yield f"{name}<b>{frames} filled in {counted(len(plan.gaps), 'gap')}, between {len(plan.keys)} keys."
     error = float(scores["key_error"])
     yield (
-        "The keys are <b>exact</b>, to the last bit."
+        f"The keys are <b>exact</b>, to the last bit{_in_part(plan)}."
         if error == 0
         else f"Largest distance from a key: {_in_full(actor, error)}."
     )
@@ -140,6 +142,12 @@ def _summary(contents: Contents, actor: Actor) -> Iterable[str]:
     takes = len(scores["takes"])
     if takes > 1:
         yield f"{takes} takes; take 1 is the best estimate."
+
+
+def _in_part(plan: Plan) -> str:
+    """Keys at which some channel is filled: there the others are kept."""
+    keys = sorted({*plan.keys} - {*plan.pose_keys})
+    return f" (at {listed(keys)} of the channels that are keyed there)" if keys else ""
 
 
 def _per_joint(actor: Actor, l2p: float) -> float:
