@@ -11,7 +11,7 @@ from engine.planning.plan import Plan
 from engine.planning.shot_plan import Planned, plan_shot
 from engine.priors.auto import CANDIDATES
 from engine.priors.catalogue import SURE, prior_of
-from engine.priors.fill import expecting, split
+from engine.priors.fill import as_tested, expecting, split
 from engine.priors.learned import prior as learned
 from engine.priors.self_test import Prior, SelfTest, self_test
 from engine.priors.spline import spline
@@ -79,7 +79,8 @@ def _test(
             character, known, plan, _stoppable({"spline": spline, prior: prior_of(prior)}, cancel), only=prior
         )
     if prior in SURE and learned.fits(character):
-        test = expecting(test, character, known, plan, learned.fill(character, known, plan))
+        guess = as_tested(test, character, known, plan, learned.fill(character, known, plan))
+        test = expecting(test, character, known, plan, guess)
     return test
 
 

@@ -16,13 +16,22 @@ from engine.priors.catalogue import BARE, PRIORS, SURE, prior_of
 from engine.priors.contacts.planting import plant
 from engine.priors.learned import prior as learned
 from engine.priors.learned.takes import livelier, vary
-from engine.priors.self_test import Prior, SelfTest, expected_errors, of_gaps, self_test
+from engine.priors.self_test import (
+    Prior,
+    SelfTest,
+    corrections,
+    expected_errors,
+    joint_norm,
+    of_gaps,
+    self_test,
+)
 from engine.priors.shaping.in_place import keep_in_place
 from engine.priors.shaping.loop import Cycles, cycles_of, middle
 from engine.priors.shaping.pins import hold_pins
 from engine.priors.shaping.texture import put_texture
 from engine.priors.shaping.velocity import carry_velocity
 from engine.priors.spline import spline
+from engine.priors.trials import hidden_pieces
 from engine.settings.choices import StyleName
 from usd_io.errors import shown
 from usd_io.model import Channel, Character, Motion
@@ -139,6 +148,7 @@ def fill(
         tested = {"spline": spline, prior: prior_of(prior)}
         test = self_test(character, parts.known, plan, tested, only=prior)
     if guess is not None and prior in SURE:
+        guess = as_tested(test, character, parts.known, plan, guess)
         test = expecting(test, character, parts.known, plan, guess, made)
     others = []
     if guess is not None:
@@ -241,6 +251,23 @@ def _in_a_row(cycles: Cycles, parts: Parts) -> Parts:
         hidden=cycles.motion(parts.hidden, merge),
         authored_times=parts.authored_times,
     )
+
+
+def as_tested(
+    test: SelfTest, character: Character, known: Motion, plan: Plan, guess: learned.LearnedFill
+) -> learned.LearnedFill:
+    """The learned prior's answer with the errors that it expects, corrected by how right it is on the hidden pieces
+    (:func:`engine.priors.self_test.corrections`)."""
+    if not test.pieces or not len(character.joints):
+        return guess
+    told = []
+    for piece in hidden_pieces(known, plan):
+        seen = known.at(piece.known(known.times))
+        told.append(joint_norm(learned.fill(character, seen, piece, draft=True).position_error))
+    counts = [len(gap.times) for gap in plan.gaps]
+    own = [joint_norm(errors) for errors in np.split(guess.position_error, np.cumsum(counts)[:-1])]
+    factors = corrections(test, plan, own, float(np.mean(told)), known.time_codes_per_second)
+    return replace(guess, position_error=guess.position_error * np.repeat(factors, counts)[:, None])
 
 
 def expecting(

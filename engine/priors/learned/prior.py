@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.errors import ConfigError
-from engine.geometry import rotations, skeleton
+from engine.geometry import metrics, rotations, skeleton
 from engine.planning.plan import Gap, Plan
 from engine.priors import offsets
 from usd_io.errors import shown
@@ -130,7 +130,7 @@ def fill(
     return LearnedFill(
         motion=offsets.apply(base, offset),
         rotation_error=np.concatenate([p.rotation_error for p in predictions]),
-        position_error=np.concatenate([p.position_error for p in predictions]),
+        position_error=_in_heights(character, known, plan, predictions),
         gains=tuple(1 - t * (1 - p.gain) for t, p in zip(trust, predictions, strict=True)),
         gain_bounds=tuple(1 - t * (1 - p.gain_bound) for t, p in zip(trust, predictions, strict=True)),
         ideas=ideas,
@@ -232,6 +232,17 @@ def _offset(
     moved = np.concatenate([p.translations for p in predictions])
     result[..., offsets.TRANSLATION] = moved / _scales(character, known, plan)
     return result
+
+
+def _in_heights(
+    character: Character, known: Motion, plan: Plan, predictions: "list[Prediction]"
+) -> Float[np.ndarray, "fill joint"]:
+    """Expected position errors, which the network counts in the size at the start of each gap: that of parts which move
+    each by themselves may change a lot."""
+    height = metrics.height(character, known, plan.keys[0])
+    sizes = (metrics.height(character, known, gap.start) for gap in plan.gaps)
+    each = [p.position_error * (size / height) for p, size in zip(predictions, sizes, strict=True)]
+    return np.concatenate(each)
 
 
 def _scales(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, "fill joint 1"]:

@@ -11,7 +11,17 @@ from engine.planning.plan import make_plan
 from engine.priors.auto import CANDIDATES
 from engine.priors.baselines import hold, slerp
 from engine.priors.context import context
-from engine.priors.self_test import EXPECTED_SHARE, SelfTest, expected_errors, self_test
+from engine.priors.fill import fill_motion
+from engine.priors.learned import prior as learned
+from engine.priors.self_test import (
+    CALM,
+    EXPECTED_SHARE,
+    FAR_OFF,
+    SelfTest,
+    corrections,
+    expected_errors,
+    self_test,
+)
 from engine.priors.spline import spline
 from engine.priors.trials import LARGEST_SHARE, MOST_PIECES, hidden_pieces, mean_error, run_trials
 from tests.engine.conftest import make_character, make_motion
@@ -116,6 +126,65 @@ def test_what_the_network_expects_is_a_range_and_a_ratio_to_slerp() -> None:
         assert choice.expected_ratio == pytest.approx(np.sqrt(0.5))
         assert choice.expected_distance == pytest.approx(0.2)
     assert from_plain(SelfTest, json.loads(json.dumps(asdict(told)))) == told
+
+
+def test_the_network_is_believed_as_far_as_it_is_right_on_the_pieces() -> None:
+    test = self_test(CHARACTER, KNOWN, PLAN, PRIORS, only="spline")
+    lengths = [(gap.end - gap.start) / MOTION.time_codes_per_second for gap in PLAN.gaps]
+    came = (test.choices[0].expected_l2p or 0) * test.piece_seconds / lengths[0]
+    tested = np.array([choice.expected_l2p for choice in test.choices])
+    rate = MOTION.time_codes_per_second
+
+    def corrected(own: float, told: float) -> np.ndarray:
+        return own * corrections(test, PLAN, [own, own], told, rate)
+
+    np.testing.assert_array_equal(corrected(0.1, 0.99 * came), 0.1)
+    np.testing.assert_allclose(corrected(1e-4, came / 1e4), tested)
+    np.testing.assert_allclose(corrected(1e4, came * 1e5), tested)
+    bounded = corrected(tested.min() / 20, came / 3)
+    np.testing.assert_allclose(bounded, tested.min() / 20 * 3)  # no further than it was found wrong
+
+
+def test_a_still_context_does_not_lower_what_is_expected_of_a_gap_that_moves() -> None:
+    test = self_test(CHARACTER, KNOWN, PLAN, PRIORS)
+    calm = CALM / 2 / (test.expected_l2p or 1)
+    still = tuple(replace(c, expected_l2p=(c.expected_l2p or 0) * calm) for c in test.choices)
+    told = corrections(replace(test, choices=still), PLAN, [0.1, 0.1], 0.1, MOTION.time_codes_per_second)
+    np.testing.assert_array_equal(told, 1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_a_single_joint_an_error_is_expected_that_it_has(seed: int) -> None:
+    """The network counts in movement of joints relative to each other, of which one joint has none."""
+    character = make_character((-1,))
+    t, random = np.arange(121), np.random.default_rng(seed)
+    path = 20 * np.sin(t[:, None] / random.uniform(6, 14, 3) + random.uniform(0, 6, 3))
+    motion = make_motion(character, t.tolist(), seed=seed)
+    motion = replace(motion, translations=path[:, None].astype(np.float32))
+    filled = fill_motion(
+        character, motion, context=[(0, 60)], keys=[60, 84, 108], contacts=False, style="calm"
+    )
+    inside = np.array([time for choice in (60, 84) for time in range(choice + 1, choice + 24)])
+    true = np.linalg.norm(filled.motion.translations[inside, 0] - path[inside], axis=-1).mean()
+    assert filled.self_test.expected_l2p is not None
+    assert 1 / 5 < true / filled.self_test.expected_l2p < 5
+    assert filled.confidence is not None
+    assert filled.confidence[inside].max() < 0.5
+
+
+def test_expected_errors_are_in_heights_wherever_parts_are_near_each_other() -> None:
+    """A gap that begins where two boxes meet counts in the same height as the others."""
+    character = make_character((-1, -1))
+    t = np.arange(121)
+    motion = make_motion(character, t.tolist())
+    apart = np.where(t < 84, 10.0, 10 - 9.9 * np.minimum((t - 84) / 12, 1))
+    places = np.zeros((121, 2, 3), np.float32)
+    places[:, 0, 1], places[:, 1, 0] = np.sin(t / 7), apart
+    motion = replace(motion, translations=places)
+    plan = make_plan(character, motion, contexts=[(0, 48)], keys=[48, 72, 96, 120], fill_at_samples=True)
+    errors = learned.fill(character, motion.at(plan.known(motion.times)), plan).position_error
+    first, _, last = np.split(errors.max(1), 3)
+    assert last.max() < 5 * first.max()
 
 
 def test_gaps_of_one_length_are_judged_as_each_by_itself() -> None:
