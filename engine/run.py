@@ -100,13 +100,13 @@ def _plan(config: RunConfig) -> Planned:
         prior_of(config.prior)  # refuses one whose package is broken
     planned = plan_fill(config)
     assert planned.source is not None
-    stage = planned.source.stage
+    stage, truth = planned.source.stage, planned.source.truth
     planned = foresee(planned, stage, config)
     notes = [*planned.notes, *unheeded(config)]
-    if planned.source.truth is not None:
+    if truth is not None:
         from engine.planning.truth import check_truth
 
-        notes += check_truth(planned.shot.characters, planned.plans, planned.source.truth)
+        notes += check_truth(planned.shot.characters, planned.plans, truth)
     planned = replace(planned, notes=tuple(notes))
     if config.video:
         from engine.scene.given_video import check_given_videos
