@@ -16,7 +16,6 @@ from engine.priors.learned import prior as learned
 from engine.priors.self_test import (
     CALM,
     EXPECTED_SHARE,
-    FAR_OFF,
     SelfTest,
     corrections,
     expected_errors,
