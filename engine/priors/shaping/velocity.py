@@ -7,6 +7,9 @@ context that stops and starts keeps its stops. At the seam of a shot that cycles
 too, all of the correction lying in the gap.
 """
 
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
 import numpy as np
 
 from engine.planning.plan import Plan
@@ -19,6 +22,10 @@ REACH_S = 0.5
 """How long a correction shows [s], at most the gap."""
 USUAL = 0.5
 """Quantile of the changes of velocity from frame to frame in the context that passes for what this motion does."""
+_BLOCK = 1024
+"""Frames that are looked at together."""
+_FOUND: WeakKeyDictionary[Motion, dict[Sequence[tuple[float, float]], np.ndarray]] = WeakKeyDictionary()
+"""Of each motion and its contexts."""
 
 
 def carry_velocity(known: Motion, plan: Plan, made: Motion) -> Motion:
@@ -32,7 +39,6 @@ def carry_velocity(known: Motion, plan: Plan, made: Motion) -> Motion:
     Returns:
         The motion at the same times; at the keys nothing changes.
     """
-    usual = _usual_changes(known, plan)
     second = known.time_codes_per_second
     starts, ends = ({getattr(gap, side): gap for gap in plan.gaps} for side in ("start", "end"))
     added = np.zeros((*made.rotations.shape[:2], 9))
@@ -53,7 +59,7 @@ def carry_velocity(known: Motion, plan: Plan, made: Motion) -> Motion:
                 other = _velocity(known, known, key, float(known.times[at - sign]))
             else:
                 continue
-            jump = share * _beyond(other - _velocity(known, made, key, within), usual)
+            jump = share * _beyond(other - _velocity(known, made, key, within), _usual_changes(known, plan))
             passed = np.abs(np.array(gap.times) - key) / second
             reach = min(REACH_S, (gap.end - gap.start) / second)
             added[inside] += sign * hump(passed, reach)[:, None, None] * jump
@@ -72,17 +78,28 @@ def _velocity(known: Motion, motion: Motion, key: float, time: float) -> Float[n
 
 def _usual_changes(known: Motion, plan: Plan) -> Float[np.ndarray, "joint 3"]:
     """By joint, how much its velocities (of turn, shift and scale) change from frame to frame in the context, per
-    second; zero without context."""
-    changes = [np.zeros((0, known.rotations.shape[1], 3))]
-    for start, end in plan.contexts:
-        seen = known.at((known.times >= start) & (known.times <= end))
-        if len(seen.times) < 3:
-            continue
-        steps = np.diff(seen.times)[:, None, None] / known.time_codes_per_second
-        velocities = offsets.offsets_from(seen.at(slice(0, -1)), seen.at(slice(1, None))) / steps
-        changes.append(_sizes(np.diff(velocities, axis=0)))
-    found = np.concatenate(changes)
-    return np.quantile(found, USUAL, axis=0) if len(found) else np.zeros(found.shape[1:])
+    second; zero without context. Found once for a motion, of which several priors are asked."""
+    found = _FOUND.setdefault(known, {})
+    if plan.contexts not in found:
+        found[plan.contexts] = _quantiles(known, plan.contexts)
+    return found[plan.contexts]
+
+
+def _quantiles(known: Motion, contexts: Sequence[tuple[float, float]]) -> Float[np.ndarray, "joint 3"]:
+    ranges = [np.searchsorted(known.times, (a, np.nextafter(b, np.inf))).tolist() for a, b in contexts]
+    found = np.zeros((sum(max(last - first - 2, 0) for first, last in ranges), known.rotations.shape[1], 3))
+    done = 0
+    for first, last in ranges:
+        # in blocks, each a frame of change further than two frames: velocities of a long clip would fill the memory
+        for at in range(first, last - 2, _BLOCK):
+            seen = known.at(slice(at, min(at + _BLOCK + 2, last)))
+            steps = np.diff(seen.times)[:, None, None] / known.time_codes_per_second
+            velocities = offsets.offsets_from(seen.at(slice(0, -1)), seen.at(slice(1, None))) / steps
+            found[done : done + len(velocities) - 1] = _sizes(np.diff(velocities, axis=0))
+            done += len(velocities) - 1
+    if not done:
+        return np.zeros(found.shape[1:])
+    return np.stack([np.quantile(joint, USUAL, axis=0) for joint in found.swapaxes(0, 1)])
 
 
 def _beyond(
@@ -96,4 +113,6 @@ def _beyond(
 
 def _sizes(values: Float[np.ndarray, "*batch joint 9"]) -> Float[np.ndarray, "*batch joint 3"]:
     """Lengths of turn, shift and scale."""
-    return np.linalg.norm(values.reshape(*values.shape[:-1], 3, 3), axis=-1)
+    x, y, z = np.moveaxis(values.reshape(*values.shape[:-1], 3, 3), -1, 0)
+    result: Float[np.ndarray, "*batch joint 3"] = np.sqrt(x**2 + y**2 + z**2)
+    return result

@@ -11,6 +11,7 @@ from engine.geometry.resample import resample
 from engine.planning.plan import Plan, make_plan
 from engine.priors import offsets
 from engine.priors.fill import fill_motion, split
+from engine.priors.shaping import velocity
 from engine.priors.shaping.velocity import carry_velocity
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Motion
@@ -86,3 +87,21 @@ def test_gaps_of_one_frame_are_carried_too() -> None:
     plan = make_plan(CHARACTER, MOTION, contexts=[(0, 36)], keys=[38, 40])
     known, straight = parts_of(MOTION, plan)
     assert np.isfinite(carry_velocity(known, plan, straight).rotations).all()
+
+
+def test_what_is_usual_is_found_in_blocks_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan(CHARACTER, MOTION, contexts=[(0, 36), (80, 96)], keys=[54, 72])
+    known = split(MOTION, plan, partial(resample, MOTION)).known
+    whole = velocity._usual_changes(known, plan)
+    monkeypatch.setattr(velocity, "_BLOCK", 5)
+    again = replace(known)
+    np.testing.assert_array_equal(velocity._usual_changes(again, plan), whole)
+    changes = []
+    for start, end in plan.contexts:
+        seen = known.at((known.times >= start) & (known.times <= end))
+        moved = offsets.offsets_from(seen.at(slice(0, -1)), seen.at(slice(1, None)))
+        changes.append(np.diff(moved * known.time_codes_per_second, axis=0))
+    sizes = np.linalg.norm(np.concatenate(changes).reshape(-1, len(CHARACTER.joints), 3, 3), axis=-1)
+    np.testing.assert_allclose(whole, np.quantile(sizes, velocity.USUAL, axis=0), rtol=1e-12)
+    monkeypatch.setattr(velocity, "_quantiles", None)
+    assert velocity._usual_changes(again, plan) is velocity._usual_changes(again, plan)
