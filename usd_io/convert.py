@@ -18,8 +18,12 @@ _ROUNDING = 1e-6
 
 def floats(array: Any) -> Float[np.ndarray, "element *channel"]:
     """A Vt array of scalars or vectors as float32 (half widens without loss; double stays double)."""
-    values = np.array(array)
-    return values if values.dtype == np.float64 else values.astype(np.float32)
+    return widened(np.array(array))
+
+
+def widened(values: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """Numbers as float32; double stays double, and what is float32 is not copied."""
+    return values if values.dtype == np.float64 else values.astype(np.float32, copy=False)
 
 
 def integers(array: Any) -> Int[np.ndarray, " element"]:
@@ -53,14 +57,19 @@ def matrices(array: Any) -> Float[np.ndarray, "element 4 4"]:
 
 
 def stacked(arrays: Sequence[Any]) -> Shaped[np.ndarray, "array element *channel"] | None:
-    """Vt arrays as one array, as they lie in memory; None where they differ in type or length, or have no element.
+    """Vt arrays as one array, as they lie in memory; None where they differ in type or length, have no element, or hold
+    no numbers.
 
     Their bytes are joined at once: asking each for an array of its own takes ten times as long.
     """
-    if len({(type(array), len(array)) for array in arrays}) != 1 or not len(arrays[0]):
+    if len(set(map(type, arrays))) != 1 or len(set(map(len, arrays))) != 1 or not len(arrays[0]):
+        return None
+    try:
+        joined = bytearray().join(arrays)
+    except TypeError:  # text
         return None
     first = np.asarray(arrays[0])
-    return np.frombuffer(b"".join(arrays), first.dtype).reshape(len(arrays), *first.shape)
+    return np.frombuffer(joined, first.dtype).reshape(len(arrays), *first.shape)
 
 
 class AnyQuery:
@@ -69,17 +78,6 @@ class AnyQuery:
     def __init__(self, attribute: Usd.Attribute) -> None:
         self._query = Usd.AttributeQuery(attribute)
         self._quaternions = "quat" in str(attribute.GetTypeName().scalarType)
-
-    def all(
-        self, times: Sequence[float | None]
-    ) -> Float[np.ndarray, "time element *channel"] | list[Float[np.ndarray, "element *channel"] | None]:
-        """The values at some times as :meth:`at` gives them: one array where all have one shape."""
-        read = [self._query.Get(Usd.TimeCode.Default() if time is None else time) for time in times]
-        together = None if any(value is None for value in read) else stacked(read)
-        if together is not None:
-            return from_memory_order(together.astype(np.float32)) if self._quaternions else floats(together)
-        convert = quaternions if self._quaternions else floats
-        return [None if value is None else convert(value) for value in read]
 
     def at(self, time: float | None) -> Float[np.ndarray, "element *channel"] | None:
         """The value at a time, quaternions as ``w x y z``; None at a block. Without a time, the one for all times."""

@@ -1,10 +1,11 @@
 """Source and result compared by USD itself: attribute values, and what UsdSkel computes from them.
 
 Nothing here goes through :mod:`usd_io.read`, which normalises quaternions, takes rest poses apart and fills in: two
-stages are the same where USD gives the same, to the last bit.
+stages are the same where USD gives the same, to the last bit. Samples come from a layer itself where it alone has an
+opinion, in stage time (:mod:`usd_io.sampled`); poses and points always from the stage.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +14,16 @@ from pxr import Usd, UsdSkel
 
 from usd_io.convert import floats, matrices
 from usd_io.model import CHANNELS, Channel
+from usd_io.sampled import BLOCK, Sampled, Streamed
 from usd_io.shapes import Float
 
 Gaps = Mapping[Channel, Sequence[tuple[float, float]]]
 """By channel, the open intervals of time that were filled."""
+Samples = Streamed | Sampled
+ReadSamples = Callable[[Usd.Attribute], Samples]
+_SampleTimes = Mapping[Channel, np.ndarray]
 
 _EVERY = Usd.TraverseInstanceProxies(Usd.PrimDefaultPredicate)
-_BLOCK = 4096
-"""Samples that are read and compared together."""
 _SPREAD = 48
 """Times compared beside the keys: at samples of finished motion, and as many between them."""
 _MOST_POINTS = 2_000_000
@@ -61,8 +64,9 @@ class Comparison:
 class Judge:
     """Compares the skeletons of two stages; finds what is skinned to them once."""
 
-    def __init__(self, source: Usd.Stage, result: Usd.Stage) -> None:
+    def __init__(self, source: Usd.Stage, result: Usd.Stage, read: ReadSamples = Streamed.of) -> None:
         self._sides = _JudgedStage(source), _JudgedStage(result)
+        self._read = read
 
     def joints(self, skeleton: str) -> tuple[str, ...]:
         """Joints of a skeleton of the source.
@@ -86,13 +90,14 @@ class Judge:
         ours, theirs = (side.skeleton(skeleton) for side in self._sides)
         if list(ours.GetJointOrder()) != list(theirs.GetJointOrder()):
             raise LookupError("the skeleton has other joints than in the source")
-        samples, unequal = _compare_samples(_animation(ours), _animation(theirs), gaps)
-        at = _Times(_sample_times(_animation(ours)), keys, gaps)
+        samples, unequal, before, after = _compare_samples(
+            _animation(ours), _animation(theirs), gaps, self._read
+        )
+        at = _Times(before, keys, gaps)
         local = distance = 0.0
         worst: float | None = unequal[0][1] if unequal else None
         points = self._points_budget(skeleton)
-        rounding = _rounding(ours, theirs, gaps)
-        before, after = (_sample_times(_animation(each)) for each in (ours, theirs))
+        rounding = _rounding(tuple(map(str, ours.GetJointOrder())), before, after, gaps)
         for number, time in enumerate(at.exact + at.between):
             (off_local, off), size = _pose_difference(ours, theirs, time), max(1.0, _size(ours, time))
             if number % max(len(at.exact + at.between) // max(points, 1), 1) == 0:
@@ -208,18 +213,24 @@ def outside_of(times: Float[np.ndarray, " time"], gaps: Sequence[tuple[float, fl
     return kept
 
 
-def _sample_times(animation: UsdSkel.Animation | None) -> dict[Channel, np.ndarray]:
+def _sample_times(animation: UsdSkel.Animation | None) -> _SampleTimes:
     if animation is None:
         return {channel: np.zeros(0) for channel in CHANNELS}
     return {name: np.array(a.GetTimeSamples(), float) for name, a in channel_attributes(animation).items()}
 
 
 def _compare_samples(
-    ours: UsdSkel.Animation | None, theirs: UsdSkel.Animation | None, gaps: Gaps
-) -> tuple[int, list[tuple[str, float | None]]]:
-    """Every sample outside of the gaps, bit for bit; blend shape weights everywhere."""
+    ours: UsdSkel.Animation | None, theirs: UsdSkel.Animation | None, gaps: Gaps, read: ReadSamples
+) -> tuple[int, list[tuple[str, float | None]], _SampleTimes, _SampleTimes]:
+    """Every sample outside of the gaps, bit for bit; blend shape weights everywhere.
+
+    Returns:
+        How many were compared, which differ, and the times of the samples of either.
+    """
     if ours is None or theirs is None:
-        return 0, []
+        return 0, [], _sample_times(ours), _sample_times(theirs)
+    before: dict[str, np.ndarray] = {}
+    after: dict[str, np.ndarray] = {}
     pairs: dict[str, tuple[Usd.Attribute, Usd.Attribute, Sequence[tuple[float, float]]]] = {
         name: (a, b, tuple(gaps.get(name, ())))
         for (name, a), b in zip(
@@ -228,28 +239,26 @@ def _compare_samples(
     }
     weights = ours.GetBlendShapeWeightsAttr(), theirs.GetBlendShapeWeightsAttr()
     pairs["blendShapeWeights"] = (*weights, ())
-    count, unequal = 0, []
+    count = 0
+    unequal: list[tuple[str, float | None]] = []
     for name, (a, b, own) in pairs.items():
+        one, other = read(a), read(b)
+        before[name], after[name] = one.times, other.times
+        times = _kept_times(one.times, other.times, own)
+        default = not len(one.times) and not own
+        count += len(times) + default
         first, second = Usd.AttributeQuery(a).Get, Usd.AttributeQuery(b).Get
-        times = _kept_times(a, b, own)
-        count += len(times)
-        for start in range(0, len(times), _BLOCK):
-            block = times[start : start + _BLOCK]
-            ones, others = [first(time) for time in block], [second(time) for time in block]
-            if ones != others:
-                unequal += [
-                    (name, None if isinstance(time, Usd.TimeCode) else time)
-                    for time, one, other in zip(block, ones, others, strict=True)
-                    if not _same(one, other)
-                ]
+        unequal += [
+            (name, time) for time in _differing(one, other, times) if not _same(first(time), second(time))
+        ]
+        if default and not _same(first(Usd.TimeCode.Default()), second(Usd.TimeCode.Default())):
+            unequal.append((name, None))
     if list(ours.GetBlendShapesAttr().Get() or ()) != list(theirs.GetBlendShapesAttr().Get() or ()):
         unequal.append(("blendShapes", None))
-    return count, unequal
+    return count, unequal, {c: before[c] for c in CHANNELS}, {c: after[c] for c in CHANNELS}
 
 
-def _same_brackets(
-    ours: Mapping[Channel, np.ndarray], theirs: Mapping[Channel, np.ndarray], time: float
-) -> bool:
+def _same_brackets(ours: _SampleTimes, theirs: _SampleTimes, time: float) -> bool:
     """Whether every channel has a sample at a time, or is interpolated there between the same ones in both: the end of
     a gap is one more sample of a channel that has none there."""
     for channel, times in theirs.items():
@@ -263,10 +272,9 @@ def _same_brackets(
     return True
 
 
-def _rounding(ours: UsdSkel.SkeletonQuery, theirs: UsdSkel.SkeletonQuery, gaps: Gaps) -> float:
+def _rounding(joints: Sequence[str], before: _SampleTimes, after: _SampleTimes, gaps: Gaps) -> float:
     """Largest difference between samples [1] that rounding explains."""
-    before, after = (_sample_times(_animation(each)) for each in (ours, theirs))
-    chain = max((str(joint).count("/") + 1 for joint in ours.GetJointOrder()), default=1)
+    chain = max((joint.count("/") + 1 for joint in joints), default=1)
     largest = _ROUNDING
     per_channel: dict[Channel, float] = {"rotations": _TURN_ROUNDING, "scales": _HALF_ROUNDING}
     for channel, per_joint in per_channel.items():
@@ -277,15 +285,24 @@ def _rounding(ours: UsdSkel.SkeletonQuery, theirs: UsdSkel.SkeletonQuery, gaps: 
 
 
 def _kept_times(
-    a: Usd.Attribute, b: Usd.Attribute, gaps: Sequence[tuple[float, float]]
-) -> Sequence[float] | Sequence[Usd.TimeCode]:
-    """Samples of either attribute that both must have; the default where there are none."""
-    first, second = (np.array(each.GetTimeSamples(), float) for each in (a, b))
-    first, second = (times[outside_of(times, gaps)] for times in (first, second))
-    if not len(first) and not gaps:
-        return [*np.union1d(first, second).tolist(), Usd.TimeCode.Default()]
-    either: list[float] = np.union1d(first, second).tolist()
+    first: Float[np.ndarray, " sample"],
+    second: Float[np.ndarray, " other_sample"],
+    gaps: Sequence[tuple[float, float]],
+) -> Float[np.ndarray, " time"]:
+    """Samples of either attribute that both must have."""
+    either: Float[np.ndarray, " time"] = np.union1d(*(t[outside_of(t, gaps)] for t in (first, second)))
     return either
+
+
+def _differing(one: Samples, other: Samples, times: Float[np.ndarray, " time"]) -> Iterator[float]:
+    """Times at which the two have not the same sample, or not both one: those to look at."""
+    for start in range(0, len(times), BLOCK):
+        block = times[start : start + BLOCK]
+        a, b = one.rows(block), other.rows(block)
+        if a is None or b is None or a.shape != b.shape:
+            yield from block.tolist()
+        else:
+            yield from block[(a != b).reshape(len(block), -1).any(-1)].tolist()
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -305,7 +322,7 @@ class _Times:
     filled: list[float]
     """Inside gaps."""
 
-    def __init__(self, samples: Mapping[Channel, np.ndarray], keys: Sequence[float], gaps: Gaps) -> None:
+    def __init__(self, samples: _SampleTimes, keys: Sequence[float], gaps: Gaps) -> None:
         every = tuple(gap for own in gaps.values() for gap in own)
         times = np.unique(np.concatenate([*samples.values(), np.asarray(keys, float)]))
         kept = times[outside_of(times, every)]

@@ -1,14 +1,15 @@
 """All samples of one SkelAnimation as they are, faults included: what the rules of a check look at."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from pxr import Usd, UsdSkel
 
-from usd_io.convert import AnyQuery
+from usd_io.convert import floats, widened
 from usd_io.errors import shown
 from usd_io.read.skeleton import INSTANCES_TOO
+from usd_io.sampled import Sampled
 from usd_io.shapes import Float
 
 
@@ -22,7 +23,8 @@ class Channel:
     times: tuple[float | None, ...]
     """Time codes; a single None for a value without time."""
     values: Sequence[Float[np.ndarray, "..."]] | Float[np.ndarray, "time item *channel"]
-    """One array per time, of any length; one array of all where they have one length."""
+    """One array per time, of any length; one array of all where they have one length. Quaternions are as they lie in
+    memory, for rules ask for their lengths and products alone."""
     _stacks: dict[int, tuple[list[float | None], Float[np.ndarray, "frame item *channel"]]] = field(
         default_factory=dict, repr=False
     )
@@ -71,28 +73,31 @@ def animation_prims(stage: Usd.Stage) -> Iterator[Usd.Prim]:
             yield prim
 
 
-def read_samples(prim: Usd.Prim) -> AnimationSamples:
-    """Read one SkelAnimation without judging it."""
+def read_samples(prim: Usd.Prim, read: Callable[[Usd.Attribute], Sampled] = Sampled.of) -> AnimationSamples:
+    """Read one SkelAnimation without judging it; ``read`` gives the samples of an attribute."""
     animation = UsdSkel.Animation(prim)
     return AnimationSamples(
         prim=shown(prim.GetPath()),
         joints=tuple(animation.GetJointsAttr().Get() or ()),
         blend_shapes=tuple(animation.GetBlendShapesAttr().Get() or ()),
-        translations=_channel(animation.GetTranslationsAttr()),
-        rotations=_channel(animation.GetRotationsAttr()),
-        scales=_channel(animation.GetScalesAttr()),
-        blend_weights=_channel(animation.GetBlendShapeWeightsAttr()),
+        translations=_channel(animation.GetTranslationsAttr(), read),
+        rotations=_channel(animation.GetRotationsAttr(), read),
+        scales=_channel(animation.GetScalesAttr(), read),
+        blend_weights=_channel(animation.GetBlendShapeWeightsAttr(), read),
     )
 
 
-def _channel(attribute: Usd.Attribute) -> Channel | None:
+def _channel(attribute: Usd.Attribute, read_all: Callable[[Usd.Attribute], Sampled]) -> Channel | None:
     if not attribute.HasAuthoredValue():
         return None
-    times: list[float | None] = list(attribute.GetTimeSamples()) or [None]
-    read = AnyQuery(attribute).all(times)
+    sampled = read_all(attribute)
+    times: list[float | None] = sampled.times.tolist() or [None]
     layer = shown(attribute.GetPropertyStack(Usd.TimeCode.EarliestTime())[0].layer.GetDisplayName())
-    if isinstance(read, np.ndarray):
-        return Channel(attribute.GetName(), layer, tuple(times), read)
+    if sampled.values is not None:
+        return Channel(attribute.GetName(), layer, tuple(times), widened(sampled.values))
+    query = Usd.AttributeQuery(attribute)
+    found = [query.Get(Usd.TimeCode.Default() if time is None else time) for time in times]
+    read = [None if value is None else floats(value) for value in found]
     # a block is meant: it says that there is no value
     times = [time for time, value in zip(times, read, strict=True) if value is not None]
     values = [

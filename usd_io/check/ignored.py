@@ -21,8 +21,7 @@ def ignored_types(stage: Usd.Stage) -> Iterator[Finding]:
     for prim in animation_prims(stage):
         for name, expected in READ_TYPES.items():
             attribute = prim.GetAttribute(name)
-            times = attribute.GetTimeSamples() if attribute else []
-            value = attribute.Get(times[0] if times else Usd.TimeCode.Default()) if attribute else None
+            value = attribute.Get(Usd.TimeCode.EarliestTime()) if attribute else None
             if value is not None and not isinstance(value, expected):
                 message = f"{wrong_type(attribute, value)} USD ignores the animation meanwhile."
                 layer = attribute.GetPropertyStack(Usd.TimeCode.EarliestTime())[0].layer

@@ -12,16 +12,19 @@ from pxr import Sdf, Usd, UsdSkel
 from usd_io.check.finding import Finding
 from usd_io.errors import StageReadError, counted, shown
 from usd_io.files import file_hash
-from usd_io.judge import Comparison, Gaps, Judge
+from usd_io.judge import Comparison, Gaps, Judge, ReadSamples
 from usd_io.model import CHANNELS
 from usd_io.read.stage import open_stage
+from usd_io.sampled import Streamed
 
 
-def changed_keys(stage: Usd.Stage, compared: list[Comparison] | None = None) -> Iterator[Finding]:
+def changed_keys(
+    stage: Usd.Stage, compared: list[Comparison] | None = None, read: ReadSamples = Streamed.of
+) -> Iterator[Finding]:
     """SA008: at its keys and in finished motion a result equals its source; SA011: it has the source's blend shapes.
 
     What was compared is added to ``compared``: one per skeleton that the result's record names, but those that are not
-    there any more.
+    there any more. ``read`` gives the samples of an attribute.
     """
     compared = [] if compared is None else compared
     for layer in stage.GetUsedLayers():
@@ -29,7 +32,7 @@ def changed_keys(stage: Usd.Stage, compared: list[Comparison] | None = None) -> 
         takes = record.get("takes") if isinstance(record, Mapping) else None
         if isinstance(takes, Mapping):
             yield from _check_record(
-                stage, layer, record, [t for t in takes.values() if isinstance(t, Mapping)], compared
+                stage, layer, record, [t for t in takes.values() if isinstance(t, Mapping)], compared, read
             )
 
 
@@ -39,6 +42,7 @@ def _check_record(
     record: Mapping[str, Any],
     takes: list[Mapping[str, Any]],
     compared: list[Comparison],
+    read: ReadSamples,
 ) -> Iterator[Finding]:
     source = record.get("source")
     source = source if isinstance(source, Mapping) else {}
@@ -49,7 +53,7 @@ def _check_record(
     except StageReadError as error:
         yield Finding("SA008", "warning", f"The keys cannot be compared with the source: {error}", name)
         return
-    yield from _compare_poses(stage, original, takes, name, compared)
+    yield from _compare_poses(stage, original, takes, name, compared, read)
     for take in takes:
         yield from _compare_shapes(stage, original, take, name)
 
@@ -69,11 +73,11 @@ def _changed_sources(layer: Sdf.Layer, source: Mapping[str, Any]) -> Iterator[Fi
 
 
 def _compared(
-    stage: Usd.Stage, original: Usd.Stage, takes: list[Mapping[str, Any]]
+    stage: Usd.Stage, original: Usd.Stage, takes: list[Mapping[str, Any]], read: ReadSamples
 ) -> Iterator[Comparison | tuple[str, str]]:
     """Each skeleton of a record compared; its path and what is wrong where that cannot be. One speaks for all with its
     joints that share its animation."""
-    judge = Judge(original, stage)
+    judge = Judge(original, stage, read)
     seen: dict[tuple[object, ...], Comparison] = {}
     for take in takes:
         path, promise = str(take.get("skeleton", "")), promised(take)
@@ -94,8 +98,9 @@ def _compare_poses(
     takes: list[Mapping[str, Any]],
     layer: str,
     compared: list[Comparison],
+    read: ReadSamples,
 ) -> Iterator[Finding]:
-    for found in _compared(stage, original, takes):
+    for found in _compared(stage, original, takes, read):
         if not isinstance(found, Comparison):
             path, why = found
             message = f"The keys cannot be compared with the source: {why}. Make the result again."

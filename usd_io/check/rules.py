@@ -21,6 +21,7 @@ from usd_io.check.usd import usd_findings
 from usd_io.diagnostics import captured
 from usd_io.judge import Comparison
 from usd_io.read.stage import open_stage
+from usd_io.sampled import SampleMemory
 
 __all__ = ["Finding", "Severity", "check_file", "check_stage"]
 
@@ -58,14 +59,15 @@ def check_file(path: str | Path) -> tuple[Finding, ...]:
 
 def check_stage(stage: Usd.Stage, compared: list[Comparison] | None = None) -> tuple[Finding, ...]:
     """Check an open stage; see :func:`check_file`. How a result compares with its source is added to ``compared``."""
+    read = SampleMemory()
     with captured():  # what USD says of broken values, the rules say with a place and a remedy
-        found = (*usd_findings(stage), *_skeletal(stage), *changed_keys(stage, compared))
+        found = (*usd_findings(stage), *_skeletal(stage, read), *changed_keys(stage, compared, read))
     return tuple(sorted(found, key=lambda finding: (_ORDER[finding.severity], finding.rule, finding.prim)))
 
 
-def _skeletal(stage: Usd.Stage) -> Iterator[Finding]:
+def _skeletal(stage: Usd.Stage, read: SampleMemory) -> Iterator[Finding]:
     for prim in animation_prims(stage):
-        animation = read_samples(prim)
+        animation = read_samples(prim, read)
         for on_samples in ANIMATION_RULES:
             yield from on_samples(animation)
     for on_stage in STAGE_RULES:

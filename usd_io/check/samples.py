@@ -7,7 +7,7 @@ import numpy as np
 from usd_io.check.animation_samples import AnimationSamples, Channel
 from usd_io.check.finding import Finding, Severity
 from usd_io.errors import counted, shown
-from usd_io.shapes import Bool
+from usd_io.shapes import Bool, Float
 
 _UNIT_ERROR = 1e-3
 """Length error of a quaternion that half precision explains."""
@@ -59,8 +59,7 @@ def bad_values(animation: AnimationSamples) -> Iterator[Finding]:
             channel, animation, times, ~finite, "SA004", "error", "is not finite. Fix that sample."
         )
         if channel is animation.rotations:
-            length = np.linalg.norm(np.where(finite[..., None], values, 1.0), axis=-1)
-            off = finite & (np.abs(length - np.where(finite, 1.0, length)) > _UNIT_ERROR)
+            off = finite & (np.abs(_lengths(values) - 1) > _UNIT_ERROR)
             what = "is not unit length: viewers scale or shear the joint. Normalise it."
             yield from _first(channel, animation, times, off, "SA004", "error", what)
 
@@ -92,7 +91,7 @@ def changing_bones(animation: AnimationSamples) -> Iterator[Finding]:
     times, values = channel.stacked(len(animation.joints))
     if len(values) < 2 or not np.isfinite(values).all():
         return
-    length = np.linalg.norm(values, axis=-1)
+    length = _lengths(values)
     middle = np.median(length, axis=0)
     known = set(animation.joints)
     below = np.array([joint.rpartition("/")[0] in known for joint in animation.joints], bool)
@@ -109,6 +108,12 @@ def changing_bones(animation: AnimationSamples) -> Iterator[Finding]:
         )
         frame = int(off[:, worst].argmax())
         yield Finding("SA009", "info", message, channel.layer, animation.prim, times[frame])
+
+
+def _lengths(values: Float[np.ndarray, "frame joint channel"]) -> Float[np.ndarray, "frame joint"]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        result: Float[np.ndarray, "frame joint"] = np.sqrt(np.einsum("fjc,fjc->fj", values, values))
+    return result
 
 
 def _first(

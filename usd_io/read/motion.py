@@ -90,7 +90,7 @@ def _as_authored(motion: Motion, skeleton: BoundSkeleton, valued: Bool[np.ndarra
     times = motion.times[valued]
     if len(times) < 2:
         raise StageReadError(_no_motion(skeleton, times))
-    own = {name: np.intersect1d(found, times) for name, found in skeleton.channel_times().items()}
+    own = {name: np.intersect1d(found, times) for name, found in skeleton.channel_times.items()}
     alike = all(np.array_equal(found, times) for found in own.values())
     return replace(
         motion.at(valued),

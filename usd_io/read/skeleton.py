@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from pxr import Sdf, Usd, UsdGeom, UsdSkel
@@ -50,11 +51,12 @@ class BoundSkeleton:
         """Authored joint samples in stage time; those of the blend shape weights where there are none."""
         if self.animation is None:
             return np.zeros(0)
-        animation = self.animation
-        joint = [animation.GetTranslationsAttr(), animation.GetRotationsAttr(), animation.GetScalesAttr()]
-        times = Usd.Attribute.GetUnionedTimeSamples(joint)
-        return np.array(times or animation.GetBlendShapeWeightsAttr().GetTimeSamples(), np.float64)
+        times = np.unique(np.concatenate([*self.channel_times.values()]))
+        if len(times):
+            return times
+        return np.array(self.animation.GetBlendShapeWeightsAttr().GetTimeSamples(), np.float64)
 
+    @cached_property
     def channel_times(self) -> dict[Channel, Float[np.ndarray, " frame"]]:
         """Authored samples of each channel in stage time."""
         if self.animation is None:
