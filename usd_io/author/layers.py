@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pxr import Sdf, Usd, UsdGeom, UsdSkel
 
 from usd_io.author.samples import Filling, Placed, Take, copy_attribute
@@ -154,8 +155,11 @@ def _write_confidence(layer: Sdf.Layer, animation: Sdf.PrimSpec, made: Filling) 
     if rows is None:
         return
     path = Sdf.AttributeSpec(animation, CONFIDENCE, Sdf.ValueTypeNames.FloatArray).path
-    for time, row in zip(made.times.tolist(), rows, strict=True):
-        layer.SetTimeSample(path, time, to_floats(row))
+    changes = np.append(True, (rows[1:] != rows[:-1]).any(-1))
+    value = None
+    for time, row, changed in zip(made.times.tolist(), rows, changes.tolist(), strict=True):
+        value = to_floats(row) if changed else value  # most rows are those of finished motion
+        layer.SetTimeSample(path, time, value)
 
 
 def _switched(placement: Placement) -> bool:

@@ -53,7 +53,8 @@ def _check_motion(motion: Motion, count: int, path: str) -> None:
         )
     _check_values(motion.times, {"translations": motion.translations, "scales": motion.scales}, path)
     _check_values(motion.times, {"rotations": motion.rotations}, path)
-    off = np.abs(np.linalg.norm(motion.rotations, axis=-1) - 1).max(initial=0.0, axis=1)
+    lengths = np.sqrt(np.einsum("fjc,fjc->fj", motion.rotations, motion.rotations))
+    off = np.abs(lengths - 1).max(initial=0.0, axis=1)
     if off.max() > 1e-3:
         time = motion.times[off.argmax()]
         raise AuthorError(f"A rotation for <{path}> at time code {time:g} is not unit length. Normalise it.")
@@ -62,7 +63,7 @@ def _check_motion(motion: Motion, count: int, path: str) -> None:
 def _check_values(times: np.ndarray, arrays: dict[str, np.ndarray], path: str) -> None:
     for name, values in arrays.items():
         limit = float(np.finfo(np.float16 if name == "scales" else np.float32).max)
-        bad = ~(np.abs(values) <= limit).reshape(len(times), -1).all(axis=1)
+        bad = ~((values <= limit) & (values >= -limit)).reshape(len(times), -1).all(axis=1)
         if bad.any():
             time = times[bad.argmax()]
             raise AuthorError(
