@@ -36,7 +36,7 @@ def content_hash(value: Any) -> str:
     if isinstance(value, Path):
         return file_hash(value)
     digest = hashlib.sha256()
-    _feed(digest, value)
+    _feed(digest, value, {})
     return digest.hexdigest()
 
 
@@ -62,31 +62,36 @@ def remembered_hash(path: Path) -> str:
     return _REMEMBERED[mark]
 
 
-def _feed(digest: "hashlib._Hash", value: Any) -> None:
-    """Every value begins with its kind and ends where its length or a bracket says, so that no two read alike."""
+def _feed(digest: "hashlib._Hash", value: Any, arrays: dict[int, tuple[np.ndarray, bytes]]) -> None:
+    """Every value begins with its kind and ends where its length or a bracket says, so that no two read alike. The
+    hashes of arrays are kept by identity meanwhile: the parts of a long clip stand in several places."""
     torch = sys.modules.get("torch")  # no tensor without it, and it takes long to import
     if value is None or isinstance(value, bool | int | float | str):
         digest.update(json.dumps(value).encode() + b";")
     elif isinstance(value, np.generic):
-        _feed(digest, value.item())
+        _feed(digest, value.item(), arrays)
     elif isinstance(value, Path):
         digest.update(f"file {file_hash(value)};".encode())
     elif isinstance(value, np.ndarray):
         digest.update(f"array {value.dtype} {value.shape};".encode())
-        digest.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
+        if id(value) not in arrays:
+            data = np.ascontiguousarray(value).reshape(-1).view(np.uint8).data
+            # with the array itself, so that no other takes its place in memory
+            arrays[id(value)] = value, hashlib.sha256(data).digest()
+        digest.update(arrays[id(value)][1])
     elif torch is not None and isinstance(value, torch.Tensor):
         digest.update(f"tensor {value.dtype} {tuple(value.shape)};".encode())
         # as bytes, for numpy has no bfloat16
         digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     elif torch is not None and isinstance(value, torch.nn.Module):
-        _feed(digest, value.state_dict())
+        _feed(digest, value.state_dict(), arrays)
     elif is_dataclass(value) and not isinstance(value, type):
-        _feed(digest, {f.name: getattr(value, f.name) for f in fields(value) if f.compare})
+        _feed(digest, {f.name: getattr(value, f.name) for f in fields(value) if f.compare}, arrays)
     elif isinstance(value, Mapping):
         digest.update(b"{")
         for name in sorted(value, key=str):
-            _feed(digest, str(name))
-            _feed(digest, value[name])
+            _feed(digest, str(name), arrays)
+            _feed(digest, value[name], arrays)
         digest.update(b"}")
     elif isinstance(value, tuple | list) and set(map(type, value)) == {float}:
         # times and numbers of long clips: one by one they take longer than all else that a run does with them
@@ -95,7 +100,7 @@ def _feed(digest: "hashlib._Hash", value: Any) -> None:
     elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         digest.update(b"[")
         for each in value:
-            _feed(digest, each)
+            _feed(digest, each, arrays)
         digest.update(b"]")
     else:
         raise TypeError(f"a {type(value).__name__} cannot be hashed")

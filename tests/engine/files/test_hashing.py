@@ -27,6 +27,13 @@ def test_the_order_of_a_mapping_and_the_kind_of_a_sequence_do_not_count() -> Non
     assert content_hash(Inputs(3)) == content_hash({"seed": 3, "prompt": ""})
 
 
+def test_an_array_counts_by_its_numbers_wherever_it_stands() -> None:
+    array = np.arange(6.0)
+    once = content_hash({"a": array, "b": array})
+    assert once == content_hash({"a": array.copy(), "b": array[::-1][::-1]})
+    assert once != content_hash({"a": array, "b": array + 1})
+
+
 def test_whatever_differs_has_another_hash(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("1")
