@@ -66,7 +66,8 @@ def split(motion: Motion, plan: Plan, sample: Sample) -> Parts:
     missing = np.setdiff1d(plan.keys, kept.times)
     if len(missing):
         kept = merge(kept, sample(missing))
-    known = kept.at(plan.known(kept.times))
+    given = plan.known(kept.times)
+    known = kept if given.all() else kept.at(given)
     missing = np.setdiff1d(plan.own_times, [*kept.times, *plan.fill_times])
     if len(missing):  # where others have no samples; they show there what they do anyway
         kept = merge(kept, sample(missing))
@@ -423,12 +424,22 @@ def _with_authored(made: Motion, hidden: Motion, character: Character, plan: Pla
     )
 
 
+def ends_of(kept: Motion, plan: Plan) -> Motion:
+    """The keys and the ends of gaps among the kept samples."""
+    times = np.array([*plan.keys, *(time for gap in plan.gaps for time in (gap.start, gap.end))])
+    return kept.at(np.unique(offsets.frames_at(kept, times)))
+
+
 def merge(a: Motion, b: Motion) -> Motion:
     """Two motions of one skeleton at different times as one."""
-    order = np.argsort(np.concatenate([a.times, b.times]), kind="stable")
+    places = np.empty(len(a.times) + len(b.times), int)
+    places[np.argsort(np.concatenate([a.times, b.times]), kind="stable")] = np.arange(len(places))
 
     def join(name: str) -> np.ndarray:
-        return np.concatenate([getattr(a, name), getattr(b, name)])[order]
+        first, second = getattr(a, name), getattr(b, name)
+        result = np.empty((len(places), *first.shape[1:]), np.result_type(first, second))
+        result[places[: len(first)]], result[places[len(first) :]] = first, second
+        return result
 
     names = ("times", "translations", "rotations", "scales", "T_world_skel")
     weights = None if a.blend_weights is None or b.blend_weights is None else join("blend_weights")

@@ -19,6 +19,8 @@ from usd_io.shapes import Bool, Float, Int
 Offsets = Float[np.ndarray, "fill joint 9"]
 """Per joint a rotation vector in its own frame [rad], a translation [stage units] and a scale in its parent's."""
 ROTATION, TRANSLATION, SCALE = slice(0, 3), slice(3, 6), slice(6, 9)
+_BLOCK = 4096
+"""Frames that are looked at together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +124,16 @@ def offsets_from(base: Motion, motion: Motion) -> Offsets:
 
 def moving(known: Motion) -> Bool[np.ndarray, "joint 3"]:
     """Which of rotation, translation and scale of each joint differ anywhere in the known frames."""
-    return np.stack(
-        [
-            (values != values[:1]).any(axis=(0, 2))
-            for values in (known.rotations, known.translations, known.scales)
-        ],
-        axis=-1,
-    )
+    return np.stack([_differs(v) for v in (known.rotations, known.translations, known.scales)], axis=-1)
+
+
+def _differs(values: Float[np.ndarray, "frame joint channel"]) -> Bool[np.ndarray, " joint"]:
+    """Which joints have another value than at first; looked for in blocks until it is found."""
+    result = np.zeros(values.shape[1], bool)
+    for first in range(0, len(values), _BLOCK):
+        rest = np.flatnonzero(~result)
+        if not len(rest):
+            break
+        block = values[first : first + _BLOCK]
+        result[rest] = (block[:, rest] != values[:1, rest]).any(axis=(0, 2))
+    return result

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from engine.planning.truth import check_rig, gaps_without_truth
-from engine.priors.fill import merge
+from engine.priors.fill import ends_of, merge
 from engine.scene.subject import Subject
 from usd_io.model import Motion
 
@@ -14,7 +14,7 @@ DENSE_SHARE = 0.8
 
 
 def true_motion(subject: Subject, truth_stage: Any | None) -> Motion | None:
-    """The truth at the fill times and the keys, None where it is not known.
+    """The truth at the fill times, the keys and the ends of gaps, None where it is not known.
 
     Args:
         subject: What was filled.
@@ -29,7 +29,7 @@ def true_motion(subject: Subject, truth_stage: Any | None) -> Motion | None:
         times = filled.parts.authored_times
         inside = sum(int(((times > gap.start) & (times < gap.end)).sum()) for gap in plan.gaps)
         known = inside >= DENSE_SHARE * len(plan.fill_times)
-        return merge(filled.parts.kept, filled.parts.hidden) if known else None
+        return merge(ends_of(filled.parts.kept, plan), filled.parts.hidden) if known else None
     from usd_io.read.motion import read_motion
 
     check_rig(character, truth_stage)

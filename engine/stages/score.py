@@ -1,7 +1,7 @@
 """Run stage *score*: what is known of a result's error, measured against slerp and spline in the same run."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from engine.geometry import skeleton
 from engine.geometry.metrics import Scores, height, key_error, l2p, select
 from engine.geometry.metrics import score as measure
 from engine.planning.plan import Plan
-from engine.priors.fill import Filled, fill_plainly
+from engine.priors.fill import Filled, ends_of, fill_plainly
 from engine.runs.stage_cache import RunContext, Stage, StageWork, load_json, save_json
 from engine.scene.subject import Subject
 from engine.scene.truth import true_motion
@@ -141,4 +141,7 @@ def _sum_up_confidence(character: Character, plan: Plan, filled: Filled) -> dict
 
 def score_prior(name: str, character: Character, truth: Motion, plan: Plan, filled: Filled) -> Scores:
     """Scores of another prior on the same known frames."""
-    return measure(character, truth, fill_plainly(name, character, filled.parts, plan), plan)
+    parts = filled.parts
+    if not plan.loop and not plan.channels:  # which look at all that is kept
+        parts = replace(parts, kept=ends_of(parts.kept, plan))
+    return measure(character, truth, fill_plainly(name, character, parts, plan), plan)

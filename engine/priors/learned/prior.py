@@ -116,7 +116,8 @@ def fill(
         passed = _of_passes(on_part, number, before + 1)
         predictions = _answer(character, known, coarse, seen, passed, draft=True)
         straight = offsets.straight(known, coarse)
-        seen = _joined(known, offsets.apply(straight, _offset(character, known, coarse, predictions)))
+        filled = offsets.apply(straight, _offset(character, known, coarse, predictions))
+        seen = _joined(known.at(_in_view(known, plan)), filled)
     predictions = _answer(character, known, plan, seen, _of_passes(on_part, before, before + 1), draft=draft)
     offset = _offset(character, known, plan, predictions)
     trust = _trust(character, known, plan, base, offsets.apply(base, offset))
@@ -253,6 +254,20 @@ def _scales(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray
         for start, gap in zip(at_start, plan.gaps, strict=True)
     ]
     return np.concatenate(each)[..., None]
+
+
+def _in_view(known: Motion, plan: Plan) -> Int[np.ndarray, " selected"]:
+    """The known frames between which the network looks at a motion, over all gaps."""
+    from engine.priors.learned import layout
+
+    starts, ends = (np.array([getattr(gap, side) for gap in plan.gaps]) for side in ("start", "end"))
+    length = ends - starts
+    first = np.searchsorted(known.times, starts + length * layout.TIMES.min()) - 1
+    last = np.searchsorted(known.times, starts + length * layout.TIMES.max())
+    changes = np.zeros(len(known.times) + 1, int)
+    np.add.at(changes, np.maximum(first, 0), 1)
+    np.add.at(changes, np.minimum(last + 1, len(known.times)), -1)
+    return np.flatnonzero(np.cumsum(changes[:-1]))
 
 
 def _joined(known: Motion, filled: Motion) -> Motion:

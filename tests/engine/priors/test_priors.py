@@ -14,6 +14,7 @@ from engine.priors import offsets
 from engine.priors.auto import auto
 from engine.priors.baselines import hold, slerp
 from engine.priors.context import context
+from engine.priors.learned import layout
 from engine.priors.learned import prior as learned
 from engine.priors.self_test import Prior
 from engine.priors.spline import spline
@@ -230,3 +231,23 @@ def test_large_skeletons_are_filled_without_the_learned_prior() -> None:
     assert len(made.times) == 2
     with pytest.raises(ConfigError, match=r"1031 joints .* another prior"):
         learned.learned(character, known(motion, plan), plan)
+
+
+def test_what_moves_is_found_in_whatever_block() -> None:
+    values = np.zeros((offsets._BLOCK + 10, 3, 4), np.float32)
+    values[2:, 0, 1], values[-1, 2, 3] = 1, np.nan
+    assert offsets._differs(values).tolist() == [True, False, True]
+
+
+def test_the_network_looks_no_further_than_what_is_joined_for_it() -> None:
+    _, motion, plan = shot(contexts=((0, 400), (520, 900)), keys=(400, 440, 480, 520), step=0.5)
+    frames = known(motion, plan)
+    near = learned._in_view(frames, plan)
+    assert len(near) < len(frames.times) / 2
+    filled = offsets.straight(frames, plan)
+    whole, part = learned._joined(frames, filled), learned._joined(frames.at(near), filled)
+    for gap in plan.gaps:
+        times = gap.start + (gap.end - gap.start) * layout.TIMES
+        ours, theirs = offsets.sample(part, times), offsets.sample(whole, times)
+        np.testing.assert_array_equal(ours.rotations, theirs.rotations)
+        np.testing.assert_array_equal(ours.translations, theirs.translations)
