@@ -30,6 +30,7 @@ from engine.stages.check import CheckInputs, check_result
 from engine.stages.fill import fill_shot
 from engine.stages.preview import PreviewInputs, preview
 from engine.stages.score import ScoreInputs, score
+from usd_io.memory import give_back
 
 STAGE_WEIGHTS = {"fill": 5.0, "score": 2.0, "author": 1.0, "check": 1.0, "preview": 6.0, "report": 0.5}
 """Stages of a run with their share of the time, measured on clips of a few seconds."""
@@ -132,6 +133,10 @@ def run_stages(
     with cache.stage("score"):
         truth_layers = layers if config.truth else ()
         scores = score(ScoreInputs(subjects, truth_layers, tests, source.truth), context)
+    moved = tuple(subject.of_motion() for subject in subjects)
+    if not config.preview:
+        subjects = ()  # of a long clip what follows needs the room
+    give_back()
     with cache.stage("author"):
         root, layer = author(
             AuthorInputs(
@@ -141,12 +146,12 @@ def run_stages(
                 stem=result_stem(config),
                 mode=config.author,
                 tolerance=parse_samples(config.samples),
-                subjects=subjects,
+                subjects=moved,
                 provenance=provenance_of(
                     config.to_dict(),
                     version=version("anymole"),
-                    engine="video" if any(subject.fitted for subject in subjects) else "motion",
-                    subjects=subjects,
+                    engine="video" if any(subject.fitted for subject in moved) else "motion",
+                    subjects=moved,
                     scores=scores,
                 ),
                 sharing=tuple(path for group in planned.shot.sharing for path in group),
@@ -156,6 +161,8 @@ def run_stages(
             ),
             context,
         )
+    del moved
+    give_back()
     with cache.stage("check"), _result_stands(progress):
         compared = check_result(CheckInputs(layers, root, layer, source.stage), context)
         scores = {path: {**own, "source": compared.get(path)} for path, own in scores.items()}

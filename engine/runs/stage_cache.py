@@ -110,6 +110,7 @@ class StageCache:
         self._reused.append(False)
         made = stage.make(stage.inputs, self._work(stage, key))
         path = self._workspace.keep_file(name, key, lambda temporary: stage.save(temporary, made))
+        del made  # of a long clip, its room is that of what is read back
         self._workspace.drop_checkpoints(self._below + stage.name)
         return stage.load(path)
 

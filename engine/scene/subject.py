@@ -1,11 +1,11 @@
 """One animation of a run: a skeleton, what is to be filled of it, and what was made of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.joints.evidence import JointEvidence
 from engine.mimic.fit_subject import FitSubject
 from engine.planning.plan import Plan
-from engine.priors.fill import Filled
+from engine.priors.fill import Filled, Parts
 from usd_io.model import Character
 
 
@@ -24,6 +24,13 @@ class Subject:
     def path(self) -> str:
         """Of the skeleton; names the animation within a run."""
         return self.plan.skeleton_path
+
+    def of_motion(self) -> "Subject":
+        """With the motion alone, and nothing of what is known of it: what is authored."""
+        nothing = self.filled.parts.kept.at(slice(0, 0))
+        parts = Parts(nothing, nothing, nothing, nothing.times)
+        filled = replace(self.filled, parts=parts)
+        return replace(self, start=replace(self.start, parts=parts) if self.fitted else filled, filled=filled)
 
     @property
     def fitted(self) -> bool:

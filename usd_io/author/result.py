@@ -17,6 +17,7 @@ from usd_io.diagnostics import captured, reason
 from usd_io.errors import AuthorError, shown, unwritable
 from usd_io.files import file_hash, relative_path
 from usd_io.judge import Comparison
+from usd_io.memory import give_back
 from usd_io.provenance import layer_files, to_dictionary
 from usd_io.read.placement import AuthorMode, place_takes
 from usd_io.read.stage import open_stage
@@ -136,6 +137,7 @@ def _write(
     """What was written, and how it compares with the source."""
     root = shown(stage.GetRootLayer().realPath or stage.GetRootLayer().identifier)
     write_data_layer(draft.data, stage, placed, custom, comment=f"In-betweened motion for {Path(root).name}.")
+    give_back()  # a layer's samples are many small pieces
     comment = "Result of anymole: the animation layer over the untouched source."
     write_root_layer(draft.root, stage, placed, custom, data=f"./{draft.data.name}", comment=comment)
     widen_extents(draft.root, draft.data, stage, placed)
