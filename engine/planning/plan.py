@@ -95,8 +95,13 @@ class Plan:
     @property
     def pose_keys(self) -> tuple[float, ...]:
         """The keys at which no channel is filled."""
-        inside = [gap for own in self.channel_gaps.values() for gap in own]
-        return tuple(key for key in self.keys if not any(start < key < end for start, end in inside))
+        inside = np.array([gap for own in self.channel_gaps.values() for gap in own], float).reshape(-1, 2)
+        starts, ends = inside[np.argsort(inside[:, 0])].T
+        # a key is inside of one of the gaps that start before it if the last of their ends is behind it
+        latest = np.concatenate([[-np.inf], np.maximum.accumulate(ends)])
+        keys = np.array(self.keys, float)
+        free = latest[np.searchsorted(starts, keys)] <= keys
+        return tuple(key for key, at in zip(self.keys, free.tolist(), strict=True) if at)
 
     def of_channel(self, channel: Channel) -> "Plan":
         """The plan as one channel has it."""

@@ -32,20 +32,20 @@ filled by an earlier pass."""
 
 
 def states(
-    times: Float[np.ndarray, " time"],
+    times: Float[np.ndarray, "*batch time"],
     contexts: Sequence[tuple[float, float]],
     keys: Sequence[float],
-) -> Int[np.ndarray, " time"]:
-    """State of times outside a gap, all in one unit."""
-    ends = [t for context in contexts for t in context]
-    first, last = min([*keys, *ends]), max([*keys, *ends])
+) -> Int[np.ndarray, "*batch time"]:
+    """State of times outside gaps, all in one unit."""
+    given = np.array([*contexts, *((key, key) for key in keys)], float)
+    given = given[np.argsort(given[:, 0])]
+    first, last = given[0, 0], given[:, 1].max()
     margin = 1e-6 * max(last - first, 1e-9)
-    result = np.full(len(times), BETWEEN)
+    result = np.full(times.shape, BETWEEN)
     result[(times < first - margin) | (times > last + margin)] = BEYOND
-    for start, end in contexts:
-        result[(times >= start - margin) & (times <= end + margin)] = GIVEN
-    for key in keys:
-        result[np.abs(times - key) <= margin] = GIVEN
+    # a time is given if any of the spans that start before it ends behind it
+    latest = np.concatenate([[-np.inf], np.maximum.accumulate(given[:, 1] + margin)])
+    result[times <= latest[np.searchsorted(given[:, 0] - margin, times, side="right")]] = GIVEN
     return result
 
 
