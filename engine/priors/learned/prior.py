@@ -4,7 +4,7 @@ The network sees the poses around each gap and answers with an offset (:mod:`eng
 both keys, an expected error for every frame and joint, and the share of slerp's error it expects to leave.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ SPEED_SHARE = 0.75
 """What a speed at the end of a context speaks of, as part of the way it would lead over the whole gap."""
 SPEED_SPAN = 0.15
 """Part of the gap's length over which that speed is measured."""
+POSES_AT_ONCE = 1 << 16
+"""Joints of all poses that are looked up at once, which bounds memory."""
 WINDOW_SAMPLES = 13
 """Poses looked at in the piece of context nearest to the gap."""
 MOST_JOINTS = 1000
@@ -215,8 +217,7 @@ def _answer(
     """One pass over the gaps: each sees what is known and, of the others, what an earlier pass filled them with."""
     from engine.priors.learned.predict import predict, shipped_network
 
-    views = [_view(character, known, plan, gap, seen) for gap in plan.gaps]
-    poses, translations, states, seconds, frames = (np.stack(column) for column in zip(*views, strict=True))
+    poses, translations, states, seconds, frames = _views(character, known, plan, seen)
     parents = np.asarray(character.parents, int)
     network, parts = shipped_network(), parts_of(plan)
     return predict(
@@ -248,12 +249,9 @@ def _in_heights(
 
 def _scales(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, "fill joint 1"]:
     """Scale of each joint's parent, as it is at the start of its gap."""
-    at_start = (known.at(offsets.frames_at(known, np.array([gap.start]))) for gap in plan.gaps)
-    each = [
-        np.tile(_parent_scale(character, start), (len(gap.times), 1))
-        for start, gap in zip(at_start, plan.gaps, strict=True)
-    ]
-    return np.concatenate(each)[..., None]
+    at_start = known.scales[offsets.frames_at(known, np.array([gap.start for gap in plan.gaps]))]
+    counts = [len(gap.times) for gap in plan.gaps]
+    return np.repeat(_parent_scale(character, at_start), counts, axis=0)[..., None]
 
 
 def _in_view(known: Motion, plan: Plan) -> Int[np.ndarray, " selected"]:
@@ -281,42 +279,52 @@ def _joined(known: Motion, filled: Motion) -> Motion:
     return replace(known, times=times[order], **joined, blend_weights=None)
 
 
-def _view(
-    character: Character, known: Motion, plan: Plan, gap: Gap, seen: Motion
+def _views(
+    character: Character, known: Motion, plan: Plan, seen: Motion
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Poses around a gap as the network takes them: rotations, translations, states, seconds, frame."""
+    """Poses around every gap as the network takes them: rotations, translations, states, seconds, frames."""
     from engine.priors.learned import layout
 
-    length = gap.end - gap.start
-    times = gap.start + length * layout.TIMES
-    states = layout.states(times[: len(layout.OUTSIDE)], plan.contexts, plan.keys)
-    poses = offsets.sample(known, times)
+    together = max(1, POSES_AT_ONCE // (len(layout.TIMES) * len(character.joints)))
+    blocks = (plan.gaps[first : first + together] for first in range(0, len(plan.gaps), together))
+    views = [_views_of(character, known, plan, gaps, seen) for gaps in blocks]
+    poses, translations, states, seconds, frames = (np.concatenate(column) for column in zip(*views, strict=True))
+    return poses, translations, states, seconds, frames
+
+
+def _views_of(
+    character: Character, known: Motion, plan: Plan, gaps: Sequence[Gap], seen: Motion
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """:func:`_views` of some of the gaps."""
+    from engine.priors.learned import layout
+
+    starts = np.array([gap.start for gap in gaps])
+    lengths = np.array([gap.end for gap in gaps]) - starts
+    times = starts[:, None] + lengths[:, None] * layout.TIMES
+    states = layout.states(times[:, : len(layout.OUTSIDE)], plan.contexts, plan.keys)
+    filled = np.zeros(times.shape, bool)
     if seen is not known:
-        neighbours = np.flatnonzero(states == layout.BETWEEN)
-        states[neighbours] = layout.FILLED
-        poses = _replaced(poses, neighbours, offsets.sample(seen, times[neighbours]))
-    scale = _parent_scale(character, poses.at(slice(layout.START, layout.START + 1)))
-    translations = poses.translations.astype(float) * scale[..., None]
-    roots = np.asarray(character.parents) < 0
-    translations[:, roots] -= translations[layout.START, np.flatnonzero(roots)[0]]
-    start = poses.at(slice(layout.START, layout.START + 1))
-    seconds = np.array(length / known.time_codes_per_second)
-    return poses.rotations.astype(float), translations, states, seconds, _frame(character, start)
+        filled[:, : len(layout.OUTSIDE)] = states == layout.BETWEEN
+        states[states == layout.BETWEEN] = layout.FILLED
+    sources = [(~filled, offsets.sample(known, times[~filled])), (filled, offsets.sample(seen, times[filled]))]
+    poses, moved, scales = (
+        np.empty((*times.shape, *getattr(known, name).shape[1:]))
+        for name in ("rotations", "translations", "scales")
+    )
+    for where, motion in sources:
+        poses[where], moved[where], scales[where] = motion.rotations, motion.translations, motion.scales
+    translations = moved * _parent_scale(character, scales[:, layout.START])[:, None, :, None]
+    roots = np.flatnonzero(np.asarray(character.parents) < 0)
+    translations[:, :, roots] -= translations[:, [layout.START], roots[:1]][:, :, None]
+    frames = _frames(character, poses[:, layout.START], offsets.sample(known, starts).T_world_skel)
+    return poses, translations, states, lengths / known.time_codes_per_second, frames
 
 
-def _replaced(poses: Motion, frames: Int[np.ndarray, " some"], by: Motion) -> Motion:
-    """Poses with those of some frames from elsewhere."""
-    changed: dict[str, Any] = {
-        name: getattr(poses, name).copy() for name in ("translations", "rotations", "scales")
-    }
-    for name, values in changed.items():
-        values[frames] = getattr(by, name)
-    return replace(poses, **changed)
-
-
-def _parent_scale(character: Character, pose: Motion) -> Float[np.ndarray, "frame joint"]:
+def _parent_scale(
+    character: Character, scales: Float[np.ndarray, "frame joint 3"]
+) -> Float[np.ndarray, "frame joint"]:
     """Scale of each joint's parent in skeleton space, as one number: the network knows no scale."""
-    own = np.abs(np.prod(pose.scales.astype(float), axis=-1)) ** (1 / 3)
+    own = np.abs(np.prod(scales.astype(float), axis=-1)) ** (1 / 3)
     total = np.ones_like(own)
     for joint, parent in enumerate(character.parents):
         if parent >= 0:
@@ -324,18 +332,22 @@ def _parent_scale(character: Character, pose: Motion) -> Float[np.ndarray, "fram
     return np.where(total > 0, total, 1.0)
 
 
-def _frame(character: Character, start: Motion) -> Float[np.ndarray, "3 3"]:
+def _frames(
+    character: Character, starts: Float[np.ndarray, "gap joint 4"], T_world_skel: Float[np.ndarray, "gap 4 4"]
+) -> Float[np.ndarray, "gap 3 3"]:
     """Skeleton space to Y up and the heading of the root, so that a turned shot gives turned motion."""
-    u, _, vt = np.linalg.svd(start.T_world_skel[0, :3, :3])
+    u, _, vt = np.linalg.svd(T_world_skel[:, :3, :3])
     upright = np.eye(3) if character.up_axis == "Y" else np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
     to_world = upright @ u @ vt
-    world = skeleton.global_rotations(character.parents, start.rotations.astype(float))[0, 0]
-    axes = to_world @ rotations.to_matrix(world)
-    axis = axes[:, np.argmax(np.hypot(axes[0], axes[2]))]
-    cosine, sine = np.array([axis[0], axis[2]]) / np.hypot(axis[0], axis[2])
-    heading = np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
-    frame: Float[np.ndarray, "3 3"] = heading @ to_world
-    return frame
+    axes = to_world @ rotations.to_matrix(starts[:, 0])
+    flat = np.hypot(axes[:, 0], axes[:, 2])
+    longest = flat.argmax(1)
+    gap, zero = np.arange(len(axes)), np.zeros(len(axes))
+    cosine, sine = axes[gap, 0, longest] / flat[gap, longest], axes[gap, 2, longest] / flat[gap, longest]
+    rows = [[cosine, zero, sine], [zero, zero + 1, zero], [-sine, zero, cosine]]
+    heading = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    frames: Float[np.ndarray, "gap 3 3"] = heading @ to_world
+    return frames
 
 
 def parts_of(plan: Plan) -> list[Float[np.ndarray, " _"]]:
