@@ -55,9 +55,9 @@ def context(character: Character, known: Motion, plan: Plan) -> Motion:
 
 def fill(character: Character, known: Motion, plan: Plan) -> ContextFill:
     """The motion of :func:`context` with how far the windows explain each gap."""
-    result = spline.bend(character, known, plan)
     changes = spline.velocity_changes(known, plan)
-    reaches = spline.reaches(character, known, plan)
+    reaches = spline.reaches(character, known, plan, changes)
+    result = spline.bend_by(known, plan, changes, reaches)
     symmetry = mirror.find_symmetry(character)
     fits, first = [], 0
     for index, gap in enumerate(plan.gaps):

@@ -64,6 +64,14 @@ def joint_rms(character: Character, known: Motion, values: Float[np.ndarray, "*b
 
     Rotations count by the lever arms of the joints below them in the first known pose, to first order.
     """
+    each = joint_rms_of_each(character, known, values.reshape(-1, *values.shape[-2:]))
+    return float(np.sqrt((each**2).mean()))
+
+
+def joint_rms_of_each(
+    character: Character, known: Motion, values: Float[np.ndarray, "each joint 9"]
+) -> Float[np.ndarray, " each"]:
+    """:func:`joint_rms` of each of the offsets by itself."""
     positions = skeleton.joint_transforms(character, known.at(slice(0, 1)))[0, :, :3, 3]
     positions = positions - positions.mean(0)
     below, sums, squared = np.ones(len(positions)), positions.copy(), (positions**2).sum(1)
@@ -73,7 +81,8 @@ def joint_rms(character: Character, known: Motion, values: Float[np.ndarray, "*b
                 total[parent] += total[joint]
     # sum over the subtree of |p - p_j|^2
     arms = squared - 2 * (positions * sums).sum(1) + below * (positions**2).sum(1)
-    squares = (values.reshape(-1, len(positions), 9) ** 2).mean(0)
-    turned = (squares[:, offsets.ROTATION].sum(-1) * arms).sum()
-    moved = (squares[:, offsets.TRANSLATION].sum(-1) * below).sum()
-    return float(np.sqrt((turned + moved) / len(positions)))
+    squares = values**2
+    turned = squares[..., offsets.ROTATION].sum(-1) @ arms
+    moved = squares[..., offsets.TRANSLATION].sum(-1) @ below
+    result: Float[np.ndarray, " each"] = np.sqrt((turned + moved) / len(positions))
+    return result

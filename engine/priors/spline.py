@@ -30,6 +30,9 @@ FLOOR = 0.25
 VELOCITY_SPAN_S = 1 / 15
 """Over how much of the context its velocity at the end is measured [s]."""
 
+Changes = tuple[Float[np.ndarray, "gap joint 9"], Float[np.ndarray, "gap joint 9"]]
+"""At the start and at the end of every gap."""
+
 
 def spline(character: Character, known: Motion, plan: Plan) -> Motion:
     """Bend slerp so that velocity is continuous at the keys.
@@ -52,47 +55,62 @@ def spline(character: Character, known: Motion, plan: Plan) -> Motion:
 
 def bend(character: Character, known: Motion, plan: Plan) -> offsets.Offsets:
     """Offsets of :func:`spline`."""
+    changes = velocity_changes(known, plan)
+    return bend_by(known, plan, changes, reaches(character, known, plan, changes))
+
+
+def bend_by(
+    known: Motion, plan: Plan, changes: Changes, reach: Float[np.ndarray, " gap"]
+) -> offsets.Offsets:
+    """The bends of changes of velocity that show for so long [s]."""
     anchors = offsets.anchors_of(known, plan)
     gap_of = np.repeat(np.arange(len(plan.gaps)), [len(gap.times) for gap in plan.gaps])
-    at_start, at_end = velocity_changes(known, plan)
+    at_start, at_end = changes
     second = known.time_codes_per_second
     elapsed = (anchors.times - known.times[anchors.before]) / second
     left = (known.times[anchors.after] - anchors.times) / second
-    reach = reaches(character, known, plan)[gap_of]
     return (
-        hump(elapsed, reach)[:, None, None] * at_start[gap_of]
-        - hump(left, reach)[:, None, None] * at_end[gap_of]
+        hump(elapsed, reach[gap_of])[:, None, None] * at_start[gap_of]
+        - hump(left, reach[gap_of])[:, None, None] * at_end[gap_of]
     )
 
 
-def velocity_changes(
-    known: Motion, plan: Plan
-) -> tuple[Float[np.ndarray, "gap joint 9"], Float[np.ndarray, "gap joint 9"]]:
+def velocity_changes(known: Motion, plan: Plan) -> Changes:
     """Velocities of :func:`spline` less slerp's at the start and at the end of every gap, per second."""
-    starts = offsets.frames_at(known, np.array([gap.start for gap in plan.gaps], float))
-    ends = offsets.frames_at(known, np.array([gap.end for gap in plan.gaps], float))
-    mean = mean_velocities(known, starts, ends)
+    mean = mean_velocities(known, *_ends(known, plan))
     at_start, at_end = _end_velocities(known, plan, mean)
     return at_start - mean, at_end - mean
 
 
-def reaches(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, " gap"]:
+def reaches(
+    character: Character, known: Motion, plan: Plan, changes: Changes
+) -> Float[np.ndarray, " gap"]:
     """How long the velocities at the ends of each gap show [s].
 
     A swing that would carry the body further than the way to the next key is about to be stopped or turned: its
     reach is shorter, smoothly the more so the larger it is beside that way. Velocity stays continuous.
+
+    Args:
+        character: Gives the lever arms by which turns count as ways.
+        known: The known frames only.
+        plan: Gives the gaps.
+        changes: Of :func:`velocity_changes`.
     """
-    changes = np.stack(velocity_changes(known, plan))
-    result = np.zeros(len(plan.gaps))
-    for index, gap in enumerate(plan.gaps):
-        seconds = (gap.end - gap.start) / known.time_codes_per_second
-        longest = min(REACH_S, seconds)
-        a, b = offsets.frames_at(known, np.array([gap.start, gap.end]))
-        chord = offsets.offsets_from(known.at(slice(a, a + 1)), known.at(slice(b, b + 1)))
-        way = OVERSHOOT * ground.joint_rms(character, known, chord)
-        size = max(ground.joint_rms(character, known, 4 / 27 * longest * c) for c in changes[:, index])
-        result[index] = longest * (way**2 + FLOOR * size**2) / (way**2 + size**2) if size > 0 else longest
-    return result
+    seconds = np.array([gap.end - gap.start for gap in plan.gaps]) / known.time_codes_per_second
+    longest = np.minimum(REACH_S, seconds)
+    starts, ends = _ends(known, plan)
+    chords = offsets.offsets_from(known.at(starts), known.at(ends))
+    way = OVERSHOOT * ground.joint_rms_of_each(character, known, chords)
+    swings = [ground.joint_rms_of_each(character, known, change) for change in changes]
+    size = 4 / 27 * longest * np.maximum(*swings)
+    sum_of_squares = np.where(size > 0, way**2 + size**2, 1)
+    return np.where(size > 0, longest * (way**2 + FLOOR * size**2) / sum_of_squares, longest)
+
+
+def _ends(known: Motion, plan: Plan) -> tuple[Int[np.ndarray, " gap"], Int[np.ndarray, " gap"]]:
+    """Known frames at the starts and ends of the gaps."""
+    starts = offsets.frames_at(known, np.array([gap.start for gap in plan.gaps], float))
+    return starts, offsets.frames_at(known, np.array([gap.end for gap in plan.gaps], float))
 
 
 def hump(
@@ -115,35 +133,40 @@ def _end_velocities(
 ) -> tuple[Float[np.ndarray, "gap joint 9"], Float[np.ndarray, "gap joint 9"]]:
     """Velocities with which each gap is left at its start and reached at its end."""
     at_start, at_end = mean.copy(), mean.copy()
-    for index, (gap, following) in enumerate(zip(plan.gaps, plan.gaps[1:], strict=False)):
-        if gap.end == following.start:
-            lengths = gap.end - gap.start, following.end - following.start
-            tangent = KEY_SHARE * limited_mean(mean[index], mean[index + 1], *lengths)
-            at_end[index], at_start[index + 1] = tangent, tangent
-    for index, gap in enumerate(plan.gaps):
-        for start, end in plan.contexts:
-            if end == gap.start:
-                at_start[index] = context_velocity(known, (start, end), at_end=True)
-            if start == gap.end:
-                at_end[index] = context_velocity(known, (start, end), at_end=False)
+    gaps = plan.gaps
+    inner = np.array([i for i in range(len(gaps) - 1) if gaps[i].end == gaps[i + 1].start], int)
+    lengths = np.array([gap.end - gap.start for gap in gaps])
+    tangents = KEY_SHARE * limited_mean(mean[inner], mean[inner + 1], lengths[inner], lengths[inner + 1])
+    at_end[inner], at_start[inner + 1] = tangents, tangents
+    before = {end: (start, end) for start, end in plan.contexts}
+    after = {start: (start, end) for start, end in plan.contexts}
+    for index, gap in enumerate(gaps):
+        if gap.start in before:
+            at_start[index] = context_velocity(known, before[gap.start], at_end=True)
+        if gap.end in after:
+            at_end[index] = context_velocity(known, after[gap.end], at_end=False)
     return at_start, at_end
 
 
 def limited_mean(
-    a: Float[np.ndarray, "joint 9"], b: Float[np.ndarray, "joint 9"], length_a: float, length_b: float
-) -> Float[np.ndarray, "joint 9"]:
-    """Velocity at a key between two gaps: the parabola's through the three keys, at most three times the slower
+    a: Float[np.ndarray, "key joint 9"],
+    b: Float[np.ndarray, "key joint 9"],
+    length_a: Float[np.ndarray, " key"],
+    length_b: Float[np.ndarray, " key"],
+) -> Float[np.ndarray, "key joint 9"]:
+    """Velocity at keys between two gaps: the parabola's through the three keys, at most three times the slower
     side's, and zero where the sides point apart (Fritsch and Carlson 1980, with vectors in place of their scalars, so
     that nothing depends on the choice of axes)."""
     result = np.zeros_like(a)
+    weight_a, weight_b = (length[:, None, None] for length in (length_a, length_b))
     for channel in (offsets.ROTATION, offsets.TRANSLATION, offsets.SCALE):
-        va, vb = a[:, channel], b[:, channel]
-        parabola = (length_b * va + length_a * vb) / (length_a + length_b)
+        va, vb = a[..., channel], b[..., channel]
+        parabola = (weight_b * va + weight_a * vb) / (weight_a + weight_b)
         speed = np.linalg.norm(parabola, axis=-1, keepdims=True)
         slower = np.minimum(*(np.linalg.norm(v, axis=-1, keepdims=True) for v in (va, vb)))
         agree = (va * vb).sum(-1, keepdims=True) > 0
         limit = np.minimum(1, 3 * slower / np.where(speed > 0, speed, 1))
-        result[:, channel] = np.where(agree, parabola * limit, 0)
+        result[..., channel] = np.where(agree, parabola * limit, 0)
     return result
 
 

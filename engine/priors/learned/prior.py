@@ -147,43 +147,53 @@ def _trust(
     keys, the speed next to them and the context nearest to them speak of."""
     added = skeleton.joint_positions(character, made) - skeleton.joint_positions(character, base)
     squares = (added**2).sum(-1).mean(-1)
-    result, first = [], 0
-    for gap in plan.gaps:
-        last = first + len(gap.times)
-        # mean over the gap, in which the offset is zero at both keys: the same at every frame rate
-        moved = float(np.sqrt(squares[first:last].sum() / (last - first + 1)))
-        reach = REACH_SHARE * max(_ways(character, known, plan, gap), _bend(character, known, plan, gap))
-        result.append(1.0 if moved <= reach else (reach / moved) ** 2)
-        first = last
-    return np.array(result)
+    counts = np.array([len(gap.times) for gap in plan.gaps])
+    gap_of = np.repeat(np.arange(len(counts)), counts)
+    # mean over the gap, in which the offset is zero at both keys: the same at every frame rate
+    moved = np.sqrt(np.bincount(gap_of, squares, len(counts)) / (counts + 1))
+    reach = REACH_SHARE * np.maximum(_ways(character, known, plan), _bends(character, known, plan))
+    return np.where(moved <= reach, 1.0, (reach / np.where(moved > 0, moved, 1)) ** 2)
 
 
-def _ways(character: Character, known: Motion, plan: Plan, gap: Gap) -> float:
-    """Larger of the distance between the keys and the way the speed next to the gap leads [stage units, root mean
-    square over joints]."""
-    length = gap.end - gap.start
-    pairs = [(gap.start, gap.end, 1.0)]
-    for start, end in plan.contexts:
-        span = min(SPEED_SPAN * length, end - start)
-        share = SPEED_SHARE * length / span
-        if end == gap.start:
-            pairs.append((end - span, end, share))
-        if start == gap.end:
-            pairs.append((start, start + span, share))
-    times = np.array([time for pair in pairs for time in pair[:2]])
-    positions = skeleton.joint_positions(character, offsets.sample(known, times))
-    ways = np.sqrt(((positions[1::2] - positions[::2]) ** 2).sum(-1).mean(-1))
-    return float((ways * [share for *_, share in pairs]).max())
+def _ways(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, " gap"]:
+    """Of every gap the larger of the distance between the keys and the way the speed next to the gap leads [stage
+    units, root mean square over joints]."""
+    ends = {context[1]: context for context in plan.contexts}
+    starts = {context[0]: context for context in plan.contexts}
+    pairs = []
+    for index, gap in enumerate(plan.gaps):
+        length = gap.end - gap.start
+        pairs.append((index, gap.start, gap.end, 1.0))
+        for context, at_end in ((ends.get(gap.start), True), (starts.get(gap.end), False)):
+            if context is not None:
+                start, end = context
+                span = min(SPEED_SPAN * length, end - start)
+                edge = (end - span, end) if at_end else (start, start + span)
+                pairs.append((index, *edge, SPEED_SHARE * length / span))
+    gap_of, first, last, share = (np.array(column) for column in zip(*pairs, strict=True))
+    positions = skeleton.joint_positions(character, offsets.sample(known, np.concatenate([first, last])))
+    before, after = np.split(positions, 2)
+    result = np.zeros(len(plan.gaps))
+    np.maximum.at(result, gap_of, share * np.sqrt(((after - before) ** 2).sum(-1).mean(-1)))
+    return result
 
 
-def _bend(character: Character, known: Motion, plan: Plan, gap: Gap) -> float:
-    """How far the motion strays from straight in the piece of context nearest to the gap and, at most, as long
+def _bends(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, " gap"]:
+    """Of every gap, how far the motion strays from straight in the piece of context nearest to it and, at most, as long
     [stage units, root mean square over joints and poses]; 0 without context."""
     if not plan.contexts:
-        return 0.0
-    start, end = min(plan.contexts, key=lambda c: min(abs(gap.start - c[1]), abs(gap.end - c[0])))
-    length = min(gap.end - gap.start, end - start)
-    first = end - length if end <= gap.start else start
+        return np.zeros(len(plan.gaps))
+    pieces = []
+    for gap in plan.gaps:
+        start, end = min(plan.contexts, key=lambda c: min(abs(gap.start - c[1]), abs(gap.end - c[0])))
+        length = min(gap.end - gap.start, end - start)
+        pieces.append((end - length if end <= gap.start else start, length))
+    found = {piece: _bend(character, known, *piece) for piece in {*pieces}}  # gaps far from a context share one
+    return np.array([found[piece] for piece in pieces])
+
+
+def _bend(character: Character, known: Motion, first: float, length: float) -> float:
+    """How far the motion strays from straight in a piece of context."""
     times = np.linspace(first, first + length, WINDOW_SAMPLES)
     poses = offsets.sample(known, times)
     ends = np.zeros(len(times), int), np.full(len(times), len(times) - 1)
