@@ -186,20 +186,24 @@ def make_features(
 
 
 def to_local(
-    rotations: Float[np.ndarray, "wanted joint 3"],
-    translations: Float[np.ndarray, "wanted joint 3"],
+    rotations: Float[np.ndarray, "gap *batch joint 3"],
+    translations: Float[np.ndarray, "gap *batch joint 3"],
     features: Features,
-    gap: int,
-    frame: Float[np.ndarray, "3 3"],
-) -> tuple[Float[np.ndarray, "wanted joint 3"], Float[np.ndarray, "wanted joint 3"]]:
-    """The network's answer in one gap as rotation vectors in joint frames [rad] and translations in parents' frames."""
-    axial = frame * np.linalg.det(frame)
-    # row vectors: v @ frame turns back from the network's axes
-    r = (rotations @ axial) * features.unit_rotation[gap][:, None]
-    t = (translations @ frame) * features.unit_translation[gap][:, None]
-    back = quaternions.conjugate(features.to_world[gap])
-    parent_back = quaternions.conjugate(features.parent_to_world[gap])
-    return _rotate(back[None], r), _rotate(parent_back[None], t)
+    frames: Float[np.ndarray, "gap 3 3"],
+) -> tuple[Float[np.ndarray, "gap *batch joint 3"], Float[np.ndarray, "gap *batch joint 3"]]:
+    """The network's answers as rotation vectors in joint frames [rad] and translations in parents' frames."""
+    # of each gap and joint one matrix from the network's axes: turned back to the world, and into the joint's frame
+    axial = frames * np.linalg.det(frames)[:, None, None]
+    results = []
+    for values, axes, to_world, unit in (
+        (rotations, axial, features.to_world, features.unit_rotation),
+        (translations, frames, features.parent_to_world, features.unit_translation),
+    ):
+        into = quaternions.to_matrix(quaternions.conjugate(to_world))
+        matrices = (into @ axes.transpose(0, 2, 1)[:, None]) * unit[..., None, None]
+        flat = values.reshape(len(values), -1, *values.shape[-2:])
+        results.append(np.einsum("gjab,gnjb->gnja", matrices, flat).reshape(values.shape))
+    return results[0], results[1]
 
 
 def _forward(

@@ -100,10 +100,8 @@ def predict(
                 answers = _answers(network, features, parents, VIEWS, ideas=True)
                 answers += _answers(network, turned, parents, VIEWS, EIGHTH)
             answer = _mean(answers)
-            results += [
-                _at(answer, features, frames[first + i], i, part, ideas=not draft)
-                for i, part in enumerate(parts[some])
-            ]
+            local = _local(answer, features, frames[some], ideas=not draft)
+            results += [_at(answer, local, features, i, part) for i, part in enumerate(parts[some])]
             on_part(len(results) / len(seconds))
     return results
 
@@ -154,36 +152,45 @@ def _mean(answers: list[Answer]) -> Answer:
     return replace(answers[0], **means)
 
 
+def _local(
+    answer: Answer, features: Features, frames: Float[np.ndarray, "gap 3 3"], *, ideas: bool
+) -> tuple[Float[np.ndarray, "gap way sine joint 3"], Float[np.ndarray, "gap way sine joint 3"]]:
+    """Coefficients of the best estimate and, with ``ideas``, of what each adds to it, the likeliest first, in the frames
+    of joints and parents. All gaps at once, and before the sines, of which there are fewer than times."""
+    ways = []
+    for best, others in (
+        (answer.rotations, answer.idea_rotations),
+        (answer.translations, answer.idea_translations),
+    ):
+        way = best[:, None]
+        if ideas:
+            likely_first = np.argsort(-answer.odds, axis=1, kind="stable")[..., None, None, None]
+            way = np.concatenate([way, np.take_along_axis(others, likely_first, axis=1)], 1)
+        ways.append(way)
+    return to_local(ways[0], ways[1], features, frames)
+
+
 def _at(
     answer: Answer,
+    local: tuple[Float[np.ndarray, "gap way sine joint 3"], Float[np.ndarray, "gap way sine joint 3"]],
     features: Features,
-    frame: Float[np.ndarray, "3 3"],
     gap: int,
     part: Float[np.ndarray, " wanted"],
-    *,
-    ideas: bool,
 ) -> Prediction:
-    """Evaluate the answer of one of the gaps, with or without its ideas."""
+    """Evaluate the answer of one of the gaps, with the ideas that :func:`_local` gives."""
     basis = forward.sines(part)
-
-    def local(
-        turns: Float[np.ndarray, "sine joint 3"], moves: Float[np.ndarray, "sine joint 3"]
-    ) -> tuple[Float[np.ndarray, "wanted joint 3"], Float[np.ndarray, "wanted joint 3"]]:
-        turn, move = (np.einsum("tk,kjc->tjc", basis, coefficients) for coefficients in (turns, moves))
-        return to_local(turn, move, features, gap, frame)
-
-    rotations, translations = local(answer.rotations[gap], answer.translations[gap])
-    likely_first = np.argsort(-answer.odds[gap], kind="stable") if ideas else ()
-    moves = [local(answer.idea_rotations[gap, i], answer.idea_translations[gap, i]) for i in likely_first]
-    none = np.zeros((0, *rotations.shape))
+    turns, moves = (
+        (basis @ ways[gap].reshape(*ways.shape[1:3], -1)).reshape(-1, len(part), *ways.shape[3:])
+        for ways in local
+    )
     spread = forward.spread_at(answer.spread[gap], part)
     return Prediction(
-        rotations=rotations,
-        translations=translations,
+        rotations=turns[0],
+        translations=moves[0],
         rotation_error=spread[0] * features.unit_rotation[gap],
         position_error=spread[1] * features.unit_position[gap] / features.size[gap],
         gain=float(np.exp(answer.gain[gap, 0])),
         gain_bound=float(np.exp(answer.gain[gap, 1])),
-        idea_rotations=np.stack([turned for turned, _ in moves]) if ideas else none,
-        idea_translations=np.stack([moved for _, moved in moves]) if ideas else none,
+        idea_rotations=turns[1:],
+        idea_translations=moves[1:],
     )
