@@ -85,6 +85,8 @@ def _correction(
     the windows explain it."""
     nothing = np.zeros((len(gap.times), len(character.joints), 9))
     runs = windows.runs_near(character, known, plan, gap, symmetry)
+    if not runs:
+        return nothing, 0.0
     goal = windows.goal_of(character, known, gap, runs)
     found = windows.best_windows(runs, goal)
     if found is None:

@@ -71,7 +71,6 @@ def runs_near(
     second = known.time_codes_per_second
     # time codes between nodes of the search grid, and of the reach on either side of the gap
     step, reach = second / SEARCH_RATE, SEARCH_REACH_S * second
-    axes = ground.T_ground_skel(character, known)
     runs = []
     for context in plan.contexts:
         # the stretch of this context within reach of the gap [time codes]; three intervals are the least for a window
@@ -85,6 +84,7 @@ def runs_near(
         # known frames around the nodes, one step more on either side, so that the sampling has both neighbours
         inside = (known.times >= times[0] - step) & (known.times <= times[-1] + step)
         seen = known.at(np.flatnonzero(inside))
+        axes = ground.T_ground_skel(character, known)
         for image in [seen] if symmetry is None else [seen, mirror.mirrored(character, seen, symmetry)]:
             # joint origins in ground space [stage units] and velocities, by second-order
             # differences [stage units/s]

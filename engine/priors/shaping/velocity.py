@@ -41,38 +41,46 @@ def carry_velocity(known: Motion, plan: Plan, made: Motion) -> Motion:
     """
     second = known.time_codes_per_second
     starts, ends = ({getattr(gap, side): gap for gap in plan.gaps} for side in ("start", "end"))
-    added = np.zeros((*made.rotations.shape[:2], 9))
-    first = 0
-    for gap in plan.gaps:
-        inside = slice(first, first + len(gap.times))
-        first = inside.stop
-        # at either end: the frame inside, the gap beyond, and the sign of a hump that adds to the velocity there
+    # at either end of a gap: its number, the key, the frame inside, the sign of a hump that adds to the velocity there,
+    # how much of the jump is its own, the time beyond, and whether that is filled too
+    found: list[tuple[int, float, float, int, float, float, bool]] = []
+    for index, gap in enumerate(plan.gaps):
         for key, within, facing, sign in (
             (gap.start, gap.times[0], ends.get(gap.start), 1),
             (gap.end, gap.times[-1], starts.get(gap.end), -1),
         ):
             if facing is not None:
-                share, beyond = 0.5, facing.times[-1] if sign > 0 else facing.times[0]
-                other = _velocity(known, made, key, beyond)
+                beyond = facing.times[-1] if sign > 0 else facing.times[0]
+                found.append((index, key, within, sign, 0.5, beyond, True))
             elif key in plan.seams:
-                share, at = 1.0, int(offsets.frames_at(known, np.array([key]))[0])
-                other = _velocity(known, known, key, float(known.times[at - sign]))
-            else:
-                continue
-            jump = share * _beyond(other - _velocity(known, made, key, within), _usual_changes(known, plan))
-            passed = np.abs(np.array(gap.times) - key) / second
-            reach = min(REACH_S, (gap.end - gap.start) / second)
-            added[inside] += sign * hump(passed, reach)[:, None, None] * jump
+                at = int(offsets.frames_at(known, np.array([key]))[0])
+                found.append((index, key, within, sign, 1.0, float(known.times[at - sign]), False))
+    if not found:
+        return made
+    number, keys, within, signs, shares, beyond, filled = (np.array(c) for c in zip(*found, strict=True))
+    here, there = _velocities(known, made, keys, within), np.empty((len(keys), made.rotations.shape[1], 9))
+    for motion, which in ((made, filled), (known, ~filled)):
+        there[which] = _velocities(known, motion, keys[which], beyond[which])
+    jumps = shares[:, None, None] * _beyond(there - here, _usual_changes(known, plan))
+    added = np.zeros((*made.rotations.shape[:2], 9))
+    firsts = np.cumsum([0, *(len(gap.times) for gap in plan.gaps)])
+    for index, key, sign, jump in zip(number, keys, signs, jumps, strict=True):
+        gap = plan.gaps[index]
+        passed = np.abs(np.array(gap.times) - key) / second
+        reach = min(REACH_S, (gap.end - gap.start) / second)
+        added[firsts[index] : firsts[index + 1]] += sign * hump(passed, reach)[:, None, None] * jump
     return offsets.apply(made, added)
 
 
-def _velocity(known: Motion, motion: Motion, key: float, time: float) -> Float[np.ndarray, "joint 9"]:
-    """Mean velocity between a key and a time of a motion, forwards, in the frames that joints have at the key, per
+def _velocities(
+    known: Motion, motion: Motion, keys: Float[np.ndarray, " key"], times: Float[np.ndarray, " key"]
+) -> Float[np.ndarray, "key joint 9"]:
+    """Mean velocities between keys and times of a motion, forwards, in the frames that joints have at the keys, per
     second."""
-    a = known.at(offsets.frames_at(known, np.array([key])))
-    b = motion.at(offsets.frames_at(motion, np.array([time])))
-    seconds = (time - key) / known.time_codes_per_second
-    result: Float[np.ndarray, "joint 9"] = offsets.offsets_from(a, b)[0] / seconds
+    a = known.at(offsets.frames_at(known, keys))
+    b = motion.at(offsets.frames_at(motion, times))
+    seconds = (times - keys) / known.time_codes_per_second
+    result: Float[np.ndarray, "key joint 9"] = offsets.offsets_from(a, b) / seconds[:, None, None]
     return result
 
 
@@ -103,9 +111,9 @@ def _quantiles(known: Motion, contexts: Sequence[tuple[float, float]]) -> Float[
 
 
 def _beyond(
-    jump: Float[np.ndarray, "joint 9"], usual: Float[np.ndarray, "joint 3"]
-) -> Float[np.ndarray, "joint 9"]:
-    """What of a change of velocity goes beyond the usual, in its direction."""
+    jump: Float[np.ndarray, "key joint 9"], usual: Float[np.ndarray, "joint 3"]
+) -> Float[np.ndarray, "key joint 9"]:
+    """What of changes of velocity goes beyond the usual, in their direction."""
     size = _sizes(jump)
     share = np.maximum(1 - usual / np.where(size > 0, size, 1), 0)
     return jump * np.repeat(share, 3, axis=-1)
