@@ -19,6 +19,8 @@ CONTACT_HEIGHT = 0.05
 """A joint may be in contact when within this part of the height above its own lowest point."""
 CONTACT_SPEED = 0.15
 """and slower than this [heights/s] in the truth."""
+FRAMES_AT_ONCE = 1024
+"""So many frames are looked at together, which bounds memory."""
 
 
 @runtime_checkable
@@ -76,7 +78,7 @@ def height(character: Character, motion: Motion, time: float) -> float:
 def score(character: Character, truth: Motion, result: Motion, plan: ScoredTimes) -> Scores:
     """Compare on the gaps of a plan; both motions must hold the fill times and the keys."""
     size = height(character, truth, plan.keys[0])
-    per_gap = [_gap_arrays(character, truth, result, (gap.start, *gap.times, gap.end)) for gap in plan.gaps]
+    per_gap = _gap_arrays(character, truth, result, plan)
     inner = slice(1, -1)
     p_true = np.concatenate([g.p_true[inner] for g in per_gap]) / size
     p_got = np.concatenate([g.p_got[inner] for g in per_gap]) / size
@@ -160,24 +162,54 @@ class _GapArrays:
     r_got: Float[np.ndarray, "inner feature"]
 
 
-def _gap_arrays(character: Character, truth: Motion, result: Motion, times: tuple[float, ...]) -> _GapArrays:
-    true, got = select(truth, times), select(result, times)
-    return _GapArrays(
-        times=true.times,
-        p_true=skeleton.joint_positions(character, true),
-        p_got=skeleton.joint_positions(character, got),
-        q_true=skeleton.global_rotations(character.parents, true.rotations.astype(float)),
-        q_got=skeleton.global_rotations(character.parents, got.rotations.astype(float)),
-        r_true=_rotation_vectors(true.rotations.astype(float)),
-        r_got=_rotation_vectors(got.rotations.astype(float)),
-    )
+def _gap_arrays(character: Character, truth: Motion, result: Motion, plan: ScoredTimes) -> list[_GapArrays]:
+    """Of every gap, with its keys; a block of gaps at a time."""
+    found: list[_GapArrays] = []
+    block: list[tuple[float, ...]] = []
+    for number, gap in enumerate(plan.gaps, start=1):
+        block.append((gap.start, *gap.times, gap.end))
+        if number == len(plan.gaps) or sum(map(len, block)) >= FRAMES_AT_ONCE:
+            found += _arrays_of(character, truth, result, block)
+            block = []
+    return found
 
 
-def _rotation_vectors(q: Float[np.ndarray, "frame joint 4"]) -> Float[np.ndarray, "inner feature"]:
-    """Rotation vectors of the frames between the ends, on the branch that is continuous from the first frame, so
-    that a turn through pi is no jump in the spectrum."""
-    vectors = rotations.log_as_signed(rotations.continuous(np.where(q[:1, :, :1] < 0, -q, q)))
-    return vectors[1:-1].reshape(len(q) - 2, -1)
+def _arrays_of(
+    character: Character, truth: Motion, result: Motion, gaps: Sequence[tuple[float, ...]]
+) -> list[_GapArrays]:
+    """Of gaps by their times, all at once and then cut apart."""
+    firsts = np.cumsum([len(times) for times in gaps])[:-1]
+    at = tuple(time for times in gaps for time in times)
+    columns = [np.split(np.array(at), firsts)]
+    for motion in (truth, result):
+        chosen = select(motion, at)
+        local = chosen.rotations.astype(float)
+        columns += [
+            np.split(values, firsts)
+            for values in (
+                skeleton.joint_positions(character, chosen),
+                skeleton.global_rotations(character.parents, local),
+                _rotation_vectors(local, np.concatenate([[0], firsts])),
+            )
+        ]
+    return [
+        _GapArrays(times, p_true, p_got, q_true, q_got, r_true[1:-1], r_got[1:-1])
+        for times, p_true, q_true, r_true, p_got, q_got, r_got in zip(*columns, strict=True)
+    ]
+
+
+def _rotation_vectors(
+    q: Float[np.ndarray, "frame joint 4"], firsts: Int[np.ndarray, " gap"]
+) -> Float[np.ndarray, "frame feature"]:
+    """Rotation vectors on the branch that is continuous from the first frame of each gap, so that a turn through pi is
+    no jump in the spectrum."""
+    # how often the sign changes: up to each frame, less up to the first of its gap, which has none below zero
+    change = np.zeros(q.shape[:2], int)
+    change[1:] = (q[1:] * q[:-1]).sum(-1) < 0
+    changes = np.cumsum(change, axis=0)
+    of_gap = np.repeat(firsts, np.diff(np.append(firsts, len(q))))
+    negative = (changes - changes[of_gap] + (q[of_gap, :, 0] < 0)) % 2 > 0
+    return rotations.log_as_signed(np.where(negative[..., None], -q, q)).reshape(len(q), -1)
 
 
 def _normalised(power: Float[np.ndarray, "frequency feature"]) -> Float[np.ndarray, "frequency feature"]:
