@@ -7,8 +7,10 @@ process, in another one, on a farm and a replayed recording all look alike.
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+from engine.files.json_values import to_plain
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def ignore(event: Event) -> None:
 def to_json_line(event: Event, time: float) -> str:
     """One line of ``events.jsonl``, without the newline; ``time`` is seconds since 1970 UTC."""
     return json.dumps(
-        {"event": type(event).__name__, "time": round(time, 3), **asdict(event)}, allow_nan=False
+        {"event": type(event).__name__, "time": round(time, 3), **to_plain(event)}, allow_nan=False
     )
 
 

@@ -8,7 +8,7 @@ it is requested, its self-test.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from engine.config import RunConfig
 from engine.errors import ResourceMissing, SourceChanged
+from engine.files.json_values import to_plain
 from engine.inspection.unheeded import makes_no_video
 from engine.planning.shot_plan import Planned
 from engine.planning.source import Source
@@ -121,7 +122,7 @@ def run_stages(
     cache = StageCache(workspace, progress, workspace.folder)
     context = RunContext(config, cache, progress)
     note_inputs(source, workspace, progress)
-    progress.tell_plan(tuple(asdict(p) for p in planned.plans))
+    progress.tell_plan(tuple(to_plain(p) for p in planned.plans))
     _tell_warnings(planned, progress)
     with cache.stage("fill"):
         subjects = fill_shot(planned, source, context)
@@ -175,7 +176,7 @@ def run_stages(
         result=str(root),
         layer=str(layer),
         run=str(workspace.folder),
-        plan=tuple(asdict(p) for p in planned.plans),
+        plan=tuple(to_plain(p) for p in planned.plans),
         scores=scores,
         previews=tuple(map(str, previews)),
     )
@@ -184,7 +185,7 @@ def run_stages(
     from engine.stages.report import try_report
 
     with cache.stage("report"):
-        page = try_report(config, asdict(result), workspace.folder, source, progress)
+        page = try_report(config, to_plain(result), workspace.folder, source, progress)
     return replace(result, report=page)
 
 
@@ -202,7 +203,7 @@ def _fit_to_video(
     weights = {"fill": STAGE_WEIGHTS["fill"], **VIDEO_WEIGHTS, "score": STAGE_WEIGHTS["score"]}
     found = self_test(subjects, fit, weights, context)
     chosen = context.config.engine == "video" or found.better
-    tests = {path: asdict(test) for path, test in found.tests.items()}
+    tests = {path: to_plain(test) for path, test in found.tests.items()}
     context = replace(context, config=found.config)
     return (fit(subjects, context) if chosen else subjects), tests
 

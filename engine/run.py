@@ -6,7 +6,7 @@ Here is how a run begins, goes on and ends in its folder; what it does is in :mo
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from engine.config import RunConfig
 from engine.errors import SHOWN_ERRORS, STOPPED, ConfigError, RunCancelled, exit_code, message_of
 from engine.events import Event, Note, OnEvent, RunFailed, RunFinished, RunStarted, ignore
+from engine.files.json_values import to_plain
 from engine.inspection.report import check, inspect
 from engine.inspection.unheeded import unheeded
 from engine.planning.foresee import foresee
@@ -322,8 +323,8 @@ def _run_in(
             progress = Progress(tell, lambda: _asked_to_stop(heartbeat, cancel), until)
             progress.check()
             result = run_stages(config, engine, planned or plan(config), workspace, progress)
-        workspace.write_json(REPORT, asdict(result.in_folder(".")))
-        write_sidecar(config, asdict(result), workspace)
+        workspace.write_json(REPORT, to_plain(result.in_folder(".")))
+        write_sidecar(config, to_plain(result), workspace)
         # only now: whoever had read the earlier root stage has had the time to read the rest
         kept = [Path(result.result), Path(result.layer)]
         gone = workspace.drop_other_results(result_stem(config), kept, report=bool(result.report))

@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +68,10 @@ def _feed(digest: "hashlib._Hash", value: Any, arrays: dict[int, tuple[np.ndarra
     """Every value begins with its kind and ends where its length or a bracket says, so that no two read alike. The
     hashes of arrays are kept by identity meanwhile: the parts of a long clip stand in several places."""
     torch = sys.modules.get("torch")  # no tensor without it, and it takes long to import
-    if value is None or isinstance(value, bool | int | float | str):
-        digest.update(json.dumps(value).encode() + b";")
+    if type(value) is float and isfinite(value):
+        digest.update(f"{value!r};".encode())  # as JSON has it, in a tenth of the time
+    elif value is None or isinstance(value, bool | int | float | str):
+        digest.update(_as_json(value))
     elif isinstance(value, np.generic):
         _feed(digest, value.item(), arrays)
     elif isinstance(value, Path):
@@ -86,7 +90,11 @@ def _feed(digest: "hashlib._Hash", value: Any, arrays: dict[int, tuple[np.ndarra
     elif torch is not None and isinstance(value, torch.nn.Module):
         _feed(digest, value.state_dict(), arrays)
     elif is_dataclass(value) and not isinstance(value, type):
-        _feed(digest, {f.name: getattr(value, f.name) for f in fields(value) if f.compare}, arrays)
+        digest.update(b"{")
+        for name, as_json in _fields_of(type(value)):
+            digest.update(as_json)
+            _feed(digest, getattr(value, name), arrays)
+        digest.update(b"}")
     elif isinstance(value, Mapping):
         digest.update(b"{")
         for name in sorted(value, key=str):
@@ -104,3 +112,13 @@ def _feed(digest: "hashlib._Hash", value: Any, arrays: dict[int, tuple[np.ndarra
         digest.update(b"]")
     else:
         raise TypeError(f"a {type(value).__name__} cannot be hashed")
+
+
+def _as_json(value: bool | int | float | str | None) -> bytes:
+    return json.dumps(value).encode() + b";"
+
+
+@cache
+def _fields_of(kind: type[Any]) -> tuple[tuple[str, bytes], ...]:
+    """Names of the fields of a dataclass that are compared, in order."""
+    return tuple((name, _as_json(name)) for name in sorted(f.name for f in fields(kind) if f.compare))

@@ -4,7 +4,9 @@ import json
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,25 @@ def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
+_LEAVES = frozenset({type(None), bool, int, float, str})
+
+
+def to_plain(value: Any) -> Any:
+    """A dataclass as a mapping and all within it, as ``dataclasses.asdict`` has it, but that what cannot change is not
+    copied: the plan and the scores of a long shot hold hundreds of thousands of numbers."""
+    if type(value) in _LEAVES:
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+    if type(value) is dict:
+        return {name: to_plain(each) for name, each in value.items()}
+    if type(value) in (list, tuple):
+        if _LEAVES.issuperset(map(type, value)):
+            return value if type(value) is tuple else value.copy()
+        return type(value)(map(to_plain, value))
+    return deepcopy(value)
+
+
 def from_plain(kind: Any, value: Any) -> Any:
     """Values of JSON as the dataclass, tuple or union that they were written from.
 
@@ -38,9 +59,10 @@ def from_plain(kind: Any, value: Any) -> Any:
         TypeError, KeyError: The value does not fit.
     """
     if is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        known = {f.name for f in fields(kind)}
-        return kind(**{name: from_plain(hints[name], v) for name, v in value.items() if name in known})  # type: ignore[operator]
+        hints = _hints_of(kind)
+        return kind(**{name: from_plain(hints[name], v) for name, v in value.items() if name in hints})  # type: ignore[operator]
+    if kind in _LEAVES:
+        return value
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return (
@@ -54,3 +76,10 @@ def from_plain(kind: Any, value: Any) -> Any:
     if origin in (dict, Mapping):
         return {name: from_plain(arguments[1], v) for name, v in value.items()}
     return value
+
+
+@cache
+def _hints_of(kind: type[Any]) -> dict[str, Any]:
+    """Types of the fields of a dataclass."""
+    hints = typing.get_type_hints(kind)
+    return {f.name: hints[f.name] for f in fields(kind)}

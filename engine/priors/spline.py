@@ -59,9 +59,7 @@ def bend(character: Character, known: Motion, plan: Plan) -> offsets.Offsets:
     return bend_by(known, plan, changes, reaches(character, known, plan, changes))
 
 
-def bend_by(
-    known: Motion, plan: Plan, changes: Changes, reach: Float[np.ndarray, " gap"]
-) -> offsets.Offsets:
+def bend_by(known: Motion, plan: Plan, changes: Changes, reach: Float[np.ndarray, " gap"]) -> offsets.Offsets:
     """The bends of changes of velocity that show for so long [s]."""
     anchors = offsets.anchors_of(known, plan)
     gap_of = np.repeat(np.arange(len(plan.gaps)), [len(gap.times) for gap in plan.gaps])
@@ -82,9 +80,7 @@ def velocity_changes(known: Motion, plan: Plan) -> Changes:
     return at_start - mean, at_end - mean
 
 
-def reaches(
-    character: Character, known: Motion, plan: Plan, changes: Changes
-) -> Float[np.ndarray, " gap"]:
+def reaches(character: Character, known: Motion, plan: Plan, changes: Changes) -> Float[np.ndarray, " gap"]:
     """How long the velocities at the ends of each gap show [s].
 
     A swing that would carry the body further than the way to the next key is about to be stopped or turned: its

@@ -1,12 +1,13 @@
 """Run stage *author*: the motion of every subject -> a new layer over the untouched source."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engine.files.json_values import to_plain
 from engine.geometry.metrics import height
 from engine.geometry.sparse import breakdowns
 from engine.priors.fill import Filled
@@ -169,6 +170,6 @@ def provenance_of(
         "prior": settings["prior"],
         "seed": settings["seed"],
         "settings": {name: value for name, value in settings.items() if name not in _ELSEWHERE},
-        "plans": [asdict(subject.plan) for subject in subjects],
+        "plans": [to_plain(subject.plan) for subject in subjects],
         "scores": scores,
     }

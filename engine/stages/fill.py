@@ -1,7 +1,7 @@
 """Run stage *fill*: known frames -> all frames, by a motion prior (:mod:`engine.priors.fill`)."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.files.arrays import load_arrays, save_arrays
-from engine.files.json_values import from_plain
+from engine.files.json_values import from_plain, to_plain
 from engine.planning.plan import Plan
 from engine.planning.shot_plan import Planned
 from engine.planning.source import Source
@@ -110,7 +110,9 @@ def save_filled(path: Path, filled: Filled) -> None:
         arrays |= {_of_take(name, number): getattr(other, name) for name in _CHANNELS}
     if filled.confidence is not None:
         arrays["confidence"] = filled.confidence
-    save_arrays(path, arrays, {"motion": plain, "prior": filled.prior, "self_test": asdict(filled.self_test)})
+    save_arrays(
+        path, arrays, {"motion": plain, "prior": filled.prior, "self_test": to_plain(filled.self_test)}
+    )
 
 
 def load_filled(path: Path, parts: Parts) -> Filled:

@@ -1,11 +1,12 @@
 """Run stage *score*: what is known of a result's error, measured against slerp and spline in the same run."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from engine.files.json_values import to_plain
 from engine.geometry import skeleton
 from engine.geometry.metrics import Scores, height, key_error, l2p, select
 from engine.geometry.metrics import score as measure
@@ -62,7 +63,7 @@ def score_subject(subject: Subject, truth_stage: Any | None) -> dict[str, Any]:
         "meters_per_unit": character.meters_per_unit,
         "joints": len(character.joints),
         "key_error": _key_error(character, plan, filled, filled.motion),
-        "self_test": asdict(filled.self_test),
+        "self_test": to_plain(filled.self_test),
         "truth": None,
         "takes": [_score_take(character, plan, filled, motion, truth) for motion in filled.takes],
         "confidence": _sum_up_confidence(character, plan, filled),
@@ -71,10 +72,10 @@ def score_subject(subject: Subject, truth_stage: Any | None) -> dict[str, Any]:
     if truth is not None:
         start = subject.start
         fitted = (
-            {start.prior: asdict(measure(character, truth, start.motion, plan))} if subject.fitted else {}
+            {start.prior: to_plain(measure(character, truth, start.motion, plan))} if subject.fitted else {}
         )
         scores["truth"] = {filled.prior: scores["takes"][0]["truth"], **fitted} | {
-            name: asdict(score_prior(name, character, truth, plan, filled)) for name in BASELINES
+            name: to_plain(score_prior(name, character, truth, plan, filled)) for name in BASELINES
         }
     return scores
 
@@ -91,7 +92,7 @@ def _score_take(
     return {
         "key_error": _key_error(character, plan, filled, motion),
         "from_first": l2p(first, own),
-        "truth": None if truth is None else asdict(measure(character, truth, motion, plan)),
+        "truth": None if truth is None else to_plain(measure(character, truth, motion, plan)),
     }
 
 

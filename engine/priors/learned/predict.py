@@ -155,8 +155,8 @@ def _mean(answers: list[Answer]) -> Answer:
 def _local(
     answer: Answer, features: Features, frames: Float[np.ndarray, "gap 3 3"], *, ideas: bool
 ) -> tuple[Float[np.ndarray, "gap way sine joint 3"], Float[np.ndarray, "gap way sine joint 3"]]:
-    """Coefficients of the best estimate and, with ``ideas``, of what each adds to it, the likeliest first, in the frames
-    of joints and parents. All gaps at once, and before the sines, of which there are fewer than times."""
+    """Coefficients of the best estimate and, with ``ideas``, of what each adds to it, the likeliest first, in the
+    frames of joints and parents. All gaps at once, and before the sines, of which there are fewer than times."""
     ways = []
     for best, others in (
         (answer.rotations, answer.idea_rotations),

@@ -16,7 +16,7 @@ from engine.planning.plan import Gap, Plan
 from engine.priors import offsets
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
-from usd_io.shapes import Float, Int
+from usd_io.shapes import Float
 
 if TYPE_CHECKING:
     from engine.priors.learned.predict import Prediction
@@ -188,7 +188,9 @@ def _bends(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray,
         start, end = min(plan.contexts, key=lambda c: min(abs(gap.start - c[1]), abs(gap.end - c[0])))
         length = min(gap.end - gap.start, end - start)
         pieces.append((end - length if end <= gap.start else start, length))
-    found = {piece: _bend(character, known, *piece) for piece in {*pieces}}  # gaps far from a context share one
+    found = {
+        piece: _bend(character, known, *piece) for piece in {*pieces}
+    }  # gaps far from a context share one
     return np.array([found[piece] for piece in pieces])
 
 
@@ -298,7 +300,9 @@ def _views(
     together = max(1, POSES_AT_ONCE // (len(layout.TIMES) * len(character.joints)))
     blocks = (plan.gaps[first : first + together] for first in range(0, len(plan.gaps), together))
     views = [_views_of(character, known, plan, gaps, seen) for gaps in blocks]
-    poses, translations, states, seconds, frames = (np.concatenate(column) for column in zip(*views, strict=True))
+    poses, translations, states, seconds, frames = (
+        np.concatenate(column) for column in zip(*views, strict=True)
+    )
     return poses, translations, states, seconds, frames
 
 
@@ -316,7 +320,10 @@ def _views_of(
     if seen is not known:
         filled[:, : len(layout.OUTSIDE)] = states == layout.BETWEEN
         states[states == layout.BETWEEN] = layout.FILLED
-    sources = [(~filled, offsets.sample(known, times[~filled])), (filled, offsets.sample(seen, times[filled]))]
+    sources = [
+        (~filled, offsets.sample(known, times[~filled])),
+        (filled, offsets.sample(seen, times[filled])),
+    ]
     poses, moved, scales = (
         np.empty((*times.shape, *getattr(known, name).shape[1:]))
         for name in ("rotations", "translations", "scales")
