@@ -67,7 +67,12 @@ def _length(v: Vectors) -> Float[np.ndarray, "*batch 1"]:
 
 def log(q: Quaternions) -> Vectors:
     """Rotation vector of the shorter way round, of length 0 to pi [rad]."""
-    return log_as_signed(np.where(q[..., :1] < 0, -q, q))
+    w = q[..., :1]
+    sine = _length(q[..., 1:])
+    angle = 2 * np.arctan2(sine, np.abs(w))
+    # angle / sin(angle / 2) -> 2 at the identity
+    scale = np.where(sine > _SMALL_ANGLE, angle / np.where(sine > 0, sine, 1), 2.0).astype(q.dtype)
+    return q[..., 1:] * np.where(w < 0, -scale, scale)
 
 
 def log_as_signed(q: Quaternions) -> Vectors:
@@ -107,13 +112,15 @@ def continuous(q: Float[np.ndarray, "frame *batch 4"]) -> Float[np.ndarray, "fra
 
 def to_matrix(q: Quaternions) -> Float[np.ndarray, "*batch 3 3"]:
     """Rotation matrix of a unit quaternion."""
-    w, x, y, z = np.moveaxis(q, -1, 0)
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    w, x, y, z = q[..., 0], q[..., 1], q[..., 2], q[..., 3]
+    made = np.empty((*q.shape[:-1], 3, 3), q.dtype)
+    xx, yy, zz = x * x, y * y, z * z
+    for i, both in enumerate((yy + zz, xx + zz, xx + yy)):
+        made[..., i, i] = 1 - 2 * both
+    for i, j, even, odd in ((0, 1, x * y, w * z), (2, 0, x * z, w * y), (1, 2, y * z, w * x)):
+        made[..., i, j] = 2 * (even - odd)
+        made[..., j, i] = 2 * (even + odd)
+    return made
 
 
 def from_matrix(m: Float[np.ndarray, "*batch 3 3"]) -> Quaternions:

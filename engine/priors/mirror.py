@@ -6,6 +6,7 @@ joints do not matter; only the bind pose has to be symmetric, which is checked.
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -68,6 +69,7 @@ def mirrored(character: Character, motion: Motion, symmetry: Symmetry) -> Motion
     )
 
 
+@lru_cache(maxsize=64)  # priors ask for every hidden piece
 def _twins(joints: tuple[str, ...]) -> Int[np.ndarray, " joint"]:
     index = {joint.rsplit("/", 1)[-1]: i for i, joint in reversed(list(enumerate(joints)))}
     twin = np.arange(len(joints))
@@ -75,7 +77,9 @@ def _twins(joints: tuple[str, ...]) -> Int[np.ndarray, " joint"]:
         for other in _other_side(joint.rsplit("/", 1)[-1]):
             twin[i] = index.get(other, twin[i])
     mutual: Bool[np.ndarray, " joint"] = twin[twin] == np.arange(len(joints))
-    return np.where(mutual, twin, np.arange(len(joints)))
+    twin = np.where(mutual, twin, np.arange(len(joints)))
+    twin.flags.writeable = False  # one for all who ask
+    return twin
 
 
 def _other_side(name: str) -> set[str]:

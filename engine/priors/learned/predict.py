@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from engine.priors.learned import forward
 from engine.priors.learned.forward import Answer
@@ -58,6 +58,12 @@ def shipped_network() -> Network:
     return load_network(WEIGHTS)
 
 
+@cache
+def _threads() -> ThreadpoolController:
+    """Of the libraries that numpy has loaded; to look for them takes as long as a gap."""
+    return ThreadpoolController()
+
+
 def predict(
     network: Network,
     parents: Int[np.ndarray, " joint"],
@@ -88,7 +94,7 @@ def predict(
     results: list[Prediction] = []
     together = max(1, TOKENS_AT_ONCE // len(parents))
     # one thread: sums in one order give a resumed run the same bits, and threads that wait for so little work cost more
-    with threadpool_limits(1, "blas"):
+    with _threads().limit(limits=1, user_api="blas"):
         for first in range(0, len(seconds), together):
             some = slice(first, first + together)
             given = rotations[some], translations[some], states[some], seconds[some]
