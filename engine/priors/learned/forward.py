@@ -22,6 +22,8 @@ SPREAD_TERMS = 4
 """Cosines that describe the expected error over the gap."""
 IDEAS = 5
 """Ways in which the motion may go, beside its best estimate."""
+WIDEST = 60.0
+"""Scores of attention less than this below the largest of all have a power that single precision holds."""
 BASES = 16
 """Weighted sums of input vectors that an answer is made of."""
 Weights = Mapping[str, Float[np.ndarray, "..."]]
@@ -117,12 +119,15 @@ def _bases(
     weights: Weights, features: Features, parents: Int[np.ndarray, " joint"]
 ) -> tuple[Float[np.ndarray, "gap joint base 3"], Float[np.ndarray, "gap joint base 3"]]:
     """Mixed input vectors: axial ones for rotations (own and the parent's), polar ones for translations."""
-    own = features.rotations
-    above = np.where((parents >= 0)[:, None, None], own[:, parents], np.float32(0))
-    track = own.shape[2]
-    axial = np.concatenate([own, above], 2)
-    polar = np.concatenate([features.translations, features.positions[:, :, :track]], 2)
-    return weights["rotation_bases.weight"] @ axial, weights["translation_bases.weight"] @ polar
+    track = features.rotations.shape[2]
+    own, above = (weights["rotation_bases.weight"][:, at] for at in (slice(0, track), slice(track, None)))
+    moved, placed = (weights["translation_bases.weight"][:, at] for at in (slice(0, track), slice(track, None)))
+    axial = own @ features.rotations
+    has_parent = parents >= 0
+    axial[:, has_parent] += (above @ features.rotations)[:, parents[has_parent]]
+    polar = moved @ features.translations
+    polar += placed @ features.positions[:, :, :track]
+    return axial, polar
 
 
 def _block(
@@ -140,11 +145,14 @@ def _block(
     q, k, v = qkv.reshape(gaps, joints, 3, heads, size).transpose(2, 0, 3, 1, 4)
     scores = q @ k.transpose(0, 1, 3, 2)
     scores *= np.float32(size**-0.5)
-    scores += weights[f"{name}.bias.weight"][relation].transpose(2, 0, 1)
-    scores -= scores.max(-1, keepdims=True)
+    scores += np.ascontiguousarray(weights[f"{name}.bias.weight"][relation].transpose(2, 0, 1))
+    # one largest value for all, where no row is so far below it that it would vanish: numpy is slow at short rows
+    largest, least = scores.max(), scores.min()
+    scores -= largest if largest - least < WIDEST else scores.max(-1, keepdims=True)
     np.exp(scores, out=scores)
-    scores /= scores.sum(-1, keepdims=True)
-    mixed = (scores @ v).transpose(0, 2, 1, 3).reshape(gaps, joints, width)
+    mixed = scores @ v
+    mixed /= (scores @ np.ones((joints, 1), np.float32))
+    mixed = mixed.transpose(0, 2, 1, 3).reshape(gaps, joints, width)
     x = x + _linear(weights, f"{name}.project", mixed)
     y = _norm(weights, f"{name}.norm_mix", x)
     from_parent = _product(weights, f"{name}.parent.weight", y)[:, parents]
@@ -172,9 +180,10 @@ def _product(
 
 def _norm(weights: Weights, name: str, x: Tokens) -> Tokens:
     """Layer normalisation."""
-    centred = x - x.mean(-1, keepdims=True)
-    squares = np.einsum("...c,...c->...", centred, centred)[..., None] / np.float32(x.shape[-1])
-    centred /= np.sqrt(squares + np.float32(1e-5))
+    share = np.float32(1 / x.shape[-1])
+    centred = x - x @ np.full((x.shape[-1], 1), share)  # a mean as a product, at which numpy is quicker
+    squares = np.einsum("...c,...c->...", centred, centred)[..., None] * share
+    centred *= 1 / np.sqrt(squares + np.float32(1e-5))
     centred *= weights[f"{name}.weight"]
     centred += weights[f"{name}.bias"]
     return centred

@@ -129,7 +129,7 @@ def make_features(
     roots = parents < 0
     parent_to_world = np.where(roots[:, None], [1.0, 0.0, 0.0, 0.0], to_world[:, parents])
     # in the network's axes: a box along the axes of the world would change with the heading
-    at_start = np.einsum("gij,gnj->gni", frames, world_p[:, layout.START])
+    at_start = _mapped(frames, world_p[:, layout.START])
     side = np.ptp(at_start, axis=1).max(-1)
     size = np.where(side > 0, side, 1.0)
     per_size = size[:, None, None, None]
@@ -151,7 +151,7 @@ def make_features(
     shot_position = _units(positions[:, outside])[1]
     per_position = np.maximum(shot_position, STILL)[:, None, None, None]
     axial = frames * np.linalg.det(frames)[:, None, None]
-    in_gap = np.einsum("gij,gtnj->gnti", frames, positions[:, IN_GAP])
+    in_gap = _mapped(frames, positions[:, IN_GAP]).swapaxes(1, 2)
     ends = np.stack([local[:, layout.START], local[:, layout.END]], 2)
     of_parents = np.where(roots[:, None, None], ends, ends[:, parents])
     bones = np.concatenate([ends, ends - of_parents], 2)
@@ -160,7 +160,7 @@ def make_features(
         _track(turned, axial) / np.maximum(turn, STILL)[..., None, None],
         _track(moved, frames) / (size[:, None] * np.maximum(move, STILL))[..., None, None],
         np.concatenate([_track(positions[:, outside], frames), in_gap], 2) / per_position,
-        np.einsum("gij,gnkj->gnki", frames, bones),
+        _mapped(frames, bones),
     ]
     went = _track(travel[:, :, None], frames)[:, 0] / per_position[:, 0]
     return Features(
@@ -227,10 +227,7 @@ def _track(
     """Values outside the gap, then their velocities away from it, in the network's axes."""
     steps = (VELOCITY_UNIT * layout.STEPS)[:, None, None]
     velocities = (values[:, layout.STEP_TO] - values[:, layout.STEP_FROM]) / steps
-    result: Float[np.ndarray, "gap joint track 3"] = np.einsum(
-        "gij,gtnj->gnti", frames, np.concatenate([values, velocities], 1)
-    )
-    return result
+    return _mapped(frames, np.concatenate([values, velocities], 1)).swapaxes(1, 2)
 
 
 def _units(
@@ -316,6 +313,14 @@ def _heights(
         [np.arcsinh(levels * NEAR_FLOOR), np.arcsinh(climb * SLOW), np.arcsinh(speed * SLOW)], 1
     )
     return squashed.transpose(0, 2, 1) / 2
+
+
+def _mapped(
+    frames: Float[np.ndarray, "gap 3 3"], vectors: Float[np.ndarray, "gap *batch 3"]
+) -> Float[np.ndarray, "gap *batch 3"]:
+    """Vectors by the matrix of their gap."""
+    mapped: Float[np.ndarray, "gap *batch 3"] = vectors.reshape(len(frames), -1, 3) @ frames.transpose(0, 2, 1)
+    return mapped.reshape(vectors.shape)
 
 
 def _rotate(q: Float[np.ndarray, "... 4"], v: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
