@@ -18,7 +18,7 @@ from engine.planning.plan import Plan
 from engine.priors import context as from_context
 from engine.priors import offsets
 from engine.priors.context import context
-from engine.priors.learned.prior import fits, learned, learned_draft
+from engine.priors.learned.prior import fits, learned, learned_drafts
 from engine.priors.self_test import GapChoice, SelfTest, self_test
 from engine.priors.spline import spline
 from engine.priors.trials import Prior
@@ -61,8 +61,8 @@ def fill(
         The motion at ``plan.fill_times`` and what to expect of it.
     """
     candidates = {n: prior for n, prior in candidates.items() if prior is not learned or fits(character)}
-    trials = {n: learned_draft if prior is learned else prior for n, prior in candidates.items()}
-    test = self_test(character, known, plan, trials)
+    together = {n: learned_drafts for n, prior in candidates.items() if prior is learned}
+    test = self_test(character, known, plan, candidates, together=together)
     recalled = from_context.fill(character, known, plan)
     test = replace(
         test, choices=tuple(_leaning(c, fit) for c, fit in zip(test.choices, recalled.fits, strict=True))

@@ -7,7 +7,7 @@ from itertools import pairwise, product
 import numpy as np
 
 from engine.planning.plan import Gap, Plan
-from engine.priors.trials import Prior, Trial, mean_error, run_trials
+from engine.priors.trials import NO_DRAFTS, Drafts, Prior, Trial, mean_error, run_trials
 from usd_io.errors import counted
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float
@@ -98,7 +98,13 @@ class SelfTest:
 
 
 def self_test(
-    character: Character, known: Motion, plan: Plan, priors: Mapping[str, Prior], *, only: str | None = None
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    priors: Mapping[str, Prior],
+    *,
+    only: str | None = None,
+    together: Mapping[str, Drafts] = NO_DRAFTS,
 ) -> SelfTest:
     """Hide pieces of the context, fill them with every prior, and choose shares for the gaps.
 
@@ -108,12 +114,13 @@ def self_test(
         plan: Gives context and gaps.
         priors: Name to function.
         only: The one of them that fills the gaps; None lets the trials choose a blend.
+        together: What fills all pieces at once, in place of the prior of its name.
 
     Returns:
         Errors per prior and one choice per gap. Without context the corpus alone decides, and no error is expected.
     """
     names = tuple(priors)
-    trials = run_trials(character, known, plan, priors)
+    trials = run_trials(character, known, plan, priors, together)
     lengths = [(gap.end - gap.start) / known.time_codes_per_second for gap in plan.gaps]
     # gaps of one length are judged alike, and once
     alike: dict[float, tuple[Float[np.ndarray, " prior"], float | None]] = {}

@@ -13,6 +13,9 @@ from usd_io.shapes import Bool, Float
 
 Prior = Callable[[Character, Motion, Plan], Motion]
 """Known frames only in, the motion at ``plan.fill_times`` out."""
+Drafts = Callable[[Character, Sequence[tuple[Motion, Plan]]], Sequence[Motion]]
+"""The same of several pieces at once."""
+NO_DRAFTS: Mapping[str, Drafts] = {}
 
 PLACES = 2
 """Pieces hidden at either side of a context."""
@@ -46,9 +49,25 @@ class Trial:
         return np.sqrt(np.maximum(squares, 0)).mean(0)
 
 
-def run_trials(character: Character, known: Motion, plan: Plan, priors: Mapping[str, Prior]) -> list[Trial]:
-    """Hide pieces of the context and fill them with every prior."""
-    return [_trial(character, known, piece, priors) for piece in hidden_pieces(known, plan)]
+def run_trials(
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    priors: Mapping[str, Prior],
+    together: Mapping[str, Drafts] = NO_DRAFTS,
+) -> list[Trial]:
+    """Hide pieces of the context and fill them with every prior, or with what fills ``together`` by its name."""
+    pieces = [(known.at(piece.known(known.times)), piece) for piece in hidden_pieces(known, plan)]
+    filled = [
+        together[name](character, pieces)
+        if name in together
+        else [prior(character, seen, piece) for seen, piece in pieces]
+        for name, prior in priors.items()
+    ]
+    return [
+        _trial(character, known, seen, piece, [motions[number] for motions in filled])
+        for number, (seen, piece) in enumerate(pieces)
+    ]
 
 
 def hidden_pieces(known: Motion, plan: Plan) -> list[Plan]:
@@ -106,13 +125,13 @@ def _piece(
     return Plan(skeleton_path, (left,), tuple(sorted({a, b})), (Gap(a, b, hidden),))
 
 
-def _trial(character: Character, known: Motion, piece: Plan, priors: Mapping[str, Prior]) -> Trial:
+def _trial(character: Character, known: Motion, seen: Motion, piece: Plan, made: Sequence[Motion]) -> Trial:
+    """What priors made of a piece of which only some is seen."""
     gap = piece.gaps[0]
-    seen = known.at(piece.known(known.times))
     size = metrics.height(character, known, gap.start)
     slerp = skeleton.joint_positions(character, offsets.straight(seen, piece))
     true = skeleton.joint_positions(character, known.at(offsets.frames_at(known, piece.fill_times)))
-    filled = [skeleton.joint_positions(character, prior(character, seen, piece)) for prior in priors.values()]
+    filled = [skeleton.joint_positions(character, motion) for motion in made]
     return Trial(
         seconds=(gap.end - gap.start) / known.time_codes_per_second,
         missed=(true - slerp) / size,

@@ -121,7 +121,9 @@ def _bases(
     """Mixed input vectors: axial ones for rotations (own and the parent's), polar ones for translations."""
     track = features.rotations.shape[2]
     own, above = (weights["rotation_bases.weight"][:, at] for at in (slice(0, track), slice(track, None)))
-    moved, placed = (weights["translation_bases.weight"][:, at] for at in (slice(0, track), slice(track, None)))
+    moved, placed = (
+        weights["translation_bases.weight"][:, at] for at in (slice(0, track), slice(track, None))
+    )
     axial = own @ features.rotations
     has_parent = parents >= 0
     axial[:, has_parent] += (above @ features.rotations)[:, parents[has_parent]]
@@ -151,7 +153,7 @@ def _block(
     scores -= largest if largest - least < WIDEST else scores.max(-1, keepdims=True)
     np.exp(scores, out=scores)
     mixed = scores @ v
-    mixed /= (scores @ np.ones((joints, 1), np.float32))
+    mixed /= scores @ np.ones((joints, 1), np.float32)
     mixed = mixed.transpose(0, 2, 1, 3).reshape(gaps, joints, width)
     x = x + _linear(weights, f"{name}.project", mixed)
     y = _norm(weights, f"{name}.norm_mix", x)

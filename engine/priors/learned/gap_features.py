@@ -319,7 +319,9 @@ def _mapped(
     frames: Float[np.ndarray, "gap 3 3"], vectors: Float[np.ndarray, "gap *batch 3"]
 ) -> Float[np.ndarray, "gap *batch 3"]:
     """Vectors by the matrix of their gap."""
-    mapped: Float[np.ndarray, "gap *batch 3"] = vectors.reshape(len(frames), -1, 3) @ frames.transpose(0, 2, 1)
+    mapped: Float[np.ndarray, "gap *batch 3"] = vectors.reshape(len(frames), -1, 3) @ frames.transpose(
+        0, 2, 1
+    )
     return mapped.reshape(vectors.shape)
 
 

@@ -23,8 +23,6 @@ MIRROR = np.diag([-1.0, 1.0, 1.0])
 VIEWS = [np.linalg.matrix_power(QUARTER, n) @ np.linalg.matrix_power(MIRROR, n % 2) for n in range(4)]
 """Quarter turns, every second one mirrored. The answers from them and from half-way between them are averaged: errors
 that are not the motion's own cancel."""
-DRAFT_VIEWS = 2
-"""Of them, for passes that only other gaps see, and for trials."""
 TOKENS_AT_ONCE = 512
 """Joints of all gaps in one pass of the network: few enough for what a layer makes of them to stay in the processor's
 cache, where a shot has hundreds of gaps."""
@@ -74,7 +72,8 @@ def predict(
     frames: Float[np.ndarray, "gap 3 3"],
     parts: list[np.ndarray],
     *,
-    draft: bool = False,
+    views: int | None = None,
+    ideas: bool = True,
     on_part: Callable[[float], None] = lambda part: None,
 ) -> list[Prediction]:
     """Residuals of several gaps of one skeleton.
@@ -88,7 +87,8 @@ def predict(
         seconds: Lengths of the gaps [s].
         frames: Take vectors of skeleton space to Y up and a heading that turns with the shot.
         parts: Where in each gap the residual is wanted, 0 to 1.
-        draft: Average few views, for passes that only other gaps see.
+        views: Average so few of :data:`VIEWS`, for drafts; None averages all, and those half-way between them.
+        ideas: Whether ideas are wanted too.
         on_part: Called now and then with the part of the gaps that is done, 0 to 1.
     """
     results: list[Prediction] = []
@@ -99,14 +99,12 @@ def predict(
             some = slice(first, first + together)
             given = rotations[some], translations[some], states[some], seconds[some]
             features = make_features(parents, *given, frames[some])
-            if draft:
-                answers = _answers(network, features, parents, VIEWS[:DRAFT_VIEWS])
-            else:
+            answers = _answers(network, features, parents, VIEWS[:views], ideas=ideas)
+            if views is None:
                 turned = make_features(parents, *given, EIGHTH @ frames[some])
-                answers = _answers(network, features, parents, VIEWS, ideas=True)
                 answers += _answers(network, turned, parents, VIEWS, EIGHTH)
             answer = _mean(answers)
-            local = _local(answer, features, frames[some], ideas=not draft)
+            local = _local(answer, features, frames[some], ideas=ideas)
             results += [_at(answer, local, features, i, part) for i, part in enumerate(parts[some])]
             on_part(len(results) / len(seconds))
     return results
