@@ -1,11 +1,19 @@
 """Values of JSON as what they were written from."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engine.files.json_values import from_plain, read_json
+from engine.files.json_values import from_plain, read_json, to_plain
 from engine.priors.self_test import PriorError
+
+
+@dataclass(frozen=True)
+class Held:
+    values: dict[str, Any]
+    pair: tuple[float, float]
 
 
 def test_plain_values_become_what_they_were() -> None:
@@ -15,6 +23,14 @@ def test_plain_values_become_what_they_were() -> None:
     )
     assert from_plain(tuple[str, float] | None, ["a", 1.0]) == ("a", 1.0)
     assert from_plain(float | None, None) is None
+
+
+def test_plain_values_are_those_of_asdict_and_apart_from_what_they_were_made_of() -> None:
+    held: dict[str, Any] = {"list": [1, 2.5, None], "pair": (True, PriorError("slerp", 1.0, 2.0))}
+    plain = to_plain(Held(held, (1.0, 2.0)))
+    assert plain == asdict(Held(held, (1.0, 2.0)))
+    plain["values"]["list"].append(3)
+    assert held["list"] == [1, 2.5, None]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, " " * 2000])

@@ -1,5 +1,6 @@
 """Finding and checking context, keys and gaps."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError, NothingToFill
-from engine.planning.plan import Plan, dense_ranges, make_plan, sparse_keys
+from engine.planning.plan import ChannelPlan, Gap, Plan, dense_ranges, make_plan, sparse_keys
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Character, Motion
 
@@ -167,3 +168,23 @@ def test_known_and_filled_times_cover_every_frame_once(steps: list[int], rate: f
     inside = [(gap.start, gap.end) for gap in plan.gaps]
     for frame in np.arange(motion.times[0], motion.times[-1] + 1):
         assert (frame in filled) == any(start < frame < end for start, end in inside)
+
+
+def test_keys_of_the_pose_are_those_inside_no_gap_of_any_channel() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        ends = np.sort(rng.integers(0, 40, 8).astype(float)).reshape(2, -1, 2).tolist()
+        gaps, own = (tuple(Gap(start, end, ()) for start, end in part) for part in ends)
+        keys = tuple(sorted(rng.integers(0, 40, 10).astype(float).tolist()))
+        plan = Plan("/Rig", (), keys, gaps, channels={"scales": ChannelPlan((), own)})
+        inside = [(gap.start, gap.end) for gap in (*gaps, *own)]
+        assert plan.pose_keys == tuple(k for k in keys if not any(a < k < b for a, b in inside))
+    assert Plan("/Rig", (), (1.0,), ()).pose_keys == (1.0,)
+
+
+def test_keys_of_the_pose_take_no_longer_by_far_for_many_keys() -> None:
+    keys = tuple(np.arange(50_000.0).tolist())
+    gaps = tuple(Gap(start, start + 1, (start + 0.5,)) for start in keys[:-1])
+    began = time.process_time()
+    assert Plan("/Rig", (), keys, gaps).pose_keys == keys
+    assert time.process_time() - began < 5  # hours, when every key was held against every gap

@@ -13,6 +13,7 @@ from engine.priors.baselines import hold, slerp
 from engine.priors.context import context
 from engine.priors.fill import fill_motion
 from engine.priors.learned import prior as learned
+from engine.priors.learned.prior import learned_drafts
 from engine.priors.self_test import (
     CALM,
     EXPECTED_SHARE,
@@ -74,6 +75,14 @@ def test_blends_of_trials_are_those_of_positions() -> None:
         for t in trials
     ]
     assert mean_error(trials, weights) == pytest.approx(float(np.mean(naive)))
+
+
+def test_pieces_filled_at_once_are_those_filled_one_by_one() -> None:
+    pieces = [(KNOWN.at(piece.known(KNOWN.times)), piece) for piece in hidden_pieces(KNOWN, PLAN)]
+    for piece, together in zip(pieces, learned_drafts(CHARACTER, pieces), strict=True):
+        (alone,) = learned_drafts(CHARACTER, [piece])
+        assert np.allclose(together.rotations, alone.rotations, atol=1e-5)
+        assert np.allclose(together.translations, alone.translations, atol=1e-5)
 
 
 def test_longer_gaps_expect_larger_errors() -> None:

@@ -180,6 +180,22 @@ def test_layout_reaches_back_over_three_gaps() -> None:
     assert (layout.STEPS != 0).all()
 
 
+def test_times_are_given_at_keys_and_in_contexts() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        a, b, c, d = np.sort(rng.integers(0, 90, 4).astype(float)).tolist()
+        contexts = [(a, b), (c, d)]
+        keys = rng.integers(0, 90, 6).astype(float).tolist()
+        times = np.concatenate([np.arange(-5.0, 95.0), rng.uniform(-5, 95, 100)]).reshape(4, -1)
+        ends = [*keys, *(t for context in contexts for t in context)]
+        expected = np.full(times.shape, layout.BETWEEN)
+        expected[(times < min(ends)) | (times > max(ends))] = layout.BEYOND
+        expected[np.isin(times, keys)] = layout.GIVEN
+        for start, end in contexts:
+            expected[(times >= start) & (times <= end)] = layout.GIVEN
+        assert (layout.states(times, contexts, keys) == expected).all()
+
+
 def test_the_prior_runs_without_torch() -> None:
     code = "import sys, engine.priors.learned.predict as p; p.shipped_network(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
