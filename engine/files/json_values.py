@@ -58,9 +58,9 @@ def from_plain(kind: Any, value: Any) -> Any:
     Raises:
         TypeError, KeyError: The value does not fit.
     """
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints_of(kind)
-        return kind(**{name: from_plain(hints[name], v) for name, v in value.items() if name in hints})  # type: ignore[operator]
+        return kind(**{name: from_plain(hints[name], v) for name, v in value.items() if name in hints})
     if kind in _LEAVES:
         return value
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)

@@ -101,10 +101,12 @@ def learned_drafts(character: Character, pieces: Sequence[tuple[Motion, Plan]]) 
     if not len(character.joints) or not pieces:
         return [offsets.straight(known, plan) for known, plan in pieces]
     views = [_views(character, known, plan, known) for known, plan in pieces]
-    given = [np.concatenate(column) for column in zip(*views, strict=True)]
+    poses, translations, states, seconds, frames = (
+        np.concatenate(column) for column in zip(*views, strict=True)
+    )
     parts = [part for _, plan in pieces for part in parts_of(plan)]
-    parents = np.asarray(character.parents, int)
-    predictions = predict(shipped_network(), parents, *given, parts, views=DRAFT_VIEWS, ideas=False)
+    given = np.asarray(character.parents, int), poses, translations, states, seconds, frames, parts
+    predictions = predict(shipped_network(), *given, views=DRAFT_VIEWS, ideas=False)
     return [
         _finished(character, known, plan, [prediction]).motion
         for (known, plan), prediction in zip(pieces, predictions, strict=True)

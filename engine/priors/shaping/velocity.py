@@ -50,15 +50,15 @@ def carry_velocity(known: Motion, plan: Plan, made: Motion) -> Motion:
             (gap.end, gap.times[-1], starts.get(gap.end), -1),
         ):
             if facing is not None:
-                beyond = facing.times[-1] if sign > 0 else facing.times[0]
-                found.append((index, key, within, sign, 0.5, beyond, True))
+                other = facing.times[-1] if sign > 0 else facing.times[0]
+                found.append((index, key, within, sign, 0.5, other, True))
             elif key in plan.seams:
                 at = int(offsets.frames_at(known, np.array([key]))[0])
                 found.append((index, key, within, sign, 1.0, float(known.times[at - sign]), False))
     if not found:
         return made
-    number, keys, within, signs, shares, beyond, filled = (np.array(c) for c in zip(*found, strict=True))
-    here, there = _velocities(known, made, keys, within), np.empty((len(keys), made.rotations.shape[1], 9))
+    number, keys, near, signs, shares, beyond, filled = (np.array(c) for c in zip(*found, strict=True))
+    here, there = _velocities(known, made, keys, near), np.empty((len(keys), made.rotations.shape[1], 9))
     for motion, which in ((made, filled), (known, ~filled)):
         there[which] = _velocities(known, motion, keys[which], beyond[which])
     jumps = shares[:, None, None] * _beyond(there - here, _usual_changes(known, plan))
