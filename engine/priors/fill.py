@@ -261,10 +261,8 @@ def as_tested(
     (:func:`engine.priors.self_test.corrections`)."""
     if not test.pieces or not len(character.joints):
         return guess
-    told = []
-    for piece in hidden_pieces(known, plan):
-        seen = known.at(piece.known(known.times))
-        told.append(joint_norm(learned.fill(character, seen, piece, draft=True).position_error))
+    pieces = [(known.at(piece.known(known.times)), piece) for piece in hidden_pieces(known, plan)]
+    told = [joint_norm(fill.position_error) for fill in learned.draft_fills(character, pieces)]
     counts = [len(gap.times) for gap in plan.gaps]
     own = [joint_norm(errors) for errors in np.split(guess.position_error, np.cumsum(counts)[:-1])]
     factors = corrections(test, plan, own, float(np.mean(told)), known.time_codes_per_second)

@@ -79,7 +79,7 @@ def joint_sample_times(stage: Usd.Stage, skeleton_path: str) -> Times:
     Raises:
         StageReadError: There is no such skeleton.
     """
-    own = bound_skeleton(stage, skeleton_path).channel_times().values()
+    own = bound_skeleton(stage, skeleton_path).channel_times.values()
     return np.unique(np.concatenate([np.zeros(0), *own]))
 
 
