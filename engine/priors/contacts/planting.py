@@ -138,40 +138,75 @@ def solve(
     joints: Int[np.ndarray, " support"],
     ways: Float[np.ndarray, "frame support 3"],
     result: tuple[Float[np.ndarray, "frame joint 4"], Float[np.ndarray, "frame joint 3"]],
+    slower: float = 0.0,
 ) -> None:
-    """Write rotations and translations of the limbs in one gap to ``result``; what cannot move stays bit for bit."""
+    """Write rotations and translations of the limbs in one gap to ``result``; what cannot move stays bit for bit.
+
+    ``slower`` is added to the damping, for each length of the limb that its ends are away: without it the steps towards
+    what is beyond reach go through the straight limb, to one side and the other, ever further. Sugihara 2011,
+    "Solvability-unconcerned inverse kinematics by the Levenberg-Marquardt method", adds the square of what is missing;
+    here it is the length, with which the term grows that linear turns leave out.
+    """
     spreads = _with_handles(spreads, limbs)
     # the ways from world to skeleton space, in which the limbs are solved [skeleton units]
     to_skel = np.linalg.pinv(made.T_world_skel[:, None, :3, :3])
     ways = (to_skel @ ways[..., None])[..., 0]
     # targets are measured from where the joints are before any step
-    places = skeleton.joint_transforms(character, made)[..., :3, 3]
-    q, translations = made.rotations.astype(float), made.translations.astype(float)
-    before = skeleton.global_rotations(character.parents, q)
+    T = skeleton.joint_transforms(character, made)
+    places = T[..., :3, 3]
+    # the joints of the limbs alone move, on those above them, which are roots of their own here
+    joints_of = np.unique(np.concatenate([limb.joints for limb in limbs]))
+    above = np.setdiff1d(character.parents[joints_of], [*joints_of, -1])
+    few = np.union1d(joints_of, above)
+    roots = np.isin(few, above)
+    parents = np.where(roots, -1, np.searchsorted(few, character.parents[few]))
+    parents[character.parents[few] < 0] = -1
+    T_roots = T[:, above]
+    q, translations, scales = (
+        made.rotations[:, few].astype(float),
+        made.translations[:, few].astype(float),
+        made.scales[:, few],
+    )
+    q[:, roots] = skeleton.global_rotations(character.parents, made.rotations.astype(float))[:, above]
+    its = [
+        replace(limb, joints=np.searchsorted(few, limb.joints), ends=np.searchsorted(few, limb.ends))
+        for limb in limbs
+    ]
+    before = skeleton.global_rotations(parents, q)
     # a step takes turns as linear, which large ones are not: steps are repeated, each from the pose of the last
     for _ in range(STEPS):
-        frames = skeleton.global_rotations(character.parents, q)
-        T = skeleton.chain(character.parents, skeleton.compose(translations, q, made.scales))
-        for limb in limbs:
+        frames = skeleton.global_rotations(parents, q)
+        T_parent_joint = skeleton.compose(translations, q, scales)
+        T_parent_joint[:, roots] = T_roots
+        positions = skeleton.chain(parents, T_parent_joint)[..., :3, 3]
+        for limb, one in zip(limbs, its, strict=True):
             target = places[:, limb.ends] + ways[:, np.searchsorted(joints, limb.ends)]
-            step = _step(limb, character.parents, T[..., :3, 3], frames, target, spreads)
+            step = _step(one, parents, positions, frames, target, spreads[few], slower)
             # turns are about the parent's axes, so that they multiply from the left
-            q[:, limb.joints] = rotations.multiply(rotations.exp(step[..., :3]), q[:, limb.joints])
-            translations[:, limb.joints] += step[..., 3:]
-    frames = skeleton.global_rotations(character.parents, q)
+            q[:, one.joints] = rotations.multiply(rotations.exp(step[..., :3]), q[:, one.joints])
+            translations[:, one.joints] += step[..., 3:]
+    keep_directions(parents, its, q, before)
+    for limb, one in zip(limbs, its, strict=True):
+        # channels that may not move are left as they were, others are written whole
+        turns = spreads[limb.joints, 0, 0] > 0
+        shifts = spreads[limb.joints][:, 3:, 3:].any((1, 2))
+        result[0][:, limb.joints[turns]] = rotations.normalise(q[:, one.joints[turns]])
+        result[1][:, limb.joints[shifts]] = translations[:, one.joints[shifts]]
+
+
+def keep_directions(
+    parents: Int[np.ndarray, " joint"],
+    limbs: list[Limb],
+    q: Float[np.ndarray, "frame joint 4"],
+    directions: Float[np.ndarray, "frame joint 4"],
+) -> None:
+    """Turn in ``q`` what no end hangs on to its rotation in skeleton space: a paw stays flat while the leg turns."""
+    frames = skeleton.global_rotations(parents, q)
     for limb in limbs:
         # ends of the limb below which no other end hangs: they are the only end that they carry
         last = limb.ends[limb.carries[:, np.searchsorted(limb.joints, limb.ends)].sum(0) == 1]
-        last = last[character.parents[last] >= 0]
-        # what no end hangs on keeps its direction: a paw stays flat while the leg turns
-        q[:, last] = rotations.multiply(
-            rotations.conjugate(frames[:, character.parents[last]]), before[:, last]
-        )
-        # channels that may not move are left as they were, others are written whole
-        turning = limb.joints[spreads[limb.joints, 0, 0] > 0]
-        shifting = limb.joints[spreads[limb.joints][:, 3:, 3:].any((1, 2))]
-        result[0][:, turning] = rotations.normalise(q[:, turning])
-        result[1][:, shifting] = translations[:, shifting]
+        last = last[parents[last] >= 0]
+        q[:, last] = rotations.multiply(rotations.conjugate(frames[:, parents[last]]), directions[:, last])
 
 
 def _with_handles(
@@ -195,6 +230,7 @@ def _step(
     frames: Float[np.ndarray, "frame joint 4"],
     target: Float[np.ndarray, "frame end 3"],
     spreads: Float[np.ndarray, "joint 6 6"],
+    slower: float,
 ) -> Float[np.ndarray, "frame limb 6"]:
     """One step of least squares: turns and shifts of the limb's joints in their parents' axes."""
     # rotations of the parents in skeleton space (of roots: none); their columns are the axes of turns and shifts
@@ -218,7 +254,12 @@ def _step(
     weighed = np.einsum("femjc,jcd->femjd", jacobian, spreads[limb.joints]).reshape(count, target[0].size, -1)
     normal = weighed @ jacobian.reshape(count, target[0].size, -1).swapaxes(1, 2)
     reach = np.trace(normal, axis1=1, axis2=2)[:, None, None] / normal.shape[-1]
-    normal += np.where(reach > 0, DAMPING * reach, 1) * np.eye(normal.shape[-1])
     missing = (target - positions[:, limb.ends]).reshape(count, -1, 1)
+    damping: float | Float[np.ndarray, "frame 1 1"] = DAMPING
+    if slower:
+        longest = np.linalg.norm(arms, axis=-1).max((1, 2))
+        lengths = np.linalg.norm(missing[..., 0], axis=-1) / np.where(longest > 0, longest, 1)
+        damping = DAMPING + slower * lengths[:, None, None]
+    normal += np.where(reach > 0, damping * reach, 1) * np.eye(normal.shape[-1])
     solved = weighed.swapaxes(1, 2) @ np.linalg.solve(normal, missing)
     return solved.reshape(count, len(above), 6)

@@ -2,10 +2,12 @@
 
 The limb above a pinned joint turns so that it is there (:mod:`engine.priors.contacts.planting`); what the limb cannot
 reach the root gives. Where that does not hold all of them, what carries them is brought nearer to one pose over the
-range, as little as is needed. Before and after, joint and root leave their trajectories and come back to them within
+range, as little as is needed. Where a limb changes sides from a frame to the next, as an arm that is almost straight
+may, it is followed frame by frame instead, forwards or backwards. Before and after, joint and root leave their trajectories and come back to them within
 :data:`BLEND_S`, or longer where they would have to be quicker than they are anyway.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -23,11 +25,19 @@ from usd_io.shapes import Bool, Float, Int
 JUMP, JUMPY = 0.03, 2.0
 """A pinned joint jumps where a step from a frame to the next is longer than this [heights], and than so many times the
 longest of its others."""
-ROUNDS, REACHES = 12, 10
+ROUNDS, REACHES = 4, 20
 """Of the limbs' least squares, and of the root's help between them, since limbs that are almost straight are slow."""
 TURN, TURNED = 45.0, 3.0
 """A joint above a pinned one flips where it turns by more from a frame to the next [degrees], and by more than so many
 times the most in the known poses: beside a straight limb there are two ways to bend."""
+SLOWER = 1.0
+"""Added to the damping of the least squares for each length of the limb that is missing, as limbs beyond their reach
+would flip from side to side."""
+QUICK, FOLLOWED = 30.0, 2
+"""Where what a joint is turned by changes by more from a frame to the next [degrees], the limb is followed frame by
+frame, in so many rounds of the least squares each."""
+NEAR = 1e-6
+"""The least squares end where all joints are so near to their targets [heights]."""
 PARTS = (0.0, 0.5, 1.0)
 """Of the way to the one pose that holds all pins, from which the least squares begin: as little as is needed."""
 
@@ -67,7 +77,97 @@ def hold_pins(character: Character, known: Motion, plan: Plan, made: Motion) -> 
             best, least = got, off
         if least < PIN_TOLERANCE * size:
             break
+    quick = _quick(character, plan, made, best, joints)
+    for backwards in (False, True):
+        if not quick:
+            break
+        begun = _followed(character, known, plan, made, best, joints, targets, backwards=backwards)
+        got, off = _met(character, known, plan, begun, joints, targets, held, leaving)
+        calmer = _quick(character, plan, made, got, joints)
+        if calmer < quick and off < max(least, PIN_TOLERANCE / 2 * size):
+            best, quick = got, calmer
     return best
+
+
+def _followed(
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    free: Motion,
+    made: Motion,
+    joints: Int[np.ndarray, " pinned"],
+    targets: Float[np.ndarray, "fill pinned 3"],
+    *,
+    backwards: bool,
+) -> Motion:
+    """Limbs that change sides from a frame to the next brought to one: from there on each frame begins from what the
+    one before it (``backwards``: after it) is turned by, until both sides meet."""
+    size = metrics.height(character, known, plan.keys[0])
+    spreads = planting.spreads(known, plan, np.isin(character.joints, plan.locked))
+    ways = targets - skeleton.joint_positions(character, free)[:, joints]
+    q = made.rotations.copy()
+    for here, limb in _gaps_and_limbs(character, plan, made, joints):
+        its, turning = np.isin(joints, limb.ends), limb.joints[spreads[limb.joints, 0, 0] > 0]
+        far = np.linalg.norm(ways[here][:, its], axis=-1).max(1)
+        turned = _turned(free.at(here), made.at(here), turning)
+        if backwards:
+            here, far, turned = here[::-1], far[::-1], turned[::-1]
+        most = QUICK
+        for n, at in enumerate(here):
+            if _most_degrees(turned[n : n + 2]).max() <= most:
+                most = QUICK
+                continue
+            most = QUICK / 4  # until it is where it was solved without
+            # less where the joint has less far to go, none at the key
+            part = min(1.0, far[n] / far[n - 1]) if n and far[n - 1] > 0 else 1.0
+            one = made.at(frame := np.array([at]))
+            begun = one.rotations.astype(float)
+            directions = skeleton.global_rotations(character.parents, begun)
+            start = rotations.exp(rotations.log(turned[n]) * part)
+            begun[0, turning] = rotations.multiply(free.rotations[at, turning].astype(float), start)
+            planting.keep_directions(character.parents, [limb], begun, directions)
+            q[at, turning] = begun[0, turning]
+            one = replace(one, rotations=q[frame])
+            one = _solved(
+                character, one, [limb], spreads, joints[its], targets[frame][:, its], size, FOLLOWED
+            )
+            q[at, turning] = one.rotations[0, turning]
+            turned[n + 1] = _turned(free.at(frame), one, turning)[1]
+    return replace(made, rotations=q)
+
+
+def _quick(
+    character: Character, plan: Plan, free: Motion, made: Motion, joints: Int[np.ndarray, " pinned"]
+) -> float:
+    """By how much limbs turn from a frame to the next beyond what is called quick, and beyond the free motion; their
+    sum [degrees]."""
+    return sum(
+        max(0.0, _most_degrees(_turned(free.at(here), made.at(here), limb.joints)).max() - QUICK)
+        for here, limb in _gaps_and_limbs(character, plan, made, joints)
+    )
+
+
+def _gaps_and_limbs(
+    character: Character, plan: Plan, made: Motion, joints: Int[np.ndarray, " pinned"]
+) -> Iterator[tuple[Int[np.ndarray, " frame"], planting.Limb]]:
+    limbs = planting.find_limbs(character, joints)
+    for gap in plan.gaps:
+        here = np.flatnonzero((made.times > gap.start) & (made.times < gap.end))
+        yield from ((here, limb) for limb in limbs)
+
+
+def _turned(free: Motion, made: Motion, joints: Int[np.ndarray, " limb"]) -> Float[np.ndarray, "all limb 4"]:
+    """What joints of a gap are turned by, in their own frames; nothing at its keys, which come first and last."""
+    by = rotations.multiply(
+        rotations.conjugate(free.rotations[:, joints].astype(float)), made.rotations[:, joints].astype(float)
+    )
+    still = np.zeros((1, len(joints), 4))
+    still[..., 0] = 1
+    return np.concatenate([still, by, still])
+
+
+def _most_degrees(turned: Float[np.ndarray, "all limb 4"]) -> Float[np.ndarray, " step"]:
+    return np.asarray(np.degrees(rotations.angle_between(turned[:-1], turned[1:])).max(1, initial=0))
 
 
 def _met(
@@ -275,14 +375,31 @@ def _reach(
     limbs = planting.find_limbs(character, joints)
     frames = np.flatnonzero(moves)
     q, translations = made.rotations.copy(), made.translations.copy()
-    part = made.at(frames)
-    for _ in range(ROUNDS):
-        ways = targets[frames] - skeleton.joint_positions(character, part)[:, joints]
-        turned, shifted = part.rotations.copy(), part.translations.copy()
-        planting.solve(character, part, limbs, spreads, joints, ways, (turned, shifted))
-        part = replace(part, rotations=turned, translations=shifted)
+    size = metrics.height(character, known, plan.keys[0])
+    part = _solved(character, made.at(frames), limbs, spreads, joints, targets[frames], size)
     q[frames], translations[frames] = part.rotations, part.translations
     return replace(made, rotations=q, translations=translations)
+
+
+def _solved(
+    character: Character,
+    part: Motion,
+    limbs: list[planting.Limb],
+    spreads: Float[np.ndarray, "joint 6 6"],
+    joints: np.ndarray,
+    targets: Float[np.ndarray, "fill pinned 3"],
+    size: float,
+    rounds: int = ROUNDS,
+) -> Motion:
+    """Rounds of the limbs' least squares, until all joints are there."""
+    for _ in range(rounds):
+        ways = targets - skeleton.joint_positions(character, part)[:, joints]
+        if np.abs(ways).max() < NEAR * size:
+            break
+        turned, shifted = part.rotations.copy(), part.translations.copy()
+        planting.solve(character, part, limbs, spreads, joints, ways, (turned, shifted), SLOWER)
+        part = replace(part, rotations=turned, translations=shifted)
+    return part
 
 
 def _root_of(character: Character, joint: int) -> int:

@@ -207,6 +207,39 @@ def test_a_joint_above_a_pin_that_flips_is_said() -> None:
     assert "degrees from 44 to 45" in flip
 
 
+ARMS = make_character((-1, 0, 1, 2, 3, 1, 5, 6))  # two chains of three joints above a body
+
+
+def straight_arms(seed: int, bend: float, speed: float) -> Motion:
+    """Arms that are almost straight, of a body that travels so far along z a frame."""
+    motion = make_motion(ARMS, range(73), seed=seed)
+    turns, translations = rotations.log(motion.rotations.astype(float)), motion.translations.copy()
+    turns[:, 2:] *= bend
+    translations[:, 0, 2] += speed * np.arange(73)
+    return replace(motion, rotations=rotations.exp(turns).astype(np.float32), translations=translations)
+
+
+@pytest.mark.parametrize(("seed", "pin"), [(2, "e@42:60"), (3, "e@42:60"), (7, "e@46:56")])
+def test_an_arm_that_is_almost_straight_does_not_flip(seed: int, pin: str) -> None:
+    motion, shot = straight_arms(seed, 0.2, 0.3), {**SHOT, "keys": [36, 72]}
+    held = fill_motion(ARMS, motion, pin=[pin], **shot).motion  # type: ignore[arg-type]
+    plan = make_plan(ARMS, motion, contexts=[(0, 36)], keys=[36, 72], pin=[pin])
+    assert missed_pins(ARMS, held, plan) == []
+
+
+@pytest.mark.parametrize(("bend", "speed"), [(0.03, 0.3), (0.1, 0.3), (0.2, 0.1)])
+def test_the_root_gives_way_to_a_straight_arm_and_the_body_moves_on(bend: float, speed: float) -> None:
+    motion, shot = straight_arms(0, bend, speed), {**SHOT, "keys": [36, 72]}
+    free, held = (
+        fill_motion(ARMS, motion, pin=pin, **shot).motion  # type: ignore[arg-type]
+        for pin in ([], ["e@42:60"])
+    )
+    places = hand(ARMS, held, "a/b/c/d/e", 42, 60)
+    assert np.linalg.norm(places - places[0], axis=-1).max() < TOLERANCE * metrics.height(ARMS, motion, 36)
+    # what carries the arm turns as it does without the pin
+    np.testing.assert_array_equal(held.rotations[:, :2], free.rotations[:, :2])
+
+
 def plan_with(*pins: str) -> Plan:
     return make_plan(CHARACTER, MOTION, contexts=[(0, 36)], keys=[36, 54, 72], pin=pins)
 
