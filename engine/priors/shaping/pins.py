@@ -3,8 +3,9 @@
 The limb above a pinned joint turns so that it is there (:mod:`engine.priors.contacts.planting`); what the limb cannot
 reach the root gives. Where that does not hold all of them, what carries them is brought nearer to one pose over the
 range, as little as is needed. Where a limb changes sides from a frame to the next, as an arm that is almost straight
-may, it is followed frame by frame instead, forwards or backwards. Before and after, joint and root leave their trajectories and come back to them within
-:data:`BLEND_S`, or longer where they would have to be quicker than they are anyway.
+may, it is followed frame by frame instead, forwards or backwards. Before and after, joint and root leave their
+trajectories and come back to them within :data:`BLEND_S`, or longer where they would have to be quicker than they are
+anyway.
 """
 
 from collections.abc import Iterator
