@@ -1,11 +1,12 @@
 """All samples of one SkelAnimation as they are, faults included: what the rules of a check look at."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from pxr import Usd, UsdSkel
 
+from usd_io.check.result import promised
 from usd_io.convert import floats, widened
 from usd_io.errors import shown
 from usd_io.read.skeleton import INSTANCES_TOO
@@ -56,6 +57,8 @@ class AnimationSamples:
     rotations: Channel | None
     scales: Channel | None
     blend_weights: Channel | None
+    filled_up_to: tuple[float, ...] = ()
+    """Times of the keys at which gaps of rotations end that anymole filled."""
 
     @property
     def transforms(self) -> tuple[Channel, ...]:
@@ -84,7 +87,18 @@ def read_samples(prim: Usd.Prim, read: Callable[[Usd.Attribute], Sampled] = Samp
         rotations=_channel(animation.GetRotationsAttr(), read),
         scales=_channel(animation.GetScalesAttr(), read),
         blend_weights=_channel(animation.GetBlendShapeWeightsAttr(), read),
+        filled_up_to=tuple(_filled_up_to(animation.GetRotationsAttr())),
     )
+
+
+def _filled_up_to(rotations: Usd.Attribute) -> Iterator[float]:
+    for spec in rotations.GetPropertyStack(Usd.TimeCode.EarliestTime()):
+        record = spec.layer.customLayerData.get("anymole", {})
+        takes = record.get("takes") if isinstance(record, Mapping) else None
+        for take in takes.values() if isinstance(takes, Mapping) else ():
+            found = promised(take) if isinstance(take, Mapping) else None
+            if found is not None and take.get("animation") == str(spec.path.GetPrimPath()):
+                yield from (end for _, end in found[1]["rotations"])
 
 
 def _channel(attribute: Usd.Attribute, read_all: Callable[[Usd.Attribute], Sampled]) -> Channel | None:

@@ -65,7 +65,11 @@ def bad_values(animation: AnimationSamples) -> Iterator[Finding]:
 
 
 def sign_flips(animation: AnimationSamples) -> Iterator[Finding]:
-    """SA005: neighbouring rotations lie on the same half of the sphere."""
+    """SA005: neighbouring rotations lie on the same half of the sphere.
+
+    What anymole fills has the sign of the key before it, and the key after it stays as it is: a joint that goes round
+    the long way between them changes its sign there, which nothing can help.
+    """
     channel = animation.rotations
     if channel is None:
         return
@@ -76,7 +80,12 @@ def sign_flips(animation: AnimationSamples) -> Iterator[Finding]:
     what = (
         "changes the sign of its quaternion: USD does not mind, some importers spin. Negate it from there on."
     )
-    yield from _first(channel, animation, times, flips, "SA005", "warning", what)
+    forced = flips & np.isin(np.array(times, float), animation.filled_up_to)[:, None]
+    yield from _first(channel, animation, times, flips & ~forced, "SA005", "warning", what)
+    what = (
+        "meets its key with the other sign after a filled gap: the key stays as it is, and USD does not mind."
+    )
+    yield from _first(channel, animation, times, forced, "SA005", "info", what)
 
 
 def changing_bones(animation: AnimationSamples) -> Iterator[Finding]:

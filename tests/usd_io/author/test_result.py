@@ -339,6 +339,25 @@ def test_rotations_are_written_sign_continuous(tmp_path: Path) -> None:
     assert not [found for found in check_file(result.root) if found.rule == "SA005"]
 
 
+def test_a_sign_that_the_next_key_forces_is_no_fault(tmp_path: Path) -> None:
+    take = all_takes(FOX_KEYS)[FOX]
+    start, end = take.gaps_of("rotations")[0]
+    times, q = take.motion.times, take.motion.rotations.copy()
+    inside = np.flatnonzero((times > start) & (times < end))
+    # once around: what is filled comes to the key with its other sign
+    w, x, y, z = q[times == start, 1][0]
+    half = np.pi * (times[inside] - start) / (end - start)
+    about_x = (w * np.cos(half) - x * np.sin(half), x * np.cos(half) + w * np.sin(half))
+    q[inside, 1] = np.stack(
+        [*about_x, y * np.cos(half) + z * np.sin(half), z * np.cos(half) - y * np.sin(half)], -1
+    )
+    around = replace(take, motion=replace(take.motion, rotations=q))
+    result = author_result(FOX_KEYS, tmp_path, "fox", {FOX: around})
+    (found,) = [one for one in check_file(result.root) if one.rule == "SA005"]
+    assert (found.severity, found.time) == ("info", end)
+    assert "meets its key with the other sign after a filled gap" in found.message
+
+
 def test_provenance_and_confidence_are_stored(tmp_path: Path) -> None:
     take = all_takes(FOX_KEYS)[FOX]
     confidence = np.linspace(0, 1, take.motion.translations[..., 0].size, dtype=np.float32)
