@@ -78,6 +78,18 @@ def test_images_keep_their_bytes(tmp_path: Path) -> None:
     assert to_picture(np.array([[[-1.0, 0.5, 2.0]]])).tolist() == [[[0, 128, 255]]]
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 1), (1, 3), (40, 700)])
+def test_png_of_any_size_is_read_back(size: tuple[int, int], tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (*size, 3)).astype(np.uint8)
+    for picture in (noise, noise[::-1, ::-1], np.zeros_like(noise)):
+        write_png(tmp_path / "p.png", picture)
+        with Image.open(tmp_path / "p.png") as found:
+            found.verify()  # its check sums
+        with Image.open(tmp_path / "p.png") as found:
+            assert (found.mode, found.format) == ("RGB", "PNG")
+            np.testing.assert_array_equal(np.asarray(found), picture)
+
+
 def test_an_unwritable_place_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EngineError, match="cannot be written"):
