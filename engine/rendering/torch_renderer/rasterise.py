@@ -10,6 +10,7 @@ a triangle in a span that follows from linear inequalities, the near plane among
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,6 +41,13 @@ class PixelWindow(NamedTuple):
     def of(self, images: Any) -> Any:
         """That part of pictures by image, row and column, as a view."""
         return images[:, self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+def nonzero(chosen: Bool[Tensor, " item"]) -> Int[Tensor, " chosen"]:
+    """Where something is true: on a CPU by numpy, which takes a tenth of the time of torch."""
+    if chosen.device.type != "cpu":
+        return torch.nonzero(chosen)[:, 0]
+    return torch.from_numpy(np.flatnonzero(chosen.numpy()))
 
 
 class Ranges(NamedTuple):
@@ -101,14 +109,14 @@ def triangle_ids(
     image, face, box = _boxes(pixels, faces, cameras, ranges)
     if len(face):
         left, top, right, bottom = (box * box.new_tensor([1, 1, -1, -1])).unbind(1)
-        vertices = faces.index_select(0, face) + (image * pixels.shape[1])[:, None]
-        corners = pixels.flatten(0, 1).index_select(0, vertices.flatten()).reshape(-1, 3, 3)
         rows = bottom - top
         # the place of the first pixel of each box, over all images
         first = (image * height + top - window.top) * width + left - window.left
-        edges = _edge_functions(corners, left, top)
+        edges = _edge_functions(_corners(pixels, faces, image, face), left, top)
+        # nothing lies nearer than the near plane where no vertex does
+        limit = None if ranges.behind is None else 1.0 / cameras.near
         for part in _parts(rows, ROWS_AT_ONCE):
-            spans = _spans(edges[:, :, part], (right - left)[part], rows[part], 1.0 / cameras.near)
+            spans = _spans(edges[:, :, part], (right - left)[part], rows[part], limit)
             place = first[part].index_select(0, spans.box) + spans.row * width + spans.start
             for piece in _parts(spans.length, PIXELS_AT_ONCE):
                 _draw(
@@ -129,7 +137,7 @@ def _boxes(
         if ranges.behind is not None:
             _box_behind(box, pixels[image], sides, ranges.behind[image], cameras)
         # most triangles of a fine mesh lie between the centres
-        seen = torch.nonzero((box[:, 0] + box[:, 2] < 0) & (box[:, 1] + box[:, 3] < 0))[:, 0]
+        seen = nonzero((box[:, 0] + box[:, 2] < 0) & (box[:, 1] + box[:, 3] < 0))
         chosen.append(seen)
         images.append(torch.full_like(seen, image))
         boxes.append(box.index_select(0, seen))
@@ -155,7 +163,7 @@ def _box_behind(
     the box comes from where their edges cross the plane."""
     count = behind.index_select(0, sides.flatten()).reshape(3, -1).sum(0)
     box[count == 3] = 0
-    crossing = torch.nonzero((count > 0) & (count < 3))[:, 0]
+    crossing = nonzero((count > 0) & (count < 3))
     if not len(crossing):
         return
     size = torch.tensor([cameras.width, cameras.height], dtype=pixels.dtype, device=pixels.device)
@@ -184,17 +192,31 @@ def _clipped_box(corners: Float[Tensor, "box 3 3"], near: float) -> tuple[Tensor
     )
 
 
+def _corners(
+    pixels: Float[Tensor, "image vertex 3"],
+    faces: Int[Tensor, "face 3"],
+    image: Int[Tensor, " box"],
+    face: Int[Tensor, " box"],
+) -> list[list[Float[Tensor, " box"]]]:
+    """The homogeneous pixels of the corners of triangles: a list for each axis, with an entry for each corner. Single
+    numbers are looked up several times as quickly as rows of three."""
+    planes = pixels.flatten(0, 1).T.contiguous()
+    before = image * pixels.shape[1]
+    vertices = [side.index_select(0, face).add_(before) for side in faces.T.contiguous()]
+    return [[plane.index_select(0, corner) for corner in vertices] for plane in planes]
+
+
 def _edge_functions(
-    corners: Float[Tensor, "box 3 3"], left: Int[Tensor, " box"], top: Int[Tensor, " box"]
+    corners: list[list[Float[Tensor, " box"]]], left: Int[Tensor, " box"], top: Int[Tensor, " box"]
 ) -> Float[Tensor, "3 4 box"]:
     """Coefficients (constant, per column, per row) of the three edge functions over the determinant, and of their sum,
     which is 1 / depth. Relative to the first pixel of the box, so that float32 keeps its digits."""
-    z0, z1, z2 = corners[..., 2].T.contiguous()
-    column, row = left.to(corners.dtype) + 0.5, top.to(corners.dtype) + 0.5
-    x0, x1, x2 = (x - column * z for x, z in zip(corners[..., 0].T, (z0, z1, z2), strict=True))
-    y0, y1, y2 = (y - row * z for y, z in zip(corners[..., 1].T, (z0, z1, z2), strict=True))
+    x, y, (z0, z1, z2) = corners
+    column, row = left.to(z0.dtype) + 0.5, top.to(z0.dtype) + 0.5
+    x0, x1, x2 = (x - column * z for x, z in zip(x, (z0, z1, z2), strict=True))
+    y0, y1, y2 = (y - row * z for y, z in zip(y, (z0, z1, z2), strict=True))
     # e_i = cross(q_j, q_k), with q = P.xy - p z: constant, then the factors of the pixel's column and row
-    result = corners.new_empty(3, 4, len(corners))
+    result = z0.new_empty(3, 4, len(z0))
     constant = result[0]
     for i, (xj, yj, zj, xk, yk, zk) in enumerate(
         ((x1, y1, z1, x2, y2, z2), (x2, y2, z2, x0, y0, z0), (x0, y0, z0, x1, y1, z1))
@@ -206,7 +228,7 @@ def _edge_functions(
     determinant = a + b + c
     # the determinant is twice the signed area times depths; below its own rounding error there is no area to see
     largest = torch.maximum(torch.maximum(a.abs_(), b.abs_()), c.abs_())
-    noise = 4 * torch.finfo(corners.dtype).eps * largest
+    noise = 4 * torch.finfo(z0.dtype).eps * largest
     scale = 1 / torch.where(
         determinant.abs() > noise, determinant, torch.nan
     )  # without area, without a picture
@@ -244,35 +266,38 @@ class _Spans(NamedTuple):
 
 
 def _spans(
-    edges: Float[Tensor, "3 4 box"], wide: Int[Tensor, " box"], rows: Int[Tensor, " box"], limit: float
+    edges: Float[Tensor, "3 4 box"], wide: Int[Tensor, " box"], rows: Int[Tensor, " box"], limit: float | None
 ) -> _Spans:
-    """Where all edge functions are positive and 1 / depth is at most ``limit``, row by row.
+    """Where all edge functions are positive and 1 / depth is at most ``limit`` (None: it always is), row by row.
 
     Each of these conditions bounds the columns of a row on one side, as they are linear.
     """
     box = torch.repeat_interleave(rows)
     row = torch.arange(len(box), device=box.device) - (rows.cumsum(0) - rows).index_select(0, box)
-    constant, across, down = edges.index_select(2, box)
+    down_by = row.to(edges.dtype)
     # each condition is `value + growth * column >= 0` in a row; it bounds the columns from below where it grows, from
-    # above where it falls, and all or none of them where it does neither
-    value, growth = torch.addcmul(constant, down, row.to(down.dtype)), across.clone()
-    # the fourth: 1 / depth may not exceed that of the near plane
-    at_start, slope = value[3].clone(), across[3]
-    value[3] = (limit - constant[3]) - down[3] * row
-    growth[3].neg_()
-    crossing = -value / growth
-    # false for NaN, so that such a row stays empty
-    open_left = (growth < 0) | ((growth == 0) & (value >= 0))
-    low = torch.where(growth > 0, crossing, torch.where(open_left, -torch.inf, torch.inf))
-    high = torch.where(growth < 0, crossing, torch.inf)
-    last = (wide - 1).index_select(0, box)
+    # above where it falls, and all or none of them where it does neither, as if it grew by next to nothing
+    low, high = torch.zeros_like(down_by), (wide - 1).index_select(0, box).to(edges.dtype)
+    conditions = list(edges[:, :3].unbind(1))
+    if limit is not None:
+        constant, across, down = -edges[:, 3]
+        conditions.append((constant + limit, across, down))
+    for constant, across, down in conditions:
+        growth = torch.where(across == 0, torch.finfo(edges.dtype).tiny, across)
+        growth = growth.index_select(0, box)
+        value = torch.addcmul(constant.index_select(0, box), down.index_select(0, box), down_by)
+        crossing = value.div_(growth).neg_()
+        # `torch.where` takes thirty times as long as these; NaN, of what has no area, stays NaN
+        side = growth.mul_(torch.inf)
+        low = torch.maximum(low, torch.minimum(crossing, side).sub_(OVERLAP_PX))
+        high = torch.minimum(high, torch.maximum(crossing, side).add_(OVERLAP_PX))
     # the span lies between the largest lower and the least upper bound, widened against holes between neighbours
-    start = torch.ceil(low.amax(0) - OVERLAP_PX).clamp_min(0)
-    end = torch.floor(high.amin(0) + OVERLAP_PX).minimum(last.to(edges.dtype))
-    kept = torch.nonzero(end >= start)[:, 0]
-    box, row, start, end, at_start, slope = (
-        part.index_select(0, kept) for part in (box, row, start, end, at_start, slope)
-    )
+    start, end = torch.ceil(low), torch.floor(high)
+    # false for NaN, so that such a row stays empty
+    kept = nonzero(end >= start)
+    box, row, start, end = (part.index_select(0, kept) for part in (box, row, start, end))
+    constant, slope, down = (part.index_select(0, box) for part in edges[:, 3])
+    at_start = torch.addcmul(constant, down, row.to(down.dtype))
     length = (end - start).long() + 1
     return _Spans(box, row, start.long(), length, at_start + slope * start, slope)
 
