@@ -5,8 +5,9 @@ from torch import Tensor
 
 from engine.rendering.mesh.surface import Surface
 from engine.rendering.torch_renderer.fragments import Fragments
+from engine.rendering.torch_renderer.rasterise import nonzero
 from engine.settings.choices import Appearance
-from usd_io.shapes import Float
+from usd_io.shapes import Float, Int
 
 
 def base_colors(surface: Surface, fragments: Fragments, appearance: Appearance) -> Float[Tensor, "pixel 3"]:
@@ -15,15 +16,24 @@ def base_colors(surface: Surface, fragments: Fragments, appearance: Appearance) 
         corners = surface.faces.index_select(0, fragments.face)
         positions = surface.canonical.index_select(0, corners.flatten()).reshape(-1, 3, 3)
         return fragments.interpolate(positions)
-    colors = fragments.interpolate(surface.corner_colors.index_select(0, fragments.face))
+    colors = fragments.interpolate(_of_faces(surface.corner_colors, fragments.face))
     if appearance == "shaded" or not surface.textures:
         return colors
-    uv = fragments.interpolate(surface.corner_uvs.index_select(0, fragments.face))
+    uv = fragments.interpolate(_of_faces(surface.corner_uvs, fragments.face))
     which = surface.face_texture.index_select(0, fragments.face)
     for index, texture in enumerate(surface.textures):
-        chosen = torch.nonzero(which == index)[:, 0]
+        chosen = nonzero(which == index)
         colors = colors.index_copy(0, chosen, sample_texture(texture, uv.index_select(0, chosen)))
     return colors
+
+
+def _of_faces(
+    values: Float[Tensor, "face 3 channel"], face: Int[Tensor, " pixel"]
+) -> Float[Tensor, "#pixel 3 channel"]:
+    """Values of the corners of some faces; one entry serves all where they are held once."""
+    if len(values) and values.stride(0) == 0:
+        return values[:1]
+    return values.index_select(0, face)
 
 
 def sample_texture(

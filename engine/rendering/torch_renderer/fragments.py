@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from engine.rendering.camera import Cameras
-from engine.rendering.torch_renderer.rasterise import PixelWindow
+from engine.rendering.torch_renderer.rasterise import PixelWindow, nonzero
 from usd_io.shapes import Float, Int
 
 
@@ -30,7 +30,7 @@ class Fragments:
         """Some of the pixels."""
         return Fragments(*(value.index_select(0, which) for value in vars(self).values()))
 
-    def interpolate(self, values: Float[Tensor, "pixel 3 *channel"]) -> Float[Tensor, "pixel *channel"]:
+    def interpolate(self, values: Float[Tensor, "#pixel 3 *channel"]) -> Float[Tensor, "pixel *channel"]:
         """Mix values of the three corners."""
         shape = (-1, *(1,) * (values.ndim - 2))  # three products are much quicker than tiny matrix products
         w0, w1, w2 = (w.reshape(shape) for w in self.weights.unbind(1))
@@ -55,33 +55,37 @@ def make_fragments(
     """
     images, height, width = ids.shape
     window = window or PixelWindow(0, 0, width, height)
-    place = torch.nonzero(ids.flatten() >= 0)[:, 0]
-    face = ids.flatten()[place]
+    place = nonzero(ids.flatten() >= 0)
+    face = ids.flatten().index_select(0, place)
     image = torch.div(place, height * width, rounding_mode="floor")
     within = place - image * (height * width)
     row = torch.div(within, width, rounding_mode="floor")
     column = within - row * width + window.left
     centre = torch.stack([column, row + window.top], dim=-1).to(pixels.dtype) + 0.5
-    corners = faces.index_select(0, face) + (image * pixels.shape[1])[:, None]
-    points = pixels.flatten(0, 1).index_select(0, corners.flatten()).reshape(-1, 3, 3)
-    weights, depth = _barycentric(points, centre)
+    before = image * pixels.shape[1]
+    corners = [side.index_select(0, face).add_(before) for side in faces.T.contiguous()]
+    # single numbers are looked up several times as quickly as rows of three
+    planes = [
+        [plane.index_select(0, corner) for corner in corners]
+        for plane in pixels.flatten(0, 1).T.contiguous().unbind(0)
+    ]
+    weights, depth = _barycentric(planes, centre)
     focal = torch.as_tensor(cameras.focal, dtype=pixels.dtype, device=pixels.device).expand(images, 2)
     axis = torch.as_tensor(cameras.centre, dtype=pixels.dtype, device=pixels.device).expand(images, 2)
     ray = (centre - axis.index_select(0, image)) / focal.index_select(0, image)
     ray = torch.cat([ray, torch.ones_like(ray[:, :1])], dim=-1)
-    return Fragments(place, image, face, corners, weights, depth, ray)
+    return Fragments(place, image, face, torch.stack(corners, dim=-1), weights, depth, ray)
 
 
 def _barycentric(
-    points: Float[Tensor, "pixel 3 3"], centre: Float[Tensor, "pixel 2"]
+    corners: list[list[Float[Tensor, " pixel"]]], centre: Float[Tensor, "pixel 2"]
 ) -> tuple[Float[Tensor, "pixel 3"], Float[Tensor, " pixel"]]:
     """The edge functions of :mod:`engine.rendering.torch_renderer.rasterise` at the pixel centre, divided by
-    their sum."""
-    z = points[..., 2]
-    x = points[..., 0] - centre[:, :1] * z
-    y = points[..., 1] - centre[:, 1:] * z
-    (x0, x1, x2), (y0, y1, y2) = x.unbind(1), y.unbind(1)
+    their sum. ``corners``: the homogeneous pixels, by axis, then by corner."""
+    x, y, (z0, z1, z2) = corners
+    column, row = centre.unbind(1)
+    x0, x1, x2 = (x - column * z for x, z in zip(x, (z0, z1, z2), strict=True))
+    y0, y1, y2 = (y - row * z for y, z in zip(y, (z0, z1, z2), strict=True))
     e0, e1, e2 = x1 * y2 - y1 * x2, x2 * y0 - y2 * x0, x0 * y1 - y0 * x1
     inverse = 1 / (e0 + e1 + e2)
-    z0, z1, z2 = z.unbind(1)
     return torch.stack([e0, e1, e2], dim=-1) * inverse[:, None], (e0 * z0 + e1 * z1 + e2 * z2) * inverse

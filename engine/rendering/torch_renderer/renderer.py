@@ -12,7 +12,7 @@ from engine.rendering.mesh.surface import Dye, Surface
 from engine.rendering.projection import camera_points, homogeneous_pixels
 from engine.rendering.torch_renderer.appearance import base_colors
 from engine.rendering.torch_renderer.fragments import Fragments, make_fragments
-from engine.rendering.torch_renderer.rasterise import PixelWindow, pixel_ranges, triangle_ids
+from engine.rendering.torch_renderer.rasterise import PixelWindow, nonzero, pixel_ranges, triangle_ids
 from engine.rendering.torch_renderer.shade import CAMERA_LIGHT, Lighting, normals_of, phong
 from engine.rendering.torch_renderer.silhouette import antialias
 from engine.settings.choices import Appearance
@@ -108,9 +108,9 @@ def draw_window(
         colors = _dyed(colors, fragments, surface, surface.dye)
     canvas = _background(ids, vertices, behind).flatten(0, 2)
     covered = torch.cat([colors, torch.ones_like(colors[:, :1])], dim=-1)
-    canvas = canvas.index_copy(0, fragments.place, covered).reshape(*ids.shape, 4)
-    infinite = torch.full_like(canvas[..., 0], torch.inf).flatten()
-    depth = infinite.index_copy(0, fragments.place, fragments.depth).reshape(ids.shape)
+    canvas = canvas.index_copy_(0, fragments.place, covered).reshape(*ids.shape, 4)
+    infinite = canvas.new_full((ids.numel(),), torch.inf)
+    depth = infinite.index_copy_(0, fragments.place, fragments.depth).reshape(ids.shape)
     if antialiased:
         seen = depth.detach()
         if behind is not None:
@@ -194,7 +194,7 @@ def _hide_behind(
     if not hidden.any():
         return ids, fragments
     flat = ids.flatten().index_fill(0, fragments.place[hidden], -1)
-    return flat.reshape(ids.shape), fragments.select(torch.nonzero(~hidden)[:, 0])
+    return flat.reshape(ids.shape), fragments.select(nonzero(~hidden))
 
 
 def _light(

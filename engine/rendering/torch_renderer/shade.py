@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from engine.rendering.torch_renderer.fragments import Fragments
+from engine.rendering.torch_renderer.rasterise import nonzero
 from usd_io.shapes import Float, Int
 
 
@@ -59,7 +60,7 @@ def normals_of(
     around = []
     for image, own in enumerate(wanted.reshape(images, count)):
         first, second, third = (own.index_select(0, side) for side in sides)
-        chosen = torch.nonzero(first.logical_or_(second).logical_or_(third))[:, 0]
+        chosen = nonzero(first.logical_or_(second).logical_or_(third))
         around.append(sides.index_select(1, chosen) + image * count)
     used = torch.cat(around, dim=1)
     flat = points.flatten(0, 1)

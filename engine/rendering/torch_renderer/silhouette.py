@@ -15,7 +15,7 @@ from torch import Tensor
 
 from engine.rendering.camera import Cameras
 from engine.rendering.mesh.surface import Surface
-from engine.rendering.torch_renderer.rasterise import PixelWindow, Ranges, lowest
+from engine.rendering.torch_renderer.rasterise import PixelWindow, Ranges, lowest, nonzero
 from usd_io.shapes import Bool, Float, Int
 
 TOLERANCE_PX = 24.0
@@ -63,9 +63,17 @@ def antialias(
         ranges: Of the pixels.
     """
     outlines = _find(pixels, surface, cameras, ranges)
-    rows = _blend_along_rows(canvas, depth, outlines, _Grid.of(ranges.window))
-    columns = _blend_along_rows(canvas, depth, outlines.swapped(), _Grid.of(ranges.window).swapped())
-    return canvas + rows + columns
+    along, across = _Grid.of(ranges.window), _Grid.of(ranges.window).swapped()
+    changes = (
+        *_changes_along_rows(canvas, depth, outlines, along),
+        *_changes_along_rows(canvas, depth, outlines.swapped(), across),
+    )
+    channels = canvas.shape[-1]
+    place = torch.cat([place for place, _ in changes])[:, None] * channels
+    place = place + torch.arange(channels, device=place.device)
+    # number by number: several times as quick as adding rows of four
+    change = torch.cat([change for _, change in changes])
+    return canvas.flatten().index_add(0, place.flatten(), change.flatten()).reshape(canvas.shape)
 
 
 class _Grid(NamedTuple):
@@ -121,7 +129,7 @@ def _outlines_of(
     """The edges that are outlines in one image and pass a centre."""
     box = lowest(bounds, surface.edges.T.contiguous())
     passing = (box[:, 0] + box[:, 2] < 0) | (box[:, 1] + box[:, 3] < 0)
-    edge = torch.nonzero(passing)[:, 0]
+    edge = nonzero(passing)
     # both ends have to lie in front of the camera
     behind = pixels[:, 2] <= near
     if behind.any():
@@ -130,11 +138,11 @@ def _outlines_of(
     # an edge is an outline where one of its faces is seen from the front and the other from the back, or where it has
     # one face only
     first, second = surface.edge_faces.index_select(0, edge).unbind(1)
-    both = torch.nonzero(second >= 0)[:, 0]
+    both = nonzero(second >= 0)
     pairs = torch.cat([first.index_select(0, both), second.index_select(0, both)])
     touched = torch.zeros(len(surface.faces), dtype=torch.bool, device=pixels.device)
     touched[pairs] = True
-    chosen = torch.nonzero(touched)[:, 0]
+    chosen = nonzero(touched)
     touched[chosen] = _facing(pixels.T.contiguous(), surface.faces.T.contiguous().index_select(1, chosen))
     facing = touched.index_select(0, pairs).reshape(2, -1)
     outline = second < 0
@@ -153,13 +161,14 @@ def _facing(planes: Float[Tensor, "3 vertex"], sides: Int[Tensor, "3 face"]) -> 
     return (qx * ry - qy * rx) * za > 0
 
 
-def _blend_along_rows(
+def _changes_along_rows(
     canvas: Float[Tensor, "image height width channel"],
     depth: Float[Tensor, "image height width"],
     outlines: _Outlines,
     grid: _Grid,
-) -> Float[Tensor, "image height width channel"]:
-    """What the outlines steeper than 45 degrees change: they cross rows of pixel centres."""
+) -> tuple[tuple[Int[Tensor, " crossing"], Float[Tensor, "crossing channel"]], ...]:
+    """What the outlines steeper than 45 degrees, which cross rows of pixel centres, add to which pixels outside and
+    inside; these in the canvas laid out flat."""
     flat = canvas.reshape(-1, canvas.shape[-1])
     crossing, crossed = _crossings(depth.flatten(), outlines, grid)
     # how far the outline lies from the centre of the inner pixel towards the outer one [pixels], 0 to 1
@@ -170,8 +179,7 @@ def _blend_along_rows(
     onto_far = (extent - 0.5).clamp_min(0)[:, None]
     onto_near = (0.5 - extent).clamp_min(0)[:, None]
     difference = flat.index_select(0, crossing.near) - flat.index_select(0, crossing.far)
-    change = torch.zeros_like(flat).index_add(0, crossing.far, onto_far * difference)
-    return change.index_add(0, crossing.near, -onto_near * difference).reshape(canvas.shape)
+    return (crossing.far, onto_far * difference), (crossing.near, -onto_near * difference)
 
 
 class _Crossing(NamedTuple):
@@ -200,7 +208,7 @@ def _crossings(
     (side, top), (width, height), (step, stride) = grid
     # edges steeper than 45 degrees cross rows of pixel centres; the others are looked at with x and y exchanged
     run = (outlines.ends[:, 1] - outlines.ends[:, 0]).abs()
-    steep = torch.nonzero(run[:, 1] > run[:, 0])[:, 0]
+    steep = nonzero(run[:, 1] > run[:, 0])
     y = outlines.ends[steep, :, 1]
     first = torch.ceil(y.amin(1) - 0.5).clamp(top, top + height).long()
     end = (torch.floor(y.amax(1) - 0.5) + 1).clamp(top, top + height).long()
@@ -223,7 +231,7 @@ def _crossings(
     near, far = torch.where(inner_left, base, outer), torch.where(inner_left, outer, base)
     inside &= _visible(depth[near], depth[far], found, share)
     extent = torch.where(inner_left, position - left - 0.5, left + 1.5 - position)
-    chosen = torch.nonzero(inside)[:, 0]
+    chosen = nonzero(inside)
     chosen = chosen[_outermost(extent[chosen], 2 * base[chosen] + inner_left[chosen], 2 * len(depth))]
     with torch.enable_grad():
         crossed = outlines.select(which[chosen])
@@ -269,4 +277,4 @@ def _outermost(
     keys = (extent.clamp_min(0).float().view(torch.int32).long() << 32) | index
     best = torch.full((pairs,), -1, dtype=torch.int64, device=pair.device)
     best.scatter_reduce_(0, pair, keys, "amax")
-    return torch.nonzero(best[pair] == keys)[:, 0]
+    return nonzero(best[pair] == keys)
