@@ -71,10 +71,10 @@ def build_surface(
     looks = find_looks(characters, load_texture, appearance)
     edges, edge_faces = face_neighbours(looks.faces, looks.canonical)
     return Surface(
-        # columns lie one after another: corners are looked up one by one
+        # columns lie one after another: corners and sides are looked up one by one
         faces=torch.from_numpy(np.ascontiguousarray(looks.faces.T)).T,
         edges=torch.from_numpy(np.ascontiguousarray(edges.T)).T,
-        edge_faces=torch.from_numpy(edge_faces),
+        edge_faces=torch.from_numpy(np.ascontiguousarray(edge_faces.T)).T,
         face_mesh=torch.from_numpy(looks.face_mesh),
         canonical=torch.from_numpy(looks.canonical.astype(np.float32)),
         warnings=looks.warnings,

@@ -23,10 +23,7 @@ PIXELS_AT_ONCE = 1 << 21
 """pixels drawn together: bounds memory when large triangles come close."""
 OVERLAP_PX = 1e-4
 """Triangles reach this far over their edges, so that rounding leaves no hole between two of them."""
-NONE = -1
-"""Face id where no triangle is."""
 _FAR = (1 << 63) - 1
-_FACE_BITS = (1 << 32) - 1
 _TINY = 1e-30
 
 
@@ -122,7 +119,9 @@ def triangle_ids(
                 _draw(
                     nearest, place[piece], face[part].index_select(0, spans.box[piece]), spans.select(piece)
                 )
-    return torch.where(nearest == _FAR, NONE, nearest & _FACE_BITS).reshape(images, height, width)
+    # the lower half, with its sign: that of what is far is -1
+    ids = nearest.bitwise_left_shift_(32).bitwise_right_shift_(32)
+    return ids.reshape(images, height, width)
 
 
 def _boxes(

@@ -114,9 +114,11 @@ def draw_window(
     if antialiased:
         seen = depth.detach()
         if behind is not None:
-            seen = torch.where(ids >= 0, seen, behind.depth.to(seen))
+            seen = torch.minimum(seen, behind.depth.to(seen))  # what lies further away was taken out
         canvas = antialias(canvas, seen, pixels, surface, cameras, ranges)
-    mesh = torch.where(ids >= 0, surface.face_mesh[ids.clamp_min(0)], -1)
+    mesh = torch.full_like(ids, -1).flatten()
+    mesh = mesh.index_copy_(0, fragments.place, surface.face_mesh.index_select(0, fragments.face))
+    mesh = mesh.reshape(ids.shape)
     return Images(canvas[..., :3], canvas[..., 3], depth, mesh, ids), window
 
 
@@ -229,8 +231,6 @@ def _dyed(
 def _background(
     ids: Int[Tensor, "image height width"], like: Tensor, backdrop: Backdrop | None
 ) -> Float[Tensor, "image height width 4"]:
-    canvas = torch.ones((*ids.shape, 4), dtype=like.dtype, device=like.device)
-    canvas[..., 3] = 0
-    if backdrop is not None:
-        canvas[..., :3] = backdrop.rgb.to(like)
-    return canvas
+    rgb = like.new_ones(1, *ids.shape[1:], 3) if backdrop is None else backdrop.rgb.to(like)
+    one = torch.cat([rgb, torch.zeros_like(rgb[..., :1])], dim=-1)
+    return one.expand(*ids.shape, 4).clone(memory_format=torch.contiguous_format)

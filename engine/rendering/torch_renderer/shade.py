@@ -54,8 +54,9 @@ def normals_of(
     """Those of :func:`vertex_normals`, of some vertices of all images laid out flat, from the faces around them alone:
     of a fine mesh few vertices are seen."""
     images, count = points.shape[:2]
-    wanted = torch.zeros(images * count, dtype=torch.bool, device=points.device)
-    wanted[vertices] = True
+    wanted = torch.zeros(images * count, dtype=torch.bool, device=points.device).index_fill_(
+        0, vertices, True
+    )
     sides = faces.T.contiguous()
     around = []
     for image, own in enumerate(wanted.reshape(images, count)):
@@ -69,7 +70,7 @@ def normals_of(
     total = torch.zeros_like(flat)
     for side in used:
         total = total.index_add(0, side, normals)
-    return normalize(total.index_select(0, vertices), dim=-1, eps=1e-12)
+    return _unit(total.index_select(0, vertices))
 
 
 def phong(

@@ -137,21 +137,19 @@ def _outlines_of(
         edge = edge[~behind.index_select(0, ends.flatten()).reshape(-1, 2).any(1)]
     # an edge is an outline where one of its faces is seen from the front and the other from the back, or where it has
     # one face only
-    first, second = surface.edge_faces.index_select(0, edge).unbind(1)
-    both = nonzero(second >= 0)
-    pairs = torch.cat([first.index_select(0, both), second.index_select(0, both)])
+    first, second = (side.index_select(0, edge) for side in surface.edge_faces.T.contiguous())
+    pairs = torch.cat([first, second.clamp_min(0)])
     touched = torch.zeros(len(surface.faces), dtype=torch.bool, device=pixels.device)
-    touched[pairs] = True
-    chosen = nonzero(touched)
-    touched[chosen] = _facing(pixels.T.contiguous(), surface.faces.T.contiguous().index_select(1, chosen))
-    facing = touched.index_select(0, pairs).reshape(2, -1)
-    outline = second < 0
-    outline[both] = facing[0] != facing[1]
-    return edge[outline]
+    chosen = nonzero(touched.index_fill_(0, pairs, True))
+    corners = [side.index_select(0, chosen) for side in surface.faces.T.contiguous()]
+    facing = touched.index_copy_(0, chosen, _facing(pixels.T.contiguous(), corners))
+    one, other = facing.index_select(0, pairs).reshape(2, -1)
+    return edge.index_select(0, nonzero((one != other) | (second < 0)))
 
 
-def _facing(planes: Float[Tensor, "3 vertex"], sides: Int[Tensor, "3 face"]) -> Bool[Tensor, " face"]:
-    """Which side of each triangle is seen; relative to a corner, so that small triangles keep their sign."""
+def _facing(planes: Float[Tensor, "3 vertex"], sides: list[Int[Tensor, " face"]]) -> Bool[Tensor, " face"]:
+    """Which side of each triangle, given by its three corners, is seen; relative to a corner, so that small triangles
+    keep their sign."""
     # homogeneous pixels relative to the first corner: the depths of the corners cancel out of small differences
     (xa, ya, za), (xb, yb, zb), (xc, yc, zc) = (
         [plane.index_select(0, side) for plane in planes] for side in sides
