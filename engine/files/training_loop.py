@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +17,19 @@ TRAINED = "trained."
 """Begins the names of what is trained in the file of a state; others are the optimiser's."""
 
 
+@runtime_checkable
+class Optimiser(Protocol):
+    """An optimiser, of torch or our own."""
+
+    def zero_grad(self) -> None: ...
+
+    def step(self) -> Any: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None: ...
+
+
 @dataclass(eq=False)
 class TrainingLoop:
     """Goes on from the last checkpoint of the same work, as if it had not been stopped, if each step takes its random
@@ -24,7 +37,7 @@ class TrainingLoop:
 
     values: Mapping[str, Tensor]
     """What is trained; restored in place."""
-    optimiser: torch.optim.Optimizer
+    optimiser: Optimiser
     work: Mapping[str, Any]
     """Plain values that decide the result: a checkpoint of other work is not taken up."""
     steps: int
@@ -108,7 +121,7 @@ class TrainingLoop:
 
 
 def save_training(
-    path: Path, values: Mapping[str, Tensor], optimiser: torch.optim.Optimizer, meta: Mapping[str, Any]
+    path: Path, values: Mapping[str, Tensor], optimiser: Optimiser, meta: Mapping[str, Any]
 ) -> None:
     """Write a state, replacing what was there in one step."""
     tensors = {TRAINED + name: value for name, value in values.items()}
@@ -117,7 +130,7 @@ def save_training(
 
 @torch.no_grad()
 def restore_training(
-    path: Path, values: Mapping[str, Tensor], optimiser: torch.optim.Optimizer, work: Mapping[str, Any]
+    path: Path, values: Mapping[str, Tensor], optimiser: Optimiser, work: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """Take up the state of the same work, if there is one.
 
@@ -145,13 +158,13 @@ def restore_training(
     return meta
 
 
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+def optimiser_tensors(optimiser: Optimiser) -> dict[str, Tensor]:
     """State of an optimiser as a flat mapping."""
     state = optimiser.state_dict()["state"]
     return {f"optimiser.{i}.{name}": value for i, entry in state.items() for name, value in entry.items()}
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def restore_optimiser(optimiser: Optimiser, tensors: Mapping[str, Tensor]) -> None:
     """Put back what :func:`optimiser_tensors` took."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():

@@ -26,6 +26,10 @@ SHARED = (0.1, 0.1, 0.4)
 the distance of the whole character, evidence may tell its own part."""
 LEAST_SHARED, MOST_SHARED = 0.1, 0.8
 """Bounds of what it tells."""
+AXES = slice(0, 2), slice(2, 3)
+"""Of places, and of depths."""
+NUMBERS_AT_ONCE = 1 << 20
+"""Derivatives of the frames looked at together: bounds memory."""
 REWEIGHTINGS = 5
 """Of the robust weights, to find what the joints of a frame share."""
 
@@ -122,30 +126,33 @@ def joint_form(term: JointTerm, pose: Pose, cameras: Cameras) -> JointForm:
     residual = residuals(term, pose, cameras)[:, used] / term.scale
     own, common, weights = _split(residual, shared)
     plane, along = (_huber(size).sum() for size in _sizes(own))
-    camera = camera_rows(pose.T_world_joint[..., :3, 3], cameras)
-    carried, jacobians = term.carried[used], []
-    for frame in range(len(residual)):
-        # d(x, y, depth) / d(world point), in standard deviations; then per unknown, by how that moves the point
-        rows = camera[frame][used] / (term.sigma[frame][used] * term.scale)[..., None]
-        points = pose.T_world_joint[frame, used, :3, 3]
-        jacobians.append(point_rows(pose, frame, points, carried, rows))
-    forms = []
-    for axes, robust in ((slice(0, 2), plane), (slice(2, 3), along)):
-        hessians, gradients = [], []
-        for frame in range(len(residual)):
-            jacobian = jacobians[frame][:, axes]
+    # d(x, y, depth) / d(world point), in standard deviations; then per unknown, by how that moves the point
+    rows = camera_rows(pose.T_world_joint[..., :3, 3], cameras)[:, used]
+    rows = rows / (term.sigma[:, used] * term.scale)[..., None]
+    points, carried = pose.T_world_joint[:, used, :3, 3], term.carried[used]
+    # the gradient at the best common error c: J^T W (r - sqrt(s) c) / (1 - s)
+    off = residual - shared.sqrt() * common[:, None]
+    step = max(1, NUMBERS_AT_ONCE // max(1, 9 * points.shape[1] * carried.shape[1]))
+    hessians: tuple[list[Tensor], list[Tensor]] = ([], [])
+    gradients: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for first in range(0, len(residual), step):
+        some = slice(first, first + step)
+        jacobians = point_rows(pose, some, points[some], carried, rows[some])
+        for number, axes in enumerate(AXES):
+            jacobian = jacobians[:, :, axes]
             # what a frame shares is eliminated (a Schur complement): J^T W J / (1 - s), less the part along the common
             # error, with s the shared part of the variance and W the robust weights
-            weighted = weights[frame][:, axes, None] / (1 - shared[axes, None]) * jacobian
-            together = shared[axes, None].sqrt() * weighted.sum(0)
-            least = 1 + (shared / (1 - shared) * weights[frame].sum(0))[axes]
-            flat = jacobian.flatten(0, 1)
-            hessians.append(flat.T @ weighted.flatten(0, 1) - together.T @ (together / least[:, None]))
-            # the gradient at the best common error c: J^T W (r - sqrt(s) c) / (1 - s)
-            off = residual[frame] - shared.sqrt() * common[frame]
-            gradients.append(weighted.flatten(0, 1).T @ off[:, axes].flatten())
+            weighted = weights[some, :, axes, None] / (1 - shared[axes, None]) * jacobian
+            together = shared[axes, None].sqrt() * weighted.sum(1)
+            least = 1 + (shared / (1 - shared) * weights[some].sum(1))[:, axes]
+            flat, weighted = jacobian.flatten(1, 2), weighted.flatten(1, 2)
+            hessians[number].append(flat.mT @ weighted - together.mT @ (together / least[..., None]))
+            gradients[number].append((weighted.mT @ off[some, :, axes].flatten(1)[..., None])[..., 0])
+    forms = []
+    for number, (axes, robust) in enumerate(zip(AXES, (plane, along), strict=True)):
         cost = term.weight * float(robust + 0.5 * (common[:, axes] ** 2).sum())
-        forms.append(Term(cost, term.weight * torch.stack(hessians), term.weight * torch.stack(gradients)))
+        hessian, gradient = torch.cat(hessians[number]), torch.cat(gradients[number])
+        forms.append(Term(cost, term.weight * hessian, term.weight * gradient))
     count = term.weight * residual.shape[0] * residual.shape[1]
     return JointForm(forms[0], forms[1], (2 * count, count))
 

@@ -58,55 +58,57 @@ def pose_at(unknowns: Unknowns, rig: SkinnedRig, z: Float[Tensor, "mode paramete
 
 def point_rows(
     pose: Pose,
-    frame: int,
-    points: Float[Tensor, "point 3"],
+    frame: int | slice,
+    points: Float[Tensor, "*frame point 3"],
     weights: Float[Tensor, "point free"],
-    rows: Float[Tensor, "point row 3"],
-) -> Float[Tensor, "point row parameter"]:
+    rows: Float[Tensor, "*frame point row 3"],
+) -> Float[Tensor, "*frame point row parameter"]:
     """Derivatives of measures of points by the unknowns' offsets.
 
     Args:
         pose: Of the character.
-        frame: Which of its frames.
+        frame: Which of its frames, one or some.
         points: World points.
         weights: Share with which each joint with unknowns carries a point.
         rows: Derivatives of the measures by the world points.
     """
     levers, parameters = point_levers(pose, frame, points, weights, rows)
-    return levers @ parameters
+    return levers @ parameters[..., None, :, :]
 
 
 def point_levers(
     pose: Pose,
-    frame: int,
-    points: Float[Tensor, "point 3"],
+    frame: int | slice,
+    points: Float[Tensor, "*frame point 3"],
     weights: Float[Tensor, "point free"],
-    rows: Float[Tensor, "point row 3"],
-) -> tuple[Float[Tensor, "point row parameter"], Float[Tensor, "parameter parameter"]]:
+    rows: Float[Tensor, "*frame point row 3"],
+) -> tuple[Float[Tensor, "*frame point row parameter"], Float[Tensor, "*frame parameter parameter"]]:
     """The derivatives of :func:`point_rows` as a product: by turns and moves of the joints in their parents' frames,
     one axis after another, and from those to the offsets. The second is the same for all points, so that a sum over
     points needs it once."""
     linear, inverse, turn = (a[frame].to(points) for a in (pose.linear, pose.inverse, pose.turn))
-    free, count = len(linear), len(turn)
+    free, count = linear.shape[-3], turn.shape[-3]
     # joints come last, so that all that follows runs along them: rows in the frame of the parent of each joint with
     # unknowns, times the share with which it carries the point
-    pulled = rows @ linear.permute(1, 2, 0).reshape(3, 3 * free)
-    pulled = pulled.reshape(*rows.shape[:2], 3, free).mul_(weights[:, None, None])
+    pulled = rows @ linear.movedim(-3, -1).flatten(-2)[..., None, :, :]
+    pulled = pulled.unflatten(-1, (3, free)).mul_(weights[:, None, None])
     # the lever of a turning joint, from its origin to the point in its parent's frame; both are taken from the middle
     # of the joints, so that float32 keeps its digits far from the world's origin
-    middle = pose.origin[frame].mean(0) if free else pose.origin.new_zeros(3)
-    place, origin = points - middle.to(points), (pose.origin[frame, :count] - middle).to(points)
-    levers = place @ inverse[:count].permute(2, 1, 0).reshape(3, 3 * count)
-    levers = levers.reshape(-1, 3, count) - (inverse[:count] @ origin[..., None])[..., 0].T
+    origin = pose.origin[frame]
+    middle = origin.mean(-2, keepdim=True) if free else origin.new_zeros(3)
+    place, origin = points - middle.to(points), (origin[..., :count, :] - middle).to(points)
+    inverse = inverse[..., :count, :, :]
+    levers = (place @ inverse.transpose(-3, -1).flatten(-2)).unflatten(-1, (3, count))
+    levers = levers - (inverse @ origin[..., None])[..., 0].mT[..., None, :, :]
     # a turn w moves the point by w x lever, and row . (w x lever) = w . (lever x row)
-    (lx, ly, lz), (rx, ry, rz) = levers[:, None].unbind(2), pulled[..., :count].unbind(2)
-    moved = [pulled[:, :, axis, count:] for axis in range(3)]
+    (lx, ly, lz), (rx, ry, rz) = levers[..., None, :, :].unbind(-2), pulled[..., :count].unbind(-2)
+    moved = pulled[..., count:].unbind(-2)
     turned = [ly * rz - lz * ry, lz * rx - lx * rz, lx * ry - ly * rx]
     # from turns to changes of the rotation vector, by the right Jacobian of the exponential
-    parameters = points.new_zeros(3, free, free, 3)
+    parameters = points.new_zeros(*linear.shape[:-3], 3, free, free, 3)
     joints = torch.arange(free)
-    parameters[:, joints[:count], joints[:count]] = turn.permute(1, 0, 2)
+    parameters[..., joints[:count], joints[:count], :] = turn.movedim(-2, -3)
     for axis in range(3):
-        parameters[axis, joints[count:], joints[count:], axis] = 1
-    both = torch.cat([part for axis in range(3) for part in (turned[axis], moved[axis])], dim=2)
-    return both, parameters.reshape(3 * free, 3 * free)
+        parameters[..., axis, joints[count:], joints[count:], axis] = 1
+    both = torch.cat([part for axis in range(3) for part in (turned[axis], moved[axis])], dim=-1)
+    return both, parameters.reshape(*linear.shape[:-3], 3 * free, 3 * free)

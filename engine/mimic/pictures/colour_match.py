@@ -32,6 +32,8 @@ LOWER_QUARTILE_FACTOR = 0.9
 character: with the pose still off, the rest tells more of the pose than of the noise."""
 MOST_SOFTNESS = 4.0
 """Videos softer than by this blur [pixels] are taken for as soft."""
+PIXELS_AT_ONCE = 1 << 13
+"""Whose colours are compared: they stay in the cache of a core."""
 SHARP = 0.98
 """A video with more than this part of the squared slopes of what is drawn is not called soft."""
 
@@ -92,7 +94,8 @@ def softness_of(
 
     def sharpness(images: Tensor) -> float:
         slopes = sum(float(images.diff(dim=axis).double().square().sum()) for axis in (2, 3))
-        return slopes / max(float(images.double().var((0, 2, 3)).sum()), 1e-12)
+        by_channel = images.transpose(0, 1).flatten(1).double()
+        return slopes / max(float(by_channel.var(1).sum()), 1e-12)
 
     wanted = sharpness(theirs)
     if wanted > SHARP * sharpness(ours):
@@ -111,15 +114,18 @@ def fit_colours(
     """Gain and offset per channel that take our colours to theirs: least squares with ever less of what does not
     fit."""
     gain, offset = torch.ones(3).double(), torch.zeros(3).double()
+    both = torch.cat([torch.ones_like(ours[:1]), ours, theirs])
     for _ in range(4):
-        error = ((theirs - gain[:, None] * ours - offset[:, None]) ** 2).sum(0)
-        # Geman and McClure's weights (1987) at a scale of a tenth of the range: pixels of other things count less
-        trust = 1 / (1 + error / 0.1**2) ** 2
-        total = trust.sum()
-        a, b = (ours * trust).sum(1) / total, (theirs * trust).sum(1) / total
-        x, y = ours - a[:, None], theirs - b[:, None]
+        moments = torch.zeros(7, 7).double()
+        for part in both.split(PIXELS_AT_ONCE, dim=1):
+            x, y = part[1:4], part[4:]
+            error = ((y - gain[:, None] * x - offset[:, None]) ** 2).sum(0)
+            # Geman and McClure's weights (1987) at a scale of a tenth of the range: pixels of other things count less
+            moments += (part / (1 + error / 0.1**2) ** 2) @ part.T
+        total, a, b = moments[0, 0], moments[0, 1:4] / moments[0, 0], moments[0, 4:] / moments[0, 0]
+        square, product = moments[1:4, 1:4].diagonal(), moments[1:4, 4:].diagonal()
         # weighted regression around the weighted means; the ridge draws the gain to 1 where colours hardly vary
         ridge = 1e-3 * total
-        gain = (((x * y * trust).sum(1) + ridge) / ((x * x * trust).sum(1) + ridge)).clamp(0.5, 2)
+        gain = ((product - total * a * b + ridge) / (square - total * a * a + ridge)).clamp(0.5, 2)
         offset = (b - gain * a).clamp(-0.3, 0.3)
     return gain, offset

@@ -171,17 +171,19 @@ def test_blur_keeps_flat_pictures_and_sums() -> None:
     assert abs(float(blur(spot, 1.0).sum()) - 1) < 1e-5
 
 
+@pytest.mark.parametrize("size", [(9, 14), (160, 70)])
 @pytest.mark.parametrize("sigma", [0.2, 1.0, 3.0])
-def test_blur_is_a_convolution_with_edges_held(sigma: float) -> None:
-    image = np.random.default_rng(3).random((9, 14))
+def test_blur_is_a_convolution_with_edges_held(sigma: float, size: tuple[int, int]) -> None:
+    image = np.random.default_rng(3).random(size)
     radius = max(1, round(3 * sigma))
     kernel = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
     kernel /= kernel.sum()
     expected = np.pad(image, radius, mode="edge")
     for axis in (0, 1):
         expected = np.apply_along_axis(np.convolve, axis, expected, kernel, mode="valid")
-    found = blur(torch.from_numpy(image)[None, None], sigma)[0, 0]
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    # more pictures than are blurred at once
+    found = blur(torch.from_numpy(image)[None, None].repeat(17, 2, 1, 1), sigma)
+    np.testing.assert_allclose(found, np.broadcast_to(expected, (17, 2, *size)), atol=1e-12)
 
 
 @pytest.mark.parametrize("sigma", [0.0, 1.0, 2.0])
