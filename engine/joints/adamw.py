@@ -60,6 +60,6 @@ class AdamW:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what :meth:`state_dict` gave."""
-        for own, saved in zip(self._state, state["state"].values(), strict=True):
+        for number, own in enumerate(self._state):
             for name, value in own.items():
-                value.copy_(saved[name])
+                value.copy_(state["state"][number][name])

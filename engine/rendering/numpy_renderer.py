@@ -7,7 +7,7 @@ vertices (Gouraud 1971), and outlines are smooth since each pixel is the mean of
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -119,9 +119,9 @@ class _Faces(NamedTuple):
     """Of the corners, in rows of samples."""
     shares: Float[np.ndarray, "3 3 seen"]
     """Of the corners (second axis), as linear functions (first axis) that are positive inside."""
-    values: Float[np.ndarray, "seen 3 6"]
-    """Over the depth: 1, what light multiplies the colour with and adds to it, and the colour or the place in its
-    texture."""
+    values: Float[np.ndarray, "3 6 seen"]
+    """Linear functions (first axis) of these over the depth: 1, what light multiplies the colour with and adds to it,
+    and the colour or the place in its texture."""
 
 
 def _draw(
@@ -135,9 +135,12 @@ def _draw(
     turn, move = camera.T_camera_world[0, :3, :3], camera.T_camera_world[0, :3, 3]
     faces = _project(points @ turn.T + move, looks, camera)
     pixel, ids = _visible(faces, len(points), height, width)
-    row, column = np.divmod(pixel % (height * width), width)
-    behind, limit = ground_rgb[row, column], ground_depth[row, column]
-    color = np.zeros((len(pixel), 3))
+    # numpy divides whole numbers by one number several times as quickly as it takes remainders
+    place = pixel - pixel // (height * width) * (height * width)
+    row = place // width
+    column = place - row * width
+    limit = ground_depth.ravel()[place]
+    color = np.zeros((3, len(pixel)))
     covered = np.zeros(len(pixel))
     for sample, which in enumerate(ids):
         # a face that shows in several samples of a pixel is shaded once, at the first of them
@@ -145,14 +148,21 @@ def _draw(
         for earlier in ids[:sample]:
             new &= which != earlier
         own = np.flatnonzero(new)
-        depth, shaded = _shade(faces, looks, which[own], column[own], row[own] * ROWS + sample)
-        share = (depth <= limit[own]) * sum(other[own] == which[own] for other in ids) / ROWS
+        shown = which[own]
+        x, y = column[own] + _across(sample), row[own] * ROWS + (sample + 0.5)
+        depth, shaded = _shade(faces, looks, shown, x, y)
+        share = (depth <= limit[own]) * sum(other[own] == shown for other in ids) / ROWS
         covered[own] += share
-        color[own] += share[:, None] * shaded
+        shaded *= share
+        for channel, more in zip(color, shaded, strict=True):
+            channel[own] += more
     # what of a pixel shows no character shows the ground
-    color += (1 - covered)[:, None] * behind
+    rest = np.flatnonzero(covered < 1)
+    color[:, rest] += (1 - covered[rest]) * ground_rgb.reshape(-1, 3)[place[rest]].T
+    color *= 255
+    color += 0.5
     pictures = np.tile((ground_rgb * 255 + 0.5).astype(np.uint8).reshape(-1, 3), (len(points), 1))
-    pictures[pixel] = color * 255 + 0.5
+    pictures[pixel] = np.ascontiguousarray(color.astype(np.uint8).T)
     return pictures.reshape(-1, height, width, 3)
 
 
@@ -173,19 +183,16 @@ def _project(points: Float[np.ndarray, "image vertex 3"], looks: Looks, camera: 
     edges = np.stack([x1 * y2 - x2 * y1, y1 - y2, x2 - x1])
     area = edges[0].sum(0)
     shares = edges / np.where(np.abs(area) > LEAST_AREA, area, np.nan)
-    vertices = looks.faces[face]
+    vertices = looks.faces[face].T
     textured = (looks.face_texture[face] >= 0)[:, None, None]
     place = np.pad(looks.corner_uvs, ((0, 0), (0, 0), (0, 1)))
-    corner = np.concatenate(
-        [
-            np.ones((*vertices.shape, 1)),
-            _light(points, looks.faces)[image[:, None], vertices],
-            np.where(textured, place[face], looks.corner_colors[face]),
-        ],
-        axis=-1,
-    )
-    corner *= inverse[image[:, None], vertices][..., None]
-    return _Faces(image, face, y, shares, np.einsum("lkf,fkv->flv", shares, corner))
+    # by value, corner and face: faces come last, so that all that follows runs along them
+    corner = np.empty((6, *vertices.shape))
+    corner[0] = 1
+    corner[1:3] = np.moveaxis(_light(points, looks.faces)[image, vertices], -1, 0)
+    corner[3:] = np.where(textured, place[face], looks.corner_colors[face]).T
+    corner *= inverse[image, vertices]
+    return _Faces(image, face, y, shares, np.einsum("lkf,vkf->lvf", shares, corner))
 
 
 def _light(
@@ -233,10 +240,11 @@ def _visible(
         start, length = _spans(faces, face, row, width)
         kept = np.flatnonzero(length > 0)  # no span where there is no area, and so no shares (NaN)
         face, row, start, length = face[kept], row[kept], start[kept].astype(int), length[kept].astype(int)
+        pixel_row = row // ROWS
+        place = (faces.image[face] * height + pixel_row) * width + start
+        place += (row - pixel_row * ROWS) * pixels
         for part in _parts(length, SAMPLES_AT_ONCE):
-            place = (faces.image[face[part]] * height + row[part] // ROWS) * width + start[part]
-            place += row[part] % ROWS * pixels
-            _fill(best, faces, face[part], row[part], start[part], length[part], place)
+            _fill(best, faces, face[part], row[part], start[part], length[part], place[part])
     samples = best.reshape(ROWS, pixels)
     pixel = np.flatnonzero(np.bitwise_or.reduce(samples))
     samples = samples[:, pixel]
@@ -259,14 +267,20 @@ def _spans(
     """First column and length of what each triangle covers of a row of samples: one span, whose ends are where a share
     becomes negative."""
     low, high = np.zeros(len(face)), np.full(len(face), width - 1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    across, down = _across(row - row // ROWS * ROWS), row + 0.5
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for constant, growth, fall in np.moveaxis(faces.shares, 1, 0):
-            value = constant[face] + fall[face] * (row + 0.5)
-            grows = growth[face]
-            crossing = -value / grows - _across(row)
-            low = np.where(grows > 0, np.maximum(low, crossing), low)
-            high = np.where(grows < 0, np.minimum(high, crossing), high)
-            high = np.where((grows == 0) & (value < 0), -1, high)
+            # one that is the same along a row bounds all of it or nothing, as if it grew by next to nothing
+            growth = np.take(np.where(growth == 0, np.finfo(float).tiny, growth), face)
+            crossing = np.take(fall, face)
+            crossing *= down
+            crossing += np.take(constant, face)
+            crossing /= -growth
+            crossing -= across
+            # a share that grows bounds the span from below, another from above; NaN, of what has no area, stays NaN
+            growth *= np.inf
+            np.maximum(low, np.minimum(crossing, growth), out=low)
+            np.minimum(high, np.maximum(crossing, growth), out=high)
     start = np.ceil(low - OVERLAP)
     return start, np.floor(high + OVERLAP) - start + 1
 
@@ -282,9 +296,8 @@ def _fill(
 ) -> None:
     """Keep the nearest at every sample of some spans, which begin at ``place``."""
     # 1 / depth is linear in the picture
-    nearness = faces.values[face, :, 0]
-    slope = nearness[:, 1]
-    near = nearness[:, 0] + slope * (start + _across(row)) + nearness[:, 2] * (row + 0.5)
+    constant, slope, fall = np.take(faces.values[:, 0], face, axis=1)
+    near = constant + slope * (start + _across(row - row // ROWS * ROWS)) + fall * (row + 0.5)
     before = np.cumsum(length) - length
     order = np.arange(length.sum())
     step = (order - np.repeat(before, length)).astype(np.float32)
@@ -297,32 +310,39 @@ def _fill(
     np.maximum.at(best, order, keys)
 
 
-def _across(row: Int[np.ndarray, " sample"]) -> Float[np.ndarray, " sample"]:
-    """How far right in their pixel the samples of a row lie [pixels]."""
-    result: Float[np.ndarray, " sample"] = (row % ROWS + 0.5) / ROWS
-    return result
+def _across(sample: Any) -> Any:
+    """How far right in their pixel the samples of a row of it lie [pixels]."""
+    return (sample + 0.5) / ROWS
 
 
 def _shade(
     faces: _Faces,
     looks: Looks,
     which: Int[np.ndarray, " sample"],
-    column: Int[np.ndarray, " sample"],
-    row: Int[np.ndarray, " sample"],
-) -> tuple[Float[np.ndarray, " sample"], Float[np.ndarray, "sample 3"]]:
-    """Depth and display colours in [0, 1] of samples: of the corners or a texture, in the light at the corners."""
-    planes = faces.values[which]
-    values = planes[:, 1] * (column + _across(row))[:, None]
-    values += planes[:, 0]
-    values += planes[:, 2] * (row + 0.5)[:, None]
-    depth = 1 / values[:, 0]
-    values *= depth[:, None]
-    colors = values[:, 3:]
+    x: Float[np.ndarray, " sample"],
+    y: Float[np.ndarray, " sample"],
+) -> tuple[Float[np.ndarray, " sample"], Float[np.ndarray, "3 sample"]]:
+    """Depth and display colours in [0, 1] of samples: of the corners or a texture, in the light at the corners.
+
+    ``x`` and ``y``: where they lie, in columns of pixels and rows of samples.
+    """
+    # value by value: single numbers are looked up several times as quickly as rows of them
+    constant, right, below = (np.take(part, which, axis=1) for part in faces.values)
+    values = right
+    values *= x
+    values += constant
+    below *= y
+    values += below
+    depth = 1 / values[0]
+    values *= depth
+    colors = values[3:]
     texture = looks.face_texture[faces.face[which]]
     for index, texels in enumerate(looks.textures):
         own = np.flatnonzero(texture == index)
-        u, v = colors[own, :2].T
+        u, v = colors[:2, own]
         # the origin is the lower left corner of the image, which repeats
         across, down = (u % 1) * texels.shape[1], (-v % 1) * texels.shape[0]
-        colors[own] = texels.reshape(-1, 3)[down.astype(int) * texels.shape[1] + across.astype(int)]
-    return depth, (colors * values[:, 1:2] + values[:, 2:3]).clip(0, 1)
+        colors[:, own] = texels.reshape(-1, 3)[down.astype(int) * texels.shape[1] + across.astype(int)].T
+    colors *= values[1]
+    colors += values[2]
+    return depth, colors.clip(0, 1, out=colors)

@@ -156,6 +156,20 @@ def test_many_small_parts_make_the_same_picture(monkeypatch: pytest.MonkeyPatch)
     np.testing.assert_array_equal(drawn(points.numpy()[None], ball(), camera_at(5.0)), whole)
 
 
+def test_triangles_without_area_are_not_drawn() -> None:
+    place = np.array([[-0.6, -0.3, 0.0], [0.1, 0.05, 0.0], [0.5, 0.25, 0.0]])
+    looks = replace(
+        ball(),
+        faces=np.array([[0, 1, 2], [0, 0, 2]]),
+        face_mesh=np.zeros(2, int),
+        corner_colors=np.zeros((2, 3, 3), np.float32),
+        corner_uvs=np.zeros((2, 3, 2), np.float32),
+        face_texture=np.full(2, -1),
+        canonical=place,
+    )
+    assert (drawn(place[None], looks, camera_at(5.0, azimuth=0.0)) == 255).all()
+
+
 def test_nothing_to_see_is_the_ground() -> None:
     points, _ = sphere(4)
     looks = ball()
