@@ -7,7 +7,7 @@ vertices (Gouraud 1971), and outlines are smooth since each pixel is the mean of
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -149,7 +149,7 @@ def _draw(
             new &= which != earlier
         own = np.flatnonzero(new)
         shown = which[own]
-        x, y = column[own] + _across(sample), row[own] * ROWS + (sample + 0.5)
+        x, y = column[own] + (sample + 0.5) / ROWS, row[own] * ROWS + (sample + 0.5)
         depth, shaded = _shade(faces, looks, shown, x, y)
         share = (depth <= limit[own]) * sum(other[own] == shown for other in ids) / ROWS
         covered[own] += share
@@ -267,7 +267,7 @@ def _spans(
     """First column and length of what each triangle covers of a row of samples: one span, whose ends are where a share
     becomes negative."""
     low, high = np.zeros(len(face)), np.full(len(face), width - 1.0)
-    across, down = _across(row - row // ROWS * ROWS), row + 0.5
+    across, down = _across(row), row + 0.5
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for constant, growth, fall in np.moveaxis(faces.shares, 1, 0):
             # one that is the same along a row bounds all of it or nothing, as if it grew by next to nothing
@@ -297,7 +297,7 @@ def _fill(
     """Keep the nearest at every sample of some spans, which begin at ``place``."""
     # 1 / depth is linear in the picture
     constant, slope, fall = np.take(faces.values[:, 0], face, axis=1)
-    near = constant + slope * (start + _across(row - row // ROWS * ROWS)) + fall * (row + 0.5)
+    near = constant + slope * (start + _across(row)) + fall * (row + 0.5)
     before = np.cumsum(length) - length
     order = np.arange(length.sum())
     step = (order - np.repeat(before, length)).astype(np.float32)
@@ -310,9 +310,10 @@ def _fill(
     np.maximum.at(best, order, keys)
 
 
-def _across(sample: Any) -> Any:
-    """How far right in their pixel the samples of a row of it lie [pixels]."""
-    return (sample + 0.5) / ROWS
+def _across(row: Int[np.ndarray, " sample"]) -> Float[np.ndarray, " sample"]:
+    """How far right in their pixel the samples of a row lie [pixels]."""
+    result: Float[np.ndarray, " sample"] = (row - row // ROWS * ROWS + 0.5) / ROWS
+    return result
 
 
 def _shade(
