@@ -54,7 +54,7 @@ def png_bytes(picture: Picture) -> bytes:
     rows[:, 1:4] = flat[:, :3]
     np.subtract(flat[:, 3:], flat[:, :-3], out=rows[:, 4:])
     stream = zlib.compressobj(PNG_LEVEL, strategy=zlib.Z_RLE)
-    content = stream.compress(rows) + stream.flush()
+    content = stream.compress(rows.data) + stream.flush()
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")

@@ -91,14 +91,14 @@ def point_levers(
     # joints come last, so that all that follows runs along them: rows in the frame of the parent of each joint with
     # unknowns, times the share with which it carries the point
     pulled = rows @ linear.movedim(-3, -1).flatten(-2)[..., None, :, :]
-    pulled = pulled.unflatten(-1, (3, free)).mul_(weights[:, None, None])
+    pulled = pulled.reshape(*rows.shape[:-1], 3, free).mul_(weights[:, None, None])
     # the lever of a turning joint, from its origin to the point in its parent's frame; both are taken from the middle
     # of the joints, so that float32 keeps its digits far from the world's origin
     origin = pose.origin[frame]
     middle = origin.mean(-2, keepdim=True) if free else origin.new_zeros(3)
     place, origin = points - middle.to(points), (origin[..., :count, :] - middle).to(points)
     inverse = inverse[..., :count, :, :]
-    levers = (place @ inverse.transpose(-3, -1).flatten(-2)).unflatten(-1, (3, count))
+    levers = (place @ inverse.transpose(-3, -1).flatten(-2)).reshape(*place.shape[:-1], 3, count)
     levers = levers - (inverse @ origin[..., None])[..., 0].mT[..., None, :, :]
     # a turn w moves the point by w x lever, and row . (w x lever) = w . (lever x row)
     (lx, ly, lz), (rx, ry, rz) = levers[..., None, :, :].unbind(-2), pulled[..., :count].unbind(-2)

@@ -117,7 +117,7 @@ def fit_colours(
     both = torch.cat([torch.ones_like(ours[:1]), ours, theirs])
     for _ in range(4):
         moments = torch.zeros(7, 7).double()
-        for part in both.split(PIXELS_AT_ONCE, dim=1):
+        for part in torch.split(both, PIXELS_AT_ONCE, dim=1):
             x, y = part[1:4], part[4:]
             error = ((y - gain[:, None] * x - offset[:, None]) ** 2).sum(0)
             # Geman and McClure's weights (1987) at a scale of a tenth of the range: pixels of other things count less

@@ -284,7 +284,7 @@ def blur(
     padded = (radius, radius, radius, radius)
     step = max(1, BLURRED_AT_ONCE // (images.shape[1] * height * width))
     blurred = []
-    for some in images.split(step):
+    for some in torch.split(images, step):
         part = pad(some.contiguous(), padded, mode="replicate")
         for axis, size in ((3, width), (2, height)):
             part = _mixed(part, axis, size, weights)

@@ -277,10 +277,10 @@ def _spans(
     # each condition is `value + growth * column >= 0` in a row; it bounds the columns from below where it grows, from
     # above where it falls, and all or none of them where it does neither, as if it grew by next to nothing
     low, high = torch.zeros_like(down_by), (wide - 1).index_select(0, box).to(edges.dtype)
-    conditions = list(edges[:, :3].unbind(1))
+    conditions = [edges[:, number] for number in range(3)]
     if limit is not None:
-        constant, across, down = -edges[:, 3]
-        conditions.append((constant + limit, across, down))
+        conditions.append(-edges[:, 3])
+        conditions[-1][0] += limit
     for constant, across, down in conditions:
         growth = torch.where(across == 0, torch.finfo(edges.dtype).tiny, across)
         growth = growth.index_select(0, box)
