@@ -46,7 +46,11 @@ def auto(character: Character, known: Motion, plan: Plan) -> Motion:
 
 
 def fill(
-    character: Character, known: Motion, plan: Plan, candidates: Mapping[str, Prior]
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    candidates: Mapping[str, Prior],
+    answered: Motion | None = None,
 ) -> tuple[Motion, SelfTest]:
     """The blend, and the self-test that it rests on.
 
@@ -56,6 +60,7 @@ def fill(
         plan: Gives context and gaps.
         candidates: Priors to blend; slerp is always the ground they stand on and need not be named. The learned one is
             left out where the skeleton is too large for it.
+        answered: What the learned prior fills the gaps with, where it was asked before.
 
     Returns:
         The motion at ``plan.fill_times`` and what to expect of it.
@@ -74,7 +79,8 @@ def fill(
         share = np.repeat([choice.weights[index][1] for choice in test.choices], counts)
         assert all(choice.weights[index][0] == name for choice in test.choices)
         if share.any():
-            made = recalled.motion if prior is context else prior(character, known, plan)
+            before = recalled.motion if prior is context else answered if prior is learned else None
+            made = prior(character, known, plan) if before is None else before
             total += share[:, None, None] * offsets.offsets_from(base, made)
     return offsets.apply(base, total), test
 

@@ -12,7 +12,7 @@ from engine.geometry import metrics, skeleton
 from engine.geometry.resample import resample
 from engine.planning.plan import Plan, make_plan
 from engine.priors import auto, offsets
-from engine.priors.catalogue import BARE, PRIORS, SURE, prior_of
+from engine.priors.catalogue import BARE, SURE, prior_of
 from engine.priors.contacts.planting import plant
 from engine.priors.learned import prior as learned
 from engine.priors.learned.takes import livelier, vary
@@ -140,14 +140,18 @@ def fill(
         if needed
         else None
     )
-    priors = PRIORS if guess is None else {**PRIORS, "learned": _remembering(guess, plan)}
-    chosen = priors[prior] if prior in priors else prior_of(prior)
+    chosen = prior_of(prior)
     if prior == "auto":
-        made, test = auto.fill(character, parts.known, plan, {name: priors[name] for name in auto.CANDIDATES})
+        answered = None if guess is None else guess.motion
+        made, test = auto.fill(character, parts.known, plan, auto.CANDIDATES, answered)
     else:
-        made = chosen(character, parts.known, plan)
-        tested = {"spline": spline, prior: prior_of(prior)}
-        test = self_test(character, parts.known, plan, tested, only=prior)
+        made = (
+            guess.motion if guess is not None and prior == "learned" else chosen(character, parts.known, plan)
+        )
+        together = {"learned": learned.learned_drafts}
+        test = self_test(
+            character, parts.known, plan, {"spline": spline, prior: chosen}, only=prior, together=together
+        )
     if guess is not None and prior in SURE:
         guess = as_tested(test, character, parts.known, plan, guess)
         test = expecting(test, character, parts.known, plan, guess, made)
@@ -288,13 +292,6 @@ def expecting(
     ]
     moved = np.linalg.norm(places[0] - places[1], axis=-1) / size
     return expected_errors(test, plan, guess.position_error, moved, size)
-
-
-def _remembering(guess: learned.LearnedFill, plan: Plan) -> Prior:
-    """The learned prior, which has answered for this plan before."""
-    return lambda character, known, other: (
-        guess.motion if other is plan else learned.learned(character, known, other)
-    )
 
 
 def _confidence(
