@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from engine.geometry.skeleton import joint_positions
 from engine.mimic.confidence import explained
 from engine.mimic.fit import Fit, fit
 from engine.mimic.parameters import Unknowns, spacing
@@ -17,6 +18,7 @@ from engine.mimic.pictures.pyramid import FitScene
 from engine.mimic.settings import MimicSettings
 from engine.priors import offsets
 from engine.progress import Progress
+from engine.rendering.projection import camera_points
 from usd_io.shapes import Float, Int
 
 NEAR = 0.25
@@ -75,6 +77,15 @@ def across(apart: Float[np.ndarray, "frame joint 3"], scene: FitScene) -> Float[
     # world vectors in the camera's x (right) and y (down)
     turned = apart @ axes.transpose(0, 2, 1)
     return np.linalg.norm(turned, axis=-1).mean(-1)
+
+
+def pixel(
+    scene: FitScene, unknowns: Unknowns, times: Float[np.ndarray, " key"], height: int
+) -> Float[np.ndarray, " key"]:
+    """What a pixel of pictures of some height [pixels] spans at a character's distance [stage units], per key."""
+    positions = joint_positions(unknowns.character, offsets.sample(unknowns.start, times))
+    depth = camera_points(scene.cameras, torch.from_numpy(positions))[..., 2].median(1).values.numpy()
+    return depth / scene.cameras.focal.mean(1) * scene.cameras.height / height
 
 
 def _each_by_itself(unknowns: Unknowns, times: Float[np.ndarray, " key"]) -> Unknowns:

@@ -21,7 +21,7 @@ from engine.mimic.fit import Fit, Fitted, fit
 from engine.mimic.fit_subject import FitSubject
 from engine.mimic.gauss_newton import no_term, quadratic
 from engine.mimic.joint_term import JointTerm, make_joint_term, residuals
-from engine.mimic.key_check import across, frames_at_keys, off_at_keys
+from engine.mimic.key_check import across, frames_at_keys, off_at_keys, pixel
 from engine.mimic.paper_solver import filled, fit_paper, to_unknowns
 from engine.mimic.parameters import Unknowns, make_unknowns
 from engine.mimic.pictures.pyramid import make_fit_scene, resample
@@ -48,6 +48,8 @@ VIDEO = "video"
 CHANNELS = ("translations", "rotations", "scales")
 MOST_OFF = 0.4
 """A video may be so far off at a key, as part of what it changes between the keys (measured, docs/measurements.md)."""
+LEAST_OFF_PX = 0.15
+"""No less is held against it [pixels of the finest pictures]: honest fits leave a key by up to 0.13, by rounding."""
 LEAST_KNOWN = 0.5
 """Part of what differs from the background that the known poses have to explain at the keys."""
 HALF_TRUSTED = 0.05
@@ -337,7 +339,9 @@ def _missed_keys(
         change = float(across(change[:, u.character.observable], scene).mean())
         own = np.isin(which, frames_at_keys(times, [u]))
         worst = int(np.where(own, off[i], -1.0).argmax())
-        if off[i][worst] > MOST_OFF * change:
+        finest = problem.phases[-1].height or view.cameras.height
+        least = LEAST_OFF_PX * pixel(scene, u, times[which], finest)[worst]
+        if off[i][worst] > max(MOST_OFF * change, least):
             size = height(u.character, u.start, plan.keys[0])
             result[i] = (
                 f"at the key {times[which[worst]]:g} it is {off[i][worst] / size:.2%} of the height off, and between "

@@ -197,6 +197,16 @@ def test_a_video_of_another_camera_gives_the_start_back_and_says_so(arm: Scene) 
     assert any(isinstance(e, Note) and "is its camera right?" in e.text for e in told)
 
 
+def test_a_video_that_changes_hardly_anything_is_not_refused_for_a_part_of_a_pixel(arm: Scene) -> None:
+    calm, told = replace(arm, starts=arm.truths), list[Event]()
+    noise = 0.02 * torch.randn(arm.video.frames.shape, generator=torch.Generator().manual_seed(0))
+    made = calm.run(
+        video=replace(arm.video, frames=(arm.video.frames + noise).clamp(0, 1)),
+        progress=Progress(told.append),
+    )
+    assert made.trusted, [e.text for e in told if isinstance(e, Note)]
+
+
 def test_frames_that_show_no_key_are_not_held_against_a_video(arm: Scene) -> None:
     inner = Video(arm.video.times[1:-1], arm.video.frames[1:-1])
     assert arm.run(video=inner).trusted
