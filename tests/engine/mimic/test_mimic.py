@@ -107,8 +107,10 @@ def test_depth_that_nothing_tells_is_said_to_be_unsure(arm: Scene) -> None:
     blind = arm.run(evidence=arm.evidence(depth_sigma=100.0), settings=JOINTS_ALONE)
     told = arm.run(evidence=arm.evidence(depth_sigma=0.0001), settings=JOINTS_ALONE)
     tip = 2
-    assert blind.view_sigma[:, tip].mean() > 2 * blind.plane_sigma[:, tip].mean()
-    assert blind.view_sigma[:, tip].mean() > 3 * told.view_sigma[:, tip].mean()
+    # some 2 and 0.15 times as unsure along the view as in the picture
+    assert blind.view_sigma[:, tip].mean() > 1.5 * blind.plane_sigma[:, tip].mean()
+    assert told.view_sigma[:, tip].mean() < 0.5 * told.plane_sigma[:, tip].mean()
+    assert blind.view_sigma[:, tip].mean() > 10 * told.view_sigma[:, tip].mean()
     assert blind.confidence[:, tip].mean() < told.confidence[:, tip].mean()
 
 
