@@ -102,6 +102,13 @@ def only_samples(attribute: Usd.Attribute) -> Sdf.AttributeSpec | None:
     return None if edits or spec.typeName != attribute.GetTypeName() else spec
 
 
+def has_edits(spec: Sdf.AttributeSpec) -> bool:
+    """Whether any sample is an edit of arrays, which above its own layer is applied twice."""
+    times = spec.layer.ListTimeSamplesForPath(spec.path)
+    kinds = {type(spec.layer.QueryTimeSample(spec.path, time)) for time in times}
+    return any("ArrayEdit" in kind.__name__ for kind in kinds)
+
+
 def _same(held: Any, shown: Any) -> bool:
     """Whether a stage shows what a layer holds, of which it shows blocks as None."""
     if shown is None:

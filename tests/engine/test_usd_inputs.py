@@ -1,5 +1,6 @@
 """Stages as pipelines build them; what a run keeps of each is judged by pxr alone, in a process of its own."""
 
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -392,6 +393,18 @@ def an_array_edit_at_some_times(folder: Path) -> Path:
 
 
 @filled
+def an_array_edit_among_the_samples_of_one_layer(folder: Path) -> Path:
+    path = Rig(folder).saved()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    first = next(n for n, line in enumerate(lines) if "rotations.timeSamples" in line)
+    at = next(n for n in range(first, len(lines)) if lines[n].strip().startswith("5:"))
+    appended = "; ".join(f"append {q}" for q in re.findall(r"\([^()]*\)", lines[at]))
+    lines[at] = f"5: edit [{appended}],"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+@filled
 def an_array_edit_of_every_sample(folder: Path) -> Path:
     Rig(folder).saved()
     return shot(
@@ -718,3 +731,13 @@ def test_it_is_said_which_channels_keep_a_key(times: dict[str, Any], words: str,
 
     done = Outcome(Rig(tmp_path, times=times).saved(), tmp_path)
     assert words in run_report(done.run)
+
+
+def test_an_edit_copied_above_its_layer_is_applied_once(tmp_path: Path) -> None:
+    path = an_array_edit_among_the_samples_of_one_layer(tmp_path)
+    config = RunConfig(str(path), out=str(tmp_path / "out"), author="over", preview=False, report=False)
+    result = engine_run.run(config).result
+    stages = [Usd.Stage.Open(str(stage)) for stage in (path, result)]
+    of_source, of_result = (stage.GetAttributeAtPath("/Char/Anim.rotations").Get(5.0) for stage in stages)
+    assert len(of_source) == len(JOINTS)
+    assert list(of_result) == list(of_source)

@@ -18,7 +18,7 @@ from usd_io.judge import channel_attributes, outside_of
 from usd_io.model import CHANNELS, Channel, Motion
 from usd_io.read.placement import Placement
 from usd_io.read.samples import DRIFT
-from usd_io.sampled import only_samples
+from usd_io.sampled import has_edits, only_samples
 from usd_io.shapes import Float
 
 EVERYWHERE = (-np.inf, np.inf)
@@ -225,7 +225,7 @@ def copy_attribute(
     query = Usd.AttributeQuery(source)
     dropped, written = np.setdiff1d(times[~kept], later), np.union1d(times[kept], ends)
     alone = only_samples(source) if len(dropped) <= _MOST_DROPPED else None
-    if alone is not None:
+    if alone is not None and not has_edits(alone):
         _copy_samples(alone, spec)
         for time in dropped.tolist():
             layer.EraseTimeSample(spec.path, time)
