@@ -107,7 +107,7 @@ def _plan(config: RunConfig) -> Planned:
     if truth is not None:
         from engine.planning.truth import check_truth
 
-        notes += check_truth(planned.shot.characters, planned.plans, truth)
+        notes += check_truth(planned.shot.characters, planned.plans, stage, truth)
     planned = replace(planned, notes=tuple(notes))
     if config.video:
         from engine.scene.given_video import check_given_videos

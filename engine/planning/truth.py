@@ -6,20 +6,26 @@ from typing import Any
 import numpy as np
 
 from engine.errors import ConfigError
+from engine.geometry import metrics, skeleton
 from engine.planning.plan import Gap, Plan
 from usd_io.errors import shown
 from usd_io.model import Character
 
+MOST_APART = 0.01
+"""A truth goes through the keys within this part of the height."""
 MOST_GAPS = 4
 """So many gaps without a true sample are named."""
 
 
-def check_truth(characters: Sequence[Character], plans: Sequence[Plan], truth: Any) -> tuple[str, ...]:
+def check_truth(
+    characters: Sequence[Character], plans: Sequence[Plan], source: Any, truth: Any
+) -> tuple[str, ...]:
     """What of the plans a stage cannot be the truth of, in words.
 
     Args:
         characters: One per plan.
         plans: What is to be filled.
+        source: The stage with the keys, open.
         truth: The stage with the true motion, open.
 
     Raises:
@@ -35,9 +41,13 @@ def check_truth(characters: Sequence[Character], plans: Sequence[Plan], truth: A
             "shows straight motion from key to key, as slerp does; name a stage with samples between the keys.",
             settings=("truth",),
         )
-    return tuple(
+    without = [
         _without(plan, empty[plan.skeleton_path], truth) for plan in plans if empty[plan.skeleton_path]
-    )
+    ]
+    apart = [
+        _apart(character, plan, source, truth) for character, plan in zip(characters, plans, strict=True)
+    ]
+    return tuple(note for note in (*without, *apart) if note)
 
 
 def check_rig(character: Character, truth: Any) -> None:
@@ -72,6 +82,27 @@ def _without(plan: Plan, gaps: Sequence[Gap], truth: Any) -> str:
     return (
         f"{where} {which}{more}: the result is scored there against the straight motion between USD's samples, "
         "which favours slerp; name a truth that is sampled in every gap."
+    )
+
+
+def _apart(character: Character, plan: Plan, source: Any, truth: Any) -> str:
+    """At which key the truth has another pose than the source, empty where it has the same at all."""
+    from usd_io.read.motion import read_motion
+
+    if not plan.keys or not character.joints:
+        return ""
+    own, true = (read_motion(stage, plan.skeleton_path, np.array(plan.keys)) for stage in (source, truth))
+    missed = np.linalg.norm(
+        skeleton.joint_positions(character, own) - skeleton.joint_positions(character, true), axis=-1
+    ).max(1)
+    worst = int(np.argmax(missed))
+    share = float(missed[worst]) / metrics.height(character, own, plan.keys[0])
+    if share <= MOST_APART:
+        return ""
+    return (
+        f"{_name(truth)} has another pose of {shown(plan.skeleton_path)} than the source at the key "
+        f"{plan.keys[worst]:g}, by up to {share:.0%} of the height: scores against it say little; name the motion that "
+        "the keys were taken from."
     )
 
 

@@ -70,3 +70,12 @@ def test_a_skeleton_without_any_true_sample_is_not_scored(tmp_path: Path) -> Non
     scores = engine_run.run(config).scores
     assert scores["/A/Skel"]["truth"] is not None
     assert scores["/B/Skel"]["truth"] is None
+
+
+def test_a_truth_that_leaves_the_keys_is_named(tmp_path: Path) -> None:
+    other = Rig(tmp_path, "truth.usda", times=EVERY)
+    rotations = other.animation.GetRotationsAttr()
+    rotations.Set(rotations.Get(5.0), 18.0)
+    config = shot(tmp_path, truth=str(other.saved()))
+    (note,) = engine_run.plan(config).notes
+    assert "another pose of /Char/Skel than the source at the key 18, by up to" in note
