@@ -39,6 +39,19 @@ def files() -> list[tuple[str, Path]]:
     return found + ([("project", project)] if project else [])
 
 
+def check_user_file() -> None:
+    """Refuse a user file that the environment names and that is not there: a typing error would go unseen.
+
+    Raises:
+        ConfigError: It is no file.
+    """
+    path = _user_file() if os.environ.get(USER_FILE) else None
+    if path is not None and not path.is_file():
+        raise ConfigError(
+            f"{USER_FILE} names {shown(path)}, which is no file; name a settings file, or set it to nothing for none."
+        )
+
+
 def user_table(name: str) -> dict[str, Any]:
     """A table of ``TUI_TABLES``; what the project file says wins over the user file.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anymole_tui.settings_files import TUI_TABLES, dashed, files, variable
+from anymole_tui.settings_files import TUI_TABLES, check_user_file, dashed, files, variable
 from engine import ConfigError
 from engine.files import read_toml
 from usd_io import shown
@@ -150,6 +150,7 @@ def _from_files(group: Any) -> list[tuple[SetOption, Any]]:
     """Settings of the files with their parameters; a later one wins over an earlier one."""
     known = {" ".join(words): options_of(command) for words, command in commands_of(group)}
     won: dict[tuple[str, str], tuple[SetOption, Any]] = {}
+    check_user_file()
     for name, path in files():
         values = read_toml(path, "the settings file")
         options = {key: value for key, value in values.items() if key not in TUI_TABLES}

@@ -25,6 +25,7 @@ Call = Callable[..., tuple[int, str, str]]
 def call(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
     (tmp_path / "project" / "below").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "project" / "below")
+    (tmp_path / "user.toml").touch()
     monkeypatch.setenv("ANYMOLE_CONFIG", str(tmp_path / "user.toml"))
     monkeypatch.setenv("ANYMOLE_STATE_DIR", str(tmp_path / "state"))
 
@@ -255,3 +256,15 @@ def test_what_resume_changes_is_typed_and_nothing_else(
     assert code == 0
     assert tomllib.loads(Path("out/run.toml").read_text())["author"] == "over"
     assert json.loads(out)["result"].endswith("baked_channel_inbetween.usda")
+
+
+@pytest.mark.parametrize("name", ["missing.toml", "."])
+def test_a_user_file_that_is_not_there_is_refused(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("ANYMOLE_CONFIG", str(tmp_path / name))
+    code, _, err = call("runs")
+    assert code == 2
+    assert "ANYMOLE_CONFIG names" in err
+    monkeypatch.setenv("ANYMOLE_CONFIG", "")
+    assert call("runs")[0] == 0
