@@ -9,7 +9,7 @@ A gap that the context holds already, as where a shot repeats itself, is the exc
 goes to the context's, which knows the answer where the network can only guess at it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -51,6 +51,7 @@ def fill(
     plan: Plan,
     candidates: Mapping[str, Prior],
     answered: Motion | None = None,
+    on_part: Callable[[float], None] = lambda part: None,
 ) -> tuple[Motion, SelfTest]:
     """The blend, and the self-test that it rests on.
 
@@ -61,6 +62,7 @@ def fill(
         candidates: Priors to blend; slerp is always the ground they stand on and need not be named. The learned one is
             left out where the skeleton is too large for it.
         answered: What the learned prior fills the gaps with, where it was asked before.
+        on_part: Called now and then with the part of the gaps that were sought in the context.
 
     Returns:
         The motion at ``plan.fill_times`` and what to expect of it.
@@ -68,7 +70,7 @@ def fill(
     candidates = {n: prior for n, prior in candidates.items() if prior is not learned or fits(character)}
     together = {n: learned_drafts for n, prior in candidates.items() if prior is learned}
     test = self_test(character, known, plan, candidates, together=together)
-    recalled = from_context.fill(character, known, plan)
+    recalled = from_context.fill(character, known, plan, on_part)
     test = replace(
         test, choices=tuple(_leaning(c, fit) for c, fit in zip(test.choices, recalled.fits, strict=True))
     )

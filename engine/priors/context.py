@@ -7,6 +7,7 @@ near, or where near windows disagree, the answer goes to zero and spline remains
 threshold. Offsets are zero at the keys, so a window is carried over and fitted to both keys in one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,8 +54,11 @@ def context(character: Character, known: Motion, plan: Plan) -> Motion:
     return fill(character, known, plan).motion
 
 
-def fill(character: Character, known: Motion, plan: Plan) -> ContextFill:
-    """The motion of :func:`context` with how far the windows explain each gap."""
+def fill(
+    character: Character, known: Motion, plan: Plan, on_part: Callable[[float], None] = lambda part: None
+) -> ContextFill:
+    """The motion of :func:`context` with how far the windows explain each gap; ``on_part`` is called with the part of
+    the gaps that is done."""
     changes = spline.velocity_changes(known, plan)
     reaches = spline.reaches(character, known, plan, changes)
     result = spline.bend_by(known, plan, changes, reaches)
@@ -67,6 +71,7 @@ def fill(character: Character, known: Motion, plan: Plan) -> ContextFill:
         result[inside] += added
         fits.append(fit)
         first = inside.stop
+        on_part((index + 1) / len(plan.gaps))
     still = np.repeat(~offsets.moving(known), 3, axis=-1)
     result[:, still] = 0
     return ContextFill(offsets.apply(offsets.straight(known, plan), result), tuple(fits))

@@ -143,7 +143,14 @@ def fill(
     chosen = prior_of(prior)
     if prior == "auto":
         answered = None if guess is None else guess.motion
-        made, test = auto.fill(character, parts.known, plan, auto.CANDIDATES, answered)
+        made, test = auto.fill(
+            character,
+            parts.known,
+            plan,
+            auto.CANDIDATES,
+            answered,
+            lambda part: on_part(NETWORK_SHARE + part * (BLENDED_SHARE - NETWORK_SHARE)),
+        )
     else:
         made = (
             guess.motion if guess is not None and prior == "learned" else chosen(character, parts.known, plan)
