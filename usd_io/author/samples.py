@@ -225,7 +225,8 @@ def copy_attribute(
     query = Usd.AttributeQuery(source)
     dropped, written = np.setdiff1d(times[~kept], later), np.union1d(times[kept], ends)
     alone = only_samples(source) if len(dropped) <= _MOST_DROPPED else None
-    if alone is not None and not has_edits(alone):
+    above = spec.path.StripAllVariantSelections() == source.GetPath()
+    if alone is not None and not (above and has_edits(alone)):
         _copy_samples(alone, spec)
         for time in dropped.tolist():
             layer.EraseTimeSample(spec.path, time)
