@@ -4,7 +4,9 @@ Every window of the context is a worked example: its ends and end velocities are
 :mod:`engine.priors.spline` would have made of them is the answer. The gap's own question is answered by kernel ridge
 regression (the posterior mean of a Gaussian process: Rasmussen and Williams 2006, equation 2.23). Where no window is
 near, or where near windows disagree, the answer goes to zero and spline remains: this is the gate, and it has no
-threshold. Offsets are zero at the keys, so a window is carried over and fitted to both keys in one.
+threshold. It is told by the whole body; a joint that is turned otherwise than in the windows, as a head that looks
+round in its own time, gets so much less of the answer. Offsets are zero at the keys, so a window is carried over and
+fitted to both keys in one.
 """
 
 from collections.abc import Callable
@@ -25,6 +27,8 @@ independent, and the same poses are not always joined in the same way."""
 KNOTS_PER_S = 9.0
 """Answers are known at this many inner points a second, with a sine series between them."""
 FEWEST_KNOTS, MOST_KNOTS = 5, 24
+TINY = 1e-9
+"""Least square of an angle, and sum of weights, that is divided by."""
 VELOCITY_STEP_S = 1 / 30
 """Step of the differences that give a window's velocities at its ends [s]."""
 
@@ -105,6 +109,7 @@ def _correction(
         return nothing, 0.0
     weights, fit = _weights(found, NEARNESS * size)
     at_knots = np.einsum("w,wkjc->kjc", weights, answers)
+    at_knots *= _alike(character, known, gap, runs, found, answers, np.abs(weights))[:, None]
     part = (np.array(gap.times) - gap.start) / (gap.end - gap.start)
     return np.einsum("fk,kjc->fjc", sine_series(parts, part), at_knots), fit
 
@@ -120,6 +125,37 @@ def _weights(found: windows.Windows, length: float) -> tuple[Float[np.ndarray, "
     near = np.exp(-to_goal / (2 * length**2))
     weights = np.linalg.solve(kernel + NOISE * np.eye(len(x)), near)
     return weights, float(near @ weights)
+
+
+def _alike(
+    character: Character,
+    known: Motion,
+    gap: Gap,
+    runs: list[windows.Run],
+    found: windows.Windows,
+    answers: Float[np.ndarray, "window knot joint 9"],
+    weights: Float[np.ndarray, " window"],
+) -> Float[np.ndarray, " joint"]:
+    """How far each joint is turned in the gap's keys as at the ends of the windows, 0 to 1: the squared exponential of
+    the angle between, in sizes of its own answers, in the mean over the windows by their weights. Joints that carry the
+    skeleton are turned with the window and count as alike."""
+    keys = known.rotations[offsets.frames_at(known, np.array([gap.start, gap.end]))].astype(float)
+    # squared angles between a joint's rotation at the gap's keys and at the windows' ends, mean of both [rad^2]
+    apart = np.zeros((len(found.run), len(character.joints)))
+    for index in np.unique(found.run):
+        chosen = found.run == index
+        for key, nodes in zip(keys, found.nodes[:, chosen], strict=True):
+            # of unit quaternions, of which q and -q are one rotation: half the angle's cosine
+            cosine = np.abs((runs[index].rotations[nodes] * key).sum(-1))
+            apart[chosen] += (2 * np.arccos(np.minimum(cosine, 1))) ** 2 / 2
+    # squared angles of the answers, mean over knots and, by weight, windows [rad^2]
+    size = weights @ (answers[..., offsets.ROTATION] ** 2).sum(-1).mean(1) / max(weights.sum(), TINY)
+    result: Float[np.ndarray, " joint"] = (
+        weights @ np.exp(-apart / (2 * np.maximum(size, TINY))) / max(weights.sum(), TINY)
+    )
+    moves = np.any(offsets.moving(known), axis=-1)
+    result[ground.carriers(character, moves)] = 1
+    return result
 
 
 def _answers(

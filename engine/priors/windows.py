@@ -35,6 +35,8 @@ class Run:
     """Where to sample: the known motion or its mirror image."""
     is_mirrored: bool
     times: Float[np.ndarray, " node"]
+    rotations: Float[np.ndarray, "node joint 4"]
+    """Local, as in the motion."""
     positions: Float[np.ndarray, "node joint 3"]
     velocities: Float[np.ndarray, "node joint 3"]
     """Per second."""
@@ -57,6 +59,8 @@ class Windows:
     run: Int[np.ndarray, " window"]
     start: Float[np.ndarray, " window"]
     end: Float[np.ndarray, " window"]
+    nodes: Int[np.ndarray, "2 window"]
+    """Of its run, at which it starts and ends."""
     angle: Float[np.ndarray, " window"]
     """By which each is turned about the up axis to fit [rad]."""
     features: Float[np.ndarray, "window feature"]
@@ -88,9 +92,10 @@ def runs_near(
         for image in [seen] if symmetry is None else [seen, mirror.mirrored(character, seen, symmetry)]:
             # joint origins in ground space [stage units] and velocities, by second-order
             # differences [stage units/s]
-            positions = ground_positions(character, offsets.sample(image, times), axes)
+            poses = offsets.sample(image, times)
+            positions = ground_positions(character, poses, axes)
             velocities = np.gradient(positions, 1 / SEARCH_RATE, axis=0, edge_order=2)
-            runs.append(Run(image, image is not seen, times, positions, velocities))
+            runs.append(Run(image, image is not seen, times, poses.rotations, positions, velocities))
     return runs
 
 
@@ -132,6 +137,7 @@ def best_windows(runs: list[Run], goal: Goal) -> Windows | None:
         run=run,
         start=np.array([runs[r].times[i] for r, i in zip(run, start, strict=True)]),
         end=np.array([runs[r].times[i] for r, i in zip(run, end, strict=True)]),
+        nodes=np.stack([start, end]),
         angle=angle,
         features=_features(runs, goal, run, start, end, angle),
         goal=_goal_features(goal),
