@@ -15,6 +15,7 @@ from engine.config import RunConfig
 from engine.errors import SHOWN_ERRORS, STOPPED, ConfigError, RunCancelled, exit_code, message_of
 from engine.events import Event, Note, OnEvent, RunFailed, RunFinished, RunStarted, ignore
 from engine.files.json_values import to_plain
+from engine.files.owned_folder import check_writable
 from engine.inspection.report import check, inspect
 from engine.inspection.unheeded import unheeded
 from engine.planning.foresee import foresee
@@ -184,6 +185,7 @@ def prepare_resume(folder: Path, changes: Mapping[str, Any] = NO_CHANGES) -> Non
         EngineError: It cannot be written to.
     """
     read_state(folder)  # refuses a newer format before anything is written
+    check_writable(folder, elsewhere="")
     config = _plan_changed(folder, changes)[0] if changes else None
     workspace = Workspace(folder, by_hand=True)
     try:
@@ -232,6 +234,8 @@ def resume(
 
     if config is not None:
         check_out(folder, config)
+    else:
+        check_writable(folder, elsewhere="")
 
     def settings() -> RunConfig:
         return replace(config or read_settings(folder), out=str(folder), force=True)

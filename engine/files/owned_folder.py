@@ -17,7 +17,7 @@ from collections.abc import Iterable, Set
 from pathlib import Path
 
 from engine.errors import ConfigError, EngineError
-from engine.files.atomic import is_inside, write_text
+from engine.files.atomic import REMEDY, is_inside, write_text
 from engine.files.json_values import read_json
 from usd_io.errors import shown, unwritable
 from usd_io.files import sole_writer
@@ -72,7 +72,7 @@ class OwnedFolder:
                 here = {name for name in adopted | self._control if _lexists(folder / name)}
                 self._create((here & adopted) | (self._control - here))
         except OSError as error:
-            raise EngineError(unwritable(folder, error, "name another folder"), settings=("out",)) from error
+            raise EngineError(unwritable(folder, error, REMEDY), settings=("out",)) from error
         self.reload()
 
     def _create(self, names: Iterable[str]) -> None:
@@ -157,7 +157,7 @@ def refuse_foreign(folder: Path, kind: str, adopted: Iterable[str] = (), known: 
         raise ConfigError(f"the folder {shown(folder)} is a file; name a folder.", settings=("out",))
     other = read_kind(folder)
     if other and other != kind:
-        raise ConfigError(f"{shown(folder)} holds a {shown(other)}; name another folder.", settings=("out",))
+        raise ConfigError(f"{shown(folder)} holds a {shown(other)}; {REMEDY}.", settings=("out",))
     if known or _lexists(folder / MARK):
         return
     foreign = foreign_names(folder, adopted)
@@ -218,8 +218,12 @@ def _lexists(path: Path) -> bool:
     return os.path.lexists(path)
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, elsewhere: str = REMEDY) -> None:
     """Refuse a folder that cannot be made or written to; nothing is left behind.
+
+    Args:
+        folder: It.
+        elsewhere: As for :func:`usd_io.errors.unwritable`; empty where no other folder can be named.
 
     Raises:
         ConfigError: It cannot.
@@ -228,21 +232,19 @@ def check_writable(folder: Path) -> None:
     there = next(path for path in (Path(name), *Path(name).parents) if os.path.lexists(path))
     if not there.is_dir():
         raise _refused(f"{shown(folder)} cannot be made, {shown(there)} is no folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise _refused(f"{shown(folder)} cannot be written to")
     missing = Path(name).relative_to(there).parts
     longest = max((len(os.fsencode(part)) for part in missing), default=0)
     if longest > _limit(there, "PC_NAME_MAX") or len(os.fsencode(name)) > (
         _limit(there, "PC_PATH_MAX") - ROOM_FOR_NAMES
     ):
         raise _refused(f"{shown(folder)} cannot be made, the name is too long")
-    why = _why_not(there)
-    if why:
-        raise _refused(f"{shown(folder)} cannot be written to, {shown(there)} takes no new files ({why})")
+    error = _why_not(there)
+    if error is not None:
+        raise ConfigError(unwritable(folder, error, elsewhere), settings=("out",) if elsewhere else ())
 
 
 def _refused(what: str) -> ConfigError:
-    return ConfigError(f"{what}; name another folder.", settings=("out",))
+    return ConfigError(f"{what}; {REMEDY}.", settings=("out",))
 
 
 def _limit(folder: Path, name: str) -> float:
@@ -252,16 +254,16 @@ def _limit(folder: Path, name: str) -> float:
         return float("inf")
 
 
-def _why_not(folder: Path) -> str:
-    """What the system says to a new file in a folder; empty where it takes one."""
+def _why_not(folder: Path) -> OSError | None:
+    """What the system says to a new file in a folder; None where it takes one, and of a full disk."""
     unnamed = getattr(os, "O_TMPFILE", 0)
     if unnamed:
         try:
             os.close(os.open(folder, unnamed | os.O_WRONLY, 0o600))
-            return ""
+            return None
         except OSError as error:
             if error.errno not in _NO_UNNAMED:
-                return _said(error)
+                return None if error.errno in _FULL else error
     probe = (
         folder / f".anymole.{os.getpid()}-{secrets.token_hex(4)}.tmp"
     )  # named as drafts are, which are no foreigners
@@ -273,9 +275,5 @@ def _why_not(folder: Path) -> str:
         finally:
             probe.rmdir()
     except OSError as error:
-        return _said(error)
-    return ""
-
-
-def _said(error: OSError) -> str:
-    return "" if error.errno in _FULL else error.strerror or str(error)
+        return None if error.errno in _FULL else error
+    return None

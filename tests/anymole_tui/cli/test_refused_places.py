@@ -66,6 +66,8 @@ def test_a_run_folder_that_may_not_be_written_is_told_and_kept(
         ("report", locked / "run"),
         ("report", locked),
         ("resume", locked / "run"),
+        ("resume", locked / "run", "--author", "flat"),
+        ("resume", locked / "run", "--author", "flat", "--detach"),
         ("clean", locked / "run"),
         ("usd", "retime", stage, "--out", locked / "a.usda"),
     ):
@@ -74,6 +76,7 @@ def test_a_run_folder_that_may_not_be_written_is_told_and_kept(
         assert err.count("\n") == 1
         assert "cannot be written (Permission denied); make it and its folder writable" in err, words
         assert "make room" not in err
+        assert "another folder" not in err or words[0] != "resume", words  # it goes on where the run is
     assert {path: path.read_bytes() for path in (locked / "run").rglob("*") if path.is_file()} == before
 
 
