@@ -1,6 +1,6 @@
 """What is said of keys and contexts that were named by hand and do not fall on the samples of a motion."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def named_by_hand(
     contexts: Spans,
     gaps: Spans,
     *,
-    lone: Sequence[float],
+    lone: Mapping[Channel, Sequence[float]],
     dense: Spans,
     longest: float,
 ) -> list[str]:
@@ -32,7 +32,7 @@ def named_by_hand(
         keys: Named keys [time codes]; none: those that were found.
         contexts: Named ranges of finished motion [time codes].
         gaps: What is filled [time codes].
-        lone: Lone samples of any channel, increasing.
+        lone: Lone samples by channel, of all that change; one entry where the channels share their samples.
         dense: Ranges in which the samples are finished motion.
         longest: So far apart these are at most [time codes].
     """
@@ -78,27 +78,46 @@ def _unsampled(motion: Motion, anchors: Sequence[float]) -> list[str]:
     return said
 
 
-def _left_out(keys: Sequence[float], contexts: Spans, gaps: Spans, lone: Sequence[float]) -> list[str]:
+def _left_out(
+    keys: Sequence[float], contexts: Spans, gaps: Spans, lone: Mapping[Channel, Sequence[float]]
+) -> list[str]:
     """Lone samples that are none of the named keys: in a gap they are replaced, beyond the keys nothing is filled."""
-    times, said = np.array(lone, float), []
-    replaced = times[_inside(times, gaps)].tolist()
-    if replaced:
-        one = len(replaced) == 1
-        said.append(
-            f"the authored {'sample' if one else 'samples'} at {listed(replaced)} {'is' if one else 'are'} none of the "
-            f"keys named by hand, and what is filled replaces {'it' if one else 'them'}; name as keys what is to stay."
-        )
     known = (*((key, key) for key in keys), *contexts, *gaps)
     first, last = min(start for start, _ in known), max(end for _, end in known)
-    beyond = times[(times < first) | (times > last)].tolist()
-    if beyond:
-        one = len(beyond) == 1
-        said.append(
-            f"the authored {'sample' if one else 'samples'} at {listed(beyond)} {'lies' if one else 'lie'} beyond the "
-            f"keys named by hand and {'stays' if one else 'stay'}, with nothing filled in between; name as keys what "
-            "is to be filled up to."
-        )
-    return said
+    replaced, beyond = [], []
+    for times, of in _by_channels(lone):
+        inside = times[_inside(times, gaps)].tolist()
+        if inside:
+            one = len(inside) == 1
+            replaced.append(
+                f"the authored {'sample' if one else 'samples'} at {listed(inside)}{of} {'is' if one else 'are'} none "
+                f"of the keys named by hand, and what is filled replaces {'it' if one else 'them'}; name as keys what "
+                "is to stay."
+            )
+        outside = times[(times < first) | (times > last)].tolist()
+        if outside:
+            one = len(outside) == 1
+            beyond.append(
+                f"the authored {'sample' if one else 'samples'} at {listed(outside)}{of} {'lies' if one else 'lie'} "
+                f"beyond the keys named by hand and {'stays' if one else 'stay'}, with nothing filled in between; name "
+                "as keys what is to be filled up to."
+            )
+    return replaced + beyond
+
+
+def _by_channels(
+    lone: Mapping[Channel, Sequence[float]],
+) -> list[tuple[Float[np.ndarray, " time"], str]]:
+    """Times that the same channels have, and those channels in words where they are not all."""
+    having: dict[float, list[str]] = {}
+    for channel, times in lone.items():
+        for time in times:
+            having.setdefault(time, []).append(channel)
+    groups: dict[str, list[float]] = {}
+    for time, channels in sorted(having.items()):
+        of = "" if len(channels) == len(lone) else f" (of {' and '.join(channels)} alone)"
+        groups.setdefault(of, []).append(time)
+    return [(np.array(times), of) for of, times in groups.items()]
 
 
 def _cut_off(motion: Motion, contexts: Spans, gaps: Spans, dense: Spans) -> list[str]:

@@ -178,12 +178,12 @@ def sparse_keys(motion: Motion, channels: Sequence[Channel] = CHANNELS) -> tuple
     return tuple(float(t) for t in motion.times[~dense & ~_holds(motion, channels)])
 
 
-def _lone(motion: Motion) -> tuple[float, ...]:
-    """Lone samples of any channel [time codes], those within finished motion of other channels too."""
+def _lone(motion: Motion) -> dict[Channel, tuple[float, ...]]:
+    """Lone samples of every channel that changes [time codes], those within finished motion of other channels too;
+    under one name where the channels share their samples."""
     if not motion.channel_times:
-        return sparse_keys(motion)
-    found = (sparse_keys(samples, (channel,)) for channel, samples in changing(motion).items())
-    return tuple(sorted({time for times in found for time in times}))
+        return {"rotations": sparse_keys(motion)}
+    return {channel: sparse_keys(samples, (channel,)) for channel, samples in changing(motion).items()}
 
 
 def _holds(motion: Motion, channels: Sequence[Channel]) -> Bool[np.ndarray, " frame"]:

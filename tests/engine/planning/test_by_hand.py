@@ -80,10 +80,16 @@ def test_a_channel_without_a_sample_at_a_named_key_is_said(character: Character,
         "rotations": (*map(float, DENSE), 52.0, 64.0, 76.0),
         "translations": (*map(float, DENSE), 60.0, 76.0),
     }
-    found = said(character, replace(motion, channel_times=own), keys=[40, 52, 76])
-    assert len(found) == 2
+    motion = replace(motion, channel_times=own)
+    found = said(character, motion, keys=[40, 52, 76])
+    assert len(found) == 3
     assert "translations have no sample at 52," in found[0]
-    assert "samples at 60 and 64 are none of the keys" in found[1]
+    assert "sample at 64 (of rotations alone) is none of the keys" in found[1]
+    assert "sample at 60 (of translations alone) is none of the keys" in found[2]
+    found = said(character, motion, keys=[40, 52])
+    assert "sample at 64 (of rotations alone) lies beyond the keys" in found[1]
+    assert "sample at 60 (of translations alone) lies beyond the keys" in found[2]
+    assert "sample at 76 lies beyond the keys" in found[3]
 
 
 def test_of_two_skeletons_the_one_without_samples_at_the_keys_is_named() -> None:
