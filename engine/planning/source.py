@@ -52,10 +52,9 @@ class Source:
         from usd_io.read.stage import open_stage
 
         for _ in range(TRIES):
-            self._path, opened = (
-                config.stage,
-                [open_stage(stage) for stage in (config.stage, config.truth) if stage],
-            )
+            self._path, opened = config.stage, [open_stage(config.stage)]
+            if config.truth:
+                opened.append(open_stage(config.truth, in_times_of=opened[0]))
             self._opened = tuple(opened)
             self._layers = _known(file for stage in opened for file in layer_files(stage))
             pictures = [file for file in picture_files(opened[0]) if file.is_file()]
@@ -82,7 +81,7 @@ class Source:
 
     @property
     def truth(self) -> Any | None:
-        """The stage with the true motion, open; None where none was named."""
+        """The stage with the true motion, open, its times counted as the source's; None where none was named."""
         return self._opened[1] if len(self._opened) > 1 else None
 
     @property

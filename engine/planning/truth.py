@@ -15,6 +15,8 @@ MOST_APART = 0.01
 """A truth goes through the keys within this part of the height."""
 MOST_GAPS = 4
 """So many gaps without a true sample are named."""
+_EPSILON = 1e-6
+"""Times closer to its end than this part of a gap are at the end: those of another rate are rounded."""
 
 
 def check_truth(
@@ -26,7 +28,7 @@ def check_truth(
         characters: One per plan.
         plans: What is to be filled.
         source: The stage with the keys, open.
-        truth: The stage with the true motion, open.
+        truth: The stage with the true motion, open, its times counted as the source's.
 
     Raises:
         ConfigError: It has another rig, or no sample inside of any gap.
@@ -47,7 +49,16 @@ def check_truth(
     apart = [
         _apart(character, plan, source, truth) for character, plan in zip(characters, plans, strict=True)
     ]
-    return tuple(note for note in (*without, *apart) if note)
+    return tuple(note for note in (_other_rate(truth), *without, *apart) if note)
+
+
+def _other_rate(truth: Any) -> str:
+    """That the times of the truth are not those of the source; empty where they are."""
+    own, shot = truth.GetRootLayer().timeCodesPerSecond, truth.GetTimeCodesPerSecond()
+    if own == shot:
+        return ""
+    rates = f"{own:g} time codes/s, the source {shot:g}"
+    return f"{_name(truth)} has {rates}: its times are matched in seconds, as USD does with what it composes."
 
 
 def check_rig(character: Character, truth: Any) -> None:
@@ -68,8 +79,8 @@ def gaps_without_truth(plan: Plan, truth: Any) -> list[Gap]:
 
     times = joint_sample_times(truth, plan.skeleton_path)
     starts, ends = (np.array([getattr(gap, end) for gap in plan.gaps], float) for end in ("start", "end"))
-    first = np.searchsorted(times, starts, side="right")
-    none = first == np.searchsorted(times, ends, side="left")
+    margin = _EPSILON * (ends - starts)
+    none = np.searchsorted(times, starts + margin) == np.searchsorted(times, ends - margin)
     return [gap for gap, empty in zip(plan.gaps, none.tolist(), strict=True) if empty]
 
 

@@ -120,7 +120,7 @@ def gather(
         result: What ``report.json`` holds; files are looked for in the run folder, wherever it is now.
         folder: The run folder.
         stage: The source, where it is open already; None opens it.
-        truth: The stage with the true motion, likewise.
+        truth: The stage with the true motion, likewise, its times counted as the source's.
 
     Raises:
         ConfigError: The result is not of these settings.
@@ -151,7 +151,7 @@ def gather(
             name = RESULT if number == 1 else f"take {number}"
             takes[s.path][name] = read_motion(made, s.path, times)
     notes = [] if count <= MOST_TAKES else [f"{MOST_TAKES} of {count} takes are shown."]
-    for s, true in _truths(truth or config.truth, subjects):
+    for s, true in _truths(truth or config.truth, source, subjects):
         kept = s.start.parts.kept
         missing = ~np.isin(true.times, kept.times)
         takes[s.path][TRUTH] = resample(merge(kept, true.at(missing.nonzero()[0])), times)
@@ -206,13 +206,13 @@ def _subject(source: Any, plan: Plan, scores: Mapping[str, Any]) -> Subject:
     return Subject(character, plan, known, known)
 
 
-def _truths(truth: Any, subjects: Sequence[Subject]) -> list[tuple[Subject, Motion]]:
+def _truths(truth: Any, source: Any, subjects: Sequence[Subject]) -> list[tuple[Subject, Motion]]:
     """Subjects with their true motions, where those of all are known and can still be read; ``truth`` is their stage,
     by its path or open, or nothing."""
     from usd_io.read.stage import open_stage
 
     try:
-        opened = open_stage(truth) if truth else None
+        opened = open_stage(truth, in_times_of=source) if truth else None
         found = [(subject, true_motion(subject, opened)) for subject in subjects]
     except (ConfigError, UsdIoError):
         return []

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pxr import Ar, Tf, Usd, UsdGeom, UsdSkel
+from pxr import Ar, Sdf, Tf, Usd, UsdGeom, UsdSkel
 
 from usd_io.diagnostics import captured, reason, sentence
 from usd_io.errors import StageNotFoundError, StageReadError, shown
@@ -34,7 +34,7 @@ def _is_pipe(name: str) -> bool:
         return False
 
 
-def open_stage(path: str | Path | Usd.Stage) -> Usd.Stage:
+def open_stage(path: str | Path | Usd.Stage, *, in_times_of: Usd.Stage | None = None) -> Usd.Stage:
     """Open a USD stage with all its payloads.
 
     What a stage refers to and cannot find does not fail here: :func:`stage_info` reports it as a warning, and
@@ -43,6 +43,8 @@ def open_stage(path: str | Path | Usd.Stage) -> Usd.Stage:
     Args:
         path: A file (.usd, .usda, .usdc, .usdz) or whatever else the asset resolver knows. A stage that is open
             already is given back as it is.
+        in_times_of: Another stage, at whose time codes per second its times are to be counted, as USD counts those of
+            layers that it composes; None: at its own.
 
     Raises:
         StageNotFoundError: There is no such file.
@@ -69,7 +71,17 @@ def open_stage(path: str | Path | Usd.Stage) -> Usd.Stage:
     ):
         if not SLOWEST_RATE <= rate <= 1 / SLOWEST_RATE:
             raise StageReadError(f"{shown(identifier)}: {name} is {rate:g}; it must be a positive number.")
-    return stage
+    return stage if in_times_of is None else _counted_as(stage, in_times_of.GetTimeCodesPerSecond())
+
+
+def _counted_as(stage: Usd.Stage, rate: float) -> Usd.Stage:
+    """A stage with its times at another number of time codes per second: a session layer decides over its layers."""
+    if stage.GetTimeCodesPerSecond() == rate:
+        return stage
+    session = Sdf.Layer.CreateAnonymous()
+    session.timeCodesPerSecond = rate
+    with captured():
+        return Usd.Stage.Open(stage.GetRootLayer(), session)
 
 
 def _cannot_open(identifier: str, error: Tf.ErrorException) -> StageReadError:

@@ -7,6 +7,7 @@ import pytest
 from engine import run as engine_run
 from engine.config import RunConfig
 from engine.errors import ConfigError
+from engine.report.contents import read_contents
 from tests.engine.test_usd_kinds import DENSE, KEYS, Rig
 
 SAMPLED = {"translations": (*DENSE, *KEYS), "rotations": (*DENSE, 18, 22, 26), "scales": (*DENSE, *KEYS)}
@@ -79,3 +80,25 @@ def test_a_truth_that_leaves_the_keys_is_named(tmp_path: Path) -> None:
     config = shot(tmp_path, truth=str(other.saved()))
     (note,) = engine_run.plan(config).notes
     assert "another pose of /Char/Skel than the source at the key 18, by up to" in note
+
+
+def test_a_truth_of_another_rate_is_matched_in_seconds(tmp_path: Path) -> None:
+    truth, scores = Rig(tmp_path, "truth.usda", times=EVERY), []
+    config = shot(tmp_path, truth=str(truth.path), force=True)
+    for rate in (24, 30):
+        if rate == 30:  # the same motion in the same seconds
+            for attribute in truth.animation.GetPrim().GetAttributes():
+                own = [(time, attribute.Get(time)) for time in attribute.GetTimeSamples()]
+                if own:
+                    attribute.Clear()
+                for time, value in own:
+                    attribute.Set(value, time * rate / 24)
+            truth.stage.SetTimeCodesPerSecond(rate)
+        truth.saved()
+        notes = engine_run.plan(config).notes
+        assert [("30 time codes/s, the source 24: its times" in note) for note in notes] == [True] * (
+            rate == 30
+        )
+        scores.append(engine_run.run(config).scores["/Char/Skel"]["truth"]["slerp"]["l2p"])
+    assert scores[1] == pytest.approx(scores[0], rel=1e-6)
+    assert "truth" in read_contents(tmp_path / "out").actors[0].takes
