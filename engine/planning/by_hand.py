@@ -38,12 +38,14 @@ def named_by_hand(
     """
     if not keys and not contexts:
         return []
-    ends = {time for gap in gaps for time in gap}
+    holes = [(context, _holes(motion, context, longest)) for context in contexts]
+    said_so = {time for _, found in holes for hole in found for time in hole}
+    ends = {time for gap in gaps for time in gap} - said_so
     anchors = sorted({*keys, *(time for context in contexts for time in context if time in ends)})
     return [
         *_unsampled(motion, anchors),
         *(_left_out(keys, contexts, gaps, lone) if keys else _cut_off(motion, contexts, gaps, dense)),
-        *_holes(motion, contexts, longest),
+        *(_of_holes(context, found) for context, found in holes if found),
     ]
 
 
@@ -142,21 +144,22 @@ def _cut_off(motion: Motion, contexts: Spans, gaps: Spans, dense: Spans) -> list
     return said
 
 
-def _holes(motion: Motion, contexts: Spans, longest: float) -> list[str]:
-    """Parts of named contexts in which samples are too far apart to be finished motion."""
-    said = []
-    for start, end in contexts:
-        inner = motion.times[(motion.times > start) & (motion.times < end)]
-        times = np.array([start, *inner, end])
-        wide = np.flatnonzero(np.diff(times) > longest * (1 + _EPSILON))
-        if len(wide):
-            more = f" and elsewhere, {len(wide)} times in all" if len(wide) > 1 else ""
-            said.append(
-                f"the context {start:g}:{end:g} named by hand has no sample between {times[wide[0]]:g} and "
-                f"{times[wide[0] + 1]:g}{more}: what USD interpolates there is taken for finished motion; name only "
-                "what is sampled throughout."
-            )
-    return said
+def _holes(motion: Motion, context: tuple[float, float], longest: float) -> list[tuple[float, float]]:
+    """Parts of a named context in which samples are too far apart to be finished motion."""
+    start, end = context
+    inner = motion.times[(motion.times > start) & (motion.times < end)]
+    times = np.array([start, *inner, end])
+    wide = np.flatnonzero(np.diff(times) > longest * (1 + _EPSILON))
+    return [(float(times[n]), float(times[n + 1])) for n in wide.tolist()]
+
+
+def _of_holes(context: tuple[float, float], holes: Spans) -> str:
+    more = f" and elsewhere, {len(holes)} times in all" if len(holes) > 1 else ""
+    return (
+        f"the context {context[0]:g}:{context[1]:g} named by hand has no sample between {holes[0][0]:g} and "
+        f"{holes[0][1]:g}{more}: what USD interpolates there is taken for finished motion; name only what is sampled "
+        "throughout."
+    )
 
 
 def _missing(times: Float[np.ndarray, " sample"], wanted: Sequence[float], margin: float) -> list[float]:
