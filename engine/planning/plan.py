@@ -230,7 +230,7 @@ def make_plan(
     Raises:
         ConfigError: Times outside the clip, keys inside a context, unknown joints, pins of joints that known poses
             move, a loop whose last pose is not its first.
-        NothingToFill: Every frame is authored, or one key alone.
+        NothingToFill: Every frame is authored, or one key has no finished motion beside it.
     """
     where = shown(character.skeleton_path)
     if not character.joints:
@@ -297,6 +297,13 @@ def _why_nothing(motion: Motion, ranges: Sequence[tuple[float, float]], given: S
     if between:
         closest = ", ".join(f"{s:g} and {e:g}" for s, e in between[:MOST_SPANS])
         return f"no frame lies between the keys {closest}; set keys two frames or more apart."
+    if len(given) == 1:
+        beside = (
+            "only finished motion, which is kept, on either side"
+            if ranges
+            else "no finished motion beside it"
+        )
+        return f"the one key {given[0]:g} has {beside}; name two keys or more."
     return f"every frame is authored already; {remake}"
 
 
@@ -444,11 +451,6 @@ def _checked_keys(
                     "move the key or shorten the context.",
                     settings=("keys", "context"),
                 )
-    if len(set(keys)) + 2 * len(contexts) < 2:
-        raise ConfigError(
-            f"{where}: one key and no context leave nothing to fill; name two keys or more.",
-            settings=("keys",),
-        )
     return tuple(sorted({float(key) for key in keys}))
 
 

@@ -118,6 +118,16 @@ def test_what_is_skinned_and_blended_stays(kind: str, author: str, tmp_path: Pat
     assert len(done.samples(done.result, "translations")) > len(DENSE) + len(KEYS)
 
 
+def test_one_key_behind_finished_motion_is_filled_up_to(tmp_path: Path) -> None:
+    done = Outcome(Rig(tmp_path).saved(), tmp_path, keys=(KEYS[0],))
+    for channel in CHANNELS:
+        assert sorted(done.samples(done.result, channel)) == [*DENSE, *range(13, 18), *KEYS]
+    for time in (*PROBES, 22.0):  # nothing is filled behind the key, where USD's straight motion stays
+        assert done.differs(SKEL, time) <= (0 if time in (*DENSE, *KEYS) else 2e-3), time
+    moved = [done.query(done.result, SKEL).ComputeJointLocalTransforms(time)[0] for time in (12, 15, 18)]
+    assert len({tuple(each.ExtractTranslation()) for each in moved}) == 3
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_one_file_holds_what_instances_show(nested: bool, tmp_path: Path) -> None:
     """Each instance becomes a prim of its own; they go on sharing one animation."""

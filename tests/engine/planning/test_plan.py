@@ -93,7 +93,10 @@ def test_given_keys_leave_the_dense_rest_as_context(character: Character, motion
         ({"contexts": [(24, 24)], "keys": [48]}, "is empty"),
         ({"contexts": [(0, 500)]}, "reaches outside"),
         ({"contexts": [(0, 20), (10, 30)], "keys": [48]}, "overlap at 10"),
-        ({"keys": [24]}, "one key and no context"),
+        (
+            {"keys": [24]},
+            "the one key 24 has only finished motion, which is kept, on either side; name two keys",
+        ),
         ({"keys": [0, 48], "lock": ["nose"]}, "no joint is called nose"),
     ],
 )
@@ -118,6 +121,11 @@ def test_dense_clip_without_keys_has_nothing_to_fill(character: Character, motio
         (range(49), {}, "every frame is authored already; name the context and the keys"),
         ([5], {}, "only one pose is set; set another one"),
         ([0, 1, 2], {}, "no frame lies between the keys 0 and 1, 1 and 2; set keys"),
+        (
+            [0, 12, 24],
+            {"keys": [12]},
+            "the one key 12 has no finished motion beside it; name two keys or more.",
+        ),
         (
             range(49),
             {"keys": [4, 5]},
