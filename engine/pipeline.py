@@ -165,7 +165,7 @@ def run_stages(
     del moved
     give_back()
     with cache.stage("check"), _result_stands(progress):
-        compared = check_result(CheckInputs(layers, root, layer, source.stage), context)
+        compared = check_result(CheckInputs(layers, root, layer), context)
         scores = {path: {**own, "source": compared.get(path)} for path, own in scores.items()}
     previews: tuple[Path, ...] = ()
     if config.preview:

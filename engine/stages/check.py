@@ -1,6 +1,6 @@
 """Run stage *check*: what is wrong with the result and was not with its source."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,6 @@ class CheckInputs:
     """Hashes of the layers of the source."""
     root: Path
     layer: Path
-    stage: Any = field(compare=False, repr=False)
-    """The source, open."""
 
 
 def check_result(inputs: CheckInputs, context: RunContext) -> dict[str, Any]:
@@ -40,8 +38,7 @@ def _check(inputs: CheckInputs, work: StageWork) -> dict[str, Any]:
     from usd_io.read.stage import open_stage
 
     comparisons: list[Comparison] = []
-    found = [f for f in check_stage(open_stage(str(inputs.root)), comparisons) if f.severity != "info"]
-    before = {(f.rule, f.message) for f in check_stage(inputs.stage)} if found else set()
+    found = check_stage(open_stage(str(inputs.root)), comparisons)
     compared = {
         each.skeleton: {
             "exact": each.exact,
@@ -54,5 +51,4 @@ def _check(inputs: CheckInputs, work: StageWork) -> dict[str, Any]:
         }
         for each in comparisons
     }
-    findings = [asdict(f) for f in found if (f.rule, f.message) not in before]
-    return {"findings": findings, "source": compared}
+    return {"findings": [asdict(f) for f in found if f.severity != "info"], "source": compared}

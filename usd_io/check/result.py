@@ -1,6 +1,7 @@
 """Rules on our own results, which name their source and keys: SA008, SA011 (docs/check.md)."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -27,13 +28,36 @@ def changed_keys(
     there any more. ``read`` gives the samples of an attribute.
     """
     compared = [] if compared is None else compared
+    for layer, record in _records(stage):
+        takes = [take for take in record["takes"].values() if isinstance(take, Mapping)]
+        yield from _check_record(stage, layer, record, takes, compared, read)
+
+
+def sources(stage: Usd.Stage) -> Iterator[Usd.Stage]:
+    """The stages that a result was made of, but those that cannot be opened; none of another stage."""
+    for layer, record in _records(stage):
+        with suppress(StageReadError):
+            yield _source(layer, record)
+
+
+def _records(stage: Usd.Stage) -> Iterator[tuple[Sdf.Layer, Mapping[str, Any]]]:
+    """Layers of results with what they say of themselves."""
     for layer in stage.GetUsedLayers():
         record = layer.customLayerData.get("anymole", {})
-        takes = record.get("takes") if isinstance(record, Mapping) else None
-        if isinstance(takes, Mapping):
-            yield from _check_record(
-                stage, layer, record, [t for t in takes.values() if isinstance(t, Mapping)], compared, read
-            )
+        if isinstance(record, Mapping) and isinstance(record.get("takes"), Mapping):
+            yield layer, record
+
+
+def _source(layer: Sdf.Layer, record: Mapping[str, Any]) -> Usd.Stage:
+    """Raises:
+    StageReadError: It cannot be opened.
+    """
+    return open_stage(layer.ComputeAbsolutePath(str(_section(record, "source").get("root", ""))))
+
+
+def _section(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = record.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _check_record(
@@ -44,12 +68,10 @@ def _check_record(
     compared: list[Comparison],
     read: ReadSamples,
 ) -> Iterator[Finding]:
-    source = record.get("source")
-    source = source if isinstance(source, Mapping) else {}
     name = shown(layer.GetDisplayName())
-    yield from _changed_sources(layer, source)
+    yield from _changed_sources(layer, _section(record, "source"))
     try:
-        original = open_stage(layer.ComputeAbsolutePath(str(source.get("root", ""))))
+        original = _source(layer, record)
     except StageReadError as error:
         yield Finding("SA008", "warning", f"The keys cannot be compared with the source: {error}", name)
         return
@@ -59,8 +81,7 @@ def _check_record(
 
 
 def _changed_sources(layer: Sdf.Layer, source: Mapping[str, Any]) -> Iterator[Finding]:
-    listed = source.get("layers")
-    for entry in listed.values() if isinstance(listed, Mapping) else ():
+    for entry in _section(source, "layers").values():
         file = (
             Path(layer.ComputeAbsolutePath(str(entry.get("path", ""))))
             if isinstance(entry, Mapping)

@@ -1,6 +1,7 @@
 """Check a USD file: USD's own validators, and our rules for skeletal animation (docs/check.md)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pxr import Usd
@@ -15,7 +16,7 @@ from usd_io.check.composition import (
 )
 from usd_io.check.finding import Finding, Severity
 from usd_io.check.ignored import bad_binds, ignored_subsets, ignored_types, invalid_joints, missing_api
-from usd_io.check.result import changed_keys
+from usd_io.check.result import changed_keys, sources
 from usd_io.check.samples import bad_values, changing_bones, missing_channels, sign_flips, wrong_lengths
 from usd_io.check.usd import usd_findings
 from usd_io.diagnostics import captured
@@ -61,8 +62,22 @@ def check_stage(stage: Usd.Stage, compared: list[Comparison] | None = None) -> t
     """Check an open stage; see :func:`check_file`. How a result compares with its source is added to ``compared``."""
     read = SampleMemory()
     with captured():  # what USD says of broken values, the rules say with a place and a remedy
-        found = (*usd_findings(stage), *_skeletal(stage, read), *changed_keys(stage, compared, read))
+        found = [*_of_any_stage(stage, read), *changed_keys(stage, compared, read)]
+        if any(finding.severity != "info" for finding in found):
+            theirs = {(f.rule, f.message) for source in sources(stage) for f in _of_any_stage(source)}
+            found = [_as_the_source_has_it(f) if (f.rule, f.message) in theirs else f for f in found]
     return tuple(sorted(found, key=lambda finding: (_ORDER[finding.severity], finding.rule, finding.prim)))
+
+
+def _of_any_stage(stage: Usd.Stage, read: SampleMemory | None = None) -> tuple[Finding, ...]:
+    return (*usd_findings(stage), *_skeletal(stage, read or SampleMemory()))
+
+
+def _as_the_source_has_it(finding: Finding) -> Finding:
+    """A result is not at fault for what it was made of."""
+    if finding.severity == "info":
+        return finding
+    return replace(finding, severity="info", message=f"As in the source: {finding.message}")
 
 
 def _skeletal(stage: Usd.Stage, read: SampleMemory) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from usd_io.check.finding import Finding
 from usd_io.check.rules import check_file
 from usd_io.errors import StageReadError
 from usd_io.read.motion import read_motion
+from usd_io.read.placement import AuthorMode
 from usd_io.read.stage import open_stage
 
 DATA = Path(__file__).parents[2] / "data"
@@ -158,6 +159,17 @@ def result(tmp_path: Path) -> Path:
 
 def test_own_result_is_sound(result: Path) -> None:
     assert check_file(result) == ()
+
+
+@pytest.mark.parametrize("mode", ["rebind", "over"])
+def test_what_the_source_has_is_no_fault_of_the_result(mode: AuthorMode, tmp_path: Path) -> None:
+    source = tmp_path / "arm.usda"
+    source.write_text(SOUND.replace("float3[] translations", "point3f[] translations"))
+    take = Take(read_motion(open_stage(source), "/Arm/Skel"), (0.0, 2.0))
+    root = author_result(source, tmp_path, "out", {"/Arm/Skel": take}, mode=mode).root
+    (found,) = of(check_file(root), "AttributeTypeMismatch")
+    assert (found.severity, found.message.startswith("As in the source: ")) == ("info", True)
+    assert of(check_file(source), "AttributeTypeMismatch")[0].severity == "error"
 
 
 def test_changed_key_of_a_result_is_found(result: Path) -> None:
