@@ -30,6 +30,7 @@ from engine.runs.workspace import (
     SETTINGS,
     Workspace,
     check_out,
+    check_readable,
     check_result_names,
     read_settings,
     read_state,
@@ -184,6 +185,7 @@ def prepare_resume(folder: Path, changes: Mapping[str, Any] = NO_CHANGES) -> Non
         ConfigError: The changes cannot be used, or nothing can be written with them.
         EngineError: It cannot be written to.
     """
+    check_readable(folder)
     read_state(folder)  # refuses a newer format before anything is written
     check_writable(folder, elsewhere="")
     config = _plan_changed(folder, changes)[0] if changes else None
@@ -228,6 +230,7 @@ def resume(
         EngineError, UsdIoError: As for :func:`run`.
     """
     folder = Path(folder)
+    check_readable(folder)
     if config is None and not (folder / SETTINGS).is_file():
         raise ConfigError(f"{shown(folder)} is no run folder: it holds no {SETTINGS}.")
     read_state(folder)  # refuses a newer format before anything is written

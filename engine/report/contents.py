@@ -21,7 +21,7 @@ from engine.priors.self_test import SelfTest
 from engine.rendering.bones import with_bones
 from engine.report.words import TOUR
 from engine.runs.inputs import read_inputs
-from engine.runs.workspace import REPORT, SETTINGS, read_settings
+from engine.runs.workspace import REPORT, SETTINGS, check_readable, read_settings
 from engine.scene.subject import Subject
 from engine.scene.truth import true_motion
 from usd_io.errors import UsdIoError, shown
@@ -84,6 +84,7 @@ def read_contents(folder: Path) -> Contents:
         ConfigError: It is no run folder or the run has no result.
         UsdIoError: The source or the result cannot be read.
     """
+    check_readable(folder)
     if not (folder / SETTINGS).is_file():
         raise ConfigError(f"{shown(folder)} is no run folder: it holds no {SETTINGS}.")
     return gather(read_settings(folder), read_result(folder), folder)

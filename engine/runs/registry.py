@@ -24,6 +24,7 @@ from engine.runs.workspace import (
     CHECKPOINTS,
     EVENTS,
     STATE,
+    check_readable,
     own_run_folder,
     placed,
     read_state,
@@ -207,12 +208,16 @@ def find_run(name: str) -> Path:
     """The folder of a run: by its path, its id or the beginning of one.
 
     Raises:
-        ConfigError: There is none, or several.
+        ConfigError: There is none, or several; or its files may not be read.
     """
-    if os.path.isdir(name):  # noqa: PTH112  # never raises, whatever the name
-        if not _is_file(Path(name) / STATE):
-            raise ConfigError(f"{shown(name)} is no run folder; 'anymole runs' lists those that are known.")
-        return Path(name)
+    folder = Path(name) if os.path.isdir(name) else _find_by_id(name)  # noqa: PTH112  # never raises, whatever the name
+    check_readable(folder)
+    if not _is_file(folder / STATE):
+        raise ConfigError(f"{shown(name)} is no run folder; 'anymole runs' lists those that are known.")
+    return folder
+
+
+def _find_by_id(name: str) -> Path:
     matching = [record for record in list_runs() if name and record.id.startswith(name)]
     if not matching:
         raise ConfigError(f"there is no run {shown(name)}; 'anymole runs' lists them, or give its folder.")

@@ -27,7 +27,7 @@ from engine.events import Event, PreviewWritten, RunFinished, RunStarted, to_jso
 from engine.files.atomic import is_inside, whole_file
 from engine.files.hashing import content_hash
 from engine.files.json_values import read_json
-from engine.files.owned_folder import OwnedFolder, check_writable, refuse_foreign
+from engine.files.owned_folder import MARK, OwnedFolder, check_writable, refuse_foreign
 from engine.files.regular import open_regular
 from engine.runs.artefacts import INDEX, Artefact, is_intact, read_index
 from engine.runs.lock import LOCK, RunLock, process_start
@@ -440,6 +440,17 @@ def _open_log(path: Path) -> int:
 
 def _unwritable(path: Path, error: OSError) -> EngineError:
     return EngineError(unwritable(path, error, REMEDY), settings=("out",))
+
+
+def check_readable(folder: Path) -> None:
+    """Refuse a run folder that keeps from us what a run leaves there: it would look as if there were none.
+
+    Raises:
+        ConfigError: It, or one of its files, may not be read.
+    """
+    for path in (folder, *(folder / name for name in (MARK, *CONTROL))):
+        if os.path.lexists(path) and not os.access(path, os.R_OK | (os.X_OK if path == folder else 0)):
+            raise ConfigError(f"{shown(path)} may not be read; allow it, or name another run.")
 
 
 def read_state(folder: Path) -> dict[str, Any]:

@@ -80,6 +80,27 @@ def test_a_run_folder_that_may_not_be_written_is_told_and_kept(
     assert {path: path.read_bytes() for path in (locked / "run").rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("name", [".anymole", "report.json", "events.jsonl", "state.json", "run.toml"])
+def test_a_run_whose_files_may_not_be_read_is_refused(
+    name: str, call: Call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, run = shutil.copy(data / "cases" / "usd" / "baked_channel.usda", tmp_path), tmp_path / "run"
+    made = ("run", stage, "--prior", "slerp", "--no-preview", "--no-report", "--out", run)
+    assert call(*made)[0] == 0
+    access, real_open = os.access, os.open
+
+    def guarded_open(path: Any, *rest: Any, **named: Any) -> int:
+        if not isinstance(path, int) and Path(os.fspath(path)).name == name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real_open(path, *rest, **named)
+
+    monkeypatch.setattr(os, "open", guarded_open)  # as nothing is refused to root
+    monkeypatch.setattr(os, "access", lambda path, how: Path(path).name != name and access(path, how))
+    for words in (("take",), ("logs",), ("resume",), ("attach",), ("report",), ("clean",), ("cancel",)):
+        said = f"anymole: {run / name} may not be read; allow it, or name another run.\n"
+        assert call(*words, run) == (ExitCode.USAGE, said), words
+
+
 def test_the_remedy_fits_what_the_system_said() -> None:
     locked, full, other = (
         OSError(code, os.strerror(code)) for code in (errno.EROFS, errno.ENOSPC, errno.ENOTDIR)
