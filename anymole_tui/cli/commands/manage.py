@@ -1,5 +1,6 @@
 """``runs``, ``attach``, ``logs``, ``cancel``, ``resume`` and ``clean``: runs that live by themselves."""
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ from anymole_tui.cli.options import (
 from anymole_tui.wording import day_and_time, one_line, table
 from engine import ConfigError
 from engine.runs import resume_fields
-from usd_io import counted
+from usd_io import counted, shown
 
 if TYPE_CHECKING:
     from engine import Event
@@ -46,7 +47,7 @@ def add_to(app: typer.Typer) -> None:
 
 def runs(
     folders: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(
             metavar="[FOLDER]...", help="Where to look.", show_default="known runs and the current folder"
         ),
@@ -57,7 +58,13 @@ def runs(
     """List runs with their state, stage, progress and age, the latest first."""
     from engine.runs import list_runs
 
-    found = list_runs(folders or [])
+    for folder in folders or []:
+        if not os.path.isdir(folder):  # noqa: PTH112  # never raises, whatever the name
+            what = "is no folder" if os.path.lexists(folder) else "does not exist"
+            raise ConfigError(f"{shown(folder)} {what}; name a folder to look in.")
+        if not os.access(folder, os.R_OK | os.X_OK):
+            raise ConfigError(f"{shown(folder)} may not be read; allow it, or name another folder.")
+    found = list_runs([Path(folder) for folder in folders or []])
     if as_json:
         out.print_json({"runs": found})
     elif not found:
