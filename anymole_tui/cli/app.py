@@ -10,6 +10,7 @@ import traceback
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -17,7 +18,13 @@ import typer
 from typer.main import get_command
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.option_sources import bind_environment, default_map, flag, flags_by_setting
+from anymole_tui.cli.option_sources import (
+    bind_environment,
+    default_map,
+    flag,
+    flags_by_setting,
+    unheeded_variables,
+)
 from anymole_tui.cli.options import HELP_OPTIONS
 from anymole_tui.settings_files import files
 from anymole_tui.wording import one_line
@@ -96,6 +103,9 @@ def main(arguments: list[str] | None = None) -> None:
         if not _needs_no_files(argv):
             _check_current_folder()
         argv = as_command(argv, group)
+        if not _needs_no_files(argv):
+            for sentence in unheeded_variables(argv, group, list(chain(*HOMES.values()))):
+                out.say(one_line(f"warning: {sentence}"))
         group.main(argv, prog_name="anymole", default_map={} if _needs_no_files(argv) else default_map(group))
     except SystemExit as stop:
         if as_json and stop.code == ExitCode.USAGE:

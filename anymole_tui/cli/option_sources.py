@@ -6,8 +6,9 @@ a command holds its options; what stands above all tables counts for every comma
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,17 @@ from engine import ConfigError
 from engine.files import read_toml
 from usd_io import shown
 
+OWN_VARIABLES = {
+    "ANYMOLE_CONFIG",
+    "ANYMOLE_MIRROR",
+    "ANYMOLE_MODELS",
+    "ANYMOLE_PRESETS",
+    "ANYMOLE_STATE_DIR",
+    "ANYMOLE_VIEWER",
+}
+"""Variables that are read and belong to no option."""
+_NEAR = 0.9
+"""Names of the environment that are as like to one of ours (difflib's ratio) are meant for it; others are of others."""
 _TRUE = {"1", "true", "t", "yes", "y", "on"}
 
 
@@ -118,6 +130,29 @@ def flags_by_setting(words: list[str], group: Any) -> dict[str, str]:
         origin = "" if _is_typed(parameter, words) else set_elsewhere.get(option, "")
         flags[option.replace("-", "_")] = flags[parameter.name] = f"--{option}{origin and f' from {origin}'}"
     return flags
+
+
+def unheeded_variables(words: list[str], group: Any, commands: Collection[str]) -> list[str]:
+    """Sentences about variables of the environment that set nothing, though they are named as if they did for the
+    command that is called: its options alone are looked at, and names near to those and to our own.
+
+    Args:
+        words: The call.
+        group: The commands; the one that is called is among them.
+        commands: First words of all commands: their variables are theirs to look at.
+    """
+    called = _called(words, group)
+    command = next((command for name, command in commands_of(group) if name == called), None)
+    known = {variable(called, name) for name in options_of(command)} if command is not None else set()
+    known |= OWN_VARIABLES
+    others = tuple(variable((name,), "") for name in commands)
+    found = []
+    for name in sorted(name for name in os.environ if name.startswith(variable((), "")) and os.environ[name]):
+        own = command is not None and name.startswith(variable(called, ""))
+        near = get_close_matches(name, sorted(known), n=1, cutoff=0.0 if own else _NEAR)
+        if name not in known and near and (own or not name.startswith(others)):
+            found.append(f"{shown(name)} is set and is no setting; did you mean {near[0]}?")
+    return found
 
 
 def _is_typed(parameter: Any, words: list[str]) -> bool:

@@ -3,6 +3,8 @@
 import io
 import itertools
 import json
+import os
+import re
 import shutil
 import tomllib
 from collections.abc import Callable
@@ -13,6 +15,7 @@ import pytest
 
 from anymole_tui.cli import progress_view
 from anymole_tui.cli.app import main
+from anymole_tui.cli.option_sources import OWN_VARIABLES
 from anymole_tui.settings_files import run_defaults
 from anymole_tui.wording import duration
 from engine.errors import ConfigError
@@ -69,6 +72,35 @@ def test_settings_decide_runs_and_the_command_line_wins(
     assert json.loads(out)["plan"][0]["keys"] == [0, 20]
     code, out, _ = call("run", stage, "--keys", "0,9999")
     assert (code, json.loads(out)["exit_code"]) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("ANYMOLE_RUNS_NOPE", "ANYMOLE_RUNS_JSON"),
+        ("ANYMOLE_RNUS_JSON", "ANYMOLE_RUNS_JSON"),
+        ("ANYMOLE_STATE_DIRS", "ANYMOLE_STATE_DIR"),
+        ("ANYMOLE_RUNS_DEBUG", ""),
+        ("ANYMOLE_RUN_JSON", ""),  # of another command, which looks at it
+        ("ANYMOLE_STUDIO_ROOT", ""),  # of others
+        *((name, "") for name in sorted(OWN_VARIABLES)),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_said_once(
+    name: str, near: str, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, os.environ.get(name) or "0")
+    code, out, err = call("runs", ".", "--json")
+    assert (code, json.loads(out)) == (0, {"runs": []})
+    said = f"warning: {name} is set and is no setting; did you mean {near}?\n"
+    assert err == (said if near else "")
+
+
+def test_all_variables_that_are_read_are_known() -> None:
+    here = Path(main.__code__.co_filename).parents[2]
+    text = "".join(f.read_text() for room in ("anymole_tui", "engine") for f in (here / room).rglob("*.py"))
+    read = set(re.findall(r'[^_]"(ANYMOLE_[A-Z_]+[A-Z])"', text))
+    assert read == OWN_VARIABLES
 
 
 @pytest.mark.parametrize(
