@@ -28,6 +28,8 @@ from usd_io.model import Character, Motion, Shot, StageInfo
 from usd_io.shapes import Float
 
 MOST_IMAGES = 100_000
+_EPSILON = 1e-6
+"""Rows of times are rounded: this part of a range lies within it."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ def read_shot_to_draw(config: RenderConfig, progress: Progress) -> Shot:
     opened = open_stage(config.stage)
     info = stage_info(opened)
     characters = _read_characters(opened, info, config.skeletons, progress)
+    if config.times:
+        _check_times(config.times, opened, info, characters)
     times = np.array(config.times) if config.times else _all_frames(opened, info, characters)
     _check_count(len(times), 1 if config.camera else len(config.views))
     return Shot(info, characters, _read_motions(opened, characters, times))
@@ -116,6 +120,25 @@ def _read_characters(
             f"{shown(info.path)}: nothing is bound to the skeletons and they have no joints to draw."
         )
     return seen
+
+
+def _check_times(
+    times: Sequence[float], opened: Any, info: StageInfo, characters: Sequence[Character]
+) -> None:
+    """Refuse times outside of the stage's range and of all samples; of a still, every time shows the same."""
+    from usd_io.read.motion import joint_sample_times
+
+    known = np.array([time for time in (info.start, info.end) if time is not None])
+    known = np.concatenate([known, *(joint_sample_times(opened, c.skeleton_path) for c in characters)])
+    first, last = float(known.min(initial=np.inf)), float(known.max(initial=-np.inf))
+    margin = _EPSILON * (last - first)
+    outside = [time for time in times if not first - margin <= time <= last + margin]
+    if outside and first < last:
+        raise ConfigError(
+            f"{shown(info.path)}: time {outside[0]:g} lies outside the authored samples and the range of the stage, "
+            f"{first:g}..{last:g}; choose a time inside.",
+            settings=("times",),
+        )
 
 
 def _all_frames(opened: Any, info: StageInfo, characters: Sequence[Character]) -> Float[np.ndarray, " frame"]:

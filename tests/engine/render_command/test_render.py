@@ -116,6 +116,23 @@ def test_settings_that_cannot_be_used_are_refused(more: dict[str, object], messa
     assert caught.value.settings == tuple(more)
 
 
+@pytest.mark.parametrize("time", [1e300, -1e9, 9.5])
+def test_times_outside_of_what_the_stage_holds_are_refused(
+    time: float, two_bone_arm: Path, tmp_path: Path
+) -> None:
+    config = small(two_bone_arm, tmp_path / "out", times=(time,), views=("front",))
+    with pytest.raises(ConfigError, match=r"lies outside .* 1\.\.9; choose a time inside") as caught:
+        render_stage(config)
+    assert caught.value.settings == ("times",)
+    assert not (tmp_path / "out").exists()
+    stage = Usd.Stage.Open(str(two_bone_arm))
+    stage.SetStartTimeCode(0)
+    stage.SetEndTimeCode(9.5)
+    stage.Save()
+    if time == 9.5:  # within the range of the stage the last pose is held
+        assert render_stage(config).images == 1
+
+
 def test_times_must_increase(two_bone_arm: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="increase"):
         render_stage(small(two_bone_arm, tmp_path / "out", times=(3.0, 2.0)))
