@@ -61,7 +61,7 @@ def check(
     from anymole_tui.report import findings_report
     from engine import check as check_stage
 
-    findings = check_stage(file, [name.strip() for name in readers.split(",") if name.strip()])
+    findings = check_stage(file, [name.strip() for name in readers.split(",")] if readers.strip() else [])
     errors = sum(finding.severity == "error" for finding in findings)
     if as_json:
         out.print_json({"file": file, "valid": not errors, "findings": findings})

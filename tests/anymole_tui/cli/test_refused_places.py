@@ -157,6 +157,10 @@ def test_a_stage_that_may_not_be_read_is_not_damaged(
         (("runs", ""), "FOLDERS is empty; name one, or leave it out."),
         (("runs", ".", "notes.txt"), "notes.txt is no folder; name a folder to look in."),
         (("runs", "none"), "none does not exist; name a folder to look in."),
+        (
+            ("check", "notes.usda", "--for", "three,,blender"),
+            "no reader '' is known; name some of blender, three, lightusd, tinyusdz, usd-25.05, usd-24.03 (--for).",
+        ),
         (("clean", "x", ""), "NAMES is empty; name one, or leave it out."),
         (("submit", ""), "STAGES is empty; name one, or leave it out."),
         (("usd", "diff", "a", "b", "--tolerance", "nan"), "tolerance is nan; give 0 or more (--tolerance)."),
