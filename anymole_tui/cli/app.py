@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import traceback
+from copy import copy
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -25,7 +26,7 @@ from anymole_tui.cli.option_sources import (
     flags_by_setting,
     unheeded_variables,
 )
-from anymole_tui.cli.options import HELP_OPTIONS
+from anymole_tui.cli.options import HELP, HELP_OPTIONS, next_words
 from anymole_tui.settings_files import files
 from anymole_tui.wording import one_line
 from engine import ConfigError, EngineError, ExitCode
@@ -88,7 +89,23 @@ def group_for(argv: list[str]) -> Any:
     word = argv[0] if argv else ""
     known = any(word in commands for commands in HOMES.values())
     one_will_do = known and word != "config" and COMPLETION not in os.environ and not files()
-    return command_group(word) if one_will_do else command_group()
+    group = command_group(word) if one_will_do else command_group()
+    return _with_help(group) if COMPLETION in os.environ else group
+
+
+def _with_help(group: Any) -> Any:
+    """The commands with ``help`` among them, for shells alone: a call of it never comes so far."""
+
+    def of(
+        command: Annotated[list[str] | None, typer.Argument(autocompletion=next_words)] = None,
+    ) -> None:
+        """Show the help of a command."""
+
+    app = typer.Typer(add_completion=False)
+    app.command(HELP)(of)
+    with_help = copy(group)
+    with_help.commands = {**group.commands, HELP: get_command(app)}
+    return with_help
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -152,7 +169,7 @@ def as_command(argv: list[str], group: Any) -> list[str]:
     if not argv:
         return ["tui"] if sys.stdin.isatty() and sys.stdout.isatty() else argv
     word, rest = argv[0], argv[1:]
-    if word == "help":
+    if word == HELP:
         _check_command(rest, group)
         return [*rest, "--help"]
     if word.startswith("-") or word in group.commands:
@@ -166,7 +183,7 @@ def as_command(argv: list[str], group: Any) -> list[str]:
 
 def _hint(word: str, group: Any, before: str = "") -> str:
     near = get_close_matches(word, group.commands, n=1)
-    call = " ".join(filter(None, ("help", before)))
+    call = " ".join(filter(None, (HELP, before)))
     return (
         f"did you mean 'anymole {before and f'{before} '}{near[0]}'?"
         if near

@@ -14,6 +14,8 @@ from engine.settings import Field, Setting, from_text, limits_text, to_text
 from usd_io import shown
 
 HELP_OPTIONS = ["-h", "--help"]
+HELP = "help"
+"""A first word that is no command: ``help run`` is ``run --help``."""
 COMMAND = "The command itself"
 """Title of the options that decide nothing of the result."""
 _METAVARS = {
@@ -41,6 +43,14 @@ def completer(words: Callable[[], Iterable[str]], *, many: bool = False) -> Call
         return [f"{before}{comma}{word}" for word in words() if word.startswith(begun)]
 
     return complete
+
+
+def next_words(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Words of commands that can follow those typed as ``command``."""
+    group: Any = ctx.find_root().command
+    for word in ctx.params.get("command") or ():
+        group = getattr(group, "commands", {}).get(word)
+    return [word for word in getattr(group, "commands", {}) if word.startswith(incomplete) and word != HELP]
 
 
 Stage = Annotated[

@@ -1,11 +1,11 @@
 """``config show``: where the value of every option comes from."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.options import AsJson, Debug, GroupedCommand
+from anymole_tui.cli.options import AsJson, Debug, GroupedCommand, next_words
 from anymole_tui.wording import table
 from engine import ConfigError
 from usd_io import shown
@@ -21,14 +21,6 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="config")
 
 
-def _next_words(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Words of commands that can follow those typed."""
-    group: Any = ctx.find_root().command
-    for word in ctx.params.get("command") or ():
-        group = getattr(group, "commands", {}).get(word)
-    return [word for word in getattr(group, "commands", {}) if word.startswith(incomplete)]
-
-
 def show(
     context: typer.Context,
     command: Annotated[
@@ -37,7 +29,7 @@ def show(
             metavar="[COMMAND]...",
             help="Only options of this command, or of those of this group.",
             show_default="all",
-            autocompletion=_next_words,
+            autocompletion=next_words,
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Those with their default value, too.")] = False,
