@@ -15,7 +15,7 @@ from engine.geometry.skeleton import blend_points, joint_transforms, skin_points
 from engine.rendering.camera import Cameras
 from engine.rendering.mesh.looks import Looks
 from usd_io.model import Character, Mesh, Motion
-from usd_io.shapes import Float, Int, UInt8
+from usd_io.shapes import Bool, Float, Int, UInt8
 
 ROWS = 2
 """Rows of samples in a pixel, one sample each, which lie on a diagonal: outlines of any direction show in steps."""
@@ -28,12 +28,14 @@ IMAGES_AT_ONCE = 8
 AMBIENT, DIFFUSE, SPECULAR, SHININESS = 0.5, 0.5, 0.08, 32
 LIGHT = (-0.5, -0.7, 0.0)
 """Goes with the camera, in camera space, as parts of the depth of what it lights."""
-ROWS_AT_ONCE = 1 << 18
+ROWS_AT_ONCE = 1 << 15
 """Rows of triangles looked at together, and"""
-SAMPLES_AT_ONCE = 1 << 20
+SAMPLES_AT_ONCE = 1 << 17
 """samples filled together: bounds memory where large triangles lie one over another."""
 LEAST_AREA = 1e-9
 """Of a triangle that is drawn [samples], doubled."""
+LEAST_VOLUME = 1e-6
+"""Of a surface that has an inside, in parts of the sum of what lies between its triangles and the camera."""
 OVERLAP = 1e-4
 """Triangles reach this far over their edges [samples], so that rounding leaves no hole between two of them."""
 _FACE_BITS = (1 << 32) - 1
@@ -133,7 +135,7 @@ def _draw(
 ) -> UInt8[np.ndarray, "image height width 3"]:
     height, width = camera.height, camera.width
     turn, move = camera.T_camera_world[0, :3, :3], camera.T_camera_world[0, :3, 3]
-    faces = _project(points @ turn.T + move, looks, camera)
+    faces = _project(np.moveaxis(turn @ points.mT + move[:, None], 0, 1), looks, camera)
     pixel, ids = _visible(faces, len(points), height, width)
     # numpy divides whole numbers by one number several times as quickly as it takes remainders
     place = pixel - pixel // (height * width) * (height * width)
@@ -166,61 +168,110 @@ def _draw(
     return pictures.reshape(-1, height, width, 3)
 
 
-def _project(points: Float[np.ndarray, "image vertex 3"], looks: Looks, camera: Cameras) -> _Faces:
-    """The triangles of camera-space points that lie in front of the camera and in the picture."""
-    z = points[..., 2]
-    front = z > camera.near
-    inverse = 1 / np.where(front, z, np.inf)
-    xy = points[..., :2] * inverse[..., None] * camera.focal[0] + camera.centre[0]
-    corners = xy[:, looks.faces]
-    size = np.array([camera.width, camera.height])
-    inside = ((corners.max(2) > 0) & (corners.min(2) < size)).all(-1) & front[:, looks.faces].all(-1)
+def _project(points: Float[np.ndarray, "3 image vertex"], looks: Looks, camera: Cameras) -> _Faces:
+    """The triangles of camera-space points that lie in front of the camera and in the picture, without those that a
+    closed surface hides."""
+    front = points[2] > camera.near
+    inverse = 1 / np.where(front, points[2], np.inf)
+    corners = looks.faces.T
+    a, b, c = (points[:, :, own] for own in corners)
+    area = np.stack(_cross(b - a, c - a))
+    focal, centre = camera.focal[0][:, None, None], camera.centre[0][:, None, None]
+    x, y = (points[:2] * inverse * focal + centre)[:, :, corners]
+    inside = (x.max(1) > 0) & (x.min(1) < camera.width) & (y.max(1) > 0) & (y.min(1) < camera.height)
+    inside &= front[:, corners].all(1) & ~_turned_away((a * area).sum(0), looks.faces, front)
     image, face = np.nonzero(inside)
-    x, y = np.moveaxis(corners[image, face], (0, 1, 2), (2, 1, 0))
-    y = y * ROWS
+    x, y = x[image, :, face].T, y[image, :, face].T * ROWS
     # the share of a corner is the area between a place and the opposite edge, of that of the triangle
     (x1, x2), (y1, y2) = ((v[[1, 2, 0]], v[[2, 0, 1]]) for v in (x, y))
     edges = np.stack([x1 * y2 - x2 * y1, y1 - y2, x2 - x1])
-    area = edges[0].sum(0)
-    shares = edges / np.where(np.abs(area) > LEAST_AREA, area, np.nan)
+    doubled = edges[0].sum(0)
+    shares = edges / np.where(np.abs(doubled) > LEAST_AREA, doubled, np.nan)
     vertices = looks.faces[face].T
     textured = (looks.face_texture[face] >= 0)[:, None, None]
     place = np.pad(looks.corner_uvs, ((0, 0), (0, 0), (0, 1)))
     # by value, corner and face: faces come last, so that all that follows runs along them
     corner = np.empty((6, *vertices.shape))
     corner[0] = 1
-    corner[1:3] = np.moveaxis(_light(points, looks.faces)[image, vertices], -1, 0)
+    corner[1:3] = _light(points, area, looks.faces)[:, image, vertices]
     corner[3:] = np.where(textured, place[face], looks.corner_colors[face]).T
     corner *= inverse[image, vertices]
     return _Faces(image, face, y, shares, np.einsum("lkf,vkf->lvf", shares, corner))
 
 
+def _turned_away(
+    volume: Float[np.ndarray, "image face"],
+    faces: Int[np.ndarray, "face 3"],
+    front: Bool[np.ndarray, "image vertex"],
+) -> Bool[np.ndarray, "image face"]:
+    """Triangles of closed surfaces that are seen from inside: others of their surface hide them, whatever its pose.
+
+    Args:
+        volume: Of what lies between each triangle and the camera, times six, signed by the side that is seen.
+        faces: Vertices of the triangles.
+        front: Vertices that are not behind the camera, which is outside what lies in front of it.
+    """
+    surface, closed = _surfaces(faces, front.shape[1])
+    count = len(closed)
+    place = np.arange(len(front))[:, None] * count + surface
+    enclosed, parts = (
+        np.bincount(place.ravel(), values.ravel(), len(front) * count).reshape(len(front), count)
+        for values in (volume, np.abs(volume))
+    )
+    # what encloses nothing, as two sheets back to back do, has no inside
+    sure = closed & (np.abs(enclosed) > LEAST_VOLUME * parts) & front.all(1, keepdims=True)
+    result: Bool[np.ndarray, "image face"] = (volume * np.where(sure, enclosed, 0)[:, surface]) > 0
+    return result
+
+
+def _surfaces(
+    faces: Int[np.ndarray, "face 3"], vertices: int
+) -> tuple[Int[np.ndarray, " face"], Bool[np.ndarray, " surface"]]:
+    """Which surface, of those that share no vertex, each triangle belongs to, and which are closed: their triangles
+    pass every edge as often one way as the other."""
+    label, before = np.arange(vertices), None
+    while before is None or (label != before).any():
+        before = label.copy()
+        np.minimum.at(label, faces, label[faces].min(1, keepdims=True))
+        label = label[label]
+    names, surface = np.unique(label[faces[:, 0]], return_inverse=True)
+    start, end = faces, faces[:, [1, 2, 0]]
+    _, edge = np.unique(np.minimum(start, end) * vertices + np.maximum(start, end), return_inverse=True)
+    passed = np.bincount(edge.ravel(), np.sign(end - start).ravel())
+    opened = (passed[edge.reshape(faces.shape)] != 0).any(1)
+    return surface, np.bincount(surface, opened, len(names)) == 0
+
+
 def _light(
-    points: Float[np.ndarray, "image vertex 3"], faces: Int[np.ndarray, "face 3"]
-) -> Float[np.ndarray, "image vertex 2"]:
-    """Phong 1975 at every vertex, on the side that is seen."""
-    images, vertices = points.shape[:2]
-    a, b, c = (points[:, faces[:, k]] for k in range(3))
-    area = np.cross(b - a, c - a)
+    points: Float[np.ndarray, "3 image vertex"],
+    area: Float[np.ndarray, "3 image face"],
+    faces: Int[np.ndarray, "face 3"],
+) -> Float[np.ndarray, "2 image vertex"]:
+    """Phong 1975 at every vertex, on the side that is seen; ``area`` are the normals of the triangles as long as twice
+    their area."""
+    images, vertices = points.shape[1:]
     # normals are the means of those of the faces around each vertex, weighted by area
     place = (np.arange(images)[:, None] * vertices + faces.reshape(-1)).ravel()
-    sums = [
-        np.bincount(place, np.repeat(area[..., k], 3, axis=1).ravel(), images * vertices) for k in range(3)
-    ]
-    normal = _unit(np.stack(sums, axis=-1, dtype=float).reshape(points.shape))
-    to_camera, to_light = _unit(-points), _unit(np.array(LIGHT) * points[..., 2:] - points)
-    facing, cosine = (normal * to_camera).sum(-1), (normal * to_light).sum(-1)
+    sums = [np.bincount(place, np.repeat(part, 3, axis=1).ravel(), images * vertices) for part in area]
+    normal = _unit(np.stack(sums, dtype=float).reshape(points.shape))
+    to_camera, to_light = _unit(-points), _unit(np.array(LIGHT)[:, None, None] * points[2] - points)
+    facing, cosine = (normal * to_camera).sum(0), (normal * to_light).sum(0)
     side = np.where(facing < 0, -1.0, 1.0)
     facing, cosine = side * facing, side * cosine
     # the mirrored direction is 2 cosine normal - to_light
-    glance = np.maximum(2 * cosine * facing - (to_light * to_camera).sum(-1), 0)
+    glance = np.maximum(2 * cosine * facing - (to_light * to_camera).sum(0), 0)
     glint = np.where(cosine > 0, glance, 0) ** SHININESS
-    return np.stack([AMBIENT + DIFFUSE * np.maximum(cosine, 0), SPECULAR * glint], axis=-1)
+    return np.stack([AMBIENT + DIFFUSE * np.maximum(cosine, 0), SPECULAR * glint])
 
 
-def _unit(vectors: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3"]:
-    length = np.sqrt((vectors**2).sum(-1, keepdims=True))
-    result: Float[np.ndarray, "*batch 3"] = vectors / np.maximum(length, 1e-12)
+def _cross(a: Float[np.ndarray, "3 *any"], b: Float[np.ndarray, "3 *any"]) -> list[Float[np.ndarray, "*any"]]:
+    """Components of vectors' cross products."""
+    return [a[i] * b[j] - a[j] * b[i] for i, j in ((1, 2), (2, 0), (0, 1))]
+
+
+def _unit(vectors: Float[np.ndarray, "3 *any"]) -> Float[np.ndarray, "3 *any"]:
+    length = np.sqrt((vectors**2).sum(0))
+    result: Float[np.ndarray, "3 ..."] = vectors / np.maximum(length, 1e-12)
     return result
 
 
@@ -233,10 +284,12 @@ def _visible(
     counts = (np.floor(high_y + 0.5).clip(0, height * ROWS).astype(int) - top).clip(0)
     pixels = images * height * width
     best = np.zeros(ROWS * pixels, np.int64)
-    for some in _parts(counts, ROWS_AT_ONCE):
-        face = np.repeat(np.arange(some.start, some.stop), counts[some])
-        before = np.cumsum(counts[some]) - counts[some]
-        row = np.arange(len(face)) + np.repeat(top[some] - before, counts[some])
+    drawn = np.flatnonzero(counts)
+    for some in _parts(counts[drawn], ROWS_AT_ONCE):
+        own = drawn[some]
+        which, before = _owners(counts[own])
+        face = own[which]
+        row = np.arange(len(face)) + np.take(top[own] - before, which)
         start, length = _spans(faces, face, row, width)
         kept = np.flatnonzero(length > 0)  # no span where there is no area, and so no shares (NaN)
         face, row, start, length = face[kept], row[kept], start[kept].astype(int), length[kept].astype(int)
@@ -259,6 +312,16 @@ def _parts(counts: Int[np.ndarray, " item"], limit: int) -> Iterator[slice]:
     for first, end in pairwise([*bounds.tolist(), len(counts)]):
         if end > first:
             yield slice(first, end)
+
+
+def _owners(counts: Int[np.ndarray, " item"]) -> tuple[Int[np.ndarray, " one"], Int[np.ndarray, " item"]]:
+    """The item of each of ``counts`` things, of which every item has some, and how many come before each item's. As
+    ``np.repeat`` of the items' numbers, which takes several times as long where they have few."""
+    end = np.cumsum(counts)
+    before = end - counts
+    owner = np.zeros(end[-1] if len(end) else 0, np.int64)
+    owner[before[1:]] = 1
+    return np.cumsum(owner, out=owner), before
 
 
 def _spans(
@@ -298,15 +361,16 @@ def _fill(
     # 1 / depth is linear in the picture
     constant, slope, fall = np.take(faces.values[:, 0], face, axis=1)
     near = constant + slope * (start + _across(row)) + fall * (row + 0.5)
-    before = np.cumsum(length) - length
-    order = np.arange(length.sum())
-    step = (order - np.repeat(before, length)).astype(np.float32)
-    step *= np.repeat(slope.astype(np.float32), length)
-    step += np.repeat(near.astype(np.float32), length)
+    span, before = _owners(length)
+    order = np.arange(len(span))
+    nearness = np.take(slope, span)
+    nearness *= order
+    nearness += np.take(near - slope * before, span)
     # positive floats sort like their bits: nearness above, face below, so that one maximum finds the nearest face
-    keys = step.clip(1e-30).view(np.int32).astype(np.int64) << 32
-    keys |= np.repeat(_FACE_BITS - face, length)
-    order += np.repeat(place - before, length)
+    keys = np.maximum(nearness, 1e-30, out=nearness).astype(np.float32).view(np.int32).astype(np.int64)
+    keys <<= 32
+    keys |= np.take(_FACE_BITS - face, span)
+    order += np.take(place - before, span)
     np.maximum.at(best, order, keys)
 
 
@@ -342,8 +406,9 @@ def _shade(
         own = np.flatnonzero(texture == index)
         u, v = colors[:2, own]
         # the origin is the lower left corner of the image, which repeats
-        across, down = (u % 1) * texels.shape[1], (-v % 1) * texels.shape[0]
-        colors[:, own] = texels.reshape(-1, 3)[down.astype(int) * texels.shape[1] + across.astype(int)].T
+        across, down = (u - np.floor(u)) * texels.shape[1], (np.ceil(v) - v) * texels.shape[0]
+        texel = down.astype(int) * texels.shape[1] + across.astype(int)
+        colors[:, own] = np.take(texels.reshape(-1, 3), texel, axis=0, mode="clip").T
     colors *= values[1]
     colors += values[2]
     return depth, colors.clip(0, 1, out=colors)

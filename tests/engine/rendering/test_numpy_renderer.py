@@ -170,6 +170,82 @@ def test_triangles_without_area_are_not_drawn() -> None:
     assert (drawn(place[None], looks, camera_at(5.0, azimuth=0.0)) == 255).all()
 
 
+def of_faces(looks: Looks, chosen: np.ndarray) -> Looks:
+    """Some of its triangles, in the order given."""
+    per_face = ("faces", "face_mesh", "corner_colors", "corner_uvs", "face_texture")
+    return replace(looks, **{name: getattr(looks, name)[chosen] for name in per_face})
+
+
+@pytest.mark.parametrize("way", [1, -1], ids=["outwards", "inwards"])
+def test_what_a_closed_surface_hides_is_left_out_and_changes_nothing(
+    way: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, _ = sphere(16)
+    looks = replace(ball(), faces=ball().faces[:, ::way])
+    camera = camera_at(5.0)
+    faces = []
+
+    def visible(found: numpy_renderer._Faces, *rest: int) -> tuple[np.ndarray, np.ndarray]:
+        faces.append(len(found.face))
+        return _visible(found, *rest)
+
+    _visible = numpy_renderer._visible
+    monkeypatch.setattr(numpy_renderer, "_visible", visible)
+    picture = drawn(points.numpy()[None], looks, camera)
+    monkeypatch.setattr(numpy_renderer, "_turned_away", lambda volume, *rest: np.zeros(volume.shape, bool))
+    np.testing.assert_array_equal(drawn(points.numpy()[None], looks, camera), picture)
+    assert faces[0] < 0.55 * faces[1]
+
+
+def test_surfaces_that_turn_opposite_ways_are_both_seen_from_outside() -> None:
+    points, _ = sphere(16)
+    looks, count = ball(), len(ball().faces)
+    apart = np.concatenate([points.numpy() * 0.4 - [0.5, 0, 0], points.numpy() * 0.4 + [0.5, 0, 0]])
+    two = of_faces(looks, np.tile(np.arange(count), 2))
+    two = replace(two, faces=np.concatenate([looks.faces, looks.faces[:, ::-1] + len(points)]))
+    same = replace(two, faces=np.concatenate([looks.faces, looks.faces + len(points)]))
+    camera = camera_at(5.0, azimuth=0.0)
+    colors = two.corner_colors.copy()
+    colors[count:] = colors[count:, ::-1]  # of the same corners
+    two = replace(two, corner_colors=colors)
+    difference = np.abs(drawn(apart[None], two, camera).astype(int) - drawn(apart[None], same, camera))
+    assert difference.max() <= 1
+
+
+def test_the_inside_of_an_open_surface_is_seen() -> None:
+    points, _ = sphere(16)
+    looks, camera = ball(), camera_at(5.0)
+    towards = points.numpy()[looks.faces].mean(1) @ camera.positions()[0] > 0
+    bowl = drawn(points.numpy()[None], of_faces(looks, np.flatnonzero(~towards)), camera)
+    whole = drawn(points.numpy()[None], looks, camera)
+    seen, outline = (bowl < 255).any(-1), (whole < 255).any(-1)
+    assert seen.sum() > 0.95 * outline.sum()
+
+
+def test_two_sheets_back_to_back_are_seen_from_both_sides() -> None:
+    place = np.array([[-0.6, -0.5, 0.0], [0.6, -0.5, 0.0], [0.0, 0.6, 0.0]])
+    looks = replace(
+        of_faces(ball(), np.arange(2)),
+        faces=np.array([[0, 1, 2], [2, 1, 0]]),
+        corner_colors=np.zeros((2, 3, 3), np.float32),
+        canonical=place,
+    )
+    for azimuth in (0.0, 180.0):
+        assert (drawn(place[None], looks, camera_at(5.0, azimuth=azimuth)) < 255).any(-1).sum() > 50
+
+
+def test_texture_places_next_to_an_edge_are_in_the_picture() -> None:
+    points, _ = sphere(16)
+    count = len(ball().faces)
+    looks = replace(
+        ball(),
+        corner_uvs=np.broadcast_to([-1e-20, 1e-20], (count, 3, 2)).copy(),
+        face_texture=np.zeros(count, int),
+        textures=(np.zeros((4, 4, 3), np.float32),),
+    )
+    assert (drawn(points.numpy()[None], looks, camera_at(5.0)) < 255).any()
+
+
 def test_nothing_to_see_is_the_ground() -> None:
     points, _ = sphere(4)
     looks = ball()
