@@ -1,5 +1,6 @@
-"""How the process of a command ends."""
+"""How the process of a command begins and ends."""
 
+import platform
 import subprocess
 import sys
 
@@ -25,3 +26,31 @@ def test_the_process_ends_with_its_code_and_all_that_was_said(argument: str, cod
     assert ended.returncode == code
     assert ended.stdout.splitlines()[-1] == "the end"
     assert ended.stdout.startswith("anymole ") if code == 0 else "--no-such-option" in ended.stderr
+
+
+ARRAYS = """
+import resource, sys
+import numpy as np
+from anymole_tui.__main__ import keep_freed_memory
+from usd_io.memory import give_back
+keep_freed_memory()
+for count in range(50):
+    if count == 10:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    many = [np.ones(1 << 20) for _ in range(4)]
+    del many
+    if "give_back" in sys.argv:
+        give_back()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries decide by themselves")
+def test_freed_memory_is_kept_for_the_next_array_until_it_is_handed_back() -> None:
+    def pages(*asked: str) -> int:
+        """That the process is handed while it makes 160 arrays of 8 MB, four at a time."""
+        command = [sys.executable, "-c", ARRAYS, *asked]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert pages() < 1000
+    assert pages("give_back") > 10_000
