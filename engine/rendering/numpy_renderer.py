@@ -229,11 +229,12 @@ def _surfaces(
 ) -> tuple[Int[np.ndarray, " face"], Bool[np.ndarray, " surface"]]:
     """Which surface, of those that share no vertex, each triangle belongs to, and which are closed: their triangles
     pass every edge as often one way as the other."""
-    label, before = np.arange(vertices), None
-    while before is None or (label != before).any():
-        before = label.copy()
-        np.minimum.at(label, faces, label[faces].min(1, keepdims=True))
-        label = label[label]
+    # the least vertex of each surface: surfaces that a triangle joins take the lesser's, until none is joined
+    label = np.arange(vertices)
+    while ((of_corners := label[faces]) != (least := of_corners.min(1, keepdims=True))).any():
+        np.minimum.at(label, of_corners, least)
+        while (label[label] != label).any():
+            label = label[label]
     names, surface = np.unique(label[faces[:, 0]], return_inverse=True)
     start, end = faces, faces[:, [1, 2, 0]]
     _, edge = np.unique(np.minimum(start, end) * vertices + np.maximum(start, end), return_inverse=True)

@@ -197,6 +197,20 @@ def test_what_a_closed_surface_hides_is_left_out_and_changes_nothing(
     assert faces[0] < 0.55 * faces[1]
 
 
+def test_surfaces_are_found_however_their_vertices_are_numbered() -> None:
+    length = 20_000  # from one end of a strip to the other; by one neighbour at a time it would take minutes
+    strip = np.arange(length)[:, None] + np.arange(3)
+    tetrahedron = 2 * (length + 2) + np.array([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]])
+    faces = np.concatenate([strip, strip + length + 2, tetrahedron])
+    vertices = int(faces.max()) + 1
+    renumbered = np.random.default_rng(5).permutation(vertices)[faces]
+    surface, closed = numpy_renderer._surfaces(renumbered, vertices)
+    parts = np.split(surface, [length, 2 * length])
+    assert [len({*part.tolist()}) for part in parts] == [1, 1, 1]
+    assert len({int(part[0]) for part in parts}) == len(closed) == 3
+    assert closed[[int(part[0]) for part in parts]].tolist() == [False, False, True]
+
+
 def test_surfaces_that_turn_opposite_ways_are_both_seen_from_outside() -> None:
     points, _ = sphere(16)
     looks, count = ball(), len(ball().faces)
