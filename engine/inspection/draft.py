@@ -71,15 +71,16 @@ def _test(
     character: Character, known: Motion, plan: Plan, prior: str, cancel: Callable[[], bool]
 ) -> SelfTest:
     """The trials that :func:`engine.priors.fill.fill` makes."""
+    drafts = learned.Drafts()
+    together = {"learned": drafts} if learned.fits(character) else {}
     if prior == "auto":
         tried = {name: p for name, p in CANDIDATES.items() if name != "learned" or learned.fits(character)}
-        test = self_test(character, known, plan, _stoppable(tried, cancel))
+        test = self_test(character, known, plan, _stoppable(tried, cancel), together=together)
     else:
-        test = self_test(
-            character, known, plan, _stoppable({"spline": spline, prior: prior_of(prior)}, cancel), only=prior
-        )
+        tried = {"spline": spline, prior: prior_of(prior)}
+        test = self_test(character, known, plan, _stoppable(tried, cancel), only=prior, together=together)
     if prior in SURE and learned.fits(character):
-        guess = as_tested(test, character, known, plan, learned.fill(character, known, plan))
+        guess = as_tested(test, drafts.fills, known, plan, learned.fill(character, known, plan))
         test = expecting(test, character, known, plan, guess)
     return test
 

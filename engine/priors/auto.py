@@ -21,7 +21,7 @@ from engine.priors.context import context
 from engine.priors.learned.prior import fits, learned, learned_drafts
 from engine.priors.self_test import GapChoice, SelfTest, self_test
 from engine.priors.spline import spline
-from engine.priors.trials import Prior
+from engine.priors.trials import Drafts, Prior
 from usd_io.model import Character, Motion
 
 CANDIDATES: Mapping[str, Prior] = {"spline": spline, "context": context, "learned": learned}
@@ -52,6 +52,8 @@ def fill(
     candidates: Mapping[str, Prior],
     answered: Motion | None = None,
     on_part: Callable[[float], None] = lambda part: None,
+    *,
+    drafts: Drafts = learned_drafts,
 ) -> tuple[Motion, SelfTest]:
     """The blend, and the self-test that it rests on.
 
@@ -63,12 +65,13 @@ def fill(
             left out where the skeleton is too large for it.
         answered: What the learned prior fills the gaps with, where it was asked before.
         on_part: Called now and then with the part of the gaps that were sought in the context.
+        drafts: What the learned prior fills hidden pieces with, all at once.
 
     Returns:
         The motion at ``plan.fill_times`` and what to expect of it.
     """
     candidates = {n: prior for n, prior in candidates.items() if prior is not learned or fits(character)}
-    together = {n: learned_drafts for n, prior in candidates.items() if prior is learned}
+    together = {n: drafts for n, prior in candidates.items() if prior is learned}
     test = self_test(character, known, plan, candidates, together=together)
     recalled = from_context.fill(character, known, plan, on_part)
     test = replace(

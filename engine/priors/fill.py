@@ -31,7 +31,6 @@ from engine.priors.shaping.pins import hold_pins
 from engine.priors.shaping.texture import put_texture
 from engine.priors.shaping.velocity import carry_velocity
 from engine.priors.spline import spline
-from engine.priors.trials import hidden_pieces
 from engine.settings.choices import StyleName
 from usd_io.errors import shown
 from usd_io.model import Channel, Character, Motion
@@ -140,7 +139,7 @@ def fill(
         if needed
         else None
     )
-    chosen = prior_of(prior)
+    chosen, drafts = prior_of(prior), learned.Drafts()
     if prior == "auto":
         answered = None if guess is None else guess.motion
         made, test = auto.fill(
@@ -150,17 +149,16 @@ def fill(
             auto.CANDIDATES,
             answered,
             lambda part: on_part(NETWORK_SHARE + part * (BLENDED_SHARE - NETWORK_SHARE)),
+            drafts=drafts,
         )
     else:
         made = (
             guess.motion if guess is not None and prior == "learned" else chosen(character, parts.known, plan)
         )
-        together = {"learned": learned.learned_drafts}
-        test = self_test(
-            character, parts.known, plan, {"spline": spline, prior: chosen}, only=prior, together=together
-        )
+        priors, together = {"spline": spline, prior: chosen}, {"learned": drafts}
+        test = self_test(character, parts.known, plan, priors, only=prior, together=together)
     if guess is not None and prior in SURE:
-        guess = as_tested(test, character, parts.known, plan, guess)
+        guess = as_tested(test, drafts.fills, parts.known, plan, guess)
         test = expecting(test, character, parts.known, plan, guess, made)
     others = []
     if guess is not None:
@@ -266,14 +264,17 @@ def _in_a_row(cycles: Cycles, parts: Parts) -> Parts:
 
 
 def as_tested(
-    test: SelfTest, character: Character, known: Motion, plan: Plan, guess: learned.LearnedFill
+    test: SelfTest,
+    drafted: Sequence[learned.LearnedFill],
+    known: Motion,
+    plan: Plan,
+    guess: learned.LearnedFill,
 ) -> learned.LearnedFill:
-    """The learned prior's answer with the errors that it expects, corrected by how right it is on the hidden pieces
-    (:func:`engine.priors.self_test.corrections`)."""
-    if not test.pieces or not len(character.joints):
+    """The learned prior's answer with the errors that it expects, corrected by how right it is on the hidden pieces of
+    the test, which it drafted (:func:`engine.priors.self_test.corrections`)."""
+    if not drafted or not guess.position_error.shape[1]:
         return guess
-    pieces = [(known.at(piece.known(known.times)), piece) for piece in hidden_pieces(known, plan)]
-    told = [joint_norm(fill.position_error) for fill in learned.draft_fills(character, pieces)]
+    told = [joint_norm(fill.position_error) for fill in drafted]
     counts = [len(gap.times) for gap in plan.gaps]
     own = [joint_norm(errors) for errors in np.split(guess.position_error, np.cumsum(counts)[:-1])]
     factors = corrections(test, plan, own, float(np.mean(told)), known.time_codes_per_second)

@@ -93,6 +93,17 @@ def learned_drafts(character: Character, pieces: Sequence[tuple[Motion, Plan]]) 
     return [piece.motion for piece in draft_fills(character, pieces)]
 
 
+class Drafts:
+    """As :func:`learned_drafts`; keeps what it made last, for the errors that are expected of it."""
+
+    def __init__(self) -> None:
+        self.fills: list[LearnedFill] = []
+
+    def __call__(self, character: Character, pieces: Sequence[tuple[Motion, Plan]]) -> list[Motion]:
+        self.fills = draft_fills(character, pieces)
+        return [piece.motion for piece in self.fills]
+
+
 def draft_fills(character: Character, pieces: Sequence[tuple[Motion, Plan]]) -> list[LearnedFill]:
     """As :func:`fill` without ideas, by two views in place of eight, and all pieces at once.
 

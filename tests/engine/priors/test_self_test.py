@@ -204,3 +204,20 @@ def test_gaps_of_one_length_are_judged_as_each_by_itself() -> None:
     ]
     assert [c.weights for c in choices[1:]] == [c.weights for c in alone]
     assert [c.expected_l2p for c in choices[1:]] == [c.expected_l2p for c in alone]
+
+
+@pytest.mark.parametrize("prior", ["auto", "learned"])
+def test_the_network_is_asked_once_about_the_hidden_pieces(
+    prior: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def draft_fills(*given: object) -> list[learned.LearnedFill]:
+        asked.append(given)
+        return _draft_fills(*given)
+
+    _draft_fills = learned.draft_fills
+    monkeypatch.setattr(learned, "draft_fills", draft_fills)
+    filled = fill_motion(CHARACTER, MOTION, context=[(0, 48)], keys=[48, 72, 120], prior=prior)
+    assert filled.self_test.pieces and filled.self_test.expected_l2p
+    assert len(asked) == 1
