@@ -10,9 +10,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import jaxtyping
 import pytest
 from hypothesis import HealthCheck, settings
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel
+
+from tests.checking import jaxtyped
+
+jaxtyping.jaxtyped = jaxtyped  # type: ignore[assignment]  # before anything of ours is imported
 
 settings.register_profile("anymole", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("anymole")  # how busy the machine is decides no test

@@ -1,0 +1,93 @@
+"""Wrong arguments, shapes and results fail while testing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from jaxtyping import Float, TypeCheckError
+
+from engine.geometry import rotations
+from tests import checked, checking
+
+check = checking.jaxtyped(typechecker=checked)
+
+
+def test_functions_of_ours_are_checked() -> None:
+    assert rotations.exp.__globals__ is vars(checking)
+    with pytest.raises(TypeCheckError):
+        rotations.exp(np.zeros((5, 2)))
+
+
+def test_an_axis_has_one_length_in_arguments_and_result() -> None:
+    @check
+    def doubled(a: Float[np.ndarray, "n"], b: Float[np.ndarray, "n"]) -> Float[np.ndarray, "2*n"]:
+        return np.concatenate([a, np.ones(3)])
+
+    assert len(doubled(np.ones(3), np.ones(3))) == 6
+    with pytest.raises(TypeCheckError, match="parameter b"):
+        doubled(np.ones(3), np.ones(4))
+    with pytest.raises(TypeCheckError, match="return"):
+        doubled(np.ones(2), np.ones(2))
+
+
+def test_a_call_within_a_call_has_lengths_of_its_own() -> None:
+    @check
+    def own(a: Float[np.ndarray, "n"]) -> int:
+        return len(a)
+
+    @check
+    def plain(count: int) -> int:
+        return own(np.ones(count))
+
+    @check
+    def outer(a: Float[np.ndarray, "n"], count: float) -> Float[np.ndarray, "n"]:
+        return np.ones(plain(int(count)))
+
+    assert len(outer(np.ones(3), 3)) == 3  # an int will do for a float
+    with pytest.raises(TypeCheckError, match="return"):
+        outer(np.ones(3), 4.0)
+
+
+def test_methods_dataclasses_and_generators_are_checked() -> None:
+    @check
+    @dataclass
+    class Sized:
+        size: int
+
+        @property
+        @check
+        def text(self) -> str:
+            return self.size  # type: ignore[return-value]
+
+        @classmethod
+        @check
+        def of(cls, size: int) -> str:
+            return str(size)
+
+    @check
+    def each(count: int) -> Iterator[int]:
+        yield from range(count)
+
+    with pytest.raises(TypeCheckError):
+        Sized("1")  # type: ignore[arg-type]
+    with pytest.raises(TypeCheckError):
+        _ = Sized(1).text
+    with pytest.raises(TypeCheckError):
+        Sized.of("1")  # type: ignore[arg-type]
+    with pytest.raises(TypeCheckError):
+        each("1")  # type: ignore[arg-type]
+    assert list(each(2)) == [0, 1]
+
+
+def test_a_name_in_quotes_may_come_later() -> None:
+    check_later = check(takes_a_later_one)
+    check_later(Later())
+    with pytest.raises(TypeCheckError):
+        check_later(1)
+
+
+def takes_a_later_one(it: "Later") -> None: ...
+
+
+class Later: ...
