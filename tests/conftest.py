@@ -4,6 +4,7 @@ With the environment variable ``ANYMOLE_ASSETS``, or a folder ``shared/assets`` 
 take ``stage_file`` run over all USD files found there as well.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -49,6 +50,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         slow = {item.path for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: collections of garbage need not go through it again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
