@@ -16,8 +16,9 @@ demo: $(VENV)/installed
 	@$(BIN)/anymole demo
 	@echo "Put 'anymole' on the path:  source $(VENV)/bin/activate"
 
+# Hundreds of processes start: what they import is kept compiled, whatever the environment says.
 test: $(VENV)/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 
 # Builds wheel and sdist, and tries both in fresh environments; dependencies come from the index that pip knows.
 package: $(VENV)/installed-dev
