@@ -1,7 +1,8 @@
 """The video engine as a run does it: stages, files, what is reused, what is refused."""
 
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +20,7 @@ from engine.errors import ConfigError, DataError, OutOfMemory, ResourceMissing, 
 from engine.events import Event, Note, StageProgress, StageReused, StageStarted
 from engine.files.video import Video
 from engine.mimic.settings import MimicSettings
+from engine.pipeline import RunResult
 from engine.planning.plan import Gap, Plan
 from engine.progress import StageReached
 from engine.scene import footage
@@ -48,15 +50,38 @@ def drawn(fox: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def quick() -> Iterator[None]:
     """Little work."""
-    monkeypatch.setattr(video_run, "EstimatorSettings", Few)
-    monkeypatch.setattr(video_run, "MimicSettings", partial(MimicSettings, heights=(24,), steps=2))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(video_run, "EstimatorSettings", Few)
+        monkeypatch.setattr(video_run, "MimicSettings", partial(MimicSettings, heights=(24,), steps=2))
+        yield
 
 
 @pytest.fixture
 def config(fox: str, drawn: Path, tmp_path: Path) -> RunConfig:
+    return given_video(fox, drawn, tmp_path)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run that was not stopped, and what it told."""
+
+    result: RunResult
+    events: list[Event]
+    layer: bytes
+
+
+@pytest.fixture(scope="module")
+def whole(fox: str, drawn: Path, quick: None, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """The run of a given video, for all to look at."""
+    events: list[Event] = []
+    result = engine_run.run(given_video(fox, drawn, tmp_path_factory.mktemp("whole")), events.append)
+    return Whole(result, events, Path(result.layer).read_bytes())
+
+
+def given_video(fox: str, drawn: Path, folder: Path) -> RunConfig:
     return RunConfig(
         stage=fox,
         context=CONTEXT,
@@ -66,7 +91,7 @@ def config(fox: str, drawn: Path, tmp_path: Path) -> RunConfig:
         video=str(drawn / "front"),
         video_fps=RATE,
         camera=str(drawn / "render.json"),
-        out=str(tmp_path / "run"),
+        out=str(folder / "run"),
         preview=False,
         report=False,
     )
@@ -77,9 +102,8 @@ def stages(events: list[Event]) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_given_video_is_fitted_scored_and_authored(config: RunConfig) -> None:
-    events: list[Event] = []
-    result = engine_run.run(config, events.append)
+def test_a_given_video_is_fitted_scored_and_authored(whole: Whole) -> None:
+    result, events = whole.result, whole.events
     assert stages(events) == ["fill", "estimate_joints", "mimic", "score", "author", "check"]
     losses = [e.values["loss"] for e in events if isinstance(e, StageProgress) and "loss" in e.values]
     assert len(losses) >= 4
@@ -107,9 +131,8 @@ def test_a_second_time_nothing_is_done_again_not_even_what_lies_behind_is_drawn(
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["estimate_joints", "mimic"])
 def test_stopped_in_a_long_stage_it_goes_on_to_the_same_layer(
-    config: RunConfig, stage: str, tmp_path: Path
+    config: RunConfig, stage: str, whole: Whole
 ) -> None:
-    whole = Path(engine_run.run(replace(config, out=str(tmp_path / "whole"))).layer).read_bytes()
     steps: list[int] = []
 
     def note(event: Event) -> None:
@@ -118,7 +141,7 @@ def test_stopped_in_a_long_stage_it_goes_on_to_the_same_layer(
 
     with pytest.raises(RunCancelled):
         engine_run.run(config, note, lambda: bool(steps))
-    assert Path(engine_run.resume(Path(config.out)).layer).read_bytes() == whole
+    assert Path(engine_run.resume(Path(config.out)).layer).read_bytes() == whole.layer
 
 
 @pytest.mark.slow
@@ -236,8 +259,9 @@ def test_one_video_is_one_take(config: RunConfig) -> None:
 def test_the_tiny_model_goes_the_whole_way_also_without_context(data: Path, tmp_path: Path) -> None:
     events: list[Event] = []
     stage = str(data / "edge" / "fox_survey_keys.usda")
-    config = RunConfig(stage=stage, engine="video", model="tiny", prior="slerp", out=str(tmp_path / "run"))
-    result = engine_run.run(replace(config, preview=False, report=False, takes=2), events.append)
+    config = RunConfig(stage=stage, keys=(0.0, 12.0, 24.0), engine="video", model="tiny", prior="slerp")
+    config = replace(config, out=str(tmp_path / "run"), preview=False, report=False, takes=2)
+    result = engine_run.run(config, events.append)
     fitted = ["render", "adapt", "generate", "estimate_joints", "mimic"]
     assert stages(events) == ["fill", *fitted, "score", "author", "check"]
     assert any(isinstance(e, Note) and "not adapted" in e.text for e in events)
