@@ -111,10 +111,15 @@ def configs(draw: st.DrawFn) -> RunConfig:
     made = {
         f.name: draw(values(f)) for f in fields_of(RunConfig) if f.setting.argument or draw(st.booleans())
     }
-    try:
-        return RunConfig(**made)
-    except ConfigError:  # settings that cannot go together
-        reject()
+    while True:
+        try:
+            return RunConfig(**made)
+        except ConfigError as error:  # settings that cannot go together: they have their defaults
+            apart = {*error.settings} & {*made} - {"stage"}
+            if not apart:
+                reject()
+            for name in apart:
+                del made[name]
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
