@@ -12,6 +12,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,10 +26,11 @@ from engine.rendering.mesh.surface import build_surface
 from engine.rendering.renderers import TorchRenderer
 from engine.rendering.views import orbit_views
 from engine.settings.choices import AdaptMode, Memory
-from engine.video.backends.dynamicrafter import HEIGHT, WIDTH, Native
-from engine.video.network.model import build_model
 from engine.video.network.shapes import TINY, ModelShape
 from engine.video.options import AdaptOptions, GenerateOptions
+
+if TYPE_CHECKING:  # diffusers, behind it, takes seconds: what cannot be measured is refused before
+    from engine.video.backends.dynamicrafter import Native
 
 FOX = Path(__file__).resolve().parents[1] / "tests" / "data" / "fox" / "fox.usdc"
 ADAPT_STEPS = 6
@@ -65,13 +67,17 @@ class Bench:
     """The networks on one device."""
 
     def __init__(self, device: torch.device, small: bool) -> None:
+        from engine.video.backends.dynamicrafter import HEIGHT, WIDTH
+
         self.device, self.small = device, small
         self.shape = TINY if small else ModelShape()
         self.height, self.width = (32, 48) if small else (HEIGHT, WIDTH)
         self.gpu = device.type == "cuda"
 
-    def model(self, memory: Memory) -> Native:
+    def model(self, memory: Memory) -> "Native":
         """With new random weights, which are made where they are used: a processor takes minutes for them."""
+        from engine.video.backends.dynamicrafter import Native
+        from engine.video.network.model import build_model
 
         def load() -> object:
             torch.manual_seed(0)
@@ -105,13 +111,13 @@ class Bench:
         self.started()
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "adapter.safetensors"
-            options = AdaptOptions(mode, ADAPT_STEPS)
+            options = AdaptOptions(mode, SKIPPED + 2 if self.small else ADAPT_STEPS)
             self.model(memory).adapt(views, "", options, out=out, progress=Progress(note))
         steps = np.diff(at)[SKIPPED:].tolist() or [float("nan")]
         good = bool(losses) and bool(np.isfinite(losses).all())
         return Measured(f"{what}: a step", statistics.median(steps), self.peak(), self._told(computed), good)
 
-    def generate(self, model: Native, steps: int) -> Measured:
+    def generate(self, model: "Native", steps: int) -> Measured:
         """A gap of one second after two seconds of context."""
         times = torch.arange(CONTEXT, dtype=torch.float64) / RATE
         known = torch.cat([times, times[-1:] + 1])
@@ -127,6 +133,8 @@ class Bench:
 
     def half(self, dtype: torch.dtype) -> Measured:
         """One pass of the UNet, its weights in half precision."""
+        from engine.video.network.model import build_model
+
         with self.device:
             torch.manual_seed(0)
             unet = nn.Module.to(build_model(self.shape).unet, dtype).eval()
