@@ -300,7 +300,7 @@ def _visible(
         for part in _parts(length, SAMPLES_AT_ONCE):
             _fill(best, faces, face[part], row[part], start[part], length[part], place[part])
     samples = best.reshape(ROWS, pixels)
-    pixel = np.flatnonzero(np.bitwise_or.reduce(samples))
+    pixel = np.flatnonzero(np.bitwise_or.reduce(samples) > 0)
     samples = samples[:, pixel]
     return pixel, np.where(samples > 0, _FACE_BITS - (samples & _FACE_BITS), -1)
 
@@ -404,7 +404,8 @@ def _shade(
     colors = values[3:]
     texture = looks.face_texture[faces.face[which]]
     for index, texels in enumerate(looks.textures):
-        own = np.flatnonzero(texture == index)
+        textured = texture == index
+        own = slice(None) if textured.all() else np.flatnonzero(textured)
         u, v = colors[:2, own]
         # the origin is the lower left corner of the image, which repeats
         across, down = (u - np.floor(u)) * texels.shape[1], (np.ceil(v) - v) * texels.shape[0]
