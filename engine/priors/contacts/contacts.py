@@ -3,8 +3,9 @@
 No label is needed: a *support joint* is one that the context shows low and slow again and again (the definition of
 :func:`engine.geometry.metrics.contacts`) and quick in between. In a gap it is taken to rest where the filled motion
 has it low, and slow beside its swing; while it rests it stays in one place, the key's where the rest begins or ends at
-a key. It may deviate from there as far as it does in the context. The constants were settled on characters that the
-learned prior was not trained on (docs/experiments.md).
+a key. It may deviate from there as far as it does in the context. What the context does not show the keys may: the end
+of a limb that is low at both keys of a gap, and in one place, rests from the one to the other. The constants were
+settled on characters that the learned prior was not trained on (docs/experiments.md).
 """
 
 from collections.abc import Iterator
@@ -38,6 +39,11 @@ SHORTEST_S = 0.1
 """Rests in a gap are at least so long [s]."""
 SAME_PLACE = 0.03
 """Keys that hold a joint at places less than this apart [heights] hold it at rest between them."""
+KEPT_PLACE, KEPT_WITHIN = 0.015, 0.1
+"""What no context shows at rest is held between keys that have it low and less than the first apart [heights], unless
+the filled motion takes it further than the second from there, as a swing does."""
+LOOSE = 0.005
+"""Nearer than this to its place [heights] it is left as it is."""
 STANDING_HEIGHT = 0.02
 """At a key a joint rests that is less than this above its rests [heights]; averages in between are less exact."""
 LARGEST_CORRECTION = 0.25
@@ -261,32 +267,87 @@ def corrections(
         The joints, and for each the vector from where it is to where it should be [stage units, world].
     """
     supports = find_supports(character, known, plan, size)
-    result = np.zeros((len(made.times), len(supports.joints), 3))
-    if not len(supports.joints):
-        return supports.joints, result
+    kept = kept_by_keys(character, known, plan, made, size)
+    kept[:, supports.joints] = False
+    joints = np.union1d(supports.joints, np.flatnonzero(kept.any(0)))
+    result = np.zeros((len(made.times), len(joints), 3))
+    if not len(joints):
+        return joints, result
     up = "XYZ".index(character.up_axis)
-    # world positions of the supports at the fill times, and of all joints at the two keys of every gap [stage units]
-    inside = skeleton.joint_positions(character, made)[:, supports.joints]
-    ends = offsets.frames_at(known, np.array([t for gap in plan.gaps for t in (gap.start, gap.end)]))
-    at_keys = skeleton.joint_positions(character, known.at(ends))
+    # world positions at the fill times, and at the two keys of every gap [stage units]
+    inside = skeleton.joint_positions(character, made)
+    at_keys = _at_keys(character, known, plan)
     first = 0
-    for index, gap in enumerate(plan.gaps):
-        part, keys = slice(first, first + len(gap.times)), at_keys[2 * index : 2 * index + 2]
-        # key, fill times, key: the trajectory of each support through this gap, with its times in seconds
-        start, end = keys[:, supports.joints]
-        paths = np.concatenate([start[None], inside[part], end[None]])
+    for gap, keys, held in zip(plan.gaps, at_keys, kept, strict=True):
+        part = slice(first, first + len(gap.times))
+        # key, fill times, key: the trajectory of each joint through this gap, with its times in seconds
+        paths = np.concatenate([keys[:1], inside[part], keys[1:]])
         seconds = np.array([gap.start, *gap.times, gap.end]) / known.time_codes_per_second
+        for joint in np.flatnonzero(held):
+            # to the line from key to key, but for what is near enough to it
+            missing = _line(paths[:, joint], seconds) - paths[:, joint]
+            far = np.linalg.norm(missing, axis=-1, keepdims=True)
+            missing *= np.maximum(1 - LOOSE * size / np.where(far > 0, far, 1), 0)
+            result[part, np.searchsorted(joints, joint)] = missing[1:-1]
         # the floor of the gap is the context's, or that of its keys where they reach lower (a step down)
         floor = min(supports.floor, keys[..., up].min())
-        for j, (level, swing_speed, deviation, swing) in enumerate(
-            zip(supports.levels, supports.swing_speeds, supports.deviations, supports.swings, strict=True)
+        for joint, level, swing_speed, deviation, swing in zip(
+            supports.joints,
+            supports.levels,
+            supports.swing_speeds,
+            supports.deviations,
+            supports.swings,
+            strict=True,
         ):
             trajectory = Trajectory(
-                paths[:, j], seconds, floor + level, swing_speed, deviation, swing, size, up
+                paths[:, joint], seconds, floor + level, swing_speed, deviation, swing, size, up
             )
-            result[part, j] = trajectory.correction()[1:-1]
+            result[part, np.searchsorted(joints, joint)] = trajectory.correction()[1:-1]
         first = part.stop
-    return supports.joints, result
+    return joints, result
+
+
+def kept_by_keys(
+    character: Character, known: Motion, plan: Plan, made: Motion, size: float
+) -> Bool[np.ndarray, "gap joint"]:
+    """Joints of limbs that are low at both keys of a gap and in one place, and that the filled motion leaves near it.
+
+    Args:
+        character: Gives the up axis.
+        known: The known frames only.
+        plan: Gives the gaps.
+        made: A filled motion at ``plan.fill_times``.
+        size: The character's height [stage units].
+    """
+    at_keys = _at_keys(character, known, plan)
+    height = at_keys[..., "XYZ".index(character.up_axis)]
+    low = (height < height.min((1, 2), keepdims=True) + metrics.CONTACT_HEIGHT * size).all(1)
+    apart = np.linalg.norm(at_keys[:, 1] - at_keys[:, 0], axis=-1)
+    kept: Bool[np.ndarray, "gap joint"] = low & (apart < KEPT_PLACE * size) & ~carries_most(character)
+    first = 0
+    for gap, keys, held in zip(plan.gaps, at_keys, kept, strict=True):
+        part = slice(first, first + len(gap.times))
+        first = part.stop
+        if held.any():
+            inside = skeleton.joint_positions(character, made.at(part))[:, held]
+            far = np.linalg.norm(inside - keys[0, held], axis=-1).max(0, initial=0.0)
+            held[held] = far < KEPT_WITHIN * size
+    return kept
+
+
+def _at_keys(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, "gap 2 joint 3"]:
+    """World positions of all joints at the two keys of every gap [stage units]."""
+    ends = offsets.frames_at(known, np.array([t for gap in plan.gaps for t in (gap.start, gap.end)], float))
+    places = skeleton.joint_positions(character, known.at(ends))
+    return places.reshape(-1, 2, *places.shape[1:])
+
+
+def _line(
+    path: Float[np.ndarray, "frame 3"], seconds: Float[np.ndarray, " frame"]
+) -> Float[np.ndarray, "frame 3"]:
+    """Straight over time from the first place to the last."""
+    gone = (seconds - seconds[0]) / (seconds[-1] - seconds[0])
+    return path[0] + gone[:, None] * (path[-1] - path[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -390,8 +451,7 @@ class Trajectory:
             return {}
         if at_start and at_end:
             # rest from key to key, which agree: a straight line over time from one key's place to the other's
-            gone = (self.seconds - self.seconds[0]) / (self.seconds[-1] - self.seconds[0])
-            places = part[0] + gone[:, None] * (part[-1] - part[0])
+            places = _line(part, self.seconds)
         elif at_start or at_end:
             # rest that begins or ends at a key: the key's place
             places = part[:1] if at_start else part[-1:]

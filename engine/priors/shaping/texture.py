@@ -199,7 +199,10 @@ def _standing(
     character: Character, known: Motion, plan: Plan, size: float, before: Motion, after: Motion
 ) -> Motion:
     """Limbs turned so that the joints on which the character stands are where they were."""
-    supports = contacts.find_supports(character, known, plan, size).joints
+    counts = [len(gap.times) for gap in plan.gaps]
+    stands = np.repeat(contacts.kept_by_keys(character, known, plan, before, size), counts, axis=0)
+    stands[:, contacts.find_supports(character, known, plan, size).joints] = True
+    supports = np.flatnonzero(stands.any(0))
     if not len(supports):
         return after
     limbs = planting.find_legs(character, supports)
@@ -208,7 +211,7 @@ def _standing(
     for first in range(0, len(after.times), TOGETHER):
         part = slice(first, first + TOGETHER)
         places = [skeleton.joint_positions(character, motion.at(part)) for motion in (before, after)]
-        ways = (places[0] - places[1])[:, supports]
+        ways = np.where(stands[part, :, None], places[0] - places[1], 0)[:, supports]
         result = turned[part], shifted[part]
         planting.solve(character, after.at(part), limbs, turning, supports, ways, result)
     return replace(after, rotations=turned, translations=shifted)

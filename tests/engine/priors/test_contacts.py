@@ -313,13 +313,45 @@ def test_nothing_happens_where_nothing_rests() -> None:
     assert plant(chain, known, plan, made) is made
 
 
-def test_nothing_happens_without_context() -> None:
+def test_a_foot_that_two_keys_have_on_the_floor_in_one_place_stays_there_without_context_too() -> None:
     character = biped()
     motion = walk(character).at(slice(None, None, 15))
     plan = make_plan(character, motion)
     made = spline(character, motion, plan)
     assert not plan.contexts
-    assert plant(character, motion, plan, made) is made
+    before, after = (
+        skeleton.joint_positions(character, m) for m in (made, plant(character, motion, plan, made))
+    )
+    stands = contacts.kept_by_keys(character, motion, plan, made, 1.5)
+    assert set(np.flatnonzero(stands.any(0))) == {LEFT[2], RIGHT[2]}
+    first = 0
+    for gap, standing in zip(plan.gaps, stands, strict=True):
+        part = slice(first, first + len(gap.times))
+        first = part.stop
+        place = skeleton.joint_positions(character, motion.at(motion.times == gap.start))[0]
+        for leg in (LEFT, RIGHT):
+            if standing[leg[2]]:
+                strayed_by = [
+                    np.linalg.norm(p[part, leg[2]] - place[leg[2]], axis=-1).max() for p in (before, after)
+                ]
+                assert strayed_by[1] < 0.012 < strayed_by[0]
+            else:
+                np.testing.assert_array_equal(before[part][:, leg], after[part][:, leg])
+
+
+def test_a_foot_that_is_taken_away_and_brought_back_between_two_keys_is_let_go() -> None:
+    character = biped()
+    t = np.arange(31) / 30
+    hips = np.stack([np.full(31, 0.88), np.zeros(31)], -1)
+    stand = np.stack([np.full(31, 0.02), np.zeros(31)], -1)
+    kick = stand + np.stack([0.1 * np.sin(np.pi * t) ** 2, 0.3 * np.sin(np.pi * t) ** 2], -1)
+    motion = pose(character, hips, (kick, stand))
+    plan = make_plan(character, motion.at(np.array([0, 30])))
+    known = motion.at(plan.known(motion.times))
+    made = motion.at(offsets.frames_at(motion, plan.fill_times))
+    stands = contacts.kept_by_keys(character, known, plan, made, 1.5)
+    assert set(np.flatnonzero(stands[0])) >= {RIGHT[2]}
+    assert not stands[0, LEFT[2]]
 
 
 @pytest.mark.parametrize("case", ["manta_ray_swim", "eagle_idle", "snake_idle"])
