@@ -31,6 +31,7 @@ from engine.priors.shaping.pins import hold_pins
 from engine.priors.shaping.texture import put_texture
 from engine.priors.shaping.velocity import carry_velocity
 from engine.priors.spline import spline
+from engine.priors.threads import one_thread
 from engine.settings.choices import StyleName
 from usd_io.errors import shown
 from usd_io.model import Channel, Character, Motion
@@ -98,6 +99,7 @@ class Filled:
         return (self.motion, *self.others)
 
 
+@one_thread()
 def fill(
     character: Character,
     parts: Parts,
@@ -312,6 +314,7 @@ def _confidence(
     return result
 
 
+@one_thread()
 def fill_plainly(
     prior: str,
     character: Character,

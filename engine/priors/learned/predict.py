@@ -6,12 +6,12 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from engine.priors.learned import forward
 from engine.priors.learned.forward import Answer
 from engine.priors.learned.gap_features import Features, joined, make_features, to_local
 from engine.priors.learned.weights import Network, load_network
+from engine.priors.threads import one_thread
 from usd_io.shapes import Float, Int
 
 WEIGHTS = Path(__file__).parent / "shipped" / "learned.safetensors"
@@ -56,12 +56,6 @@ def shipped_network() -> Network:
     return load_network(WEIGHTS)
 
 
-@cache
-def _threads() -> ThreadpoolController:
-    """Of the libraries that numpy has loaded; to look for them takes as long as a gap."""
-    return ThreadpoolController()
-
-
 def predict(
     network: Network,
     parents: Int[np.ndarray, " joint"],
@@ -93,8 +87,7 @@ def predict(
     """
     results: list[Prediction] = []
     together = max(1, TOKENS_AT_ONCE // len(parents))
-    # one thread: sums in one order give a resumed run the same bits, and threads that wait for so little work cost more
-    with _threads().limit(limits=1, user_api="blas"):
+    with one_thread():
         for first in range(0, len(seconds), together):
             some = slice(first, first + together)
             given = rotations[some], translations[some], states[some], seconds[some]

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from engine.errors import ConfigError
+from engine.evaluation.rows import split_dense
 from engine.geometry import rotations, skeleton
 from engine.planning.plan import Plan, make_plan
 from engine.priors import auto as auto_prior
@@ -14,6 +16,7 @@ from engine.priors import offsets
 from engine.priors.auto import auto
 from engine.priors.baselines import hold, slerp
 from engine.priors.context import context
+from engine.priors.fill import fill
 from engine.priors.learned import layout
 from engine.priors.learned import prior as learned
 from engine.priors.self_test import Prior
@@ -237,6 +240,26 @@ def test_what_moves_is_found_in_whatever_block() -> None:
     values = np.zeros((offsets._BLOCK + 10, 3, 4), np.float32)
     values[2:, 0, 1], values[-1, 2, 3] = 1, np.nan
     assert offsets._differs(values).tolist() == [True, False, True]
+
+
+def test_gaps_are_filled_in_one_thread_of_linear_algebra() -> None:
+    character, motion, plan = shot()
+    threads = set()
+
+    def look(part: float) -> None:
+        threads.update(
+            library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"
+        )
+
+    with threadpool_limits(2, user_api="blas"):
+        look(0)
+        outside = {*threads}
+        threads.clear()
+        fill(character, split_dense(motion, plan), plan, "auto", on_part=look)
+        assert threads == {1}
+        threads.clear()
+        look(1)
+        assert threads == outside  # as before
 
 
 def test_the_network_looks_no_further_than_what_is_joined_for_it() -> None:
