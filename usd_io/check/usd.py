@@ -17,10 +17,12 @@ def usd_findings(stage: Usd.Stage) -> tuple[Finding, ...]:
         return ()
     registry = UsdValidation.ValidationRegistry()
     context = UsdValidation.ValidationContext(registry.GetOrLoadAllValidators())
-    return tuple(_to_finding(error) for error in context.Validate(stage) if not error.HasNoError())
+    # a result and its source, which have different names, are to be told the same of the same fault
+    name = f"Stage with root layer <{stage.GetRootLayer().identifier}>"
+    return tuple(_to_finding(error, name) for error in context.Validate(stage) if not error.HasNoError())
 
 
-def _to_finding(error: "UsdValidation.ValidationError") -> Finding:
+def _to_finding(error: "UsdValidation.ValidationError", stage_name: str) -> Finding:
     severities: dict[object, Severity] = {
         UsdValidation.ValidationErrorType.Error: "error",
         UsdValidation.ValidationErrorType.Warn: "warning",
@@ -31,7 +33,7 @@ def _to_finding(error: "UsdValidation.ValidationError") -> Finding:
     return Finding(
         rule=shown(error.GetName()),
         severity=severities.get(error.GetType(), "info"),
-        message=shown(error.GetMessage()),
+        message=shown(error.GetMessage().replace(stage_name, "The stage")),
         layer=shown(spec.realPath or spec.identifier) if spec else "",
         prim=shown(prim.GetPath()) if prim else "",
     )

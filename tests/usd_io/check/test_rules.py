@@ -172,6 +172,18 @@ def test_what_the_source_has_is_no_fault_of_the_result(mode: AuthorMode, tmp_pat
     assert of(check_file(source), "AttributeTypeMismatch")[0].severity == "error"
 
 
+@pytest.mark.parametrize("name", ["arm", "a" * 180])
+def test_a_result_has_no_default_prim_where_its_source_has_none(name: str, tmp_path: Path) -> None:
+    source = tmp_path / f"{name}.usda"
+    source.write_text(SOUND.replace('    defaultPrim = "Arm"\n', ""))
+    take = Take(read_motion(open_stage(source), "/Arm/Skel"), (0.0, 2.0))
+    root = author_result(source, tmp_path, "out", {"/Arm/Skel": take}).root
+    (found,) = check_file(root)
+    expected = "As in the source: The stage has an invalid or missing defaultPrim."
+    assert (found.rule, found.severity, found.message) == ("MissingDefaultPrim", "info", expected)
+    assert [f.severity for f in check_file(source)] == ["error"]
+
+
 def test_changed_key_of_a_result_is_found(result: Path) -> None:
     layer = Sdf.Layer.FindOrOpen(str(result.with_name("out_anim.usdc")))
     path = "/Arm/Anim_inbetween.translations"
