@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from anymole_tui.wording import numbers, table
-from usd_io import counted, shown
+from usd_io import counted, shown, timecode
 
 if TYPE_CHECKING:
     from engine import StageReport
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 def inspection(report: "StageReport", *, joints: bool) -> str:
     """What ``inspect`` prints."""
-    span = "no range" if report.start is None else f"{report.start:g}..{report.end:g}"
+    span = (
+        "no range"
+        if report.start is None or report.end is None
+        else f"{timecode(report.start)}..{timecode(report.end)}"
+    )
     lines = [
         shown(report.stage),
         f"  range    {span}, {report.frame_rate:g} frames/s, {report.time_codes_per_second:g} time codes/s",
@@ -31,7 +35,7 @@ def inspection(report: "StageReport", *, joints: bool) -> str:
 
 
 def _skeleton(skeleton: "SkeletonReport", *, joints: bool) -> list[str]:
-    dense = " ".join(f"{start:g}..{end:g}" for start, end in skeleton.dense) or "none"
+    dense = " ".join(f"{timecode(start)}..{timecode(end)}" for start, end in skeleton.dense) or "none"
     lines = [
         shown(skeleton.path) + (" (in an instance)" if skeleton.instanced else ""),
         f"  joints       {skeleton.joint_count}, {len(skeleton.unobservable)} without skin weight (unobservable)",
@@ -56,7 +60,7 @@ def findings_report(file: str, findings: "Sequence[Finding]") -> str:
         place = " ".join(
             [
                 *([shown(finding.prim)] if finding.prim else []),
-                *([f"at {finding.time:g}"] if finding.time is not None else []),
+                *([f"at {timecode(finding.time)}"] if finding.time is not None else []),
             ]
         )
         lines.append(f"{finding.severity}: {finding.rule}{' ' + place if place else ''}: {finding.message}")

@@ -10,7 +10,7 @@ from anymole_tui.wording import numbers, table, word
 from engine import SHOWN_ERRORS, RunResult
 from engine.report import NOTHING, TOUR, about, in_full, joint_error, length
 from engine.runs import read_settings
-from usd_io import counted, shown
+from usd_io import counted, shown, timecode
 
 MOST_GAPS = 8
 """Gaps that are listed."""
@@ -143,7 +143,9 @@ def _filled(scores: Mapping[str, Any], plan: Mapping[str, Any] | None) -> str:
     if plan:
         gaps = plan["gaps"]
         text += (
-            f" in {counted(len(gaps), 'gap')}, {gaps[0]['start']:g} to {gaps[-1]['end']:g}" if gaps else ""
+            f" in {counted(len(gaps), 'gap')}, {timecode(gaps[0]['start'])} to {timecode(gaps[-1]['end'])}"
+            if gaps
+            else ""
         )
     if _is_prior_kept(scores):
         return text + ", as the motion prior has them"
@@ -163,7 +165,7 @@ def _keys(scores: Mapping[str, Any], plan: Mapping[str, Any] | None) -> str:
         also = ", and the finished motion with them" if plan and plan["contexts"] else ""
         return f"exact: {many}kept to the last bit{_in_part(plan)}{also}{_filled_too(plan)}"
     if found:
-        when = "" if found["time"] is None else f" at time code {found['time']:g}"
+        when = "" if found["time"] is None else f" at time code {timecode(found['time'])}"
         return (
             f"up to {found['distance']:.2g} stage units off{when}, in {counted(found['unequal'], 'sample')}"
         )
@@ -177,7 +179,7 @@ def _in_part(plan: Mapping[str, Any] | None) -> str:
     gaps = [gap for own in (plan or {}).get("channels", {}).values() for gap in own["gaps"]]
     keys = [key for key in (plan or {}).get("keys", ()) if any(g["start"] < key < g["end"] for g in gaps)]
     more = f" and {len(keys) - MOST_KEYS} more" if len(keys) > MOST_KEYS else ""
-    named = ", ".join(f"{key:g}" for key in keys[:MOST_KEYS])
+    named = ", ".join(timecode(key) for key in keys[:MOST_KEYS])
     return f" ({named}{more}: of the channels that are keyed there)" if keys else ""
 
 
@@ -242,7 +244,8 @@ def _look_at(scores: Mapping[str, Any]) -> list[str]:
     return [
         _row(
             "look at",
-            f"{worst['start']:g} to {worst['end']:g} first: {_about(scores, worst['expected_l2p'])} expected there",
+            f"{timecode(worst['start'])} to {timecode(worst['end'])} first: {_about(scores, worst['expected_l2p'])} "
+            "expected there",
         )
     ]
 
@@ -291,7 +294,8 @@ def _by_name(scores: Mapping[str, Any]) -> list[str]:
 
 def _video_test(test: Mapping[str, Any]) -> list[str]:
     """What both engines did on the hidden piece of the context."""
-    title = f"both engines on {test['frames']} hidden frames of the context, {test['start']:g} to {test['end']:g}:"
+    span = f"{timecode(test['start'])} to {timecode(test['end'])}"
+    title = f"both engines on {test['frames']} hidden frames of the context, {span}:"
     return [title, *_truth(test["errors"])]
 
 
@@ -330,8 +334,8 @@ def _gaps(choices: Sequence[Mapping[str, Any]]) -> list[str]:
 def _spans(alike: Sequence[Mapping[str, Any]]) -> str:
     first, last = alike[0], alike[-1]
     if len(alike) == 1:
-        return f"gap {first['start']:g}..{first['end']:g}"
-    return f"{len(alike)} gaps, {first['start']:g}..{last['end']:g}"
+        return f"gap {timecode(first['start'])}..{timecode(first['end'])}"
+    return f"{len(alike)} gaps, {timecode(first['start'])}..{timecode(last['end'])}"
 
 
 def _shares(choice: Mapping[str, Any]) -> str:

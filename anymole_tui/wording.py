@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from usd_io import counted, shown
+from usd_io import counted, shown, timecode
 
 
 def word(path: str) -> str:
@@ -61,7 +61,7 @@ def one_line(text: str) -> str:
 
 def numbers(values: Sequence[float], most: int = 24) -> str:
     """Times as text; the middle of a long list is left out."""
-    texts = [f"{value:g}" for value in values]
+    texts = [timecode(value) for value in values]
     if len(texts) > most:
         texts = [*texts[: most // 2], f"... {len(texts) - most} more ...", *texts[-most // 2 :]]
     return " ".join(texts)
@@ -69,7 +69,7 @@ def numbers(values: Sequence[float], most: int = 24) -> str:
 
 def describe_plan(plan: Mapping[str, Any]) -> str:
     """A plan for people: context, keys and gaps in time codes."""
-    contexts = ", ".join(f"{start:g}..{end:g}" for start, end in plan["contexts"]) or "none"
+    contexts = ", ".join(f"{timecode(start)}..{timecode(end)}" for start, end in plan["contexts"]) or "none"
     frames = sum(len(gap["times"]) for gap in plan["gaps"])
     lines = [
         f"{plan['skeleton_path']}",
@@ -83,7 +83,7 @@ def describe_plan(plan: Mapping[str, Any]) -> str:
 
 
 def _gaps(gaps: Sequence[Mapping[str, Any]], most: int = 12) -> str:
-    texts = [f"{gap['start']:g}..{gap['end']:g}" for gap in gaps[:most]]
+    texts = [f"{timecode(gap['start'])}..{timecode(gap['end'])}" for gap in gaps[:most]]
     return " ".join(texts) + (f" and {len(gaps) - most} more" if len(gaps) > most else "")
 
 
@@ -91,4 +91,4 @@ def gap_words(number: int, gap: Any) -> str:
     """What a gap shows (:class:`usd_io.author.gaps.ShownGap`)."""
     what = f"take {gap.take}" if gap.take else "rejected, the source's own motion"
     good = ", accepted" if gap.accepted else ""
-    return f"gap {number}, {gap.start:g}..{gap.end:g}: {what}{good}"
+    return f"gap {number}, {timecode(gap.start)}..{timecode(gap.end)}: {what}{good}"

@@ -31,6 +31,7 @@ from engine.settings.pins import parse_pin
 from engine.settings.quality import VideoChoice, choose_video
 from engine.settings.samples import parse_samples
 from engine.settings.setting import Setting, checked, fields_of
+from usd_io.errors import timecode
 
 MOST_STEPS = 1000
 """Timesteps of the models' training: more cannot be sampled."""
@@ -524,7 +525,9 @@ class RunConfig:
     def _contradictions(self) -> dict[str, str]:
         """Settings that cannot be used together; the key is the one to change."""
         problems = {}
-        empty = next((f"{start:g}:{end:g}" for start, end in self.context if not start < end), None)
+        empty = next(
+            (f"{timecode(start)}:{timecode(end)}" for start, end in self.context if not start < end), None
+        )
         if empty:
             problems["context"] = f"the context {empty} is empty; give it as START:END with START < END"
         try:

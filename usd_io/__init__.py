@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from usd_io.author.samples import Take
     from usd_io.check.finding import Finding
     from usd_io.check.rules import check_file
-    from usd_io.errors import AuthorError, StageReadError, UsdIoError, counted, shown
+    from usd_io.errors import AuthorError, StageReadError, UsdIoError, counted, shown, timecode
     from usd_io.model import Character, Mesh, Motion, Shot, StageInfo
     from usd_io.read.stage import open_stage, read_motion_at, read_shot, read_stage_info
     from usd_io.tools.diff import differences
@@ -47,6 +47,7 @@ _HOMES = {
     "read_stage_info": "usd_io.read.stage",
     "retime": "usd_io.tools.retime",
     "shown": "usd_io.errors",
+    "timecode": "usd_io.errors",
     "tree": "usd_io.tools.text",
     "trim": "usd_io.tools.retime",
 }
@@ -78,6 +79,7 @@ __all__ = [
     "read_stage_info",
     "retime",
     "shown",
+    "timecode",
     "tree",
     "trim",
 ]

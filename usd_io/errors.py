@@ -13,10 +13,13 @@ A message says what was found, where (layer, prim path, time code), and what to 
 import errno
 from collections.abc import Iterable
 from operator import index
-from typing import SupportsIndex
+from typing import SupportsFloat, SupportsIndex
 
 MOST_SHOWN = 200
 """Longer names are cut in the middle."""
+
+LARGEST_WRITTEN = 1e15
+"""Time codes from here on are written with an exponent."""
 
 
 class UsdIoError(Exception):
@@ -59,6 +62,15 @@ class TakeNotFoundError(AuthorError):
 def counted(number: SupportsIndex, what: str) -> str:
     """``1 joint``, ``2 joints``."""
     return f"{number} {what}{'' if index(number) == 1 else 's'}"
+
+
+def timecode(time: SupportsFloat) -> str:
+    """A time code as a person types it, to a millionth and without an exponent: ``49``, ``49.5``, ``1000083``."""
+    value = float(time)
+    if not abs(value) < LARGEST_WRITTEN:
+        return f"{value:g}"
+    text = f"{value:.6f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 def is_refused(error: BaseException | None) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from textual.content import Content
 
 from anymole_tui.safe_text import plain
-from usd_io import counted
+from usd_io import counted, timecode
 from usd_io.browse import Arc, Details, LayerRow, Property
 
 NAME_WIDTH = 22
@@ -73,7 +73,7 @@ class Describer:
         name = self._plain(found.name, NAME_WIDTH + 14)
         about = found.type
         if found.samples and found.range:
-            about = f"{found.samples} samples {found.range[0]:g}..{found.range[1]:g}"
+            about = f"{found.samples} samples {timecode(found.range[0])}..{timecode(found.range[1])}"
         yield Content.assemble(
             ("  " + name.ljust(NAME_WIDTH - 2), "bold $primary" if found.samples else "bold"),
             (self._plain(about, 60), "$accent" if found.samples else "$secondary"),
@@ -97,7 +97,7 @@ class Describer:
         lead = "  " * row.depth if row.depth >= 0 else "arc: "
         shift = ""
         if (row.offset, row.scale) != (0.0, 1.0):
-            shift = f"  offset {row.offset:g} scale {row.scale:g}"
+            shift = f"  offset {timecode(row.offset)} scale {row.scale:g}"
         return Content.assemble(
             (state.ljust(8), "bold $warning" if state in ("muted", "missing") else "$secondary"),
             (lead, "dim"),

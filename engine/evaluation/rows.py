@@ -9,7 +9,7 @@ from engine.geometry.metrics import Scores
 from engine.geometry.time_grid import frames_at
 from engine.planning.plan import Plan
 from engine.priors.fill import Parts, split
-from usd_io.errors import shown
+from usd_io.errors import shown, timecode
 from usd_io.model import Motion
 from usd_io.shapes import Float, Int
 
@@ -50,7 +50,7 @@ def _frames(motion: Motion, times: Float[np.ndarray, " time"]) -> Int[np.ndarray
     frames, missing = frames_at(motion.times, times, 1e-5 * motion.frame_step)
     if len(missing):
         raise ConfigError(
-            f"{shown(motion.animation_path)}: no sample is authored at {missing[0]:g}; an evaluation takes keys "
-            "at samples only."
+            f"{shown(motion.animation_path)}: no sample is authored at {timecode(missing[0])}; an evaluation takes "
+            "keys at samples only."
         )
     return frames

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from engine.geometry.time_grid import frames_at
+from usd_io.errors import timecode
 from usd_io.model import CHANNELS, Channel, Motion
 from usd_io.shapes import Bool, Float
 
@@ -134,9 +135,11 @@ def _cut_off(motion: Motion, contexts: Spans, gaps: Spans, dense: Spans) -> list
         lost = motion.times[(motion.times > start) & (motion.times < end)]
         lost = lost[_inside(lost, closed) | np.isin(lost, closed)]
         if len(lost):
-            what = f"the authored sample at {lost[0]:g} lies"
+            what = f"the authored sample at {timecode(lost[0])} lies"
             if len(lost) > 1:
-                what = f"the {len(lost)} authored samples from {lost[0]:g} to {lost[-1]:g} lie"
+                what = (
+                    f"the {len(lost)} authored samples from {timecode(lost[0])} to {timecode(lost[-1])} lie"
+                )
             said.append(
                 f"{what} outside of the context named by hand, and what is filled replaces what is there; widen the "
                 "context to keep it."
@@ -156,9 +159,9 @@ def _holes(motion: Motion, context: tuple[float, float], longest: float) -> list
 def _of_holes(context: tuple[float, float], holes: Spans) -> str:
     more = f" and elsewhere, {len(holes)} times in all" if len(holes) > 1 else ""
     return (
-        f"the context {context[0]:g}:{context[1]:g} named by hand has no sample between {holes[0][0]:g} and "
-        f"{holes[0][1]:g}{more}: what USD interpolates there is taken for finished motion; name only what is sampled "
-        "throughout."
+        f"the context {timecode(context[0])}:{timecode(context[1])} named by hand has no sample between "
+        f"{timecode(holes[0][0])} and {timecode(holes[0][1])}{more}: what USD interpolates there is taken for "
+        "finished motion; name only what is sampled throughout."
     )
 
 
@@ -180,7 +183,7 @@ def _inside(times: Float[np.ndarray, " time"], spans: Spans) -> Bool[np.ndarray,
 
 def listed(times: Sequence[float]) -> str:
     """Times in words, the first few of many."""
-    words = [f"{time:g}" for time in times]
+    words = [timecode(time) for time in times]
     if len(words) > MOST_TIMES:
         return f"{', '.join(words[:MOST_TIMES])} and {len(words) - MOST_TIMES} more"
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

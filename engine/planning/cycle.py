@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.errors import ConfigError
 from engine.geometry import metrics, rotations, skeleton
-from usd_io.errors import shown
+from usd_io.errors import shown, timecode
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float, Int
 
@@ -111,7 +111,8 @@ def _check(
 def _refused(character: Character, ends: Motion, what: str) -> ConfigError:
     first, last = ends.times
     return ConfigError(
-        f"{shown(character.skeleton_path)}: the pose at {last:g} is not the one at {first:g}, so the shot does not "
-        f"loop: {what}; key the first pose again at the end (it may travel over the ground), or do not loop.",
+        f"{shown(character.skeleton_path)}: the pose at {timecode(last)} is not the one at {timecode(first)}, so the "
+        f"shot does not loop: {what}; key the first pose again at the end (it may travel over the ground), or do not "
+        "loop.",
         settings=("loop",),
     )

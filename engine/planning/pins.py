@@ -9,7 +9,7 @@ import numpy as np
 from engine.errors import ConfigError
 from engine.geometry import skeleton
 from engine.settings.pins import parse_pin
-from usd_io.errors import shown
+from usd_io.errors import shown, timecode
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float
 
@@ -53,27 +53,28 @@ def make_pins(
         joints = matching(pattern)
         if not ((filled >= start) & (filled <= end)).any():
             raise _refused(
-                f"{shown(character.skeleton_path)}: nothing is filled from {start:g} to {end:g}, where "
+                f"{shown(character.skeleton_path)}: nothing is filled from {timecode(start)} to {timecode(end)}, where "
                 f"{shown(pattern)} shall stay; pin it over frames of a gap."
             )
         held = [joint for joint in joints if joint in locked]
         if held:
             raise _refused(
-                f"{shown(held[0])} is locked and cannot be pinned from {start:g} to {end:g}: it keeps what is "
-                "authored; take it out of one of the two."
+                f"{shown(held[0])} is locked and cannot be pinned from {timecode(start)} to {timecode(end)}: it keeps "
+                "what is authored; take it out of one of the two."
             )
         for joint in joints:
             above = [other for other in character.joints if joint.startswith(f"{other}/")]
             if above and set(above) <= set(locked):
                 raise _refused(
-                    f"{shown(joint)} cannot be pinned from {start:g} to {end:g}: all joints above it are locked, so "
-                    "that nothing can hold it; lock fewer."
+                    f"{shown(joint)} cannot be pinned from {timecode(start)} to {timecode(end)}: all joints above it "
+                    "are locked, so that nothing can hold it; lock fewer."
                 )
         made += [Pin(joint, start, end) for joint in joints]
     for a, b in combinations(made, 2):
         if a.joint == b.joint and a.start <= b.end and b.start <= a.end:
             raise _refused(
-                f"{shown(a.joint)} is pinned twice at {max(a.start, b.start):g}; pin it once, over the whole range."
+                f"{shown(a.joint)} is pinned twice at {timecode(max(a.start, b.start))}; pin it once, over the whole "
+                "range."
             )
     yield from made
 
@@ -97,9 +98,9 @@ def place_of(character: Character, poses: Motion, pin: Pin, size: float) -> Floa
     apart = np.linalg.norm(places - places[0], axis=-1)
     if apart.max() > PIN_TOLERANCE * size:
         raise _refused(
-            f"{shown(pin.joint)} cannot be pinned from {pin.start:g} to {pin.end:g}: the known poses at "
-            f"{at.times[0]:g} and {at.times[np.argmax(apart)]:g} hold it {apart.max():.3g} stage units apart, and "
-            "those stay exact; pin it over a range in which it rests."
+            f"{shown(pin.joint)} cannot be pinned from {timecode(pin.start)} to {timecode(pin.end)}: the known poses "
+            f"at {timecode(at.times[0])} and {timecode(at.times[np.argmax(apart)])} hold it {apart.max():.3g} stage "
+            "units apart, and those stay exact; pin it over a range in which it rests."
         )
     return np.asarray(places[0])
 

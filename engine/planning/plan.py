@@ -19,7 +19,7 @@ from engine.geometry.resample import resample
 from engine.planning.by_hand import changing, named_by_hand
 from engine.planning.cycle import travel_of
 from engine.planning.pins import Pin, make_pins, place_of
-from usd_io.errors import shown
+from usd_io.errors import shown, timecode
 from usd_io.model import CHANNELS, Channel, Character, Motion
 from usd_io.shapes import Bool, Float
 
@@ -245,14 +245,16 @@ def make_plan(
         ranges, given, gaps, channels = _by_channel(motion, fill_at_samples, together=loop)
     if not gaps:
         raise NothingToFill(
-            f"{where}: nothing to fill between {first:g} and {last:g}: {_why_nothing(motion, ranges, given)}",
+            f"{where}: nothing to fill between {timecode(first)} and {timecode(last)}: "
+            f"{_why_nothing(motion, ranges, given)}",
             settings=("context", "keys"),
         )
     ends = {t for gap in gaps for t in (gap.start, gap.end)}
     locked = _matching(character, lock, "lock")
     if len(locked) == len(character.joints):
         raise NothingToFill(
-            f"{where}: nothing to fill between {first:g} and {last:g}: all joints are locked; lock fewer.",
+            f"{where}: nothing to fill between {timecode(first)} and {timecode(last)}: all joints are locked; lock "
+            "fewer.",
             settings=("lock",),
         )
     filled = np.array([t for gap in gaps for t in gap.times])
@@ -295,7 +297,7 @@ def _why_nothing(motion: Motion, ranges: Sequence[tuple[float, float]], given: S
     anchors = sorted({*(given or sparse_keys(motion)), *(t for r in ranges for t in r)})
     between = [(s, e) for s, e in pairwise(anchors) if not any(a <= s and e <= b for a, b in ranges)]
     if between:
-        closest = ", ".join(f"{s:g} and {e:g}" for s, e in between[:MOST_SPANS])
+        closest = ", ".join(f"{timecode(s)} and {timecode(e)}" for s, e in between[:MOST_SPANS])
         return f"no frame lies between the keys {closest}; set keys two frames or more apart."
     if len(given) == 1:
         beside = (
@@ -303,7 +305,7 @@ def _why_nothing(motion: Motion, ranges: Sequence[tuple[float, float]], given: S
             if ranges
             else "no finished motion beside it"
         )
-        return f"the one key {given[0]:g} has {beside}; name two keys or more."
+        return f"the one key {timecode(given[0])} has {beside}; name two keys or more."
     return f"every frame is authored already; {remake}"
 
 
@@ -418,19 +420,21 @@ def _checked_contexts(
     for start, end in ranges:
         if not start < end:
             raise ConfigError(
-                f"{where}: the context {start:g}:{end:g} is empty; give it as START:END with START < END.",
+                f"{where}: the context {timecode(start)}:{timecode(end)} is empty; give it as START:END with START < "
+                "END.",
                 settings=("context",),
             )
         if start < first or end > last:
             raise ConfigError(
-                f"{where}: the context {start:g}:{end:g} reaches outside the authored samples {first:g}..{last:g}; "
-                "choose one inside.",
+                f"{where}: the context {timecode(start)}:{timecode(end)} reaches outside the authored samples "
+                f"{timecode(first)}..{timecode(last)}; choose one inside.",
                 settings=("context",),
             )
     for (_, end), (start, _) in pairwise(ranges):
         if start <= end:
             raise ConfigError(
-                f"{where}: two contexts overlap at {start:g}; join them into one.", settings=("context",)
+                f"{where}: two contexts overlap at {timecode(start)}; join them into one.",
+                settings=("context",),
             )
     return ranges
 
@@ -441,14 +445,15 @@ def _checked_keys(
     for key in keys:
         if not first <= key <= last:
             raise ConfigError(
-                f"{where}: key {key:g} lies outside the authored samples {first:g}..{last:g}; choose a time inside.",
+                f"{where}: key {timecode(key)} lies outside the authored samples "
+                f"{timecode(first)}..{timecode(last)}; choose a time inside.",
                 settings=("keys",),
             )
         for start, end in contexts:
             if start < key < end:
                 raise ConfigError(
-                    f"{where}: key {key:g} lies inside the context {start:g}:{end:g}, which is kept as it is; "
-                    "move the key or shorten the context.",
+                    f"{where}: key {timecode(key)} lies inside the context {timecode(start)}:{timecode(end)}, which "
+                    "is kept as it is; move the key or shorten the context.",
                     settings=("keys", "context"),
                 )
     return tuple(sorted({float(key) for key in keys}))
@@ -566,7 +571,7 @@ def _warnings(plan: Plan, motion: Motion, where: str) -> list[str]:
     if jumps:
         more = f" and elsewhere, {len(jumps)} times in all" if len(jumps) > 1 else ""
         warnings.append(
-            f"{where}: the keys {jumps[0][0]:g} and {jumps[0][1]:g} are less than a frame apart{more}: "
+            f"{where}: the keys {timecode(jumps[0][0])} and {timecode(jumps[0][1])} are less than a frame apart{more}: "
             "that jump stays."
         )
     return warnings
@@ -575,8 +580,12 @@ def _warnings(plan: Plan, motion: Motion, where: str) -> list[str]:
 def _span(start: float, end: float) -> str:
     """Between two samples, or before the first or after the last of all."""
     if abs(start) == np.finfo(float).max:
-        return f"before {end:g}"
-    return f"after {start:g}" if end == np.finfo(float).max else f"between {start:g} and {end:g}"
+        return f"before {timecode(end)}"
+    return (
+        f"after {timecode(start)}"
+        if end == np.finfo(float).max
+        else f"between {timecode(start)} and {timecode(end)}"
+    )
 
 
 def _blocked(motion: Motion, spans: Sequence[tuple[float, float]]) -> str:

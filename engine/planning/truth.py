@@ -8,7 +8,7 @@ import numpy as np
 from engine.errors import ConfigError
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Gap, Plan
-from usd_io.errors import shown
+from usd_io.errors import shown, timecode
 from usd_io.model import Character
 
 MOST_APART = 0.01
@@ -88,7 +88,7 @@ def _without(plan: Plan, gaps: Sequence[Gap], truth: Any) -> str:
     where = f"{_name(truth)} has no sample of {shown(plan.skeleton_path)} inside"
     if len(gaps) == len(plan.gaps):
         return f"{where} the gaps, so that this skeleton is not scored."
-    which = ", ".join(f"{gap.start:g}..{gap.end:g}" for gap in gaps[:MOST_GAPS])
+    which = ", ".join(f"{timecode(gap.start)}..{timecode(gap.end)}" for gap in gaps[:MOST_GAPS])
     more = f" and {len(gaps) - MOST_GAPS} more" if len(gaps) > MOST_GAPS else ""
     return (
         f"{where} {which}{more}: the result is scored there against the straight motion between USD's samples, "
@@ -112,8 +112,8 @@ def _apart(character: Character, plan: Plan, source: Any, truth: Any) -> str:
         return ""
     return (
         f"{_name(truth)} has another pose of {shown(plan.skeleton_path)} than the source at the key "
-        f"{plan.keys[worst]:g}, by up to {share:.0%} of the height: scores against it say little; name the motion that "
-        "the keys were taken from."
+        f"{timecode(plan.keys[worst])}, by up to {share:.0%} of the height: scores against it say little; name the "
+        "motion that the keys were taken from."
     )
 
 

@@ -26,6 +26,7 @@ from engine.rendering.framing import frame_views
 from engine.rendering.ground import draw_ground, ground_below
 from engine.rendering.mesh.looks import LoadTexture, find_looks
 from engine.rendering.numpy_renderer import draw_pictures, posed_points
+from usd_io.errors import timecode
 from usd_io.model import Character, Motion
 from usd_io.shapes import Bool, Float, Int
 
@@ -199,7 +200,7 @@ def _write_video(
         for frame, time in enumerate(times):
             row = np.concatenate([pictures[frame] for pictures in panels.values()], axis=1)
             labels = [(4 + i * SIDE_PX, 2, name) for i, name in enumerate(panels)]
-            labels.append((4, SIDE_PX - 16, f"{time:g}{'  key' if at_key[frame] else ''}"))
+            labels.append((4, SIDE_PX - 16, f"{timecode(time)}{'  key' if at_key[frame] else ''}"))
             video.write(write_labels(row, labels))
 
 
@@ -220,7 +221,7 @@ def _sheet(
     frames = np.unique(np.concatenate([at_key, middles]))
     if len(frames) > SHEET_COLUMNS:
         frames = frames[np.linspace(0, len(frames) - 1, SHEET_COLUMNS).round().astype(int)]
-    columns = [f"{times[f]:g}{' key' if f in at_key else ''}" for f in frames]
+    columns = [f"{timecode(times[f])}{' key' if f in at_key else ''}" for f in frames]
     return contact_sheet(
         [[pictures[f] for f in frames] for pictures in panels.values()], list(panels), columns
     )

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.files.images import Picture
+from usd_io.errors import timecode
 from usd_io.shapes import Float
 
 COLORS = {"slerp": (225, 120, 30), "result": (20, 90, 200), "truth": (60, 60, 60), "keys": (150, 60, 160)}
@@ -55,7 +56,7 @@ def _draw(plot: Plot) -> Picture:
     for value in (0.0, top_value):
         draw.text((4 * scale, y(value) - 8 * scale), f"{value:.3g}", fill=(60, 60, 60), font=font)
     for time in (start, end):
-        text = f"{time:g}"
+        text = timecode(time)
         place = min(x(time), scale * WIDTH - draw.textlength(text, font=font) - scale)
         draw.text((place, y(0) + 4 * scale), text, fill=(60, 60, 60), font=font)
     for name, line in plot.lines.items():

@@ -23,7 +23,7 @@ from engine.rendering.renderers import choose_renderer
 from engine.rendering.threads import limited_threads
 from engine.rendering.views import View, orbit_views, render_view
 from engine.scene.stage_camera import read_cameras
-from usd_io.errors import StageReadError, shown
+from usd_io.errors import StageReadError, shown, timecode
 from usd_io.model import Character, Motion, Shot, StageInfo
 from usd_io.shapes import Float
 
@@ -135,8 +135,8 @@ def _check_times(
     outside = [time for time in times if not first - margin <= time <= last + margin]
     if outside and first < last:
         raise ConfigError(
-            f"{shown(info.path)}: time {outside[0]:g} lies outside the authored samples and the range of the stage, "
-            f"{first:g}..{last:g}; choose a time inside.",
+            f"{shown(info.path)}: time {timecode(outside[0])} lies outside the authored samples and the range of the "
+            f"stage, {timecode(first)}..{timecode(last)}; choose a time inside.",
             settings=("times",),
         )
 

@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 
+from usd_io.errors import timecode
 from usd_io.shapes import Float
 
 WIDTH, HEIGHT = 960, 240
@@ -49,8 +50,8 @@ def draw(chart: Chart) -> str:
         value = count * step
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value)}" y2="{y(value)}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{value:.3g}</text>')
-    parts.append(f'<text x="{LEFT}" y="{HEIGHT - 8}">{start:g}</text>')
-    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">{end:g}</text>')
+    parts.append(f'<text x="{LEFT}" y="{HEIGHT - 8}">{timecode(start)}</text>')
+    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">{timecode(end)}</text>')
     parts.append(
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - 8}" text-anchor="middle">time code</text>'
     )

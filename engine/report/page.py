@@ -23,7 +23,7 @@ from engine.report.curves import charts, choices
 from engine.report.player import pack
 from engine.report.words import about, in_full, joint_error
 from engine.runs.command_line import run_command
-from usd_io.errors import counted, shown
+from usd_io.errors import counted, shown, timecode
 
 VIDEO, SHEET = "preview.mp4", "preview.png"
 LARGEST_VIDEO, LARGEST_SHEET = 1_000_000, 600_000
@@ -171,7 +171,9 @@ def _player(contents: Contents, notes: Sequence[str]) -> str:
         f"<option value='{i}'>{escape(name)}</option>" for i, name in enumerate(contents.actors[0].takes)
     )
     gaps = sorted({(gap.start, gap.end) for actor in contents.actors for gap in actor.plan.gaps})
-    loops = "".join(f"<option value='{i}'>{a:g} to {b:g}</option>" for i, (a, b) in enumerate(gaps))
+    loops = "".join(
+        f"<option value='{i}'>{timecode(a)} to {timecode(b)}</option>" for i, (a, b) in enumerate(gaps)
+    )
     said = "".join(f"<li>{inert(note)}</li>" for note in notes)
     return f"""<section id="player" aria-label="3D player">
 <div class="stage" tabindex="0"><canvas id="view"></canvas><p id="trouble" hidden></p>
@@ -241,7 +243,7 @@ def _gaps(contents: Contents, actor: Actor) -> str:
     for gap, true, bare in zip(gaps, ours, slerp, strict=True):
         choice = by_start.get(gap.start, {})
         expected = choice.get("expected_l2p")
-        cells = [f"{gap.start:g} to {gap.end:g}", str(len(gap.times))]
+        cells = [f"{timecode(gap.start)} to {timecode(gap.end)}", str(len(gap.times))]
         cells.append(
             "not known"
             if expected is None

@@ -12,7 +12,7 @@ from engine.errors import ConfigError, EngineError
 from engine.planning.plan import Plan
 from engine.scene.stage_camera import read_cameras
 from engine.settings.choices import view_azimuth
-from usd_io.errors import UsdIoError, shown
+from usd_io.errors import UsdIoError, shown, timecode
 
 FIT_RATE = 15.0
 """Frames per second that are fitted, as in the paper; a quicker video is thinned out."""
@@ -126,7 +126,7 @@ def on_the_stage(
     spare = 1.5 * (placed[-1] - placed[0]) / max(len(placed) - 1, 1)
     if placed[0] > first + spare or placed[-1] < last - spare:
         shows, wanted = (
-            f"{start * time_codes_per_second:g} to {end * time_codes_per_second:g}"
+            f"{timecode(start * time_codes_per_second)} to {timecode(end * time_codes_per_second)}"
             for start, end in ((placed[0], placed[-1]), (first, last))
         )
         raise ConfigError(

@@ -16,7 +16,7 @@ from numbers import Integral, Real
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from engine.settings.packages import added_names
-from usd_io.errors import shown
+from usd_io.errors import shown, timecode
 
 Kind = Literal["choice", "flag", "integer", "number", "text", "names", "times", "ranges", "size"]
 _KINDS: dict[Any, Kind] = {
@@ -300,9 +300,11 @@ def _as_typed(field: Field, value: Any) -> str:
     """A wrong value as a person would type it, where it has the form of its kind; else as Python writes it."""
     try:
         if field.kind == "ranges":
-            return ",".join(f"{float(start):g}:{float(end):g}" for start, end in _entries(value))
+            return ",".join(
+                f"{timecode(float(start))}:{timecode(float(end))}" for start, end in _entries(value)
+            )
         if field.kind == "times":
-            return ",".join(f"{float(time):g}" for time in _entries(value))
+            return ",".join(timecode(float(time)) for time in _entries(value))
     except (TypeError, ValueError):
         pass
     return repr(value)

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.errors import ConfigError
 from engine.settings.setting import Field
+from usd_io.errors import timecode
 
 MOST_TIMES = 100_000
 """Entries of one row of times."""
@@ -75,10 +76,13 @@ def _times(text: str) -> tuple[float, ...]:
 
 def _row(first: float, last: float, step: float) -> list[float]:
     if not (step > 0 and first <= last and math.isfinite(last - first)):
-        raise ValueError(f"{first:g}:{last:g}:{step:g} is no row; give A:B:STEP with A < B and STEP > 0")
+        raise ValueError(
+            f"{timecode(first)}:{timecode(last)}:{timecode(step)} is no row; give A:B:STEP with A < B and STEP > 0"
+        )
     if (last - first) / step > MOST_TIMES:
         raise ValueError(
-            f"{first:g}:{last:g}:{step:g} is a row of more than {MOST_TIMES} times; choose a longer STEP or a nearer B"
+            f"{timecode(first)}:{timecode(last)}:{timecode(step)} is a row of more than {MOST_TIMES} times; choose a "
+            "longer STEP or a nearer B"
         )
     return [first + i * step for i in range(int((last - first) / step + 1e-9) + 1)]
 

@@ -37,6 +37,7 @@ from engine.rendering.views import View
 from engine.runs.stage_cache import RunContext, Stage, StageWork
 from engine.scene.footage import Footage
 from engine.video.network.sample import combine_seeds
+from usd_io.errors import timecode
 from usd_io.shapes import Bool, Float, Int
 
 CHECKPOINT = "estimator-training.safetensors"
@@ -198,7 +199,7 @@ def _frames_at(times: Float[np.ndarray, " frame"], wanted: Sequence[float]) -> I
     tolerance = TIME_MARGIN * max(1.0, float(np.abs(times).max()))
     frames, missing = frames_at(times, np.array(wanted, float), tolerance)
     if len(missing):
-        raise DataError(f"the known frames lack time {missing[0]:g}, which a key or a gap names.")
+        raise DataError(f"the known frames lack time {timecode(missing[0])}, which a key or a gap names.")
     return frames
 
 

@@ -39,7 +39,7 @@ from engine.rendering.views import View
 from engine.runs.stage_cache import RunContext, Stage, StageWork
 from engine.scene.footage import Footage
 from engine.scene.subject import Subject
-from usd_io.errors import shown
+from usd_io.errors import shown, timecode
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float, Int
 
@@ -344,8 +344,8 @@ def _missed_keys(
         if off[i][worst] > max(MOST_OFF * change, least):
             size = height(u.character, u.start, plan.keys[0])
             result[i] = (
-                f"at the key {times[which[worst]]:g} it is {off[i][worst] / size:.2%} of the height off, and between "
-                f"the keys it changes {change / size:.2%}; are its frame rate and its beginning right?"
+                f"at the key {timecode(times[which[worst]])} it is {off[i][worst] / size:.2%} of the height off, and "
+                f"between the keys it changes {change / size:.2%}; are its frame rate and its beginning right?"
             )
     return result
 

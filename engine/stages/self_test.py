@@ -26,6 +26,7 @@ from engine.scene.subject import Subject
 from engine.stages.fill import FillInputs, fill_all
 from engine.stages.mimic import VIDEO
 from engine.stages.score import ScoreInputs, score
+from usd_io.errors import timecode
 
 SELF_TEST = "self_test"
 PERMILLE = 1000
@@ -208,8 +209,9 @@ def _tell_verdict(subjects: Sequence[Subject], tests: Mapping[str, VideoTest], c
     better = video < motion
     advice = "" if config.engine == "auto" or video <= motion else "; the engine motion takes the better one"
     progress.note(
-        f"self-test: on the hidden frames {test.start:g} to {test.end:g} of the context the video engine is off by "
-        f"{video:.4f} of the height, the motion engine by {motion:.4f}, slerp by {slerp:.4f}{advice}.",
+        f"self-test: on the hidden frames {timecode(test.start)} to {timecode(test.end)} of the context the video "
+        f"engine is off by {video:.4f} of the height, the motion engine by {motion:.4f}, slerp by "
+        f"{slerp:.4f}{advice}.",
         level="warning" if video > motion else "info",
     )
     if config.engine == "auto":

@@ -10,7 +10,7 @@ from pxr import Usd, UsdGeom, UsdSkel
 from usd_io.author.samples import EVERYWHERE, Filling, Placed, Take
 from usd_io.check.usd import usd_findings
 from usd_io.convert import AnyQuery
-from usd_io.errors import AuthorError, counted, shown
+from usd_io.errors import AuthorError, counted, shown, timecode
 from usd_io.judge import Comparison, Judge, channel_attributes
 from usd_io.model import CHANNELS, Motion
 from usd_io.read.placement import Placement, binding_problem
@@ -34,7 +34,9 @@ def check_take(stage: Usd.Stage, placement: Placement, path: str, take: Take) ->
         raise AuthorError(f"The takes for <{path}> have different times. Give all of them the same.")
     strays = np.setdiff1d(np.asarray(take.key_times, float), take.motion.times)
     if strays.size:
-        raise AuthorError(f"The motion for <{path}> has no frame at its key {strays[0]:g}. Add one there.")
+        raise AuthorError(
+            f"The motion for <{path}> has no frame at its key {timecode(strays[0])}. Add one there."
+        )
     if take.confidence is not None and take.confidence.shape != take.motion.translations.shape[:2]:
         raise AuthorError(f"The confidence for <{path}> is not one value per frame and joint.")
     if any(EVERYWHERE in take.gaps_of(channel) for channel in CHANNELS):
@@ -57,7 +59,9 @@ def _check_motion(motion: Motion, count: int, path: str) -> None:
     off = np.abs(lengths - 1).max(initial=0.0, axis=1)
     if off.max() > 1e-3:
         time = motion.times[off.argmax()]
-        raise AuthorError(f"A rotation for <{path}> at time code {time:g} is not unit length. Normalise it.")
+        raise AuthorError(
+            f"A rotation for <{path}> at time code {timecode(time)} is not unit length. Normalise it."
+        )
 
 
 def _check_values(times: np.ndarray, arrays: dict[str, np.ndarray], path: str) -> None:
@@ -67,7 +71,7 @@ def _check_values(times: np.ndarray, arrays: dict[str, np.ndarray], path: str) -
         if bad.any():
             time = times[bad.argmax()]
             raise AuthorError(
-                f"The {name} for <{path}> at time code {time:g} are not finite or beyond {limit:g}."
+                f"The {name} for <{path}> at time code {timecode(time)} are not finite or beyond {limit:g}."
             )
 
 
@@ -80,8 +84,9 @@ def _check_range(stage: Usd.Stage, placement: Placement, times: Float[np.ndarray
     slack = 1e-6 * max(1.0, float(np.abs(times).max()))
     if source and (min(source) < times[0] - slack or max(source) > times[-1] + slack):
         raise AuthorError(
-            f"The motion covers time codes {times[0]:g} to {times[-1]:g}, but <{shown(animation.GetPath())}> "
-            f"has samples from {min(source):g} to {max(source):g}, which would be lost. Give the full range."
+            f"The motion covers time codes {timecode(times[0])} to {timecode(times[-1])}, but "
+            f"<{shown(animation.GetPath())}> has samples from {timecode(min(source))} to {timecode(max(source))}, "
+            "which would be lost. Give the full range."
         )
 
 
@@ -156,7 +161,7 @@ def _refuse_difference(found: Comparison, placement: Placement) -> None:
     if found.exact:
         return
     what = f"{found.unequal[0][0]} differ" if found.unequal else f"the pose is {found.distance:g} off"
-    when = "" if found.time is None else f" at time code {found.time:g}"
+    when = "" if found.time is None else f" at time code {timecode(found.time)}"
     raise AuthorError(
         f"What <{shown(placement.animation_path)}> shows outside of the gaps is not what the source shows: "
         f"{what}{when} for <{shown(found.skeleton)}>. Use the mode rebind."
@@ -190,7 +195,7 @@ def _verify_filled(result: Usd.Stage, placement: Placement, filling: Filling, nu
             value = read.at(time)
             if value is None or value.shape != wanted.shape or not _same(value, wanted, channel):
                 raise AuthorError(
-                    f"The {channel} read back from {where} at time code {time:g} are not those written. "
+                    f"The {channel} read back from {where} at time code {timecode(time)} are not those written. "
                     "Use the mode rebind."
                 )
 

@@ -11,7 +11,7 @@ from usd_io import convert
 from usd_io.check.finding import Finding
 from usd_io.check.ignored import ignored_types, missing_api
 from usd_io.diagnostics import captured
-from usd_io.errors import shown
+from usd_io.errors import shown, timecode
 from usd_io.read.skeleton import INSTANCES_TOO, ancestry, animation_of, skeleton_prims
 
 FLAT = "Author the result in the mode flat."
@@ -99,7 +99,7 @@ def _blocks(stage: Usd.Stage) -> Iterator[Place]:
             times = attribute.GetTimeSamples() if attribute else []
             blocked = next((time for time in times if attribute.Get(time) is None), None)
             if blocked is not None:
-                yield str(animation.GetPath()), f"{name} is blocked at time code {blocked:g}"
+                yield str(animation.GetPath()), f"{name} is blocked at time code {timecode(blocked)}"
 
 
 def _variant_animations(stage: Usd.Stage) -> Iterator[Place]:

@@ -11,7 +11,7 @@ from pxr import Usd, UsdGeom, UsdSkel, Vt
 
 from usd_io import convert
 from usd_io.diagnostics import captured
-from usd_io.errors import StageReadError, counted, shown
+from usd_io.errors import StageReadError, counted, shown, timecode
 from usd_io.model import Motion
 from usd_io.read.samples import Samples, Values, place, sample
 from usd_io.read.skeleton import (
@@ -141,7 +141,7 @@ def _phantoms(motion: Motion) -> Bool[np.ndarray, " frame"]:
 def _no_motion(skeleton: BoundSkeleton, times: Times) -> str:
     assert skeleton.animation is not None
     found = (
-        f"one sample, at time code {times[0]:g},"
+        f"one sample, at time code {timecode(times[0])},"
         if len(times)
         else "no time samples, at most a default value,"
     )

@@ -13,7 +13,7 @@ import numpy as np
 from pxr import Usd, Vt
 
 from usd_io import convert
-from usd_io.errors import StageReadError, counted, shown
+from usd_io.errors import StageReadError, counted, shown, timecode
 from usd_io.model import Changing
 from usd_io.sampled import Sampled
 from usd_io.shapes import Bool, Float, Int
@@ -96,7 +96,7 @@ class Samples:
         item = int(used[number])
         return (
             f"{place(self.attribute)}: {int((off > DRIFT).sum())} rotations are no unit quaternions (of "
-            f"{shown(self.items[item])} at time code {self.times[frame]:g} the length is "
+            f"{shown(self.items[item])} at time code {timecode(self.times[frame])} the length is "
             f"{self._lengths[frame, item]:.3g}): USD bends such "
             "joints out of shape. They are kept, and what is filled follows them; normalise them to turn alone."
         )
@@ -109,7 +109,7 @@ class Samples:
         numbers = ", ".join(f"{v:.4g}" for v in value)
         return (
             f"{place(self.attribute)}: {self.attribute.GetName()} of {shown(self.items[item])} at time code "
-            f"{self.times[frame]:g} is {problem} ({numbers}); fix or remove that sample."
+            f"{timecode(self.times[frame])} is {problem} ({numbers}); fix or remove that sample."
         )
 
 
@@ -187,7 +187,7 @@ def _unusable(attribute: Usd.Attribute, time: float, value: Any, expected: int, 
     if not attribute.HasAuthoredValue():
         return f"{place(attribute)}: {name} is missing; {consequence} Author all channels together."
     found = "no value" if value is None else f"{counted(len(value), 'value')} instead of {expected}"
-    return f"{place(attribute)}: {name} has {found} at time code {time:g}; {consequence} Author one per item."
+    return f"{place(attribute)}: {name} has {found} at time code {timecode(time)}; {consequence} Author one per item."
 
 
 def read_track(

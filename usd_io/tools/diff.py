@@ -9,7 +9,7 @@ import numpy as np
 from pxr import Sdf
 
 from usd_io.diagnostics import captured
-from usd_io.errors import shown
+from usd_io.errors import shown, timecode
 from usd_io.tools.text import read_layer
 
 LONGEST_VALUE = 60
@@ -108,14 +108,16 @@ def _samples(a: Sdf.Layer, b: Sdf.Layer, path: Sdf.Path, tolerance: float) -> st
     parts = []
     for what, times in (("only before", times_a - times_b), ("only now", times_b - times_a)):
         if times:
-            parts.append(f"{len(times)} {what} ({min(times):g} to {max(times):g})")
+            parts.append(f"{len(times)} {what} ({timecode(min(times))} to {timecode(max(times))})")
     both = sorted(times_a & times_b)
     apart = {t: _apart(a.QueryTimeSample(path, t), b.QueryTimeSample(path, t)) for t in both}
     differ = [t for t, by in apart.items() if by is None or by > tolerance]
     if differ:
         known = [by for t in differ if (by := apart[t]) is not None]
         most = f", by {max(known):.3g} at most" if known else ""
-        parts.append(f"{len(differ)} of {len(both)} values differ ({differ[0]:g} to {differ[-1]:g}){most}")
+        parts.append(
+            f"{len(differ)} of {len(both)} values differ ({timecode(differ[0])} to {timecode(differ[-1])}){most}"
+        )
     return f"samples: {'; '.join(parts)}" if parts else ""
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from pxr import Sdf
 
 from usd_io.diagnostics import captured
-from usd_io.errors import AuthorError, shown
+from usd_io.errors import AuthorError, shown, timecode
 from usd_io.files import relative_path
 from usd_io.provenance import layer_files
 from usd_io.read.stage import open_stage
@@ -56,7 +56,7 @@ def trim(
         AuthorError: The range is none, or the layer cannot be written.
     """
     if not start <= end:
-        raise AuthorError(f"{start:g} to {end:g} is no range; give the earlier time first.")
+        raise AuthorError(f"{timecode(start)} to {timecode(end)} is no range; give the earlier time first.")
     stage = open_stage(file)
     check_output(out, layer_files(stage), overwrite=overwrite)
     layer = read_layer(file, flatten=flatten)

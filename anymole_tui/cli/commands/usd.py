@@ -9,7 +9,7 @@ import typer
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import AsJson, Debug, GroupedCommand
 from engine import ConfigError
-from usd_io import counted
+from usd_io import counted, timecode
 
 File = Annotated[
     str, typer.Argument(metavar="FILE", help="A .usd, .usda, .usdc or .usdz file.", show_default=False)
@@ -148,7 +148,7 @@ def retime(
         out.print_json({"out": out_file, "range": new})
     else:
         out.answer(out_file)
-        out.say("" if new is None else f"range {new[0]:g}..{new[1]:g}")
+        out.say("" if new is None else f"range {timecode(new[0])}..{timecode(new[1])}")
 
 
 def _range(text: str) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from textual.content import Content
 from anymole_tui.safe_text import plain
 from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.wording import numbers
-from usd_io import counted
+from usd_io import counted, timecode
 
 LONGEST = 400
 
@@ -84,7 +84,7 @@ class GapTable(Rows):
 def _plan_rows(
     plan: Mapping[str, Any], test: Mapping[str, Any] | None, rate: float, why: str
 ) -> list[_PlanLine]:
-    contexts = ", ".join(f"{start:g}..{end:g}" for start, end in plan["contexts"]) or "none"
+    contexts = ", ".join(f"{timecode(start)}..{timecode(end)}" for start, end in plan["contexts"]) or "none"
     frames = sum(len(gap["times"]) for gap in plan["gaps"])
     rows = [
         _PlanLine(str(plan["skeleton_path"]), "bold"),
@@ -109,7 +109,7 @@ def _plan_rows(
         choice = choices.get((gap["start"], gap["end"]))
         error = choice["expected_l2p"] if choice else None
         shown = "..." if test is None and not why else "n/a" if error is None else f"{error:.4f}"
-        span = f"{gap['start']:g}..{gap['end']:g}"
+        span = f"{timecode(gap['start'])}..{timecode(gap['end'])}"
         seconds = (gap["end"] - gap["start"]) / rate
         rows.append(
             _PlanLine(

@@ -27,7 +27,7 @@ from anymole_tui.tui.widgets.timeline import Timeline, Track, track_names
 from engine import choose_take
 from engine.evaluation import RunComparison, Side, make_slerp, read_comparison
 from engine.runs import choose_gaps, read_gaps
-from usd_io import ShownGap
+from usd_io import ShownGap, timecode
 
 VIEWS = ("three-quarter", "front", "side", "top")
 SETTLE_S = 0.08
@@ -225,7 +225,7 @@ class Compare(Playing):
     def caption(self, time: float) -> None:
         panes = self._panes()
         for number in self._ready():
-            panes[number].border_subtitle = f"{time:g}  {self._view}"
+            panes[number].border_subtitle = f"{timecode(time)}  {self._view}"
 
     @property
     def _result(self) -> str:

@@ -23,6 +23,7 @@ from anymole_tui.tui.state.playback import Request
 from anymole_tui.tui.widgets.curves import Curves
 from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline, Track, track_names
+from usd_io import timecode
 
 if TYPE_CHECKING:
     from engine.inspection import StageClip
@@ -220,7 +221,7 @@ class MotionPlace(Playing):
             self.draw_again()
 
     def caption(self, time: float) -> None:
-        self.query_one("#picture").border_title = f"{self._side} at {time:g}"
+        self.query_one("#picture").border_title = f"{self._side} at {timecode(time)}"
 
     def pictures(self) -> list[Picture]:
         return [self.query_one(Picture)]
@@ -277,7 +278,7 @@ class MotionPlace(Playing):
         self.set_focus(self.query_one("#joint_list"))
 
     def action_copy_time(self) -> None:
-        time = f"{self.query_one(Timeline).time:g}"
+        time = timecode(self.query_one(Timeline).time)
         self.anymole.copy_to_clipboard(time)
         self.say(f"Sent to the clipboard: {time}")
 

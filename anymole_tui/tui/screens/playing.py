@@ -12,6 +12,7 @@ from anymole_tui.tui.screens.base_screen import Place
 from anymole_tui.tui.state.playback import SPEEDS, Playback, Reel, Request
 from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline
+from usd_io import timecode
 
 LOOKS_PER_S = 60.0
 """How often it is checked what is due."""
@@ -181,7 +182,7 @@ class Playing(Place):
         playback = self._playback
         if playback is None:
             return
-        loop = "" if self._loop is None else f"  loop {self._loop[0]:g}..{self._loop[1]:g}"
+        loop = "" if self._loop is None else f"  loop {timecode(self._loop[0])}..{timecode(self._loop[1])}"
         rates = f"{playback.shown_rate():.0f} of {playback.wanted_rate:.3g} frames/s  {self._speed:g}x{loop}"
         sign = ">" if self.anymole.ascii else "▶"
         self.query_one("#time").border_subtitle = Content(f"{sign} {rates}")

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.message import Message
 
 from anymole_tui.tui.widgets.timeline import Timeline, Track, stops_of
+from usd_io import timecode
 
 
 class PlanTimeline(Timeline):
@@ -148,7 +149,7 @@ class PlanTimeline(Timeline):
         plan, time = self.tracks[-1], self.time
         words = []
         if self.mark is not None:
-            words.append(f"context from {self.mark:g}: m ends it")
+            words.append(f"context from {timecode(self.mark)}: m ends it")
         if any(abs(time - key) < 1e-6 * self.frame_step for key in plan.keys):
             words.append("key")
         if any(start <= time <= end for start, end in plan.dense):

@@ -16,6 +16,7 @@ from textual.visual import Visual
 from textual.widget import Widget
 
 from anymole_tui.safe_text import plain
+from usd_io import timecode
 
 NAME_WIDTH = (11, 16)
 """Cells for the names of the tracks, at least and at most."""
@@ -305,14 +306,14 @@ class Timeline(Widget, can_focus=True):
         line = [" "] * (columns + self._name_width)
         tick = -(-self.start // step) * step
         while tick <= self.end + 1e-9:
-            label = f"{tick:g}"
+            label = timecode(tick)
             place = self._name_width + self._column(tick)
             if place + len(label) <= len(line):
                 line[place : place + len(label)] = label
             tick += step
         text = "".join(line)
         here = self._name_width + self._column(self.time)
-        label = f" {self.time:g} "
+        label = f" {timecode(self.time)} "
         left = min(max(here - len(label) // 2, 0), len(line) - len(label))
         right = left + len(label)
         before = text[:left] if text[left : left + 1].isspace() else _without_last_word(text[:left])

@@ -11,7 +11,7 @@ from engine.files.video import Video
 from engine.mimic.pictures.pyramid import resample
 from engine.planning.plan import Plan
 from engine.rendering.camera import Cameras
-from usd_io.errors import counted
+from usd_io.errors import counted, timecode
 from usd_io.shapes import Float, Int
 
 ASPECT_TOLERANCE = 0.02
@@ -54,8 +54,9 @@ def frames_to_fit(
         seconds = (gap.end - gap.start) / time_codes_per_second
         if not within.any() and seconds > SPARSE_S:
             raise DataError(
-                f"the video shows nothing of the gap {gap.start:g}..{gap.end:g} ({seconds:.2g} s): its frames run from "
-                f"{codes[0]:g} to {codes[-1]:g} in time codes; check its first frame and its frame rate."
+                f"the video shows nothing of the gap {timecode(gap.start)}..{timecode(gap.end)} ({seconds:.2g} s): "
+                f"its frames run from {timecode(codes[0])} to {timecode(codes[-1])} in time codes; check its first "
+                "frame and its frame rate."
             )
         inside |= within
     which = np.flatnonzero(inside)

@@ -19,7 +19,7 @@ from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts import planting
 from engine.priors.contacts.contacts import BLEND_S, blended
-from usd_io.errors import shown
+from usd_io.errors import shown, timecode
 from usd_io.model import Character, Motion
 from usd_io.shapes import Bool, Float, Int
 
@@ -252,9 +252,9 @@ def missed_pins(character: Character, motion: Motion, plan: Plan) -> list[str]:
         apart = np.linalg.norm(path[inside] - _place(character, known, held, pin, size), axis=-1)
         if apart.max(initial=0) > PIN_TOLERANCE * size:
             missed.append(
-                f"{shown(pin.joint)}, pinned from {pin.start:g} to {pin.end:g}, is {apart.max():.3g} stage units "
-                f"({100 * apart.max() / size:.2g} % of the height) off its place at {held.times[np.argmax(apart)]:g}: "
-                f"{_why_missed(plan, pin)}, or pin a shorter range."
+                f"{shown(pin.joint)}, pinned from {timecode(pin.start)} to {timecode(pin.end)}, is {apart.max():.3g} "
+                f"stage units ({100 * apart.max() / size:.2g} % of the height) off its place at "
+                f"{timecode(held.times[np.argmax(apart)])}: {_why_missed(plan, pin)}, or pin a shorter range."
             )
         jumps = _jumps(path / size, motion.times, inside, pin)
         missed += jumps + _flips(character, motion, plan, pin, at_ends=not jumps)
@@ -286,9 +286,10 @@ def _flips(character: Character, motion: Motion, plan: Plan, pin: Pin, *, at_end
     if turns[frame, column] <= max(TURN, TURNED * usual):
         return []
     return [
-        f"{shown(character.joints[above[column]])}, above {shown(pin.joint)} pinned from {pin.start:g} to {pin.end:g}, "
-        f"turns by {turns[frame, column]:.0f} degrees from {motion.times[frame]:g} to {motion.times[frame + 1]:g}: the "
-        "limb is almost straight there and bends the other way, or a key is near; pin a shorter range."
+        f"{shown(character.joints[above[column]])}, above {shown(pin.joint)} pinned from {timecode(pin.start)} to "
+        f"{timecode(pin.end)}, turns by {turns[frame, column]:.0f} degrees from {timecode(motion.times[frame])} to "
+        f"{timecode(motion.times[frame + 1])}: the limb is almost straight there and bends the other way, or a key is "
+        "near; pin a shorter range."
     ]
 
 
@@ -301,9 +302,10 @@ def _jumps(
     edges = np.flatnonzero(inside[1:] != inside[:-1])
     usual = np.delete(steps, edges).max(initial=0)
     return [
-        f"{shown(pin.joint)}, pinned from {pin.start:g} to {pin.end:g}, moves by {100 * steps[edge]:.2g} % of the "
-        f"height from {times[edge]:g} to {times[edge + 1]:g}, much quicker than elsewhere: a key is too "
-        f"near; {'begin' if inside[edge + 1] else 'end'} the pin further from it, or at it."
+        f"{shown(pin.joint)}, pinned from {timecode(pin.start)} to {timecode(pin.end)}, moves by "
+        f"{100 * steps[edge]:.2g} % of the height from {timecode(times[edge])} to {timecode(times[edge + 1])}, much "
+        f"quicker than elsewhere: a key is too near; {'begin' if inside[edge + 1] else 'end'} the pin further from "
+        "it, or at it."
         for edge in edges
         if steps[edge] > max(JUMP, JUMPY * usual)
     ]

@@ -21,7 +21,7 @@ from engine.video.catalogue.models import (
     require_file,
     require_pipeline,
 )
-from usd_io.errors import shown
+from usd_io.errors import shown, timecode
 
 INSTEAD = "Without it, the engine motion or the model tiny runs on any machine."
 
@@ -79,10 +79,10 @@ def _check_length(model: str, start: float, end: float, longest: float) -> None:
     """Refuse a gap that is too long [time codes]."""
     parts = math.ceil((end - start) / longest - 1e-9)
     if parts > 1:
-        keys = ", ".join(f"{round(start + (end - start) * i / parts):g}" for i in range(1, parts))
+        keys = ", ".join(timecode(round(start + (end - start) * i / parts)) for i in range(1, parts))
         raise ConfigError(
-            f"the gap {start:g} to {end:g} is longer than the {longest:g} time codes that the video model {model} "
-            f"holds at once; add keys, at {keys} for example, or choose the model dynamicrafter.",
+            f"the gap {timecode(start)} to {timecode(end)} is longer than the {longest:g} time codes that the video "
+            f"model {model} holds at once; add keys, at {keys} for example, or choose the model dynamicrafter.",
             settings=("keys", "model"),
         )
 
