@@ -70,6 +70,12 @@ def _signals_of_a_terminal() -> Iterator[None]:
         signal.signal(number, signal.SIG_IGN)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_list_of_runs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Runs of tests are not entered into the list of the user who runs them."""
+    os.environ["ANYMOLE_STATE_DIR"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture
 def data() -> Path:
     """Folder of the files that come with the tests."""

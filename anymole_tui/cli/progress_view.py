@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any, Literal, TextIO, get_args
 
 from anymole_tui.cli import output as out
@@ -21,6 +22,7 @@ from engine import (
     PlanReady,
     RunFailed,
     RunFinished,
+    RunStarted,
     StageFinished,
     StageProgress,
     StageStarted,
@@ -195,10 +197,19 @@ def _talk(event: Event) -> list[str]:
             return []
 
 
-def listener(view: View) -> Callable[[Event], Any]:
-    """The view as an ``on_event`` of a run in this process."""
+def listener(view: View, *, known: bool = True) -> Callable[[Event], Any]:
+    """The view as an ``on_event`` of a run in this process.
+
+    Args:
+        view: What shows the events.
+        known: Whether the run is entered into the list of runs, so that other shells find it by its id.
+    """
 
     def tell(event: Event) -> None:
+        if known and isinstance(event, RunStarted):
+            from engine.runs import remember  # a plan shows no events
+
+            remember(Path(event.run))
         view(event, time.time())
 
     return tell

@@ -279,7 +279,7 @@ def shot(
         folder = task.folder(target.absolute())
         try:
             with progress_view(kind, as_json=as_json) as view, stop_signals() as stop:
-                result = engine_run.resume(folder, listener(view), stop, config=config)
+                result = engine_run.resume(folder, listener(view, known=False), stop, config=config)
         except RunCancelled:
             raise
         except SHOWN_ERRORS as error:

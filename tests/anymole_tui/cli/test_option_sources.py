@@ -22,6 +22,7 @@ from engine.errors import ConfigError
 from engine.events import Note, RunFailed, RunFinished, RunStarted, StageFinished, StageProgress, StageStarted
 
 Call = Callable[..., tuple[int, str, str]]
+PLAIN_RUN = ("--here", "--no-preview", "--no-report")
 
 
 @pytest.fixture
@@ -256,6 +257,17 @@ def test_detached_run_is_listed_attached_to_and_logged(call: Call, data: Path, t
     assert call("cancel", name)[0] == 2
     assert call("clean", name)[0] == 0
     assert call("resume", tmp_path / "run")[0] == 0
+
+
+def test_run_in_this_process_is_found_by_its_id(call: Call, data: Path, tmp_path: Path) -> None:
+    stage = data / "edge" / "fox_survey_keys.usda"
+    (tmp_path / "elsewhere").mkdir()
+    code, _, err = call("run", stage, "--out", tmp_path / "elsewhere" / "run", *PLAIN_RUN)
+    assert code == 0, err
+    (run,) = json.loads(call("runs", "--json")[1])["runs"]
+    code, out, err = call("attach", run["id"], "--json")
+    assert code == 0, err
+    assert Path(json.loads(out)["result"]).is_relative_to(tmp_path / "elsewhere")
 
 
 def test_attaching_to_a_failed_run_ends_as_it_did(call: Call, data: Path, tmp_path: Path) -> None:
