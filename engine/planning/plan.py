@@ -18,6 +18,7 @@ from engine.geometry import metrics
 from engine.geometry.resample import resample
 from engine.planning.by_hand import changing, named_by_hand
 from engine.planning.cycle import travel_of
+from engine.planning.holds import Times, before_steps
 from engine.planning.pins import Pin, make_pins, place_of
 from usd_io.errors import shown, timecode
 from usd_io.model import CHANNELS, Channel, Character, Motion
@@ -35,8 +36,6 @@ FINEST_CONTEXT = 4
 """Samples less than a frame apart that are finished motion, however short it is."""
 STEP = 0.25
 """Two samples at an end of a dense run that are closer to each other than this part of the next interval are a jump."""
-HELD = 1e-4
-"""Change of a pose (1, or the size of the rig) below which it is held."""
 _EPSILON = 1e-6
 """Times closer than this part of a frame are one time."""
 
@@ -170,12 +169,18 @@ def _is_finer(run: Float[np.ndarray, " sample"], frame: float) -> bool:
     return len(run) >= FINEST_CONTEXT and bool((np.diff(run) < frame * (1 - _EPSILON)).all())
 
 
-def sparse_keys(motion: Motion, channels: Sequence[Channel] = CHANNELS) -> tuple[float, ...]:
-    """Samples outside every dense range [time codes], without those that only hold a pose up to a step."""
-    dense = np.zeros(len(motion.times), bool)
+def sparse_keys(motion: Motion, steps: Times | None = None) -> tuple[float, ...]:
+    """Samples outside every dense range [time codes], without those that only hold a pose up to a step.
+
+    Args:
+        motion: The authored samples, or those of one channel.
+        steps: Those before steps (:func:`before_steps`), where the motion is that of one channel.
+    """
+    rest = np.setdiff1d(motion.times, before_steps(motion) if steps is None else steps)
+    dense = np.zeros(len(rest), bool)
     for start, end in dense_ranges(motion):
-        dense |= (motion.times >= start) & (motion.times <= end)
-    return tuple(float(t) for t in motion.times[~dense & ~_holds(motion, channels)])
+        dense |= (rest >= start) & (rest <= end)
+    return tuple(rest[~dense].tolist())
 
 
 def _lone(motion: Motion) -> dict[Channel, tuple[float, ...]]:
@@ -183,22 +188,8 @@ def _lone(motion: Motion) -> dict[Channel, tuple[float, ...]]:
     under one name where the channels share their samples."""
     if not motion.channel_times:
         return {"rotations": sparse_keys(motion)}
-    return {channel: sparse_keys(samples, (channel,)) for channel, samples in changing(motion).items()}
-
-
-def _holds(motion: Motion, channels: Sequence[Channel]) -> Bool[np.ndarray, " frame"]:
-    """Samples less than a frame before the next one with the pose of the one before: exporters write a step so."""
-    result = np.zeros(len(motion.times), bool)
-    if len(motion.times) < 3:
-        return result
-    close = np.diff(motion.times) < motion.frame_step * (1 - _EPSILON)
-    still = np.ones(len(motion.times) - 1, bool)
-    for channel in channels:
-        values = getattr(motion, channel)
-        size = max(1.0, float(np.abs(values).max(initial=0.0)))
-        still &= np.abs(np.diff(values, axis=0)).max((1, 2), initial=0.0) <= HELD * size
-    result[1:-1] = close[1:] & still[:-1] & ~still[1:]
-    return result
+    steps = before_steps(motion)
+    return {channel: sparse_keys(samples, steps) for channel, samples in changing(motion).items()}
 
 
 def make_plan(
@@ -314,13 +305,13 @@ def _anchored(
     ranges: tuple[tuple[float, float], ...],
     given: tuple[float, ...],
     fill_at_samples: bool,
-    channels: Sequence[Channel] = CHANNELS,
+    steps: Times | None = None,
 ) -> tuple[tuple[tuple[float, float], ...], tuple[float, ...], tuple[Gap, ...]]:
     """Contexts, keys and gaps of samples; contexts and keys that are given stay as they are."""
     if not ranges:
         ranges = _outside(dense_ranges(motion), given, SHORTEST_CONTEXT_S * motion.time_codes_per_second)
     if not given:
-        found = sparse_keys(motion, channels)
+        found = sparse_keys(motion, steps)
         given = tuple(t for t in found if not any(s <= t <= e for s, e in ranges))
     anchors = sorted({*given, *(t for r in ranges for t in r)})
     return ranges, given, tuple(_gaps(anchors, ranges, motion, fill_at_samples))
@@ -337,8 +328,9 @@ def _by_channel(
     """
     own_gaps: dict[Channel, tuple[Gap, ...]] = dict.fromkeys(CHANNELS, ())
     own_ranges: dict[Channel, tuple[tuple[float, float], ...]] = {}
+    steps = before_steps(motion)
     for channel, own in changing(motion).items():
-        own_ranges[channel], _, own_gaps[channel] = _anchored(own, (), (), fill_at_samples, (channel,))
+        own_ranges[channel], _, own_gaps[channel] = _anchored(own, (), (), fill_at_samples, steps)
     finished = {channel for channel, ranges in own_ranges.items() if ranges and own_gaps[channel]}
     apart = {c for c, ranges in own_ranges.items() if not ranges} if finished and not together else set()
     if "rotations" in apart:  # they are most of a motion: without their context there is none
