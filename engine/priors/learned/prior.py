@@ -30,6 +30,9 @@ HALF_TRUSTED = 0.05
 REACH_SHARE = 0.4
 """An offset may move the joints by this part of what is known around the gap before it is trusted less: where a lively
 shot comes to rest the network, which sees the lively part, goes on moving (docs/measurements.md)."""
+TURN_SHARE = 0.8
+"""The same of how a single joint turns (:func:`_turns`): a body that keys turn steadily, where the context has no such
+turn, the network swings to and fro."""
 SPEED_SHARE = 0.75
 """What a speed at the end of a context speaks of, as part of the way it would lead over the whole gap."""
 SPEED_SPAN = 0.15
@@ -124,7 +127,7 @@ def draft_fills(character: Character, pieces: Sequence[tuple[Motion, Plan]]) -> 
     given = np.asarray(character.parents, int), poses, translations, states, seconds, frames, parts
     predictions = predict(shipped_network(), *given, views=DRAFT_VIEWS, ideas=False)
     return [
-        _finished(character, known, plan, [prediction])
+        _finished(character, known, plan, [prediction], _reaches(character, known, plan))
         for (known, plan), prediction in zip(pieces, predictions, strict=True)
     ]
 
@@ -150,27 +153,52 @@ def fill(
         count, joints = base.translations.shape[:2]
         nothing, alike = np.zeros((count, joints)), (1.0,) * len(plan.gaps)
         return LearnedFill(base, nothing, nothing, alike, alike, np.zeros((0, count, joints, 9)))
-    seen = known
+    seen, reaches = known, _reaches(character, known, plan)
     before = PASSES - 1 if len(plan.gaps) > 1 else 0
     for number in range(before):
         coarse = _coarse(plan)
         passed = _of_passes(on_part, number, before + 1)
         predictions = _answer(character, known, coarse, seen, passed, views=DRAFT_VIEWS, ideas=False)
         straight = offsets.straight(known, coarse)
-        filled = offsets.apply(straight, _offset(character, known, coarse, predictions))
+        filled = offsets.apply(straight, _offset(character, known, coarse, predictions, reaches))
         seen = _joined(known.at(_in_view(known, plan)), filled)
     passed = _of_passes(on_part, before, before + 1)
-    return _finished(character, known, plan, _answer(character, known, plan, seen, passed, ideas=ideas))
+    predictions = _answer(character, known, plan, seen, passed, ideas=ideas)
+    return _finished(character, known, plan, predictions, reaches)
+
+
+@dataclass(frozen=True, eq=False)
+class _Reaches:
+    """How far the offset of each gap is believed: root mean squares over its frames."""
+
+    moves: Float[np.ndarray, " gap"]
+    """Of all joints together [stage units]."""
+    turns: Float[np.ndarray, "gap joint"]
+    """Of each joint's rotation [rad]."""
+
+
+def _reaches(character: Character, known: Motion, plan: Plan) -> _Reaches:
+    """What the keys, the speeds next to them and the nearest context speak of."""
+    edges = _edges(plan)
+    moved, turned = _bends(character, known, plan)
+    return _Reaches(
+        REACH_SHARE * np.maximum(_ways(character, known, plan, edges), moved),
+        TURN_SHARE * np.maximum(_turns(known, plan, edges), turned),
+    )
 
 
 def _finished(
-    character: Character, known: Motion, plan: Plan, predictions: "list[Prediction]"
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    predictions: "list[Prediction]",
+    reaches: _Reaches,
 ) -> LearnedFill:
     """The answers of the last pass as a motion, as far as they are believed."""
     base = offsets.straight(known, plan)
     count, joints = base.translations.shape[:2]
-    offset = _offset(character, known, plan, predictions)
-    trust = _trust(character, known, plan, base, offsets.apply(base, offset))
+    offset = _offset(character, known, plan, predictions, reaches)
+    trust = _trust(character, plan, base, offsets.apply(base, offset), reaches)
     share = np.repeat(trust, [len(gap.times) for gap in plan.gaps])[:, None]
     offset *= share[..., None]
     scales = _scales(character, known, plan)
@@ -189,48 +217,95 @@ def _finished(
 
 
 def _trust(
-    character: Character, known: Motion, plan: Plan, base: Motion, made: Motion
+    character: Character, plan: Plan, base: Motion, made: Motion, reaches: _Reaches
 ) -> Float[np.ndarray, " gap"]:
-    """How far each gap's offset is believed, 0 to 1: less the more it moves the joints beyond what the distance of the
-    keys, the speed next to them and the context nearest to them speak of."""
+    """How far each gap's offset is believed, 0 to 1: less the more it moves the joints beyond what is in reach."""
     added = skeleton.joint_positions(character, made) - skeleton.joint_positions(character, base)
-    squares = (added**2).sum(-1).mean(-1)
+    return _within(_mean_squares((added**2).sum(-1).mean(-1)[:, None], plan), reaches.moves[:, None])[:, 0]
+
+
+def _mean_squares(squares: Float[np.ndarray, "fill column"], plan: Plan) -> Float[np.ndarray, "gap column"]:
+    """Means over each gap, in which the offset is zero at both keys: the same at every frame rate."""
     counts = np.array([len(gap.times) for gap in plan.gaps])
-    gap_of = np.repeat(np.arange(len(counts)), counts)
-    # mean over the gap, in which the offset is zero at both keys: the same at every frame rate
-    moved = np.sqrt(np.bincount(gap_of, squares, len(counts)) / (counts + 1))
-    reach = REACH_SHARE * np.maximum(_ways(character, known, plan), _bends(character, known, plan))
-    return np.where(moved <= reach, 1.0, (reach / np.where(moved > 0, moved, 1)) ** 2)
+    sums = np.add.reduceat(np.pad(squares, ((0, 1), (0, 0))), np.cumsum(counts) - counts)
+    return np.where(counts[:, None] > 0, sums, 0) / (counts[:, None] + 1)
 
 
-def _ways(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, " gap"]:
-    """Of every gap the larger of the distance between the keys and the way the speed next to the gap leads [stage
-    units, root mean square over joints]."""
+def _within(
+    squares: Float[np.ndarray, "gap column"], reach: Float[np.ndarray, "gap column"]
+) -> Float[np.ndarray, "gap column"]:
+    """Shares of offsets of these mean squares: 1 of what is in reach, less by the square of what is beyond."""
+    return np.where(squares <= reach**2, 1.0, reach**2 / np.where(squares > 0, squares, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Edges:
+    """Pairs of times around gaps: the keys of each, in their order, and then the ends of what is finished beside."""
+
+    gap: Int[np.ndarray, " edge"]
+    first: Float[np.ndarray, " edge"]
+    last: Float[np.ndarray, " edge"]
+    """Time codes."""
+    stretch: Float[np.ndarray, " edge"]
+    """Length of the gap over that of the edge."""
+
+
+def _edges(plan: Plan) -> _Edges:
+    """Between which times the motion next to gaps is looked at."""
     ends = {context[1]: context for context in plan.contexts}
     starts = {context[0]: context for context in plan.contexts}
-    pairs = []
+    rows = [(index, gap.start, gap.end, 1.0) for index, gap in enumerate(plan.gaps)]
     for index, gap in enumerate(plan.gaps):
         length = gap.end - gap.start
-        pairs.append((index, gap.start, gap.end, 1.0))
         for context, at_end in ((ends.get(gap.start), True), (starts.get(gap.end), False)):
             if context is not None:
                 start, end = context
                 span = min(SPEED_SPAN * length, end - start)
                 edge = (end - span, end) if at_end else (start, start + span)
-                pairs.append((index, *edge, SPEED_SHARE * length / span))
-    gap_of, first, last, share = (np.array(column) for column in zip(*pairs, strict=True))
-    positions = skeleton.joint_positions(character, offsets.sample(known, np.concatenate([first, last])))
-    before, after = np.split(positions, 2)
+                rows.append((index, *edge, length / span))
+    gap_of, first, last, stretch = zip(*rows, strict=True)
+    return _Edges(np.array(gap_of), np.array(first, float), np.array(last, float), np.array(stretch, float))
+
+
+def _ways(character: Character, known: Motion, plan: Plan, edges: _Edges) -> Float[np.ndarray, " gap"]:
+    """Of every gap the larger of the distance between the keys and the way the speed next to the gap leads [stage
+    units, root mean square over joints]."""
+    times = np.concatenate([edges.first, edges.last])
+    before, after = np.split(skeleton.joint_positions(character, offsets.sample(known, times)), 2)
+    way = edges.stretch * np.sqrt(((after - before) ** 2).sum(-1).mean(-1))
+    way[len(plan.gaps) :] *= SPEED_SHARE
     result = np.zeros(len(plan.gaps))
-    np.maximum.at(result, gap_of, share * np.sqrt(((after - before) ** 2).sum(-1).mean(-1)))
+    np.maximum.at(result, edges.gap, way)
     return result
 
 
-def _bends(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, " gap"]:
-    """Of every gap, how far the motion strays from straight in the piece of context nearest to it and, at most, as long
-    [stage units, root mean square over joints and poses]; 0 without context."""
+def _turns(known: Motion, plan: Plan, edges: _Edges) -> Float[np.ndarray, "gap joint"]:
+    """Of every gap and joint, how far what it does beside the gap would lead away from where the gap's second key has
+    it [rad]: the turns of the gaps next to it, and the speed of finished motion. The turn from key to key itself where
+    nothing is beside the gap."""
+    sampled = offsets.sample(known, np.concatenate([edges.first, edges.last])).rotations.astype(float)
+    before, after = np.split(sampled, 2)
+    led = rotations.log(rotations.multiply(rotations.conjugate(before), after)) * edges.stretch[:, None, None]
+    own, beside = np.split(led, [len(plan.gaps)])
+    result = np.full(own.shape[:2], -1.0)
+    away = np.linalg.norm(beside - own[edges.gap[len(own) :]], axis=-1)
+    np.maximum.at(result, edges.gap[len(own) :], SPEED_SHARE * away)
+    starts, ends = (np.array([getattr(gap, side) for gap in plan.gaps]) for side in ("start", "end"))
+    rate = own / (ends - starts)[:, None, None]
+    touching = np.flatnonzero(ends[:-1] == starts[1:])
+    for gap, other in ((touching, touching + 1), (touching + 1, touching)):
+        apart = np.linalg.norm(rate[other] - rate[gap], axis=-1) * (ends - starts)[gap, None]
+        result[gap] = np.maximum(result[gap], apart)
+    return np.where(result < 0, np.linalg.norm(own, axis=-1), result)
+
+
+def _bends(
+    character: Character, known: Motion, plan: Plan
+) -> tuple[Float[np.ndarray, " gap"], Float[np.ndarray, "gap joint"]]:
+    """Of every gap, how far the motion strays from straight in the piece of context nearest to it and, at most, as
+    long: of all joints [stage units], and each joint's rotation [rad], root mean squares; 0 without context."""
     if not plan.contexts:
-        return np.zeros(len(plan.gaps))
+        return np.zeros(len(plan.gaps)), np.zeros((len(plan.gaps), len(character.joints)))
     pieces = []
     for gap in plan.gaps:
         start, end = min(plan.contexts, key=lambda c: min(abs(gap.start - c[1]), abs(gap.end - c[0])))
@@ -239,17 +314,21 @@ def _bends(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray,
     found = {
         piece: _bend(character, known, *piece) for piece in {*pieces}
     }  # gaps far from a context share one
-    return np.array([found[piece] for piece in pieces])
+    moved, turned = zip(*(found[piece] for piece in pieces), strict=True)
+    return np.array(moved), np.stack(turned)
 
 
-def _bend(character: Character, known: Motion, first: float, length: float) -> float:
+def _bend(
+    character: Character, known: Motion, first: float, length: float
+) -> tuple[float, Float[np.ndarray, " joint"]]:
     """How far the motion strays from straight in a piece of context."""
     times = np.linspace(first, first + length, WINDOW_SAMPLES)
     poses = offsets.sample(known, times)
     ends = np.zeros(len(times), int), np.full(len(times), len(times) - 1)
     line = offsets.between(poses, *ends, (times - first) / length, times)
     apart = skeleton.joint_positions(character, poses) - skeleton.joint_positions(character, line)
-    return float(np.sqrt((apart**2).sum(-1).mean()))
+    turned = rotations.angle_between(poses.rotations.astype(float), line.rotations.astype(float))
+    return float(np.sqrt((apart**2).sum(-1).mean())), np.sqrt((turned**2).mean(0))
 
 
 def _coarse(plan: Plan) -> Plan:
@@ -286,11 +365,18 @@ def _answer(
 
 
 def _offset(
-    character: Character, known: Motion, plan: Plan, predictions: "list[Prediction]"
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    predictions: "list[Prediction]",
+    reaches: _Reaches,
 ) -> offsets.Offsets:
-    """The answers as offsets from the straight motion at the fill times."""
+    """The answers as offsets from the straight motion at the fill times, less where a joint turns out of reach."""
     result = np.zeros((len(plan.fill_times), len(character.joints), 9))
-    result[..., offsets.ROTATION] = np.concatenate([p.rotations for p in predictions])
+    turns = np.concatenate([p.rotations for p in predictions])
+    counts = [len(gap.times) for gap in plan.gaps]
+    shares = _within(_mean_squares((turns**2).sum(-1), plan), reaches.turns)
+    result[..., offsets.ROTATION] = turns * np.repeat(shares, counts, axis=0)[..., None]
     moved = np.concatenate([p.translations for p in predictions])
     result[..., offsets.TRANSLATION] = moved / _scales(character, known, plan)
     return result

@@ -13,6 +13,7 @@ from engine.priors import mirror, offsets, spline, windows
 from engine.priors.auto import auto
 from engine.priors.baselines import slerp
 from engine.priors.context import context
+from engine.priors.learned.prior import learned
 from engine.priors.self_test import Prior
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Character, Motion
@@ -174,6 +175,20 @@ def test_a_crooked_bind_pose_is_not_mirrored() -> None:
     bind = character.T_skel_joint_bind.copy()
     bind[2:4, :3, 3] += [0.5, 0.2, 0.3]
     assert mirror.find_symmetry(replace(character, T_skel_joint_bind=bind)) is None
+
+
+def test_a_body_that_keys_turn_steadily_does_not_swing_to_and_fro() -> None:
+    character = walker()
+    motion = walk(character, 121)
+    yaw = np.radians(10) * np.maximum(motion.times - 48, 0)  # the context has no turn
+    turns = motion.rotations.astype(float)
+    turns[:, 0] = rotations.about_axis(np.array([0, 1.0, 0]), yaw)
+    motion = replace(motion, rotations=rotations.continuous(turns).astype(np.float32))
+    plan = make_plan(character, motion, contexts=[(0, 48)], keys=range(48, 121, 12), fill_at_samples=True)
+    filled = learned(character, motion.at(plan.known(motion.times)), plan)
+    true = metrics.select(motion, tuple(plan.fill_times)).rotations[:, 0].astype(float)
+    off = np.degrees(rotations.angle_between(true, filled.rotations[:, 0].astype(float)))
+    assert off[filled.times > 60].max() < 2  # 33 of the network alone
 
 
 def end_velocity(
