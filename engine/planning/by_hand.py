@@ -89,11 +89,11 @@ def _left_out(
     first, last = min(start for start, _ in known), max(end for _, end in known)
     replaced, beyond = [], []
     for times, of in _by_channels(lone):
-        inside = times[_inside(times, gaps)].tolist()
-        if inside:
-            one = len(inside) == 1
+        within = times[inside(times, gaps)].tolist()
+        if within:
+            one = len(within) == 1
             replaced.append(
-                f"the authored {'sample' if one else 'samples'} at {listed(inside)}{of} {'is' if one else 'are'} none "
+                f"the authored {'sample' if one else 'samples'} at {listed(within)}{of} {'is' if one else 'are'} none "
                 f"of the keys named by hand, and what is filled replaces {'it' if one else 'them'}; name as keys what "
                 "is to stay."
             )
@@ -133,7 +133,7 @@ def _cut_off(motion: Motion, contexts: Spans, gaps: Spans, dense: Spans) -> list
         if start in ends and end in starts:
             continue
         lost = motion.times[(motion.times > start) & (motion.times < end)]
-        lost = lost[_inside(lost, closed) | np.isin(lost, closed)]
+        lost = lost[inside(lost, closed) | np.isin(lost, closed)]
         if len(lost):
             what = f"the authored sample at {timecode(lost[0])} lies"
             if len(lost) > 1:
@@ -171,14 +171,14 @@ def _missing(times: Float[np.ndarray, " sample"], wanted: Sequence[float], margi
     return missing
 
 
-def _inside(times: Float[np.ndarray, " time"], spans: Spans) -> Bool[np.ndarray, " time"]:
+def inside(times: Float[np.ndarray, " time"], spans: Spans) -> Bool[np.ndarray, " time"]:
     """Which times lie strictly inside one of some spans, which increase and do not overlap."""
     if not len(spans):
         return np.zeros(len(times), bool)
     starts, ends = np.array(spans, float).T
     last = np.searchsorted(starts, times, side="left") - 1
-    inside: Bool[np.ndarray, " time"] = (last >= 0) & (times < ends[last])
-    return inside
+    found: Bool[np.ndarray, " time"] = (last >= 0) & (times < ends[last])
+    return found
 
 
 def listed(times: Sequence[float]) -> str:

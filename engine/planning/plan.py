@@ -18,7 +18,7 @@ from engine.geometry import metrics
 from engine.geometry.resample import resample
 from engine.planning.by_hand import changing, named_by_hand
 from engine.planning.cycle import travel_of
-from engine.planning.holds import Times, before_steps
+from engine.planning.holds import Holds, find_holds, said_of
 from engine.planning.pins import Pin, make_pins, place_of
 from usd_io.errors import shown, timecode
 from usd_io.model import CHANNELS, Channel, Character, Motion
@@ -169,27 +169,26 @@ def _is_finer(run: Float[np.ndarray, " sample"], frame: float) -> bool:
     return len(run) >= FINEST_CONTEXT and bool((np.diff(run) < frame * (1 - _EPSILON)).all())
 
 
-def sparse_keys(motion: Motion, steps: Times | None = None) -> tuple[float, ...]:
-    """Samples outside every dense range [time codes], without those that only hold a pose up to a step.
+def sparse_keys(motion: Motion, holds: Holds | None = None) -> tuple[float, ...]:
+    """Samples outside every dense range [time codes], without those that exporters write before stepped keys.
 
     Args:
         motion: The authored samples, or those of one channel.
-        steps: Those before steps (:func:`before_steps`), where the motion is that of one channel.
+        holds: Those of all channels, where the motion is that of one.
     """
-    rest = np.setdiff1d(motion.times, before_steps(motion) if steps is None else steps)
+    rest = np.setdiff1d(motion.times, (holds or find_holds(motion)).exported)
     dense = np.zeros(len(rest), bool)
     for start, end in dense_ranges(motion):
         dense |= (rest >= start) & (rest <= end)
     return tuple(rest[~dense].tolist())
 
 
-def _lone(motion: Motion) -> dict[Channel, tuple[float, ...]]:
+def _lone(motion: Motion, holds: Holds) -> dict[Channel, tuple[float, ...]]:
     """Lone samples of every channel that changes [time codes], those within finished motion of other channels too;
     under one name where the channels share their samples."""
     if not motion.channel_times:
-        return {"rotations": sparse_keys(motion)}
-    steps = before_steps(motion)
-    return {channel: sparse_keys(samples, steps) for channel, samples in changing(motion).items()}
+        return {"rotations": sparse_keys(motion, holds)}
+    return {channel: sparse_keys(samples, holds) for channel, samples in changing(motion).items()}
 
 
 def make_plan(
@@ -230,14 +229,16 @@ def make_plan(
     ranges = _checked_contexts(contexts, first, last, where) if contexts else ()
     given = _checked_keys(keys, ranges, first, last, where) if keys else ()
     channels: dict[Channel, ChannelPlan] = {}
+    holds = find_holds(motion)
+    lone = _lone(motion, holds)
     if ranges or given or not motion.channel_times:
-        ranges, given, gaps = _anchored(motion, ranges, given, fill_at_samples)
+        ranges, given, gaps = _anchored(motion, ranges, given, fill_at_samples, holds)
     else:
-        ranges, given, gaps, channels = _by_channel(motion, fill_at_samples, together=loop)
+        ranges, given, gaps, channels = _by_channel(motion, fill_at_samples, holds, together=loop)
     if not gaps:
+        why = [*said_of(holds, lone, {}, named=bool(keys)), _why_nothing(motion, ranges, given)][0]
         raise NothingToFill(
-            f"{where}: nothing to fill between {timecode(first)} and {timecode(last)}: "
-            f"{_why_nothing(motion, ranges, given)}",
+            f"{where}: nothing to fill between {timecode(first)} and {timecode(last)}: {why}",
             settings=("context", "keys"),
         )
     ends = {t for gap in gaps for t in (gap.start, gap.end)}
@@ -268,11 +269,12 @@ def make_plan(
         keys,
         contexts,
         [(gap.start, gap.end) for gap in gaps],
-        lone=_lone(motion),
+        lone=lone,
         dense=dense_ranges(motion),
         longest=_longest_interval(motion),
     )
-    said = (*_warnings(made, motion, where), *(f"{where}: {each}" for each in named))
+    steps = said_of(holds, lone, made.channel_gaps, named=bool(keys))
+    said = (*_warnings(made, motion, where), *(f"{where}: {each}" for each in (*steps, *named)))
     return replace(made, warnings=said)
 
 
@@ -305,20 +307,23 @@ def _anchored(
     ranges: tuple[tuple[float, float], ...],
     given: tuple[float, ...],
     fill_at_samples: bool,
-    steps: Times | None = None,
+    holds: Holds,
 ) -> tuple[tuple[tuple[float, float], ...], tuple[float, ...], tuple[Gap, ...]]:
-    """Contexts, keys and gaps of samples; contexts and keys that are given stay as they are."""
+    """Contexts, keys and gaps of samples; contexts and keys that are given stay as they are, and so does a pose that is
+    held up to a key that was found."""
     if not ranges:
         ranges = _outside(dense_ranges(motion), given, SHORTEST_CONTEXT_S * motion.time_codes_per_second)
+    kept = list(ranges)
     if not given:
-        found = sparse_keys(motion, steps)
+        found = sparse_keys(motion, holds)
         given = tuple(t for t in found if not any(s <= t <= e for s, e in ranges))
+        kept += holds.spans(motion.times, given)
     anchors = sorted({*given, *(t for r in ranges for t in r)})
-    return ranges, given, tuple(_gaps(anchors, ranges, motion, fill_at_samples))
+    return ranges, given, tuple(_gaps(anchors, kept, motion, fill_at_samples))
 
 
 def _by_channel(
-    motion: Motion, fill_at_samples: bool, *, together: bool
+    motion: Motion, fill_at_samples: bool, holds: Holds, *, together: bool
 ) -> tuple[tuple[tuple[float, float], ...], tuple[float, ...], tuple[Gap, ...], dict[Channel, ChannelPlan]]:
     """The plan of a motion whose channels are sampled at different times.
 
@@ -328,9 +333,8 @@ def _by_channel(
     """
     own_gaps: dict[Channel, tuple[Gap, ...]] = dict.fromkeys(CHANNELS, ())
     own_ranges: dict[Channel, tuple[tuple[float, float], ...]] = {}
-    steps = before_steps(motion)
     for channel, own in changing(motion).items():
-        own_ranges[channel], _, own_gaps[channel] = _anchored(own, (), (), fill_at_samples, steps)
+        own_ranges[channel], _, own_gaps[channel] = _anchored(own, (), (), fill_at_samples, holds)
     finished = {channel for channel, ranges in own_ranges.items() if ranges and own_gaps[channel]}
     apart = {c for c, ranges in own_ranges.items() if not ranges} if finished and not together else set()
     if "rotations" in apart:  # they are most of a motion: without their context there is none

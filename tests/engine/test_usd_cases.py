@@ -97,6 +97,7 @@ def test_steps_are_filled_from_pose_to_pose(tmp_path: Path) -> None:
     done = case("stepped_keys", tmp_path)
     rotations = done.samples(done.result, "rotations")
     assert 12.99 not in rotations
+    assert any("authored at 12.99 and 24.99 only holds" in said for said in done.run.plan[0]["warnings"])
     half = [Gf.Slerp(0.5, a, b) for a, b in zip(rotations[1], rotations[13], strict=True)]
     assert np.allclose([q.GetReal() for q in rotations[7]], [q.GetReal() for q in half], atol=1e-5)
 
