@@ -37,7 +37,7 @@ from anymole_tui.tui.screens.jump import Jump, targets_of
 from anymole_tui.tui.state.session import Session, load_session, save_session
 from anymole_tui.tui.themes import DARK, LIGHT, user_themes
 from anymole_tui.tui.workers import ThumbnailProcess
-from engine import ConfigError
+from engine import ConfigError, RunConfig
 from engine.runs import STATE
 from usd_io import shown
 
@@ -84,6 +84,7 @@ class AnymoleApp(SparingApp):
         self.look = look or Look()
         super().__init__(driver_class=driver_class)
         self.session: Session = load_session()
+        self.drafts: dict[Path, RunConfig] = {}
         self.thumbnails = ThumbnailProcess()
         self.painted = Painted()
         self._keys: deque[events.Key] = deque()

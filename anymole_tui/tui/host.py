@@ -11,6 +11,7 @@ from anymole_tui.terminal.diff_renderer import Painted
 from anymole_tui.terminal.graphics import Kind
 from anymole_tui.tui.state.session import Session
 from anymole_tui.tui.workers import ThumbnailProcess
+from engine import RunConfig
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Host(Protocol):
     thumbnails: ThumbnailProcess
     """Draws pictures in a process of its own."""
     painted: Painted
+    drafts: dict[Path, RunConfig]
+    """What was set by hand to plan a run, by stage; kept until the app ends."""
 
     @property
     def ascii(self) -> bool:

@@ -118,7 +118,7 @@ class PlanPlace(Place):
         self.set_focus(self.query_one(PlanTimeline))
         try:
             defaults = self.anymole.look.run_defaults()
-            self.config = replace(self.config, **defaults)
+            self.config = self.anymole.drafts.get(self.stage) or replace(self.config, **defaults)
             self._elsewhere = frozenset(defaults)
         except (ConfigError, TypeError) as error:
             self.say_error(str(error))
@@ -151,6 +151,10 @@ class PlanPlace(Place):
         except ConfigError as error:
             self.query_one(SettingsForm).refuse(next(iter(values)), str(error))
             return
+        self._changed_by_hand()
+
+    def _changed_by_hand(self) -> None:
+        self.anymole.drafts[self.stage] = self.config  # for when this place is left and opened again
         self._changed()
 
     def _changed(self) -> None:
@@ -359,7 +363,7 @@ class PlanPlace(Place):
                 except EngineError as error:
                     self.say_error(str(error))
                 else:
-                    self._changed()
+                    self._changed_by_hand()
 
         if names:
             self.app.push_screen(Choose("Load a preset", names), load)

@@ -131,6 +131,23 @@ def test_screen(walk: Path, state: str, size: str, monkeypatch: pytest.MonkeyPat
     drive(journey, SIZES[size])
 
 
+def test_what_was_set_by_hand_is_there_again_after_leaving(walk: Path) -> None:
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await planning(app, pilot, walk, "no plan yet")
+        await give_keys(app, pilot, 32.0, 52.0)
+        await pilot.press("q")
+        await until(pilot, lambda: not isinstance(app.screen, PlanPlace))
+        place = await planning(app, pilot, walk, "frames in")
+        assert place.config.keys == (32.0, 52.0)
+        line = place.query_one(PlanTimeline)
+        assert "32" in screen_text(app)
+        line.focus()
+        await pilot.press("u")
+        await until(pilot, lambda: place.config.keys == ())
+
+    drive(journey)
+
+
 def test_detected_keys_are_planned_and_one_is_taken_away(data: Path) -> None:
     async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
         place = await planning(app, pilot, data / "edge" / "fox_survey_keys.usda", "75 frames in 7 gaps")
