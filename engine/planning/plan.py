@@ -215,7 +215,8 @@ def make_plan(
         pin: ``JOINT@A:B``, joints by name, path or shell pattern that stay where they are from A to B.
         in_place: Let the root go straight from key to key over the ground.
         loop: Let the motion go on from the last pose to the first one, which it has to be again.
-        fill_at_samples: Fill the authored samples inside gaps (to compare with them) and not whole frames.
+        fill_at_samples: Fill the authored samples inside gaps (to compare with them) and not the frames of the shot:
+            whole ones, or, if the first sample lies on none, those on which most of the keys and context ends do.
 
     Raises:
         ConfigError: Times outside the clip, keys inside a context, unknown joints, pins of joints that known poses
@@ -231,10 +232,11 @@ def make_plan(
     channels: dict[Channel, ChannelPlan] = {}
     holds = find_holds(motion)
     lone = _lone(motion, holds)
+    origin = None if fill_at_samples else _origin(motion, holds)
     if ranges or given or not motion.channel_times:
-        ranges, given, gaps = _anchored(motion, ranges, given, fill_at_samples, holds)
+        ranges, given, gaps = _anchored(motion, ranges, given, origin, holds)
     else:
-        ranges, given, gaps, channels = _by_channel(motion, fill_at_samples, holds, together=loop)
+        ranges, given, gaps, channels = _by_channel(motion, origin, holds, together=loop)
     if not gaps:
         why = [*said_of(holds, lone, {}, named=bool(keys)), _why_nothing(motion, ranges, given)][0]
         raise NothingToFill(
@@ -278,6 +280,21 @@ def make_plan(
     return replace(made, warnings=said)
 
 
+def _origin(motion: Motion, holds: Holds) -> float:
+    """A time from which the frames of the shot count [time codes], so that who steps from its start on meets what is
+    filled: 0, unless the first sample lies on no whole frame and most of the anchors share another part of one."""
+    ends = [time for context in dense_ranges(motion) for time in context]
+    anchors = np.union1d(ends, sparse_keys(motion, holds))
+    phases = (
+        np.round(anchors / motion.frame_step % 1, 6) % 1
+    )  # nearer than a millionth of a frame is one time
+    shared, counts = np.unique(phases, return_counts=True)
+    most = shared[np.argmax(counts)]
+    if np.round(motion.times[0] / motion.frame_step % 1, 6) % 1 == 0 or 2 * counts.max() <= len(anchors):
+        return 0.0
+    return 0.0 if most == 0 else float(anchors[phases == most][0])
+
+
 def _why_nothing(motion: Motion, ranges: Sequence[tuple[float, float]], given: Sequence[float]) -> str:
     """Why there is no gap, and what to do."""
     remake = "name the context and the keys to re-make motion between them."
@@ -306,7 +323,7 @@ def _anchored(
     motion: Motion,
     ranges: tuple[tuple[float, float], ...],
     given: tuple[float, ...],
-    fill_at_samples: bool,
+    origin: float | None,
     holds: Holds,
 ) -> tuple[tuple[tuple[float, float], ...], tuple[float, ...], tuple[Gap, ...]]:
     """Contexts, keys and gaps of samples; contexts and keys that are given stay as they are, and so does a pose that is
@@ -319,11 +336,11 @@ def _anchored(
         given = tuple(t for t in found if not any(s <= t <= e for s, e in ranges))
         kept += holds.spans(motion.times, given)
     anchors = sorted({*given, *(t for r in ranges for t in r)})
-    return ranges, given, tuple(_gaps(anchors, kept, motion, fill_at_samples))
+    return ranges, given, tuple(_gaps(anchors, kept, motion, origin))
 
 
 def _by_channel(
-    motion: Motion, fill_at_samples: bool, holds: Holds, *, together: bool
+    motion: Motion, origin: float | None, holds: Holds, *, together: bool
 ) -> tuple[tuple[tuple[float, float], ...], tuple[float, ...], tuple[Gap, ...], dict[Channel, ChannelPlan]]:
     """The plan of a motion whose channels are sampled at different times.
 
@@ -334,7 +351,7 @@ def _by_channel(
     own_gaps: dict[Channel, tuple[Gap, ...]] = dict.fromkeys(CHANNELS, ())
     own_ranges: dict[Channel, tuple[tuple[float, float], ...]] = {}
     for channel, own in changing(motion).items():
-        own_ranges[channel], _, own_gaps[channel] = _anchored(own, (), (), fill_at_samples, holds)
+        own_ranges[channel], _, own_gaps[channel] = _anchored(own, (), (), origin, holds)
     finished = {channel for channel, ranges in own_ranges.items() if ranges and own_gaps[channel]}
     apart = {c for c, ranges in own_ranges.items() if not ranges} if finished and not together else set()
     if "rotations" in apart:  # they are most of a motion: without their context there is none
@@ -346,7 +363,7 @@ def _by_channel(
         for start, end in pairwise(ends)
         if any(gap.start <= start and end <= gap.end for gaps in pose_gaps for gap in gaps)
     ]
-    gaps = tuple(_between(covered, motion, fill_at_samples))
+    gaps = tuple(_between(covered, motion, origin))
     if apart:  # their keys are times to fill in the gaps of the others
         keys = np.array([t for channel in apart for gap in own_gaps[channel] for t in (gap.start, gap.end)])
         gaps = tuple(replace(gap, times=_with_times(gap, gap.times, keys)) for gap in gaps)
@@ -456,18 +473,20 @@ def _checked_keys(
 
 
 def _gaps(
-    anchors: Sequence[float], contexts: Sequence[tuple[float, float]], motion: Motion, fill_at_samples: bool
+    anchors: Sequence[float], contexts: Sequence[tuple[float, float]], motion: Motion, origin: float | None
 ) -> list[Gap]:
     pairs = [
         (start, end)
         for start, end in pairwise(anchors)
         if not any(s <= start and end <= e for s, e in contexts)
     ]
-    return _between(pairs, motion, fill_at_samples)
+    return _between(pairs, motion, origin)
 
 
-def _between(pairs: Sequence[tuple[float, float]], motion: Motion, fill_at_samples: bool) -> list[Gap]:
-    """The gaps between pairs of anchors; none where the animation is blocked in between."""
+def _between(pairs: Sequence[tuple[float, float]], motion: Motion, origin: float | None) -> list[Gap]:
+    """The gaps between pairs of anchors; none where the animation is blocked in between.
+
+    They are filled at whole frames from an origin on, or, without one, at the samples in them."""
     pairs = [(s, e) for s, e in pairs if not any(s < end and start < e for start, end in motion.breaks)]
     step = motion.frame_step
     if sum(end - start for start, end in pairs) / step > MOST_FILL_FRAMES:
@@ -479,10 +498,13 @@ def _between(pairs: Sequence[tuple[float, float]], motion: Motion, fill_at_sampl
     gaps = []
     for start, end in pairs:
         margin = _EPSILON * step
-        if fill_at_samples:
+        if origin is None:
             times = motion.times[(motion.times > start + margin) & (motion.times < end - margin)]
         else:
-            frames = np.arange(np.floor(start / step), np.ceil(end / step) + 1) * step
+            frames = (
+                origin
+                + np.arange(np.floor((start - origin) / step), np.ceil((end - origin) / step) + 1) * step
+            )
             times = frames[(frames > start + margin) & (frames < end - margin)]
         if len(times):
             gaps.append(Gap(start, end, tuple(float(t) for t in times)))

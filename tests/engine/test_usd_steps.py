@@ -1,4 +1,4 @@
-"""Samples less than a frame apart: what is authored at them, as UsdSkel alone sees it, is in the result too."""
+"""Samples on and between the frames of a shot, as UsdSkel alone sees them in source and result."""
 
 from pathlib import Path
 
@@ -119,3 +119,16 @@ def test_a_step_that_exporters_wrote_stays_where_all_samples_are_named(tmp_path:
     done = Outcome(stage(tmp_path, held=17.99, pop=18.0), tmp_path, keys=(12.0, 17.99, 18.0, 26.0))
     assert [done.differs(SKEL, time) for time in (12, 17.99, 18, 26)] == [0] * 4
     assert not any("exporters" in each for each in done.run.plan[0]["warnings"])
+
+
+@pytest.mark.parametrize("first", [1.0, 50.0])
+def test_who_steps_from_the_first_sample_meets_each_filled_one(first: float, tmp_path: Path) -> None:
+    """Where a frame is 200 time codes, the frames of a shot are seldom those that count from 0."""
+    frames = [*range(12), 17, 25]
+    rig = Rig(tmp_path, times=dict.fromkeys((*MOVING, "scales"), tuple(first + 200.0 * n for n in frames)))
+    rig.stage.SetTimeCodesPerSecond(4800)
+    rig.stage.SetFramesPerSecond(24)
+    done = Outcome(rig.saved(), tmp_path)
+    for channel in MOVING:
+        assert list(done.samples(done.result, channel)) == [first + 200.0 * n for n in range(26)]
+    assert [done.differs(SKEL, first + 200.0 * n) for n in frames] == [0] * len(frames)

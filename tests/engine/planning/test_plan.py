@@ -61,6 +61,38 @@ def test_samples_off_whole_frames_are_filled_on_whole_frames(
     assert gap_times(plan) == [[13, 14]]
 
 
+def test_a_shot_between_whole_frames_is_filled_on_its_own_frames(
+    character: Character, motion_at: MotionAt
+) -> None:
+    plan = make_plan(character, motion_at([*(np.arange(49) + 1.5), 53.5, 57.5]))
+    assert gap_times(plan) == [[50.5, 51.5, 52.5], [54.5, 55.5, 56.5]]
+    # a key off those frames, and named keys without samples, move none of them
+    plan = make_plan(character, motion_at([*(np.arange(49) + 1.5), 52.0, 55.5]))
+    assert gap_times(plan) == [[50.5, 51.5], [52.5, 53.5, 54.5]]
+    plan = make_plan(character, motion_at(np.arange(49) + 1.5), keys=[12, 14, 17.5])
+    assert gap_times(plan) == [[12.5, 13.5], [14.5, 15.5, 16.5]]
+
+
+def test_frames_of_many_time_codes_count_from_the_first_sample(character: Character) -> None:
+    motion = make_motion(character, 1 + 200.0 * np.array([*range(49), 52, 54]))
+    motion = replace(motion, time_codes_per_second=4800.0)
+    assert gap_times(make_plan(character, motion)) == [[9801, 10001, 10201], [10601]]
+
+
+@pytest.mark.parametrize(
+    ("times", "filled"),
+    [
+        ([*range(25), 27.5, 30.5, 33.5], [25, 26, 27, 28, 29, 30, 31, 32, 33]),  # it begins on a whole frame
+        ([0.25, 3.5, 6, 8, 9.75], [1, 2, 3, 4, 5, 7, 9]),  # the keys share no part of a frame
+        ([-0.5, 3, 6, 9], [0, 1, 2, 4, 5, 7, 8]),  # most keys lie on whole frames
+    ],
+)
+def test_other_shots_are_filled_on_whole_frames(
+    times: list[float], filled: list[float], character: Character, motion_at: MotionAt
+) -> None:
+    assert make_plan(character, motion_at(times)).fill_times.tolist() == filled
+
+
 def test_evaluation_fills_the_authored_samples(character: Character, motion_at: MotionAt) -> None:
     motion = motion_at(np.arange(0, 50) * 1.25)
     plan = make_plan(character, motion, contexts=[(0, 12.5)], keys=[17.5], fill_at_samples=True)
