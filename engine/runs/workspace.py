@@ -478,8 +478,10 @@ def run_id(folder: Path) -> str:
 
 
 def result_stem(config: RunConfig) -> str:
-    """Name of the result, without folder and extension; a long one is cut where file systems end a name."""
-    stem = Path(config.stage).stem.encode()[:LONGEST_STEM].decode(errors="ignore")
+    """Name of the result, without folder and extension; a long one is cut where file systems end a name, and what is a
+    folder elsewhere (``\\``) is none here."""
+    stem = Path(config.stage).stem.replace("\\", "_")
+    stem = stem.encode("utf-8", "surrogateescape")[:LONGEST_STEM].decode(errors="ignore")
     return stem + SUFFIX
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from pxr import Ar, Sdf, Tf, Usd, UsdGeom, UsdSkel
 
 from usd_io.diagnostics import captured, reason, sentence
-from usd_io.errors import StageNotFoundError, StageReadError, shown
+from usd_io.errors import StageNotFoundError, StageReadError, is_refused, shown
 from usd_io.files import FORMAT_ARGUMENTS
 from usd_io.model import Motion, Shot, SkeletonInfo, StageInfo
 from usd_io.read.character import find_skinned, read_bound_character
@@ -60,6 +60,11 @@ def open_stage(path: str | Path | Usd.Stage, *, in_times_of: Usd.Stage | None = 
             f"{shown(identifier)} cannot be opened by USD, which reads what follows {FORMAT_ARGUMENTS} in a path as "
             "options; rename it."
         )
+    if any("\ud800" <= c <= "\udfff" for c in identifier):  # so Python has bytes that are no text
+        raise StageReadError(
+            f"{shown(identifier)} cannot be opened by USD, whose paths are UTF-8; rename it, or have a locale of UTF-8 "
+            "(LC_ALL=C.UTF-8)."
+        )
     with captured():
         try:
             stage = Usd.Stage.Open(identifier)
@@ -86,6 +91,8 @@ def _counted_as(stage: Usd.Stage, rate: float) -> Usd.Stage:
 
 def _cannot_open(identifier: str, error: Tf.ErrorException) -> StageReadError:
     name = shown(identifier)
+    if _is_hidden(identifier):
+        return StageNotFoundError(f"{name} may not be looked at: its folder may not be entered; allow it.")
     if not identifier or not Ar.GetResolver().Resolve(identifier):
         return StageNotFoundError(f"{name or 'a file of no name'} does not exist; name a USD file.")
     if Path(identifier).is_dir():
@@ -97,6 +104,17 @@ def _cannot_open(identifier: str, error: Tf.ErrorException) -> StageReadError:
     return StageReadError(
         f"{name} cannot be read as USD, it is damaged or of another kind: {reason(error, identifier)}"
     )
+
+
+def _is_hidden(identifier: str) -> bool:
+    """Whether the system does not say if there is such a file."""
+    try:
+        os.stat(identifier)  # noqa: PTH116  # what is no path raises alike
+    except OSError as error:
+        return is_refused(error)
+    except ValueError:
+        pass
+    return False
 
 
 def composition_problems(stage: Usd.Stage) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from engine.progress import Progress
 from engine.runs.artefacts import read_index
 from engine.runs.registry import read_events
 from engine.runs.stage_cache import Stage, StageCache, StageWork
-from engine.runs.workspace import Workspace, read_settings, read_state
+from engine.runs.workspace import Workspace, read_settings, read_state, result_stem
 
 
 @pytest.fixture
@@ -24,6 +24,19 @@ def workspace(tmp_path: Path):  # type: ignore[no-untyped-def]
     opened = Workspace(tmp_path / "run")
     yield opened
     opened.close()
+
+
+@pytest.mark.parametrize(
+    ("stage", "stem"),
+    [
+        ("shots/fox.usda", "fox"),
+        ("b\\c.usda", "b_c"),
+        (os.fsdecode(b"f\xffox.usda"), "fox"),
+        ("é" * 120, "é" * 112),
+    ],
+)
+def test_results_have_names_that_usd_and_file_systems_take(stage: str, stem: str) -> None:
+    assert result_stem(RunConfig(stage=stage)) == f"{stem}_inbetween"
 
 
 def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path: Path) -> None:

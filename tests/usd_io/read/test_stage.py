@@ -1,6 +1,8 @@
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pxr import Sdf, Usd, UsdGeom, UsdSkel
@@ -36,10 +38,26 @@ def test_what_is_missing_a_folder_or_no_usd_says_so(tmp_path: Path) -> None:
             StageReadError,
             "reads what follows :SDF_FORMAT_ARGS: .* rename",
         ),
+        (os.fsdecode(b"not\xffutf8.usda"), StageReadError, r"^not\\udcffutf8.usda .* UTF-8"),
         ("\x1b[31mred.usda", StageNotFoundError, r"^\\x1b\[31mred.usda does not exist"),
     ):
         with pytest.raises(error, match=message):
             open_stage(path)
+
+
+def test_a_file_in_a_folder_that_may_not_be_entered_is_not_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = os.stat
+
+    def refused(path: Any, *args: Any, **named: Any) -> os.stat_result:
+        if str(path).endswith("kept.usda"):  # as for a user who is not root, as tests may be
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, *args, **named)
+
+    monkeypatch.setattr(os, "stat", refused)
+    with pytest.raises(StageNotFoundError, match="may not be entered"):
+        open_stage(tmp_path / "kept.usda")
 
 
 @pytest.mark.parametrize("name", ["timeCodesPerSecond", "framesPerSecond"])
