@@ -303,13 +303,28 @@ def _confidence(summary: Mapping[str, Any] | None) -> list[str]:
     if summary is None:
         return []
     joints = ", ".join(
-        f"{shown(entry['joint'].rsplit('/', 1)[-1])} {entry['confidence']:.2f}" for entry in summary["joints"]
+        f"{shown(name)} {entry['confidence']:.2f}"
+        for name, entry in zip(
+            _told_apart([e["joint"] for e in summary["joints"]]), summary["joints"], strict=True
+        )
     )
     frames = numbers([entry["time"] for entry in summary["frames"]])
     return [
         f"confidence {summary['mean']:.2f} of 1; least sure of the joints {joints}",
         f"and of the frames at {frames}",
     ]
+
+
+def _told_apart(joints: Sequence[str]) -> list[str]:
+    """The ends of joint paths, as long as tells each from the others."""
+    paths = [joint.split("/") for joint in dict.fromkeys(joints)]
+    names = {}
+    for path in paths:
+        rivals = [other for other in paths if other is not path]
+        depths = range(1, len(path))
+        depth = next((n for n in depths if all(path[-n:] != other[-n:] for other in rivals)), len(path))
+        names["/".join(path)] = "/".join(path[-depth:])
+    return [names[joint] for joint in joints]
 
 
 def _takes(takes: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -12,7 +12,7 @@ from anymole_tui.cli import output as out
 from anymole_tui.cli.progress_view import ProgressKind, is_protocol, progress_view
 from anymole_tui.launching import launch
 from anymole_tui.run_report import run_report
-from anymole_tui.wording import day_and_time, duration, one_line
+from anymole_tui.wording import day_and_time, duration, one_line, word
 from engine import EngineError, ExitCode, ResourceMissing, RunResult
 from engine.files import from_plain
 from engine.runs import (
@@ -194,6 +194,9 @@ def _why(folder: Path, record: RunRecord) -> tuple[str, int]:
         return f"the run in {shown(folder)} did not begin: {tail or 'its process is gone'}", int(
             ExitCode.FAILED
         )
-    return f"the process of the run in {shown(folder)} is gone; 'anymole resume {record.id}' goes on.", int(
-        ExitCode.FAILED
+    what = (
+        f"the state of the run in {shown(folder)} cannot be read"
+        if record.state == "unknown"
+        else f"the process of the run in {shown(folder)} is gone"
     )
+    return f"{what}; 'anymole resume {record.id or word(str(folder))}' goes on.", int(ExitCode.FAILED)

@@ -149,7 +149,7 @@ def unheeded_variables(words: list[str], group: Any, commands: Collection[str]) 
     found = []
     for name in sorted(name for name in os.environ if name.startswith(variable((), "")) and os.environ[name]):
         own = command is not None and name.startswith(variable(called, ""))
-        near = get_close_matches(name, sorted(known), n=1, cutoff=0.0 if own else _NEAR)
+        near = get_close_matches(name.upper(), sorted(known), n=1, cutoff=0.0 if own else _NEAR)
         if name not in known and near and (own or not name.startswith(others)):
             found.append(f"{shown(name)} is set and is no setting; did you mean {near[0]}?")
     return found

@@ -23,6 +23,7 @@ from engine.runs.workspace import (
     ARTEFACTS,
     CHECKPOINTS,
     EVENTS,
+    SETTINGS,
     STATE,
     check_readable,
     own_run_folder,
@@ -212,6 +213,10 @@ def find_run(name: str) -> Path:
     """
     folder = Path(name) if os.path.isdir(name) else _find_by_id(name)  # noqa: PTH112  # never raises, whatever the name
     check_readable(folder)
+    if not _is_file(folder / STATE) and _is_file(folder / SETTINGS):
+        raise ConfigError(
+            f"the run in {shown(folder)} has lost its {STATE}; 'anymole resume' of the folder goes on."
+        )
     if not _is_file(folder / STATE):
         raise ConfigError(f"{shown(name)} is no run folder; 'anymole runs' lists those that are known.")
     return folder

@@ -120,8 +120,16 @@ def _claim(layer: Path) -> None:
 def _chosen(
     gaps: "list[ShownGap]", result: str, number: int, take: int | None, accepted: bool | None
 ) -> "list[ShownGap]":
+    from usd_io.author.gaps import SOURCE
+
     _check_number(gaps, result, number)
     before = gaps[number - 1]
+    if accepted and take is None and before.take == SOURCE:
+        raise ConfigError(
+            f"gap {number} of {shown(result)} is rejected, it shows the source's own motion; choose a take for it "
+            "to be accepted.",
+            settings=("take",),
+        )
     good = accepted if accepted is not None else before.accepted and take in (None, before.take)
     gaps[number - 1] = replace(before, take=before.take if take is None else take, accepted=good)
     return gaps

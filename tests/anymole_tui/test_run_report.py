@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from anymole_tui.run_report import TOUR, expected_range, run_report
+from anymole_tui.run_report import TOUR, _told_apart, expected_range, run_report
 from engine.pipeline import RunResult
 
 
@@ -163,3 +163,8 @@ def test_metrics_fold_gaps_that_are_filled_alike_and_call_no_ratio_of_jerk_bette
     assert "2 gaps, 0..20: learned 100% (r)" in said
     assert "lower is better" not in said
     assert "jerk: 1 is the truth's" in said
+
+
+def test_joints_of_one_name_are_told_apart_by_their_paths() -> None:
+    paths = ["Hips", "Hips/LUp/Lo/Foot", "Hips/RUp/Lo/Foot", "Hips/Head", "Foot", "Hips/Head"]
+    assert _told_apart(paths) == ["Hips", "LUp/Lo/Foot", "RUp/Lo/Foot", "Head", "Foot", "Head"]

@@ -6,7 +6,7 @@ import typer
 
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import AsJson, Debug, GroupedCommand, next_words
-from anymole_tui.wording import table
+from anymole_tui.wording import one_line, table
 from engine import ConfigError
 from usd_io import shown
 
@@ -37,7 +37,7 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show the options that are set, and by what: environment, project file or user file."""
-    from anymole_tui.cli.option_sources import commands_of, settings
+    from anymole_tui.cli.option_sources import commands_of, settings, unheeded_variables
 
     group = context.find_root().command
     asked = " ".join(command or ()).split()  # a command of two words may be one argument
@@ -48,6 +48,13 @@ def show(
             settings=("command",),
         )
     found = [s for s in settings(group, every=every) if tuple(s.command.split()) in known]
+    first = {words[0] for words, _ in commands_of(group)}
+    said = set(unheeded_variables(["config", "show"], group, first))  # by every command
+    for words in sorted(known):
+        for sentence in unheeded_variables([*words], group, first):
+            if sentence not in said:
+                said.add(sentence)
+                out.say(one_line(f"warning: {sentence}"))
     if as_json:
         out.print_json({"settings": found})
     elif not found:

@@ -1,6 +1,8 @@
 """``inspect``, ``check`` and ``take``: what is in a stage, whether it is sound, which take a result shows."""
 
+import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -57,10 +59,17 @@ def check(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Validate a stage for skeletal animation; exit code 4 when there are errors."""
+    """Validate a stage, or the result of a run folder, for skeletal animation; exit code 4 when there are errors."""
     from anymole_tui.report import findings_report
     from engine import check as check_stage
+    from engine.runs import STATE, read_run
 
+    folder = Path(file)
+    if os.path.isfile(folder / STATE):  # noqa: PTH113  # never raises
+        made = read_run(folder).result
+        if not made:
+            raise ConfigError(f"run {shown(file)} has no result yet.")
+        file = str(folder / Path(made).name)
     findings = check_stage(file, [name.strip() for name in readers.split(",")] if readers.strip() else [])
     errors = sum(finding.severity == "error" for finding in findings)
     if as_json:

@@ -270,6 +270,38 @@ def test_run_in_this_process_is_found_by_its_id(call: Call, data: Path, tmp_path
     assert Path(json.loads(out)["result"]).is_relative_to(tmp_path / "elsewhere")
 
 
+def test_commands_of_a_run_folder(call: Call, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "a run"
+    assert call("run", data / "edge" / "fox_survey_keys.usda", "--out", folder, *PLAIN_RUN)[0] == 0
+    code, out, err = call("check", folder, "--json")
+    assert (code, json.loads(out)["file"]) == (0, str(folder / "fox_survey_keys_inbetween.usda")), err
+    assert call("take", folder, "--gap", 1, "--reject")[0] == 0
+    code, out, err = call("take", folder, "--gap", 1, "--accept")
+    assert (code, out) == (2, "")
+    assert "is rejected" in err
+    code, out, _ = call("take", folder, "--gap", 1, "--accept", "--take", 1)
+    assert (code, out.endswith("take 1, accepted\n")) == (0, True)
+    (folder / "state.json").write_text("{")
+    assert f"'anymole resume '{folder}'' goes on" in call("attach", folder)[2]
+    (folder / "state.json").unlink()
+    code, _, err = call("attach", folder)
+    assert (code, "has lost its state.json" in err) == (2, True)
+    assert call("resume", folder, "--here")[0] == 0
+
+
+def test_variables_are_compared_without_case_and_shown_with_the_settings(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANYMOLE_RUN_seed", "3")
+    code, _, err = call("config", "show", "run")
+    assert (code, "ANYMOLE_RUN_seed is set and is no setting; did you mean ANYMOLE_RUN_SEED?" in err) == (
+        0,
+        True,
+    )
+    assert err.count("ANYMOLE_RUN_seed") == 1
+    assert "ANYMOLE_RUN_seed" not in call("config", "show", "inspect")[2]
+
+
 def test_attaching_to_a_failed_run_ends_as_it_did(call: Call, data: Path, tmp_path: Path) -> None:
     stage = shutil.copy(data / "edge" / "fox_survey_keys.usda", tmp_path)  # its reference is missing here
     (tmp_path / "run").mkdir()
