@@ -10,6 +10,7 @@ import numpy as np
 from engine.errors import DataError
 from engine.geometry import metrics, skeleton
 from engine.geometry.resample import resample
+from engine.geometry.threads import one_thread
 from engine.planning.plan import Plan, make_plan
 from engine.priors import auto, offsets
 from engine.priors.catalogue import BARE, SURE, prior_of
@@ -31,7 +32,6 @@ from engine.priors.shaping.pins import hold_pins
 from engine.priors.shaping.texture import put_texture
 from engine.priors.shaping.velocity import carry_velocity
 from engine.priors.spline import spline
-from engine.priors.threads import one_thread
 from engine.settings.choices import StyleName
 from usd_io.errors import shown
 from usd_io.model import Channel, Character, Motion

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.geometry.threads import one_thread
 from engine.priors.learned import forward
 from engine.priors.learned.forward import Answer
 from engine.priors.learned.gap_features import Features, joined, make_features, to_local
 from engine.priors.learned.weights import Network, load_network
-from engine.priors.threads import one_thread
 from usd_io.shapes import Float, Int
 
 WEIGHTS = Path(__file__).parent / "shipped" / "learned.safetensors"

@@ -1,4 +1,4 @@
-"""Linear algebra in one thread while gaps are filled."""
+"""Linear algebra in one thread."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
