@@ -6,6 +6,7 @@ both keys, an expected error for every frame and joint, and the share of slerp's
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,17 +31,18 @@ HALF_TRUSTED = 0.05
 REACH_SHARE = 0.4
 """An offset may move the joints by this part of what is known around the gap before it is trusted less: where a lively
 shot comes to rest the network, which sees the lively part, goes on moving (docs/measurements.md)."""
-TURN_SHARE = 0.8
-"""The same of how a single joint turns (:func:`_turns`): a body that keys turn steadily, where the context has no such
-turn, the network swings to and fro."""
+BEND_SHARE = 2.0
+"""A joint may turn so many times as far from straight as in the context near the gap, or as far as what is beside the
+gap would lead it away (:func:`_turns`): a body that keys turn steadily, where the context has no such turn, the network
+swings to and fro."""
 SPEED_SHARE = 0.75
 """What a speed at the end of a context speaks of, as part of the way it would lead over the whole gap."""
 SPEED_SPAN = 0.15
 """Part of the gap's length over which that speed is measured."""
 POSES_AT_ONCE = 1 << 16
 """Joints of all poses that are looked up at once, which bounds memory."""
-WINDOW_SAMPLES = 13
-"""Poses looked at in the piece of context nearest to the gap."""
+WINDOW_SAMPLES, BENDS = 13, 5
+"""Poses looked at in a piece of context near the gap, and so many pieces at most, each further by half its length."""
 MOST_JOINTS = 1000
 """Every joint looks at every other: a gap of one so large takes seconds, of 20,000 joints many minutes and all memory.
 """
@@ -183,7 +185,7 @@ def _reaches(character: Character, known: Motion, plan: Plan) -> _Reaches:
     moved, turned = _bends(character, known, plan)
     return _Reaches(
         REACH_SHARE * np.maximum(_ways(character, known, plan, edges), moved),
-        TURN_SHARE * np.maximum(_turns(known, plan, edges), turned),
+        np.maximum(_turns(known, plan, edges), BEND_SHARE * turned),
     )
 
 
@@ -302,19 +304,22 @@ def _turns(known: Motion, plan: Plan, edges: _Edges) -> Float[np.ndarray, "gap j
 def _bends(
     character: Character, known: Motion, plan: Plan
 ) -> tuple[Float[np.ndarray, " gap"], Float[np.ndarray, "gap joint"]]:
-    """Of every gap, how far the motion strays from straight in the piece of context nearest to it and, at most, as
-    long: of all joints [stage units], and each joint's rotation [rad], root mean squares; 0 without context."""
+    """Of every gap, how far the motion strays from straight in the pieces of context that are nearest to it and, at
+    most, as long, root mean squares: of all joints in the nearest piece [stage units], and of each joint's rotation at
+    most in any [rad], as a limb may rest in the one and swing in the other; 0 without context."""
     if not plan.contexts:
         return np.zeros(len(plan.gaps)), np.zeros((len(plan.gaps), len(character.joints)))
     pieces = []
     for gap in plan.gaps:
         start, end = min(plan.contexts, key=lambda c: min(abs(gap.start - c[1]), abs(gap.end - c[0])))
         length = min(gap.end - gap.start, end - start)
-        pieces.append((end - length if end <= gap.start else start, length))
-    found = {
-        piece: _bend(character, known, *piece) for piece in {*pieces}
-    }  # gaps far from a context share one
-    moved, turned = zip(*(found[piece] for piece in pieces), strict=True)
+        away = np.arange(0, end - start - length + 1e-9, length / 2)[:BENDS]
+        firsts = end - length - away if end <= gap.start else start + away
+        pieces.append([(first, length) for first in firsts.tolist()])
+    # gaps far from a context share pieces
+    found = {piece: _bend(character, known, *piece) for piece in {*chain.from_iterable(pieces)}}
+    moved = [found[near[0]][0] for near in pieces]
+    turned = [np.max([found[piece][1] for piece in near], axis=0) for near in pieces]
     return np.array(moved), np.stack(turned)
 
 
