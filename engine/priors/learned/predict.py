@@ -23,6 +23,9 @@ MIRROR = np.diag([-1.0, 1.0, 1.0])
 VIEWS = [np.linalg.matrix_power(QUARTER, n) @ np.linalg.matrix_power(MIRROR, n % 2) for n in range(4)]
 """Quarter turns, every second one mirrored. The answers from them and from half-way between them are averaged: errors
 that are not the motion's own cancel."""
+AMPLITUDES = np.array([1, 1, 1.15, 1.3, 1.4, 1.5, 1.5, 1.5, 1.5], np.float32)[:, None, None]
+"""Times these the sines of an answer are taken: a mean is smoother than what it is the mean of, most so in quick
+movement, whose phase is least certain (docs/experiments.md, *Quick sines of the answer*)."""
 TOKENS_AT_ONCE = 512
 """Joints of all gaps in one pass of the network: few enough for what a layer makes of them to stay in the processor's
 cache, where a shot has hundreds of gaps."""
@@ -145,6 +148,8 @@ def _mean(answers: list[Answer]) -> Answer:
     """Several answers as one."""
     names = ("rotations", "translations", "spread", "gain")
     means = {name: np.mean([getattr(answer, name) for answer in answers], axis=0) for name in names}
+    for name in ("rotations", "translations"):
+        means[name] *= AMPLITUDES
     # an idea is "this foot" or "that": in a mirrored view its number may mean the other, so that one view has to do
     return replace(answers[0], **means)
 
