@@ -25,8 +25,11 @@ class Review:
         return found.index(wanted) if wanted in found else None
 
     def accept(self, place: int) -> None:
-        """The gap is good as it is; once more: it is to be looked at again."""
-        self._change(place, replace(self.gaps[place], accepted=not self.gaps[place].accepted))
+        """The gap is good as it is, or, where it was rejected, its first take; once more: it is to be looked at
+        again."""
+        gap = self.gaps[place]
+        take = 1 if gap.take == SOURCE else gap.take
+        self._change(place, replace(gap, take=take, accepted=not gap.accepted))
 
     def reject(self, place: int) -> None:
         """The gap falls back to the source; once more: to the first take."""

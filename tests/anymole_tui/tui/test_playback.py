@@ -145,3 +145,11 @@ def test_review_goes_back_and_on_like_an_editor() -> None:
     while review.undo():
         pass
     assert review.gaps == tuple(gaps)
+
+
+def test_to_accept_a_rejected_gap_takes_the_rejection_back() -> None:
+    review = Review([ShownGap("/A", 0.0, 10.0)], takes=3)
+    review.reject(0)
+    review.accept(0)
+    assert [(g.take, g.accepted) for g in review.gaps] == [(1, True)]
+    assert review.counts() == "1 accepted, 0 rejected, 0 open"
