@@ -106,9 +106,18 @@ def draw_pictures(
     """
     changing = looks.changing is not None and times is not None
     step = 1 if changing else max(1, min(IMAGES_AT_ONCE, FACES_AT_ONCE // max(1, len(looks.faces))))
+    surfaces = _surfaces(looks.faces, points.shape[1])
     for first in range(0, len(points), step):
         now = looks.at(float(times[first])) if changing and times is not None else looks
-        yield from _draw(points[first : first + step], now, camera, ground_rgb, ground_depth)
+        yield from _draw(points[first : first + step], now, surfaces, camera, ground_rgb, ground_depth)
+
+
+class _Surfaces(NamedTuple):
+    """Triangles that share vertices."""
+
+    of_face: Int[np.ndarray, " face"]
+    closed: Bool[np.ndarray, " surface"]
+    """Whether the triangles pass every edge as often one way as the other."""
 
 
 class _Faces(NamedTuple):
@@ -129,13 +138,14 @@ class _Faces(NamedTuple):
 def _draw(
     points: Float[np.ndarray, "image vertex 3"],
     looks: Looks,
+    surfaces: _Surfaces,
     camera: Cameras,
     ground_rgb: Float[np.ndarray, "height width 3"],
     ground_depth: Float[np.ndarray, "height width"],
 ) -> UInt8[np.ndarray, "image height width 3"]:
     height, width = camera.height, camera.width
     turn, move = camera.T_camera_world[0, :3, :3], camera.T_camera_world[0, :3, 3]
-    faces = _project(np.moveaxis(turn @ points.mT + move[:, None], 0, 1), looks, camera)
+    faces = _project(np.moveaxis(turn @ points.mT + move[:, None], 0, 1), looks, surfaces, camera)
     pixel, ids = _visible(faces, len(points), height, width)
     # numpy divides whole numbers by one number several times as quickly as it takes remainders
     place = pixel - pixel // (height * width) * (height * width)
@@ -168,7 +178,9 @@ def _draw(
     return pictures.reshape(-1, height, width, 3)
 
 
-def _project(points: Float[np.ndarray, "3 image vertex"], looks: Looks, camera: Cameras) -> _Faces:
+def _project(
+    points: Float[np.ndarray, "3 image vertex"], looks: Looks, surfaces: _Surfaces, camera: Cameras
+) -> _Faces:
     """The triangles of camera-space points that lie in front of the camera and in the picture, without those that a
     closed surface hides."""
     front = points[2] > camera.near
@@ -179,7 +191,7 @@ def _project(points: Float[np.ndarray, "3 image vertex"], looks: Looks, camera: 
     focal, centre = camera.focal[0][:, None, None], camera.centre[0][:, None, None]
     x, y = (points[:2] * inverse * focal + centre)[:, :, corners]
     inside = (x.max(1) > 0) & (x.min(1) < camera.width) & (y.max(1) > 0) & (y.min(1) < camera.height)
-    inside &= front[:, corners].all(1) & ~_turned_away((a * area).sum(0), looks.faces, front)
+    inside &= front[:, corners].all(1) & ~_turned_away((a * area).sum(0), surfaces, front)
     image, face = np.nonzero(inside)
     x, y = x[image, :, face].T, y[image, :, face].T * ROWS
     # the share of a corner is the area between a place and the opposite edge, of that of the triangle
@@ -201,17 +213,17 @@ def _project(points: Float[np.ndarray, "3 image vertex"], looks: Looks, camera: 
 
 def _turned_away(
     volume: Float[np.ndarray, "image face"],
-    faces: Int[np.ndarray, "face 3"],
+    surfaces: _Surfaces,
     front: Bool[np.ndarray, "image vertex"],
 ) -> Bool[np.ndarray, "image face"]:
     """Triangles of closed surfaces that are seen from inside: others of their surface hide them, whatever its pose.
 
     Args:
         volume: Of what lies between each triangle and the camera, times six, signed by the side that is seen.
-        faces: Vertices of the triangles.
+        surfaces: Of the triangles.
         front: Vertices that are not behind the camera, which is outside what lies in front of it.
     """
-    surface, closed = _surfaces(faces, front.shape[1])
+    surface, closed = surfaces
     count = len(closed)
     place = np.arange(len(front))[:, None] * count + surface
     enclosed, parts = (
@@ -224,11 +236,8 @@ def _turned_away(
     return result
 
 
-def _surfaces(
-    faces: Int[np.ndarray, "face 3"], vertices: int
-) -> tuple[Int[np.ndarray, " face"], Bool[np.ndarray, " surface"]]:
-    """Which surface, of those that share no vertex, each triangle belongs to, and which are closed: their triangles
-    pass every edge as often one way as the other."""
+def _surfaces(faces: Int[np.ndarray, "face 3"], vertices: int) -> _Surfaces:
+    """Which surface, of those that share no vertex, each triangle belongs to, and which are closed."""
     # the least vertex of each surface: surfaces that a triangle joins take the lesser's, until none is joined
     label = np.arange(vertices)
     while ((of_corners := label[faces]) != (least := of_corners.min(1, keepdims=True))).any():
@@ -240,7 +249,7 @@ def _surfaces(
     _, edge = np.unique(np.minimum(start, end) * vertices + np.maximum(start, end), return_inverse=True)
     passed = np.bincount(edge.ravel(), np.sign(end - start).ravel())
     opened = (passed[edge.reshape(faces.shape)] != 0).any(1)
-    return surface, np.bincount(surface, opened, len(names)) == 0
+    return _Surfaces(surface, np.bincount(surface, opened, len(names)) == 0)
 
 
 def _light(
