@@ -267,16 +267,15 @@ def corrections(
         The joints, and for each the vector from where it is to where it should be [stage units, world].
     """
     supports = find_supports(character, known, plan, size)
-    kept = kept_by_keys(character, known, plan, made, size)
+    # world positions at the fill times, and at the two keys of every gap [stage units]
+    inside, at_keys = skeleton.joint_positions(character, made), _at_keys(character, known, plan)
+    kept = _kept(character, plan, inside, at_keys, size)
     kept[:, supports.joints] = False
     joints = np.union1d(supports.joints, np.flatnonzero(kept.any(0)))
     result = np.zeros((len(made.times), len(joints), 3))
     if not len(joints):
         return joints, result
     up = "XYZ".index(character.up_axis)
-    # world positions at the fill times, and at the two keys of every gap [stage units]
-    inside = skeleton.joint_positions(character, made)
-    at_keys = _at_keys(character, known, plan)
     first = 0
     for gap, keys, held in zip(plan.gaps, at_keys, kept, strict=True):
         part = slice(first, first + len(gap.times))
@@ -319,7 +318,18 @@ def kept_by_keys(
         made: A filled motion at ``plan.fill_times``.
         size: The character's height [stage units].
     """
-    at_keys = _at_keys(character, known, plan)
+    inside = skeleton.joint_positions(character, made)
+    return _kept(character, plan, inside, _at_keys(character, known, plan), size)
+
+
+def _kept(
+    character: Character,
+    plan: Plan,
+    inside: Float[np.ndarray, "fill joint 3"],
+    at_keys: Float[np.ndarray, "gap 2 joint 3"],
+    size: float,
+) -> Bool[np.ndarray, "gap joint"]:
+    """:func:`kept_by_keys` from world positions at the fill times and at the keys [stage units]."""
     height = at_keys[..., "XYZ".index(character.up_axis)]
     low = (height < height.min((1, 2), keepdims=True) + metrics.CONTACT_HEIGHT * size).all(1)
     apart = np.linalg.norm(at_keys[:, 1] - at_keys[:, 0], axis=-1)
@@ -329,8 +339,7 @@ def kept_by_keys(
         part = slice(first, first + len(gap.times))
         first = part.stop
         if held.any():
-            inside = skeleton.joint_positions(character, made.at(part))[:, held]
-            far = np.linalg.norm(inside - keys[0, held], axis=-1).max(0, initial=0.0)
+            far = np.linalg.norm(inside[part][:, held] - keys[0, held], axis=-1).max(0, initial=0.0)
             held[held] = far < KEPT_WITHIN * size
     return kept
 
