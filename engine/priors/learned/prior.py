@@ -182,10 +182,11 @@ class _Reaches:
 def _reaches(character: Character, known: Motion, plan: Plan) -> _Reaches:
     """What the keys, the speeds next to them and the nearest context speak of."""
     edges = _edges(plan)
+    poses = offsets.sample(known, np.concatenate([edges.first, edges.last]))
     moved, turned = _bends(character, known, plan)
     return _Reaches(
-        REACH_SHARE * np.maximum(_ways(character, known, plan, edges), moved),
-        np.maximum(_turns(known, plan, edges), BEND_SHARE * turned),
+        REACH_SHARE * np.maximum(_ways(character, plan, edges, poses), moved),
+        np.maximum(_turns(plan, edges, poses), BEND_SHARE * turned),
     )
 
 
@@ -269,11 +270,10 @@ def _edges(plan: Plan) -> _Edges:
     return _Edges(np.array(gap_of), np.array(first, float), np.array(last, float), np.array(stretch, float))
 
 
-def _ways(character: Character, known: Motion, plan: Plan, edges: _Edges) -> Float[np.ndarray, " gap"]:
+def _ways(character: Character, plan: Plan, edges: _Edges, poses: Motion) -> Float[np.ndarray, " gap"]:
     """Of every gap the larger of the distance between the keys and the way the speed next to the gap leads [stage
-    units, root mean square over joints]."""
-    times = np.concatenate([edges.first, edges.last])
-    before, after = np.split(skeleton.joint_positions(character, offsets.sample(known, times)), 2)
+    units, root mean square over joints]; ``poses`` are those at the firsts of the edges, then at the lasts."""
+    before, after = np.split(skeleton.joint_positions(character, poses), 2)
     way = edges.stretch * np.sqrt(((after - before) ** 2).sum(-1).mean(-1))
     way[len(plan.gaps) :] *= SPEED_SHARE
     result = np.zeros(len(plan.gaps))
@@ -281,12 +281,11 @@ def _ways(character: Character, known: Motion, plan: Plan, edges: _Edges) -> Flo
     return result
 
 
-def _turns(known: Motion, plan: Plan, edges: _Edges) -> Float[np.ndarray, "gap joint"]:
+def _turns(plan: Plan, edges: _Edges, poses: Motion) -> Float[np.ndarray, "gap joint"]:
     """Of every gap and joint, how far what it does beside the gap would lead away from where the gap's second key has
     it [rad]: the turns of the gaps next to it, and the speed of finished motion. The turn from key to key itself where
-    nothing is beside the gap."""
-    sampled = offsets.sample(known, np.concatenate([edges.first, edges.last])).rotations.astype(float)
-    before, after = np.split(sampled, 2)
+    nothing is beside the gap. ``poses`` as for :func:`_ways`."""
+    before, after = np.split(poses.rotations.astype(float), 2)
     led = rotations.log(rotations.multiply(rotations.conjugate(before), after)) * edges.stretch[:, None, None]
     own, beside = np.split(led, [len(plan.gaps)])
     result = np.full(own.shape[:2], -1.0)
