@@ -419,7 +419,7 @@ def _shade(
         # the origin is the lower left corner of the image, which repeats
         across, down = (u - np.floor(u)) * texels.shape[1], (np.ceil(v) - v) * texels.shape[0]
         texel = down.astype(int) * texels.shape[1] + across.astype(int)
-        colors[:, own] = np.take(texels.reshape(-1, 3), texel, axis=0, mode="clip").T
+        colors[:, own] = np.take(texels.reshape(-1, 3), texel, axis=0, mode="clip").T / np.float32(255)
     colors *= values[1]
     colors += values[2]
     return depth, colors.clip(0, 1, out=colors)

@@ -14,7 +14,7 @@ from engine.rendering.mesh.looks import LoadTexture
 from engine.report.contents import RESULT, Actor, Contents
 from engine.report.surface import skinned_surface
 from usd_io.model import Motion
-from usd_io.shapes import Float, Int, UInt16
+from usd_io.shapes import Float, Int, UInt8, UInt16
 
 LARGEST_TEXTURE = 512
 """[pixels]"""
@@ -190,8 +190,8 @@ def _changes(values: UInt16[np.ndarray, "frame channel"]) -> np.ndarray:
     return np.concatenate([folded & 255, folded >> 8]).astype(np.uint8)
 
 
-def _jpeg(texture: Float[np.ndarray, "height width 3"]) -> str:
-    image = Image.fromarray((np.clip(texture, 0, 1) * 255 + 0.5).astype(np.uint8))
+def _jpeg(texture: UInt8[np.ndarray, "height width 3"]) -> str:
+    image = Image.fromarray(texture)
     image.thumbnail((LARGEST_TEXTURE, LARGEST_TEXTURE))
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=JPEG_QUALITY)

@@ -35,8 +35,8 @@ class SkinnedSurface:
     groups: tuple[tuple[int, int, int, int], ...]
     """First face, number of faces, index of the texture, -1 for none, and of the mesh if that is not always seen, else
     -1."""
-    textures: tuple[Float[np.ndarray, "texture_height texture_width 3"], ...]
-    """Display RGB in [0, 1], row 0 on top."""
+    textures: tuple[UInt8[np.ndarray, "texture_height texture_width 3"], ...]
+    """Display RGB, row 0 on top."""
     coarser: bool
     """Whether faces were joined."""
 

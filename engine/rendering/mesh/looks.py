@@ -11,7 +11,7 @@ from engine.rendering.mesh.topology import Triangles, triangulate
 from engine.settings.choices import Appearance
 from usd_io.errors import UsdIoError, shown
 from usd_io.model import Character, Mesh, Primvar
-from usd_io.shapes import Float, Int
+from usd_io.shapes import Float, Int, UInt8
 
 LoadTexture = Callable[[str], bytes]
 
@@ -35,8 +35,8 @@ class Looks:
     corner_uvs: Float[np.ndarray, "face 3 2"]
     face_texture: Int[np.ndarray, " face"]
     """Index into ``textures``, -1 where ``corner_colors`` count."""
-    textures: tuple[Float[np.ndarray, "texture_height texture_width 3"], ...]
-    """Row 0 on top."""
+    textures: tuple[UInt8[np.ndarray, "texture_height texture_width 3"], ...]
+    """Display RGB, row 0 on top; as bytes, for they are most of what a picture of the shot has to hold."""
     canonical: Float[np.ndarray, "vertex 3"]
     """Bind-pose positions in the unit box of each character."""
     warnings: tuple[str, ...] = ()
@@ -107,12 +107,12 @@ def encode_srgb(linear: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
     return np.where(value <= 0.0031308, 12.92 * value, 1.055 * value ** (1 / 2.4) - 0.055)
 
 
-def decode_image(data: bytes) -> Float[np.ndarray, "height width 3"]:
-    """An image file as display colours in [0, 1], transparency left out; reduced where it is large."""
+def decode_image(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
+    """An image file as display colours, transparency left out; reduced where it is large."""
     with Image.open(io.BytesIO(data)) as opened:
         image = opened.convert("RGB")
     image.thumbnail((LARGEST_TEXTURE, LARGEST_TEXTURE), Image.Resampling.BOX)
-    return np.asarray(image, np.float32) / 255
+    return np.asarray(image)
 
 
 class _Textures:
@@ -121,9 +121,9 @@ class _Textures:
     def __init__(self, load_texture: LoadTexture) -> None:
         self.warnings: dict[str, str] = {}
         self._load = load_texture
-        self._kept: dict[str, Float[np.ndarray, "height width 3"]] = {}
+        self._kept: dict[str, UInt8[np.ndarray, "height width 3"]] = {}
 
-    def get(self, path: str) -> Float[np.ndarray, "height width 3"] | None:
+    def get(self, path: str) -> UInt8[np.ndarray, "height width 3"] | None:
         """An image; None, with a warning, where it cannot be read."""
         if path not in self._kept and path not in self.warnings:
             try:
@@ -152,7 +152,7 @@ class _Finder:
     """Finds the colours of meshes at one time."""
 
     def __init__(self, images: _Textures, appearance: Appearance) -> None:
-        self.textures: list[Float[np.ndarray, "height width 3"]] = []
+        self.textures: list[UInt8[np.ndarray, "height width 3"]] = []
         self._images = images
         self._appearance = appearance
         self._known: dict[str, int] = {}

@@ -89,7 +89,7 @@ def _colours(looks: Looks) -> dict[str, Any]:
         "corner_colors": _repeated(looks.corner_colors),
         "corner_uvs": _repeated(looks.corner_uvs),
         "face_texture": torch.from_numpy(looks.face_texture),
-        "textures": tuple(torch.from_numpy(texture) for texture in looks.textures),
+        "textures": tuple(torch.from_numpy(texture.astype(np.float32) / 255) for texture in looks.textures),
     }
 
 

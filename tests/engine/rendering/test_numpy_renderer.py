@@ -255,7 +255,7 @@ def test_texture_places_next_to_an_edge_are_in_the_picture() -> None:
         ball(),
         corner_uvs=np.broadcast_to([-1e-20, 1e-20], (count, 3, 2)).copy(),
         face_texture=np.zeros(count, int),
-        textures=(np.zeros((4, 4, 3), np.float32),),
+        textures=(np.zeros((4, 4, 3), np.uint8),),
     )
     assert (drawn(points.numpy()[None], looks, camera_at(5.0)) < 255).any()
 
