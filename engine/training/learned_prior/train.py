@@ -21,12 +21,20 @@ from torch import Tensor
 from engine.training.learned_prior import checkpoint, data
 from engine.training.learned_prior.augment import mixed, retargeted
 from engine.training.learned_prior.data import Clip
-from engine.training.learned_prior.features import make_features
-from engine.training.learned_prior.losses import Measures, measure, see_filled
+from engine.training.learned_prior.features import FeatureTensors, make_features
+from engine.training.learned_prior.losses import Measures, filled_with, measure, see_filled
 from engine.training.learned_prior.network import AnswerTensors, Shape, TorchNetwork, relations
 from engine.training.learned_prior.poses import Poses
 from engine.training.learned_prior.procedural import procedural_clips
-from engine.training.learned_prior.sampling import ALONE, MOST_JOINTS, Batch, Pool, Truth, fitted, make_batch
+from engine.training.learned_prior.sampling import (
+    ALONE,
+    MOST_DEPTH,
+    MOST_JOINTS,
+    Batch,
+    Pool,
+    fitted,
+    make_batch,
+)
 from engine.training.long_training import STATE, LongTraining, TrainingSchedule, train_for
 
 CPU = torch.device("cpu")
@@ -41,8 +49,8 @@ CROWDED = 0.5
 """Power of the total of a character's clips by which each counts less."""
 BUCKETS = (24, MOST_JOINTS)
 """Joint counts up to which clips share batches, so that little is padded."""
-DEPTH_BITS = 4
-"""Strides of the kinematics: chains of up to 15 ancestors (:data:`sampling.MOST_DEPTH`)."""
+DEPTH = MOST_DEPTH
+"""Of the kinematics: no chain is longer."""
 WEIGHTS, CLIPS = "learned.safetensors", "clips.txt"
 
 
@@ -114,31 +122,43 @@ class Sampler:
 def run_network(network: TorchNetwork, batch: Batch, *, backward: bool = False) -> tuple[Measures, Measures]:
     """Answer a batch in two passes, of which the second sees the neighbours that the first filled, and measure both.
 
-    The gaps that stand alone are left out of the second. With ``backward`` the gradients of both are added up.
+    The gaps that stand alone are left out of the second. With ``backward`` the gradients of the answers that a run ends
+    with are added up: of gaps that stand alone in the first pass, which are then all that is measured of it, and of the
+    second. Drafts, which only their neighbours see, learn from those.
     """
     poses, truth = batch.poses()
-    depth = 2**DEPTH_BITS - 1
-    relation = relations(poses.parents, poses.depth, depth)
-    first = run_pass(network, poses, truth, batch.frame, relation, depth)
+    relation = relations(poses.parents, poses.depth, DEPTH)
+
+    def measured(some: slice, seen: Poses) -> Measures:
+        features, answer = run_pass(network, seen, batch.frame[some], relation[some])
+        return measure(answer, features, batch.frame[some], seen, truth.at(some), DEPTH)
+
+    count = round(ALONE * len(batch.seconds))
+    alone, rows = slice(count), slice(count, None)
+    known = poses.at(rows)
     if backward:
+        first = measured(alone, poses.at(alone))
         first.total.backward()  # type: ignore[no-untyped-call]
-    rows = slice(round(ALONE * len(batch.seconds)), None)
-    seen = see_filled(poses.at(rows), first.filled, batch.neighbour[rows], batch.neighbour_part[rows])
-    second = run_pass(network, seen, truth.at(rows), batch.frame[rows], relation[rows], depth)
+        with torch.no_grad():
+            features, answer = run_pass(network, known, batch.frame[rows], relation[rows])
+            filled = torch.cat([first.filled, filled_with(answer, features, batch.frame[rows], known)])
+    else:
+        first = measured(slice(None), poses)
+        filled = first.filled
+    second = measured(rows, see_filled(known, filled, batch.neighbour[rows], batch.neighbour_part[rows]))
     if backward:
         second.total.backward()  # type: ignore[no-untyped-call]
     return first, second
 
 
 def run_pass(
-    network: TorchNetwork, poses: Poses, truth: Truth, frame: Tensor, relation: Tensor, depth: int
-) -> Measures:
-    """AnswerTensors gaps and measure the answers."""
-    features = make_features(poses, frame, depth)
+    network: TorchNetwork, poses: Poses, frame: Tensor, relation: Tensor
+) -> tuple[FeatureTensors, AnswerTensors]:
+    """Answers of gaps, and what they answer to."""
+    features = make_features(poses, frame, DEPTH)
     with torch.autocast(frame.device.type, torch.bfloat16):
         answer = network(features, poses.parents, poses.present, relation)
-    answer = AnswerTensors(*(value.float() for value in answer))
-    return measure(answer, features, frame, poses, truth, depth)
+    return features, AnswerTensors(*(value.float() for value in answer))
 
 
 class Training(LongTraining[Batch]):
@@ -156,9 +176,9 @@ class Training(LongTraining[Batch]):
         return sampler.draw(np.random.default_rng([self.settings.seed, step]))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Add up the gradients of both passes: the losses of the first, and the ratio to slerp of the second."""
+        """Add up the gradients: the losses of the second pass, and the ratio to slerp of gaps that stand alone."""
         first, second = run_network(self.network, batch, backward=True)
-        return {**first.losses, "second": second.ratio.mean()}
+        return {**second.losses, "alone": first.ratio.mean()}
 
     def warm_start(self, path: Path) -> None:
         """Begin from weights, of this or of the first format."""
