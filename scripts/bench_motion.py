@@ -7,8 +7,8 @@ Of a suite all cases, of a corpus (a folder of npz files) up to N clips of every
 was not trained on. Per prior, over the moving cases: L2P, L2Q and NPSS over slerp's, L2P also by place of the gap
 in its row and by kind of character; length of joint paths and jerk over the truth's (median); change of velocity
 at keys between gaps, and the truth's [heights/s]; speed of joints that rest in the truth [heights/s]. ``--takes``
-adds the learned prior's best estimate, a lively one and takes, without contacts and texture; ``--calm`` leaves texture
-out of the priors too; ``--weights`` tries other weights of it.
+adds the takes of a run, the best of them and a lively one; ``--calm`` leaves texture out of the priors; ``--weights``
+tries other weights of the learned prior.
 """
 
 import argparse
@@ -23,10 +23,8 @@ from engine.evaluation.evaluate import plans_of, read_suite
 from engine.evaluation.rows import split_dense
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Plan
-from engine.priors.fill import fill_plainly, merge
+from engine.priors.fill import fill, fill_plainly
 from engine.priors.learned import predict
-from engine.priors.learned import prior as learned
-from engine.priors.learned.takes import livelier, vary
 from engine.training.learned_prior.cases import held_out_cases
 from usd_io.model import Character, Motion
 from usd_io.read.stage import read_shot
@@ -124,13 +122,12 @@ class Figures:
 
 
 def takes_of(figures: Figures) -> dict[str, Motion]:
-    """Styles and takes of the learned prior, contacts not held."""
-    case, known = figures.case, figures.known
-    guess = learned.fill(case.character, known, case.plan)
-    made = {"best": guess.motion, "lively": livelier(known, case.plan, guess.motion, guess)}
-    for number in range(2, TAKES + 1):
-        made[f"take {number}"] = vary(case.character, case.plan, guess.motion, guess, 0, number)
-    return {name: merge(known, motion) for name, motion in made.items()}
+    """Takes of a run, and a lively one."""
+    case = figures.case
+    parts = split_dense(case.truth, case.plan)
+    filled = fill(case.character, parts, case.plan, "auto", takes=TAKES)
+    lively = fill(case.character, parts, case.plan, "auto", style="lively").motion
+    return {"lively": lively, **{f"take {i + 1}": motion for i, motion in enumerate(filled.takes)}}
 
 
 def table(rows: dict[str, list[dict[str, float]]]) -> str:
@@ -175,9 +172,7 @@ def main() -> None:
             found = {name: figures.of(motion) for name, motion in takes_of(figures).items()}
             for name, values in found.items():
                 rows.setdefault(name, []).append(values)
-            best.append(
-                min(values["L2P"] for name, values in found.items() if name == "best" or "take" in name)
-            )
+            best.append(min(values["L2P"] for name, values in found.items() if "take" in name))
     count = max(map(len, rows.values()), default=0)
     sys.stdout.write(f"{count} moving cases; paths and jerk are medians, the rest means\n{table(rows)}\n")
     if best:

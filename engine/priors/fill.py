@@ -15,8 +15,9 @@ from engine.planning.plan import Plan, make_plan
 from engine.priors import auto, offsets
 from engine.priors.catalogue import BARE, SURE, prior_of
 from engine.priors.contacts.planting import plant
+from engine.priors.context import context
 from engine.priors.learned import prior as learned
-from engine.priors.learned.takes import livelier, vary
+from engine.priors.learned.takes import RECALLED, livelier, vary
 from engine.priors.self_test import (
     Prior,
     SelfTest,
@@ -39,6 +40,8 @@ from usd_io.shapes import Float
 
 NETWORK_SHARE, BLENDED_SHARE = 0.7, 0.9
 """Of the time to fill many gaps, what has passed once the network has answered, and before contacts are held."""
+MOSTLY_CONTEXT = 0.9
+"""Share of the context's answer in every gap above which a take of the context alone would be the same again."""
 Sample = Callable[[Float[np.ndarray, " frame"]], Motion]
 """The motion as the stage evaluates it at any times."""
 
@@ -120,7 +123,7 @@ def fill(
         plan: Gives context and gaps.
         prior: Name of the prior that gives the best estimate.
         takes: How many motions are wanted. Those after the best estimate, of whatever prior, follow other ideas of the
-            learned prior (:func:`engine.priors.learned.takes.vary`).
+            learned prior, and one the context alone (:func:`engine.priors.learned.takes.vary`).
         seed: Of these.
         contacts: Hold the joints that rest (:func:`complete`). The self-test judges priors without it.
         style: ``calm`` has no texture (:func:`complete`); with ``lively`` the first take follows an idea
@@ -164,7 +167,8 @@ def fill(
         test = expecting(test, character, parts.known, plan, guess, made)
     others = []
     if guess is not None:
-        others = [vary(character, plan, made, guess, seed, n) for n in range(2, takes + 1)]
+        recalled = _recalled(character, parts.known, plan, test) if takes >= RECALLED else None
+        others = [vary(character, plan, guess, seed, n, recalled) for n in range(2, takes + 1)]
     if style == "lively" and guess is not None and prior in SURE:
         made = livelier(parts.known, plan, made, guess)
     for motion in (made, *others):
@@ -188,6 +192,15 @@ def fill(
     )
     confidence = _confidence(character, best, plan, guess) if guess is not None and prior in SURE else None
     return Filled(best, parts, prior, test, tuple(rest), confidence)
+
+
+def _recalled(character: Character, known: Motion, plan: Plan, test: SelfTest) -> Motion | None:
+    """What the context alone makes of the gaps, for a take; None where there is no context, or where the best estimate
+    is hardly anything else."""
+    shares = [dict(choice.weights).get("context", 0.0) for choice in test.choices]
+    if not plan.contexts or min(shares, default=1.0) > MOSTLY_CONTEXT:
+        return None
+    return context(character, known, plan)
 
 
 def fill_motion(

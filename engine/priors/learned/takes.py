@@ -2,7 +2,7 @@
 
 The best estimate is a mean, and so smoother than any motion it stands for. Beside it the network keeps a few *ideas*
 (another step, another arc), each an offset to it, with how likely it is. A take carries one of them, and the
-first carries the likeliest where it shall be lively.
+first carries the likeliest where it shall be lively. One take goes on as the context alone suggests.
 """
 
 import zlib
@@ -17,6 +17,8 @@ from usd_io.shapes import Float
 
 LIVELY = 1.15
 """How far from the straight motion a lively take 1 goes, over the best estimate with the likeliest idea."""
+RECALLED = 3
+"""Number of the take that the context alone makes."""
 NOISE_SINES = 3
 """Frequencies of what tells takes of one idea apart: slower than the motion itself, so that takes do not shake."""
 NOISE_SHARE = 0.1
@@ -44,32 +46,41 @@ def livelier(known: Motion, plan: Plan, best: Motion, guess: LearnedFill) -> Mot
 
 
 def vary(
-    character: Character, plan: Plan, best: Motion, guess: LearnedFill, seed: int, number: int
+    character: Character,
+    plan: Plan,
+    guess: LearnedFill,
+    seed: int,
+    number: int,
+    recalled: Motion | None = None,
 ) -> Motion:
-    """A take: a motion that follows another idea than the best estimate, and equals it at the keys.
+    """A take: a motion that goes another way than the best estimate, and equals it at the keys.
 
-    Takes 2 to 6 follow the network's ideas, the likeliest first; those after them mixtures of them, drawn again in
-    every gap. All deviate a little from their idea, so that another seed gives other takes.
+    Takes 2 to 7 follow the network's ideas, the likeliest first, but for take 3, which is what the context alone makes
+    of the gaps; those after them mixtures of ideas, drawn again in every gap. All deviate a little, so that another
+    seed gives other takes.
 
     Args:
         character: Joints stray with their parents.
         plan: Gives the gaps.
-        best: At ``plan.fill_times``, of whatever prior.
-        guess: Of the learned prior: its ideas, and how far takes may turn joints.
+        guess: Of the learned prior: its answer, its ideas, and how far takes may turn joints.
         seed: Of the run.
         number: Of the take: take 3 is the same whether three are wanted or ten.
+        recalled: What the context alone makes of the gaps, at ``plan.fill_times``; None: take 3 is an idea, too.
     """
     rng = np.random.default_rng([seed, number, zlib.crc32(character.skeleton_path.encode())])
     parts = parts_of(plan)
-    change = np.zeros((len(best.times), len(character.joints), 9))
+    change = np.zeros((len(guess.motion.times), len(character.joints), 9))
     change[..., offsets.ROTATION] = _noise(character, parts, guess.rotation_error, rng)
-    which, count = number - 2, len(guess.ideas)
+    if recalled is not None and number == RECALLED:
+        return offsets.apply(recalled, change)
+    which = number - 2 - (recalled is not None and number > RECALLED)
+    count = len(guess.ideas)
     if which < count:
         change += guess.ideas[which]
     elif count:
         shares = np.repeat(rng.dirichlet(np.ones(count), len(parts)), [len(part) for part in parts], axis=0)
         change += np.einsum("fi,ifjc->fjc", shares, guess.ideas)
-    return offsets.apply(best, change)
+    return offsets.apply(guess.motion, change)
 
 
 def _noise(

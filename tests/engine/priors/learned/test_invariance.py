@@ -189,7 +189,7 @@ def test_best_estimate_is_deterministic_and_takes_differ(
     assert (guess.motion.rotations == again.motion.rotations).all()
 
     def take(seed: int, number: int) -> np.ndarray:
-        return vary(character, plan, guess.motion, guess, seed, number).rotations
+        return vary(character, plan, guess, seed, number).rotations
 
     assert (take(1, 2) == take(1, 2)).all()
     for other in (take(2, 2), take(1, 3), guess.motion.rotations):
@@ -202,5 +202,5 @@ def test_characters_of_one_shot_do_not_stray_alike(
     character, motion, plan = case
     guess = fill(character, known_of(motion, plan), plan)
     twin = replace(character, skeleton_path="/Twin/Skel")
-    one, two = (vary(c, plan, guess.motion, guess, 1, 2).rotations for c in (character, twin))
+    one, two = (vary(c, plan, guess, 1, 2).rotations for c in (character, twin))
     assert np.abs(one - two).max() > 1e-3

@@ -8,6 +8,7 @@ import pytest
 from engine.geometry import skeleton
 from engine.planning.plan import Plan, make_plan
 from engine.priors import offsets
+from engine.priors.context import context
 from engine.priors.fill import fill_motion
 from engine.priors.learned.prior import LearnedFill, fill
 from engine.priors.learned.takes import livelier, vary
@@ -36,12 +37,32 @@ def test_a_take_follows_its_idea(guess: LearnedFill) -> None:
     quiet = replace(guess, rotation_error=0 * guess.rotation_error)
     for number in (2, 3):
         idea = offsets.apply(guess.motion, guess.ideas[number - 2])
-        assert apart(vary(CHARACTER, PLAN, guess.motion, quiet, 1, number), idea) == 0
+        assert apart(vary(CHARACTER, PLAN, quiet, 1, number), idea) == 0
         assert apart(idea, guess.motion) > 1e-3
 
 
+def test_one_take_is_what_the_context_alone_makes(guess: LearnedFill) -> None:
+    """And the ideas lose none of theirs to it."""
+    quiet = replace(guess, rotation_error=0 * guess.rotation_error)
+    recalled = context(CHARACTER, KNOWN, PLAN)
+    takes = [vary(CHARACTER, PLAN, quiet, 1, number, recalled) for number in range(2, 8)]
+    assert apart(takes[1], recalled) == 0
+    for idea, take in zip(guess.ideas, (takes[0], *takes[2:]), strict=True):
+        assert apart(take, offsets.apply(guess.motion, idea)) == 0
+
+
+def test_no_take_is_the_best_estimate_again(lively_network: Network) -> None:
+    def third(prior: str) -> float:
+        settings = {"context": [(0, 36)], "keys": [36, 54, 72], "contacts": False, "style": "calm"}
+        filled = fill_motion(CHARACTER, KNOWN, prior=prior, takes=3, **settings)
+        return apart(filled.others[1], filled.motion)
+
+    assert third("context") > 1e-3
+    assert third("auto") > 1e-3
+
+
 def test_there_are_more_takes_than_ideas(guess: LearnedFill) -> None:
-    takes = [vary(CHARACTER, PLAN, guess.motion, guess, 1, n) for n in range(2, 12)]
+    takes = [vary(CHARACTER, PLAN, guess, 1, n) for n in range(2, 12)]
     assert len(takes) > len(guess.ideas)
     for place, one in enumerate(takes):
         for other in takes[:place]:
