@@ -208,6 +208,16 @@ def a_clip_set_above_by_another_name(folder: Path) -> Path:
     return path
 
 
+@filled
+def clips_held_before_and_after_their_motion(folder: Path) -> Path:
+    """Active from 0 on; the clip's first sample is shown until 100, its last one, at 125, until 199."""
+    stage, path = in_clips(folder)
+    body = _over_anim("quatf[] rotations\nfloat3[] translations\nhalf3[] scales")
+    shot(folder, "", body, name="manifest.usda")
+    _set_clips(stage, "/Char/Anim", "default", [(100, 1), (199, 100)])
+    return path
+
+
 def _set_clips(stage: Usd.Stage, path: str, name: str, times: list[tuple[float, float]]) -> None:
     clips = Usd.ClipsAPI(stage.GetPrimAtPath(path))
     clips.SetClipPrimPath(path, name)
@@ -673,6 +683,19 @@ def test_before_at_and_after_a_jump_of_clips_is_what_usd_shows(takes: int, tmp_p
     way = [turned[t] for t in (12.0, 13.0, 14.0, 15.0, 16.0, 17.0, before)]
     turns = [abs(a[1].real - b[1].real) for a, b in pairwise(way)]
     assert max(turns) < 0.3
+
+
+def test_what_clips_hold_before_and_after_their_samples_is_no_gap(tmp_path: Path) -> None:
+    source = clips_held_before_and_after_their_motion(tmp_path)
+    stage = Usd.Stage.Open(str(source))
+    reported = stage.GetAttributeAtPath("/Char/Anim.rotations").GetTimeSamples()
+    assert (reported[0], reported[-1]) == (0, 199)
+    plan = plan_of(source)
+    assert plan.contexts == ((100, 111),)
+    assert [(gap.start, gap.end) for gap in plan.gaps] == [(111, 117), (117, 125)]
+    done = Outcome(source, tmp_path)
+    assert judged(source, done.run.result) == []
+    assert [done.differs(SKEL, time) for time in (-5, 0, 50, 99.5, 100, 125, 150, 199, 250)] == [0] * 9
 
 
 def test_a_block_between_keys_is_said_and_kept(tmp_path: Path) -> None:

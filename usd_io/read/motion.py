@@ -12,7 +12,9 @@ from pxr import Usd, UsdGeom, UsdSkel, Vt
 from usd_io import convert
 from usd_io.diagnostics import captured
 from usd_io.errors import StageReadError, counted, shown, timecode
-from usd_io.model import Motion
+from usd_io.judge import channel_attributes
+from usd_io.model import Channel, Motion
+from usd_io.read.clips import unset_times
 from usd_io.read.samples import Samples, Values, place, sample
 from usd_io.read.skeleton import (
     BoundSkeleton,
@@ -86,17 +88,27 @@ def joint_sample_times(stage: Usd.Stage, skeleton_path: str) -> Times:
 def _as_authored(motion: Motion, skeleton: BoundSkeleton, valued: Bool[np.ndarray, " frame"]) -> Motion:
     """The motion with what its samples are: those of each channel where they differ, and where there is no value."""
     breaks = _breaks(motion.times, valued)
-    valued = valued & ~_phantoms(motion)
+    sampled = _set_times(skeleton)
+    everywhere = np.concatenate([np.zeros(0), *sampled.values()])
+    valued = valued & ~_phantoms(motion) & (np.isin(motion.times, everywhere) | (len(everywhere) == 0))
     times = motion.times[valued]
     if len(times) < 2:
         raise StageReadError(_no_motion(skeleton, times))
-    own = {name: np.intersect1d(found, times) for name, found in skeleton.channel_times.items()}
+    own = {name: np.intersect1d(found, times) for name, found in sampled.items()}
     alike = all(np.array_equal(found, times) for found in own.values())
     return replace(
         motion.at(valued),
         channel_times={} if alike else {name: tuple(found.tolist()) for name, found in own.items()},
         breaks=breaks,
     )
+
+
+def _set_times(skeleton: BoundSkeleton) -> dict[Channel, Times]:
+    """Samples of each channel without those that value clips only hold or interpolate."""
+    if skeleton.animation is None:
+        return {}
+    attributes = channel_attributes(skeleton.animation)
+    return {c: np.setdiff1d(t, unset_times(attributes[c])) for c, t in skeleton.channel_times.items()}
 
 
 def _breaks(times: Times, valued: Bool[np.ndarray, " frame"]) -> tuple[tuple[float, float], ...]:

@@ -8,6 +8,7 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel
 from usd_io import convert
 from usd_io.errors import StageNotFoundError, StageReadError
 from usd_io.model import Motion
+from usd_io.read.clips import unset_times
 from usd_io.read.motion import read_motion
 from usd_io.read.stage import find_skeletons, open_stage, read_motion_at, read_shot
 
@@ -261,6 +262,49 @@ def test_too_few_samples_say_so_but_can_be_posed(arm_stage: Usd.Stage, kept: lis
     assert said in message_of(arm_stage)
     still = read_motion(arm_stage, ARM, np.array([1.0, 2.0]))
     np.testing.assert_array_equal(still.rotations[0], still.rotations[1])
+
+
+@pytest.mark.parametrize(
+    ("active", "times", "kept"),
+    [
+        ([(0, 0)], [(100, 1), (184, 85)], [109, 119, 149]),  # USD reports 0, 100 and 184, too
+        ([(0, 0)], [(100, 10), (140, 50)], [100, 110, 140]),
+        ([(0, 0)], [(0, 0), (200, 200)], [10, 20, 50]),
+        ([(0, 0)], [(0, 0), (30, 30), (200, 200)], [10, 20, 30, 50]),  # 30 paces the motion
+        ([(30, 0)], [], [10, 20, 50]),
+        ([(0, 0), (60, 1)], [(0, 0), (200, 200)], [10, 20, 50, 80, 120]),
+        ([(0, 0), (100, 1)], [(0, 0), (200, 200)], [10, 20, 50, 120]),  # between two samples of the second
+        (
+            [(0, 0), (160, 1)],
+            [(0, 0), (200, 200)],
+            [10, 20, 50, 160],
+        ),  # behind them: its pose is first seen there
+        ([(0, 0), (60, 1)], [(0, 0), (60, 60), (60, 80), (200, 220)], [10, 20, 50, 60, 100]),
+    ],
+)
+def test_samples_that_no_value_clip_has_are_found(
+    active: list[tuple[float, float]], times: list[tuple[float, float]], kept: list[float], tmp_path: Path
+) -> None:
+    for name, samples in (("a", {10: 1, 20: 2, 50: 3}), ("b", {80: 5, 120: 7})):
+        held = "".join(f"{time}: {value}, " for time, value in samples.items())
+        (tmp_path / f"{name}.usda").write_text(
+            f'#usda 1.0\ndef "A" {{\ndouble x.timeSamples = {{{held}}}\n}}\n'
+        )
+    mapped = f"double2[] times = {times}" if times else ""
+    (tmp_path / "shot.usda").write_text(
+        '#usda 1.0\ndef "A" (clips = { dictionary default = { asset[] assetPaths = [@./a.usda@, @./b.usda@]\n'
+        f'string primPath = "/A"\ndouble2[] active = {active}\n{mapped}\n}} }}) {{\ndouble x\n}}\n'
+    )
+    (tmp_path / "later.usda").write_text(
+        "#usda 1.0\n(subLayers = [@./shot.usda@ (offset = 1000; scale = 2)])\n"
+    )
+    for name, scale, offset in (("shot", 1, 0), ("later", 2, 1000)):
+        stage = Usd.Stage.Open(str(tmp_path / f"{name}.usda"))
+        attribute = stage.GetAttributeAtPath("/A.x")
+        reported = np.array(attribute.GetTimeSamples())
+        rest = np.setdiff1d(reported, unset_times(attribute))
+        assert 0 < len(rest) < len(reported)
+        assert ((rest - offset) / scale).tolist() == kept
 
 
 def test_hostile_joint_names_are_shown_escaped(arm_stage: Usd.Stage) -> None:
