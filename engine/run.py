@@ -3,16 +3,24 @@
 Here is how a run begins, goes on and ends in its folder; what it does is in :mod:`engine.pipeline`.
 """
 
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args
 
 from engine.config import RunConfig
-from engine.errors import SHOWN_ERRORS, STOPPED, ConfigError, RunCancelled, exit_code, message_of
+from engine.errors import (
+    SHOWN_ERRORS,
+    STOPPED,
+    ConfigError,
+    RunCancelled,
+    exit_code,
+    message_of,
+)
 from engine.events import Event, Note, OnEvent, RunFailed, RunFinished, RunStarted, ignore
 from engine.files.json_values import to_plain
 from engine.files.owned_folder import check_writable
@@ -38,7 +46,7 @@ from engine.runs.workspace import (
     run_folder,
 )
 from engine.settings.choices import PriorName
-from usd_io.errors import shown
+from usd_io.errors import StageNotFoundError, shown
 
 if TYPE_CHECKING:  # what only a run needs is imported by it: plans are quicker without
     from engine.pipeline import RunResult
@@ -184,11 +192,14 @@ def prepare_resume(folder: Path, changes: Mapping[str, Any] = NO_CHANGES) -> Non
         RunBusy: Another process writes it.
         ConfigError: The changes cannot be used, or nothing can be written with them.
         EngineError: It cannot be written to.
+        EngineError, UsdIoError: The run is done, and cannot be planned again; it stays done.
     """
     check_readable(folder)
     read_state(folder)  # refuses a newer format before anything is written
     check_writable(folder, elsewhere="")
     config = _plan_changed(folder, changes)[0] if changes else None
+    if not changes and _is_done(folder):
+        _plan_as_saved(_saved(folder))
     workspace = Workspace(folder, by_hand=True)
     try:
         if config is not None:
@@ -214,6 +225,8 @@ def resume(
     until: str = "",
 ) -> "RunResult":
     """Start, go on with or confirm the run of a folder: stages that are done with the same inputs are not done again.
+
+    A run that is done is planned before anything is written: where that fails it stays done.
 
     Args:
         folder: The run folder.
@@ -241,11 +254,13 @@ def resume(
         check_writable(folder, elsewhere="")
 
     def settings() -> RunConfig:
-        return replace(config or read_settings(folder), out=str(folder), force=True)
+        return _saved(folder, config)
 
     by_hand, planned = config is None, None
     if changes:
         config, planned = _plan_changed(folder, changes, config)
+    elif _is_done(folder):
+        planned = _plan_as_saved(settings())
     workspace = Workspace(folder, by_hand=by_hand)
     return _run_in(workspace, settings, on_event, cancel, planned, save=config is not None, until=until)
 
@@ -254,9 +269,43 @@ def _plan_changed(
     folder: Path, changes: Mapping[str, Any], config: RunConfig | None = None
 ) -> tuple[RunConfig, Planned]:
     """The settings with changes, planned; errors as of :func:`resume`."""
-    changed = replace(config or read_settings(folder), **{**changes, "out": str(folder), "force": True})
+    changed = replace(_saved(folder, config), **{**changes, "out": str(folder), "force": True})
     check_result_names(folder, changed)
-    return changed, _plan(changed)
+    with _naming_what_is_gone(changed):
+        return changed, _plan(changed)
+
+
+def _saved(folder: Path, config: RunConfig | None = None) -> RunConfig:
+    """Settings that are given, or those of the folder, with the result in it."""
+    return replace(config or read_settings(folder), out=str(folder), force=True)
+
+
+def _is_done(folder: Path) -> bool:
+    return read_state(folder).get("state") == "done"
+
+
+def _plan_as_saved(config: RunConfig) -> Planned:
+    """As :func:`plan`, of a run that is resumed; errors as of :func:`_naming_what_is_gone`, too."""
+    with _naming_what_is_gone(config):
+        return plan(config)
+
+
+@contextmanager
+def _naming_what_is_gone(config: RunConfig) -> Iterator[None]:
+    """Around the planning of a run that is resumed.
+
+    Raises:
+        ConfigError: A stage that the run reads is gone.
+    """
+    try:
+        yield
+    except StageNotFoundError as error:
+        gone = [stage for stage in (config.stage, config.truth) if stage and not os.path.lexists(stage)]
+        if not gone:
+            raise
+        raise ConfigError(
+            f"{shown(gone[0])}, which the run reads, is gone; put it back and resume the run."
+        ) from error
 
 
 def stage_names() -> tuple[str, ...]:
@@ -329,7 +378,7 @@ def _run_in(
         with Heartbeat(workspace, tell, overall, *asks) as heartbeat:
             progress = Progress(tell, lambda: _asked_to_stop(heartbeat, cancel), until)
             progress.check()
-            result = run_stages(config, engine, planned or plan(config), workspace, progress)
+            result = run_stages(config, engine, planned or _plan_as_saved(config), workspace, progress)
         workspace.write_json(REPORT, to_plain(result.in_folder(".")))
         write_sidecar(config, to_plain(result), workspace)
         # only now: whoever had read the earlier root stage has had the time to read the rest
