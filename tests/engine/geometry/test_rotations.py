@@ -100,10 +100,23 @@ def test_every_function_keeps_the_precision_it_is_given(dtype: type) -> None:
     assert [result.dtype for result in results] == [np.dtype(dtype)] * len(results)
 
 
-def test_log_and_exp_are_continuous_at_the_switch_to_the_series() -> None:
-    angles = np.linspace(0.5e-4, 2e-4, 301)
-    steps = np.diff(rotations.exp(angles[:, None] * np.array([0, 1.0, 0]))[:, 2])
-    np.testing.assert_allclose(steps, steps[0], rtol=1e-6)
+@pytest.mark.parametrize("dtype", PRECISION)
+def test_log_and_exp_are_exact_however_small_the_angle(dtype: type) -> None:
+    angles = np.geomspace(1e-12, 1e-2, 301).astype(dtype)
+    q = rotations.exp(angles[:, None] * np.array([0, 1, 0], dtype))
+    np.testing.assert_allclose(q[:, 2], np.sin(angles.astype(float) / 2), rtol=1e-6)
+    np.testing.assert_allclose(rotations.log(q)[:, 1], angles, rtol=1e-6)
+    assert not rotations.log(rotations.exp(np.zeros((2, 3), dtype))).any()
+
+
+def test_products_do_not_depend_on_how_arrays_lie_in_memory() -> None:
+    q = rotations.normalise(np.random.default_rng(7).normal(size=(5, 3, 4)))
+    apart = np.asfortranarray(q)
+    np.testing.assert_array_equal(rotations.multiply(apart, q[::-1]), rotations.multiply(q, q[::-1].copy()))
+    identity = np.broadcast_to(np.array([1, 0, 0, 0], np.float16), q.shape)
+    np.testing.assert_array_equal(rotations.multiply(identity, q), q)
+    single = q.astype(np.float32)
+    np.testing.assert_array_equal(rotations.multiply(single, q), rotations.multiply(single.astype(float), q))
 
 
 def test_a_half_turn_about_every_axis_survives_matrices() -> None:
