@@ -63,9 +63,8 @@ def fill(
 ) -> ContextFill:
     """The motion of :func:`context` with how far the windows explain each gap; ``on_part`` is called with the part of
     the gaps that is done."""
-    changes = spline.velocity_changes(known, plan)
-    reaches = spline.reaches(character, known, plan, changes)
-    result = spline.bend_by(known, plan, changes, reaches)
+    changes, reaches = spline.velocity_changes(known, plan), spline.reaches(character, known, plan)
+    result = spline.bend(character, known, plan)
     symmetry = mirror.find_symmetry(character)
     fits, first = [], 0
     for index, gap in enumerate(plan.gaps):
@@ -153,8 +152,7 @@ def _alike(
     result: Float[np.ndarray, " joint"] = (
         weights @ np.exp(-apart / (2 * np.maximum(size, TINY))) / max(weights.sum(), TINY)
     )
-    moves = np.any(offsets.moving(known), axis=-1)
-    result[ground.carriers(character, moves)] = 1
+    result[ground.carriers(character, known)] = 1
     return result
 
 
@@ -173,8 +171,8 @@ def _answers(
         chosen = found.run == index
         start, end = found.start[chosen], found.end[chosen]
         answers[chosen] = _unexplained(runs[index].motion, start, end, goal, parts, reach)
-    axes = ground.T_ground_skel(character, known)
-    return ground.turn_carriers(answers, found.angle, character, known, axes)
+    ground.turn_carriers(answers, found.angle, character, known)
+    return answers
 
 
 def _bend_without_windows(

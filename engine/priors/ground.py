@@ -3,13 +3,16 @@
 import numpy as np
 
 from engine.geometry import rotations, skeleton
+from engine.geometry.once import once
 from engine.priors import offsets
 from usd_io.model import Character, Motion
 from usd_io.shapes import Bool, Float, Int
 
 
-def carriers(character: Character, moves: Bool[np.ndarray, " joint"]) -> Int[np.ndarray, " carrier"]:
+@once
+def carriers(character: Character, known: Motion) -> Int[np.ndarray, " carrier"]:
     """Moving joints below which nothing moves: the hips under a still armature root, IK handles beside them."""
+    moves: Bool[np.ndarray, " joint"] = np.any(offsets.moving(known), axis=-1)
     under_moving = np.zeros(len(moves), bool)
     for level in skeleton.levels(character.parents):
         parents = character.parents[level]
@@ -18,6 +21,7 @@ def carriers(character: Character, moves: Bool[np.ndarray, " joint"]) -> Int[np.
     return np.flatnonzero(moves & ~under_moving)
 
 
+@once
 def T_ground_skel(character: Character, known: Motion) -> Float[np.ndarray, "3 3"]:
     """Rotation from skeleton space to axes whose third is the world's up axis, as it is at the first known frame."""
     up_world = np.eye(3)["XYZ".index(character.up_axis)]
@@ -40,23 +44,15 @@ def turn_carriers(
     angle: Float[np.ndarray, " window"],
     character: Character,
     known: Motion,
-    ground: Float[np.ndarray, "3 3"],
-) -> Float[np.ndarray, "window time joint 9"]:
-    """Offsets after turning the whole motion about the up axis: the carriers' translations turn in the frame of
+) -> None:
+    """Turn offsets in place with the whole motion about the up axis: the carriers' translations turn in the frame of
     their still parents; rotation offsets live in their joint's own frame and stay."""
-    result = values.copy()
-    local = known.rotations[:1].astype(float)
-    parent_rotations = rotations.to_matrix(skeleton.global_rotations(character.parents, local)[0])
-    turned = ground.T @ turn(angle) @ ground
-    moves: Bool[np.ndarray, " joint"] = np.any(offsets.moving(known), axis=-1)
-    for joint in carriers(character, moves):
-        parent = character.parents[joint]
-        frame = parent_rotations[parent] if parent >= 0 else np.eye(3)
+    axes = T_ground_skel(character, known)
+    turned = axes.T @ turn(angle) @ axes
+    for joint, frame in zip(carriers(character, known), _carrying(character, known), strict=True):
         matrices = frame.T @ turned @ frame
-        result[:, :, joint, offsets.TRANSLATION] = np.einsum(
-            "wab,wtb->wta", matrices, values[:, :, joint, offsets.TRANSLATION]
-        )
-    return result
+        moved = values[:, :, joint, offsets.TRANSLATION]
+        moved[:] = moved @ matrices.transpose(0, 2, 1)
 
 
 def joint_rms(character: Character, known: Motion, values: Float[np.ndarray, "*batch joint 9"]) -> float:
@@ -72,6 +68,25 @@ def joint_rms_of_each(
     character: Character, known: Motion, values: Float[np.ndarray, "each joint 9"]
 ) -> Float[np.ndarray, " each"]:
     """:func:`joint_rms` of each of the offsets by itself."""
+    result: Float[np.ndarray, " each"] = np.sqrt(
+        (values**2).reshape(len(values), -1) @ _levers(character, known)
+    )
+    return result
+
+
+@once
+def _carrying(character: Character, known: Motion) -> Float[np.ndarray, "carrier 3 3"]:
+    """Rotations of the carriers' parents in the first known pose, from skeleton space."""
+    local = known.rotations[:1].astype(float)
+    matrices = rotations.to_matrix(skeleton.global_rotations(character.parents, local)[0])
+    above = np.asarray(character.parents)[carriers(character, known)]
+    return np.where((above >= 0)[:, None, None], matrices[above], np.eye(3))
+
+
+@once
+def _levers(character: Character, known: Motion) -> Float[np.ndarray, " channel"]:
+    """What the square of each channel of an offset moves in the first known pose, in the mean over joints [squares of
+    stage units]: turns what is below the joint by its arms, shifts all of it alike."""
     positions = skeleton.joint_transforms(character, known.at(slice(0, 1)))[0, :, :3, 3]
     positions = positions - positions.mean(0)
     below, sums, squared = np.ones(len(positions)), positions.copy(), (positions**2).sum(1)
@@ -81,8 +96,4 @@ def joint_rms_of_each(
                 total[parent] += total[joint]
     # sum over the subtree of |p - p_j|^2
     arms = squared - 2 * (positions * sums).sum(1) + below * (positions**2).sum(1)
-    squares = values**2
-    turned = squares[..., offsets.ROTATION].sum(-1) @ arms
-    moved = squares[..., offsets.TRANSLATION].sum(-1) @ below
-    result: Float[np.ndarray, " each"] = np.sqrt((turned + moved) / len(positions))
-    return result
+    return np.repeat(np.stack([arms, below, 0 * below], -1) / len(positions), 3, axis=1).ravel()

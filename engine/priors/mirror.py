@@ -6,11 +6,11 @@ joints do not matter; only the bind pose has to be symmetric, which is checked.
 
 import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
 from engine.geometry import rotations, skeleton
+from engine.geometry.once import once
 from usd_io.model import Character, Motion
 from usd_io.shapes import Bool, Float, Int
 
@@ -34,6 +34,7 @@ class Symmetry:
     """Unit normal of the mirror plane in skeleton space."""
 
 
+@once
 def find_symmetry(character: Character) -> Symmetry | None:
     """Pairs of joints by name, accepted where the bind pose is symmetric in them; None for any other rig."""
     twin = _twins(character.joints)
@@ -69,7 +70,6 @@ def mirrored(character: Character, motion: Motion, symmetry: Symmetry) -> Motion
     )
 
 
-@lru_cache(maxsize=64)  # priors ask for every hidden piece
 def _twins(joints: tuple[str, ...]) -> Int[np.ndarray, " joint"]:
     index = {joint.rsplit("/", 1)[-1]: i for i, joint in reversed(list(enumerate(joints)))}
     twin = np.arange(len(joints))
@@ -77,9 +77,7 @@ def _twins(joints: tuple[str, ...]) -> Int[np.ndarray, " joint"]:
         for other in _other_side(joint.rsplit("/", 1)[-1]):
             twin[i] = index.get(other, twin[i])
     mutual: Bool[np.ndarray, " joint"] = twin[twin] == np.arange(len(joints))
-    twin = np.where(mutual, twin, np.arange(len(joints)))
-    twin.flags.writeable = False  # one for all who ask
-    return twin
+    return np.where(mutual, twin, np.arange(len(joints)))
 
 
 def _other_side(name: str) -> set[str]:

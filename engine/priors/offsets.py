@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.geometry import rotations
+from engine.geometry.once import once
 from engine.geometry.time_grid import nearest_frames
 from engine.planning.plan import Plan
 from usd_io.model import Motion
@@ -62,7 +63,10 @@ def between(
     def line(values: np.ndarray) -> np.ndarray:
         a, b = values[before].astype(float), values[after].astype(float)
         t = part.reshape(-1, *[1] * (values.ndim - 1))
-        return np.where(a == b, a, a + (b - a) * t).astype(values.dtype)
+        b -= a
+        b *= t
+        b += a  # which is a, bit for bit, where both are the same
+        return b.astype(values.dtype)
 
     # the way from frame to frame once per pair, as all frames of a gap have one
     pairs, pair = np.unique(before * len(known.times) + after, return_inverse=True)
@@ -82,6 +86,7 @@ def between(
     )
 
 
+@once
 def straight(known: Motion, plan: Plan) -> Motion:
     """The straight motion at the fill times of a plan."""
     anchors = anchors_of(known, plan)
@@ -122,6 +127,7 @@ def offsets_from(base: Motion, motion: Motion) -> Offsets:
     )
 
 
+@once
 def moving(known: Motion) -> Bool[np.ndarray, "joint 3"]:
     """Which of rotation, translation and scale of each joint differ anywhere in the known frames."""
     return np.stack([_differs(v) for v in (known.rotations, known.translations, known.scales)], axis=-1)

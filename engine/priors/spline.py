@@ -14,6 +14,7 @@ that is known before, and no surprise.
 
 import numpy as np
 
+from engine.geometry.once import once
 from engine.planning.plan import Plan
 from engine.priors import ground, offsets
 from usd_io.model import Character, Motion
@@ -55,15 +56,9 @@ def spline(character: Character, known: Motion, plan: Plan) -> Motion:
 
 def bend(character: Character, known: Motion, plan: Plan) -> offsets.Offsets:
     """Offsets of :func:`spline`."""
-    changes = velocity_changes(known, plan)
-    return bend_by(known, plan, changes, reaches(character, known, plan, changes))
-
-
-def bend_by(known: Motion, plan: Plan, changes: Changes, reach: Float[np.ndarray, " gap"]) -> offsets.Offsets:
-    """The bends of changes of velocity that show for so long [s]."""
+    reach, (at_start, at_end) = reaches(character, known, plan), velocity_changes(known, plan)
     anchors = offsets.anchors_of(known, plan)
     gap_of = np.repeat(np.arange(len(plan.gaps)), [len(gap.times) for gap in plan.gaps])
-    at_start, at_end = changes
     second = known.time_codes_per_second
     elapsed = (anchors.times - known.times[anchors.before]) / second
     left = (known.times[anchors.after] - anchors.times) / second
@@ -73,6 +68,7 @@ def bend_by(known: Motion, plan: Plan, changes: Changes, reach: Float[np.ndarray
     )
 
 
+@once
 def velocity_changes(known: Motion, plan: Plan) -> Changes:
     """Velocities of :func:`spline` less slerp's at the start and at the end of every gap, per second."""
     mean = mean_velocities(known, *_ends(known, plan))
@@ -80,7 +76,8 @@ def velocity_changes(known: Motion, plan: Plan) -> Changes:
     return at_start - mean, at_end - mean
 
 
-def reaches(character: Character, known: Motion, plan: Plan, changes: Changes) -> Float[np.ndarray, " gap"]:
+@once
+def reaches(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, " gap"]:
     """How long the velocities at the ends of each gap show [s].
 
     A swing that would carry the body further than the way to the next key is about to be stopped or turned: its
@@ -89,15 +86,14 @@ def reaches(character: Character, known: Motion, plan: Plan, changes: Changes) -
     Args:
         character: Gives the lever arms by which turns count as ways.
         known: The known frames only.
-        plan: Gives the gaps.
-        changes: Of :func:`velocity_changes`.
+        plan: Gives context and gaps.
     """
     seconds = np.array([gap.end - gap.start for gap in plan.gaps]) / known.time_codes_per_second
     longest = np.minimum(REACH_S, seconds)
     starts, ends = _ends(known, plan)
     chords = offsets.offsets_from(known.at(starts), known.at(ends))
     way = OVERSHOOT * ground.joint_rms_of_each(character, known, chords)
-    swings = [ground.joint_rms_of_each(character, known, change) for change in changes]
+    swings = [ground.joint_rms_of_each(character, known, change) for change in velocity_changes(known, plan)]
     size = 4 / 27 * longest * np.maximum(*swings)
     sum_of_squares = np.where(size > 0, way**2 + size**2, 1)
     return np.where(size > 0, longest * (way**2 + FLOOR * size**2) / sum_of_squares, longest)

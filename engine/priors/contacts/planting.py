@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.geometry import metrics, rotations, skeleton
+from engine.geometry.once import once
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts import contacts, floor
@@ -59,7 +60,7 @@ def _moved(
     if not ways.any():
         return made
     # which joints may turn and shift, and about which axes; locked joints get zeros
-    turning = spreads(known, plan, np.isin(character.joints, plan.locked))
+    turning = spreads(character, known, plan)
     limbs = find_legs(character, joints)
     turned, shifted = made.rotations.copy(), made.translations.copy()
     first = 0
@@ -109,7 +110,8 @@ def find_legs(character: Character, resting: Int[np.ndarray, " support"]) -> lis
     return [limb for limb in find_limbs(character, resting) if len(limb.joints) <= MOST_IN_LIMB]
 
 
-def spreads(known: Motion, plan: Plan, locked: Bool[np.ndarray, " joint"]) -> Float[np.ndarray, "joint 6 6"]:
+@once
+def spreads(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, "joint 6 6"]:
     """How joints turn [rad] and shift [stage units] near the gaps: mean squares about and along their parents' axes."""
     # the keys and the contexts near the gaps: how a joint turns there is how it may turn in the gap
     near = np.isin(known.times, plan.keys) | in_nearby_contexts(known, plan)
@@ -125,7 +127,9 @@ def spreads(known: Motion, plan: Plan, locked: Bool[np.ndarray, " joint"]) -> Fl
     result[:, :3, :3] = np.einsum("fja,fjb->jab", turns, turns) / len(q) + LEAST_TURN**2 * np.eye(3)
     result[:, 3:, 3:] = np.einsum("fja,fjb->jab", shifts, shifts) / len(q)
     # still and locked joints: no turn, no shift
-    moves: Bool[np.ndarray, "joint 2"] = offsets.moving(seen)[:, :2] & ~locked[:, None]
+    moves: Bool[np.ndarray, "joint 2"] = (
+        offsets.moving(seen)[:, :2] & ~np.isin(character.joints, plan.locked)[:, None]
+    )
     moves[:, 0] &= np.linalg.norm(turns, axis=-1).max(axis=0) > STILL
     return result * np.repeat(moves, 3, axis=1)[:, :, None]
 

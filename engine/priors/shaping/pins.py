@@ -104,7 +104,7 @@ def _followed(
     """Limbs that change sides from a frame to the next brought to one: from there on each frame begins from what the
     one before it (``backwards``: after it) is turned by, until both sides meet."""
     size = metrics.height(character, known, plan.keys[0])
-    spreads = planting.spreads(known, plan, np.isin(character.joints, plan.locked))
+    spreads = planting.spreads(character, known, plan)
     ways = targets - skeleton.joint_positions(character, free)[:, joints]
     q = made.rotations.copy()
     for here, limb in _gaps_and_limbs(character, plan, made, joints):
@@ -374,7 +374,7 @@ def _reach(
     moves = np.abs(targets - skeleton.joint_positions(character, made)[:, joints]).max((1, 2)) > 0
     if not moves.any():
         return made
-    spreads = planting.spreads(known, plan, np.isin(character.joints, plan.locked))
+    spreads = planting.spreads(character, known, plan)
     limbs = planting.find_limbs(character, joints)
     frames = np.flatnonzero(moves)
     q, translations = made.rotations.copy(), made.translations.copy()

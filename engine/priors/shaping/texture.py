@@ -206,7 +206,7 @@ def _standing(
     if not len(supports):
         return after
     limbs = planting.find_legs(character, supports)
-    turning = planting.spreads(known, plan, np.isin(character.joints, plan.locked))
+    turning = planting.spreads(character, known, plan)
     turned, shifted = after.rotations.copy(), after.translations.copy()
     for first in range(0, len(after.times), TOGETHER):
         part = slice(first, first + TOGETHER)

@@ -7,11 +7,9 @@ context that stops and starts keeps its stops. At the seam of a shot that cycles
 too, all of the correction lying in the gap.
 """
 
-from collections.abc import Sequence
-from weakref import WeakKeyDictionary
-
 import numpy as np
 
+from engine.geometry.once import once
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.spline import hump
@@ -24,8 +22,6 @@ USUAL = 0.5
 """Quantile of the changes of velocity from frame to frame in the context that passes for what this motion does."""
 _BLOCK = 1024
 """Frames that are looked at together."""
-_FOUND: WeakKeyDictionary[Motion, dict[Sequence[tuple[float, float]], np.ndarray]] = WeakKeyDictionary()
-"""Of each motion and its contexts."""
 
 
 def carry_velocity(known: Motion, plan: Plan, made: Motion) -> Motion:
@@ -84,17 +80,11 @@ def _velocities(
     return result
 
 
+@once
 def _usual_changes(known: Motion, plan: Plan) -> Float[np.ndarray, "joint 3"]:
     """By joint, how much its velocities (of turn, shift and scale) change from frame to frame in the context, per
-    second; zero without context. Found once for a motion, of which several priors are asked."""
-    found = _FOUND.setdefault(known, {})
-    if plan.contexts not in found:
-        found[plan.contexts] = _quantiles(known, plan.contexts)
-    return found[plan.contexts]
-
-
-def _quantiles(known: Motion, contexts: Sequence[tuple[float, float]]) -> Float[np.ndarray, "joint 3"]:
-    ranges = [np.searchsorted(known.times, (a, np.nextafter(b, np.inf))).tolist() for a, b in contexts]
+    second; zero without context."""
+    ranges = [np.searchsorted(known.times, (a, np.nextafter(b, np.inf))).tolist() for a, b in plan.contexts]
     found = np.zeros((sum(max(last - first - 2, 0) for first, last in ranges), known.rotations.shape[1], 3))
     done = 0
     for first, last in ranges:

@@ -554,7 +554,7 @@ def test_a_joint_that_turns_by_rounding_alone_does_not_turn() -> None:
     turned = motion.rotations.copy()
     turned[:, toe] = shaken
     plan, known = planned(character, replace(motion, rotations=turned), [60, 84, 108])
-    turning = spreads(known, plan, np.zeros(len(character.joints), bool))
+    turning = spreads(character, known, plan)
     assert (turning[toe, :3, :3] == 0).all()
     assert (turning[RIGHT[1], :3, :3] != 0).any()
 

@@ -245,7 +245,7 @@ def test_spline_never_strays_further_from_slerp_than_it_says() -> None:
     change = (
         spline.context_velocity(known, (0, 48), at_end=True) - spline.mean_velocities(known, starts, ends)[0]
     )
-    (reach,) = spline.reaches(character, known, plan, spline.velocity_changes(known, plan))
+    (reach,) = spline.reaches(character, known, plan)
     assert reach <= spline.REACH_S
     bound = 4 / 27 * reach * np.linalg.norm(change[:, offsets.ROTATION], axis=-1)
     assert (bend <= bound + 1e-12).all()
@@ -259,7 +259,7 @@ def test_a_swing_that_is_about_to_stop_is_followed_for_a_shorter_time() -> None:
     stopped = replace(stopped, times=motion.times)
     plan = make_plan(character, motion, contexts=[(0, 48)], keys=[48, 58], fill_at_samples=True)
     seen = [m.at(plan.known(m.times)) for m in (motion, stopped)]
-    reaches = [spline.reaches(character, k, plan, spline.velocity_changes(k, plan))[0] for k in seen]
+    reaches = [spline.reaches(character, k, plan)[0] for k in seen]
     assert reaches[1] < 0.6 * reaches[0]
 
 

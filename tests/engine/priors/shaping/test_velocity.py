@@ -103,5 +103,4 @@ def test_what_is_usual_is_found_in_blocks_and_once(monkeypatch: pytest.MonkeyPat
         changes.append(np.diff(moved * known.time_codes_per_second, axis=0))
     sizes = np.linalg.norm(np.concatenate(changes).reshape(-1, len(CHARACTER.joints), 3, 3), axis=-1)
     np.testing.assert_allclose(whole, np.quantile(sizes, velocity.USUAL, axis=0), rtol=1e-12)
-    monkeypatch.setattr(velocity, "_quantiles", None)
     assert velocity._usual_changes(again, plan) is velocity._usual_changes(again, plan)
