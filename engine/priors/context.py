@@ -29,6 +29,8 @@ KNOTS_PER_S = 9.0
 FEWEST_KNOTS, MOST_KNOTS = 5, 24
 TINY = 1e-9
 """Least square of an angle, and sum of weights, that is divided by."""
+PRECISION = np.float32
+"""Of answers, as of the samples of a stage that they come from; what is compared needs more."""
 VELOCITY_STEP_S = 1 / 30
 """Step of the differences that give a window's velocities at its ends [s]."""
 
@@ -107,10 +109,10 @@ def _correction(
     if size == 0:
         return nothing, 0.0
     weights, fit = _weights(found, NEARNESS * size)
-    at_knots = np.einsum("w,wkjc->kjc", weights, answers)
+    at_knots = np.tensordot(weights.astype(PRECISION), answers, 1)
     at_knots *= _alike(character, known, gap, runs, found, answers, np.abs(weights))[:, None]
     part = (np.array(gap.times) - gap.start) / (gap.end - gap.start)
-    return np.einsum("fk,kjc->fjc", sine_series(parts, part), at_knots), fit
+    return np.tensordot(sine_series(parts, part), at_knots, 1), fit
 
 
 def _weights(found: windows.Windows, length: float) -> tuple[Float[np.ndarray, " window"], float]:
@@ -166,10 +168,10 @@ def _answers(
     reach: float,
 ) -> Float[np.ndarray, "window knot joint 9"]:
     """Offsets of the windows from their own spline at parts of their length, turned to fit the gap."""
-    answers = np.zeros((len(found.run), len(parts), len(character.joints), 9))
+    answers = np.empty((len(found.run), len(parts), len(character.joints), 9), PRECISION)
     for index in np.unique(found.run):
         chosen = found.run == index
-        start, end = found.start[chosen], found.end[chosen]
+        start, end = runs[index].times[found.nodes[:, chosen]]
         answers[chosen] = _unexplained(runs[index].motion, start, end, goal, parts, reach)
     ground.turn_carriers(answers, found.angle, character, known)
     return answers
@@ -190,7 +192,7 @@ def _bend_without_windows(
         )
         if velocity is None
     ]
-    return np.sum([np.zeros((len(parts), *changes[0].shape)), *bends], axis=0)
+    return np.sum([np.zeros((len(parts), *changes[0].shape)), *bends], axis=0).astype(PRECISION)
 
 
 def _unexplained(
@@ -204,17 +206,19 @@ def _unexplained(
     """Offsets of windows from slerp, less the bends that spline gives the ends whose velocity is known."""
     count, knots = len(start), len(parts)
     inner = (start[:, None] + parts * (end - start)[:, None]).ravel()
-    pose = offsets.sample(motion, np.concatenate([start, end, inner]))
+    pose = offsets.sample(motion, np.concatenate([start, end, inner]), PRECISION)
     window = np.repeat(np.arange(count), knots)
-    line = offsets.between(pose, window, window + count, np.tile(parts, count), inner)
-    result = offsets.offsets_from(line, pose.at(slice(2 * count, None))).reshape(count, knots, -1, 9)
-    chord = offsets.offsets_from(pose.at(np.arange(count)), pose.at(np.arange(count, 2 * count)))
+    line = offsets.between(pose, window, window + count, np.tile(parts, count), inner, PRECISION)
+    result = offsets.offsets_from(line, pose.at(slice(2 * count, None)), PRECISION)
+    result = result.reshape(count, knots, -1, 9)
+    chord = offsets.offsets_from(pose.at(slice(count)), pose.at(slice(count, 2 * count)), PRECISION)
     for velocity, time, passed, sign in zip(
         goal.velocities, (start, end), (parts, 1 - parts), (1, -1), strict=True
     ):
         if velocity is not None:
             bend = _velocities(motion, time) * (end - start)[:, None, None] - chord
-            result -= sign * spline.hump(passed, reach / goal.seconds)[:, None, None] * bend[:, None]
+            shown = sign * spline.hump(passed, reach / goal.seconds)
+            result -= shown.astype(PRECISION)[:, None, None] * bend.astype(PRECISION)[:, None]
     return result
 
 
@@ -223,9 +227,9 @@ def _velocities(motion: Motion, times: Float[np.ndarray, " window"]) -> Float[np
     step = VELOCITY_STEP_S * motion.time_codes_per_second
     before = np.maximum(times - step, motion.times[0])
     after = np.minimum(times + step, motion.times[-1])
-    pose = offsets.sample(motion, np.concatenate([before, after]))
+    pose = offsets.sample(motion, np.concatenate([before, after]), PRECISION)
     count = len(times)
-    change = offsets.offsets_from(pose.at(np.arange(count)), pose.at(np.arange(count, 2 * count)))
+    change = offsets.offsets_from(pose.at(slice(count)), pose.at(slice(count, None)), PRECISION)
     return change / (after - before)[:, None, None]
 
 

@@ -64,8 +64,10 @@ def mirrored(character: Character, motion: Motion, symmetry: Symmetry) -> Motion
     shift = _reflect(rotations.rotate(bind_parent, motion.translations - rest), lateral)[:, twin]
     return replace(
         motion,
-        rotations=rotations.continuous(local),
-        translations=rest + rotations.rotate(rotations.conjugate(bind_parent), shift),
+        rotations=rotations.continuous(local).astype(motion.rotations.dtype),
+        translations=(rest + rotations.rotate(rotations.conjugate(bind_parent), shift)).astype(
+            motion.translations.dtype
+        ),
         scales=motion.scales[:, twin],
     )
 

@@ -57,11 +57,14 @@ def between(
     after: Int[np.ndarray, " fill"],
     part: Float[np.ndarray, " fill"],
     times: Float[np.ndarray, " fill"],
+    precision: type[np.floating] = np.float64,
 ) -> Motion:
-    """The straight motion: slerp and lines between pairs of known frames. What both frames share stays bit for bit."""
+    """The straight motion: slerp and lines between pairs of known frames. What both frames share stays bit for bit.
+    ``precision`` is that of what is in between, not of the result."""
+    part = part.astype(precision)
 
     def line(values: np.ndarray) -> np.ndarray:
-        a, b = values[before].astype(float), values[after].astype(float)
+        a, b = values[before].astype(precision), values[after].astype(precision)
         t = part.reshape(-1, *[1] * (values.ndim - 1))
         b -= a
         b *= t
@@ -70,7 +73,7 @@ def between(
 
     # the way from frame to frame once per pair, as all frames of a gap have one
     pairs, pair = np.unique(before * len(known.times) + after, return_inverse=True)
-    first, last = (known.rotations[n].astype(float) for n in np.divmod(pairs, len(known.times)))
+    first, last = (known.rotations[n].astype(precision) for n in np.divmod(pairs, len(known.times)))
     way = rotations.log(rotations.multiply(rotations.conjugate(first), last))
     a = first[pair]
     turned = rotations.multiply(a, rotations.exp(way[pair] * part[:, None, None]))
@@ -93,13 +96,15 @@ def straight(known: Motion, plan: Plan) -> Motion:
     return between(known, anchors.before, anchors.after, anchors.part, anchors.times)
 
 
-def sample(motion: Motion, times: Float[np.ndarray, " fill"]) -> Motion:
+def sample(
+    motion: Motion, times: Float[np.ndarray, " fill"], precision: type[np.floating] = np.float64
+) -> Motion:
     """The motion at any times, straight between its samples and held beyond its ends."""
     after = np.clip(np.searchsorted(motion.times, times, side="left"), 0, len(motion.times) - 1)
     before = np.maximum(after - 1, 0)
     span = np.where(after > before, motion.times[after] - motion.times[before], 1.0)
     part = np.clip((times - motion.times[before]) / span, 0, 1)
-    return between(motion, before, after, part, times)
+    return between(motion, before, after, part, times, precision)
 
 
 def apply(base: Motion, offsets: Offsets) -> Motion:
@@ -114,17 +119,14 @@ def apply(base: Motion, offsets: Offsets) -> Motion:
     )
 
 
-def offsets_from(base: Motion, motion: Motion) -> Offsets:
+def offsets_from(base: Motion, motion: Motion, precision: type[np.floating] = np.float64) -> Offsets:
     """What has to be put on a straight motion to get another one at the same times."""
-    inverse = rotations.conjugate(base.rotations.astype(float))
-    return np.concatenate(
-        [
-            rotations.log(rotations.multiply(inverse, motion.rotations.astype(float))),
-            motion.translations.astype(float) - base.translations,
-            motion.scales.astype(float) - base.scales,
-        ],
-        axis=-1,
-    )
+    inverse = rotations.conjugate(base.rotations.astype(precision))
+    result = np.empty((*inverse.shape[:-1], 9), precision)
+    result[..., ROTATION] = rotations.log(rotations.multiply(inverse, motion.rotations.astype(precision)))
+    np.subtract(motion.translations, base.translations, out=result[..., TRANSLATION], dtype=precision)
+    np.subtract(motion.scales, base.scales, out=result[..., SCALE], dtype=precision)
+    return result
 
 
 @once

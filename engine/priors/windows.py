@@ -57,8 +57,6 @@ class Windows:
     """The best windows for one gap."""
 
     run: Int[np.ndarray, " window"]
-    start: Float[np.ndarray, " window"]
-    end: Float[np.ndarray, " window"]
     nodes: Int[np.ndarray, "2 window"]
     """Of its run, at which it starts and ends."""
     angle: Float[np.ndarray, " window"]
@@ -135,8 +133,6 @@ def best_windows(runs: list[Run], goal: Goal) -> Windows | None:
     run, start, end, angle = run[best], start[best], end[best], angle[best]
     return Windows(
         run=run,
-        start=np.array([runs[r].times[i] for r, i in zip(run, start, strict=True)]),
-        end=np.array([runs[r].times[i] for r, i in zip(run, end, strict=True)]),
         nodes=np.stack([start, end]),
         angle=angle,
         features=_features(runs, goal, run, start, end, angle),
