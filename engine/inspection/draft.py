@@ -6,6 +6,7 @@ from functools import partial
 
 from engine.config import RunConfig
 from engine.errors import RunCancelled
+from engine.geometry.threads import one_thread
 from engine.planning.foresee import foresee
 from engine.planning.plan import Plan
 from engine.planning.shot_plan import Planned, plan_shot
@@ -67,6 +68,7 @@ class Draft:
         return tests
 
 
+@one_thread()
 def _test(
     character: Character, known: Motion, plan: Plan, prior: str, cancel: Callable[[], bool]
 ) -> SelfTest:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.geometry.threads import one_thread
 from engine.priors.learned import forward
 from engine.priors.learned.forward import Answer
 from engine.priors.learned.gap_features import Features, joined, make_features, to_local
@@ -90,19 +89,18 @@ def predict(
     """
     results: list[Prediction] = []
     together = max(1, TOKENS_AT_ONCE // len(parents))
-    with one_thread():
-        for first in range(0, len(seconds), together):
-            some = slice(first, first + together)
-            given = rotations[some], translations[some], states[some], seconds[some]
-            features = make_features(parents, *given, frames[some])
-            answers = _answers(network, features, parents, VIEWS[:views], ideas=ideas)
-            if views is None:
-                turned = make_features(parents, *given, EIGHTH @ frames[some])
-                answers += _answers(network, turned, parents, VIEWS, EIGHTH)
-            answer = _mean(answers)
-            local = _local(answer, features, frames[some], ideas=ideas)
-            results += [_at(answer, local, features, i, part) for i, part in enumerate(parts[some])]
-            on_part(len(results) / len(seconds))
+    for first in range(0, len(seconds), together):
+        some = slice(first, first + together)
+        given = rotations[some], translations[some], states[some], seconds[some]
+        features = make_features(parents, *given, frames[some])
+        answers = _answers(network, features, parents, VIEWS[:views], ideas=ideas)
+        if views is None:
+            turned = make_features(parents, *given, EIGHTH @ frames[some])
+            answers += _answers(network, turned, parents, VIEWS, EIGHTH)
+        answer = _mean(answers)
+        local = _local(answer, features, frames[some], ideas=ideas)
+        results += [_at(answer, local, features, i, part) for i, part in enumerate(parts[some])]
+        on_part(len(results) / len(seconds))
     return results
 
 
