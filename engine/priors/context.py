@@ -67,12 +67,16 @@ def fill(
     the gaps that is done."""
     changes, reaches = spline.velocity_changes(known, plan), spline.reaches(character, known, plan)
     result = spline.bend(character, known, plan)
-    symmetry = mirror.find_symmetry(character)
+    grids: list[tuple[float, ...]] = []
+    runs: list[windows.Run] = []
     fits, first = [], 0
     for index, gap in enumerate(plan.gaps):
+        near = windows.grids_near(known, plan, gap)
+        if near != grids:  # gaps in a row mostly have the same context near
+            grids, runs = near, windows.runs_on(character, known, near, mirror.find_symmetry(character))
         inside = slice(first, first + len(gap.times))
         ends = changes[0][index], changes[1][index]
-        added, fit = _correction(character, known, plan, gap, symmetry, ends, float(reaches[index]))
+        added, fit = _correction(character, known, gap, runs, ends, float(reaches[index]))
         result[inside] += added
         fits.append(fit)
         first = inside.stop
@@ -85,16 +89,14 @@ def fill(
 def _correction(
     character: Character,
     known: Motion,
-    plan: Plan,
     gap: Gap,
-    symmetry: mirror.Symmetry | None,
+    runs: list[windows.Run],
     changes: tuple[Float[np.ndarray, "joint 9"], Float[np.ndarray, "joint 9"]],
     reach: float,
 ) -> tuple[offsets.Offsets, float]:
     """What the context adds to spline, which changes slerp's velocities at the ends as given, in one gap, and how far
     the windows explain it."""
     nothing = np.zeros((len(gap.times), len(character.joints), 9))
-    runs = windows.runs_near(character, known, plan, gap, symmetry)
     if not runs:
         return nothing, 0.0
     goal = windows.goal_of(character, known, gap, runs)

@@ -5,6 +5,7 @@ all in ground space (third axis up). All windows are compared at once through su
 once per context frame; only the best few are then looked at in full.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,14 +67,12 @@ class Windows:
     """The gap's features: mean squares over joints are squared distances [stage units^2]."""
 
 
-def runs_near(
-    character: Character, known: Motion, plan: Plan, gap: Gap, symmetry: mirror.Symmetry | None
-) -> list[Run]:
-    """Context near a gap on the search grid, as it is and, for a symmetric rig, mirrored."""
+def grids_near(known: Motion, plan: Plan, gap: Gap) -> list[tuple[float, ...]]:
+    """Times of the search grid in every context near a gap, the same for gaps that have the same context near."""
     second = known.time_codes_per_second
     # time codes between nodes of the search grid, and of the reach on either side of the gap
     step, reach = second / SEARCH_RATE, SEARCH_REACH_S * second
-    runs = []
+    grids = []
     for context in plan.contexts:
         # the stretch of this context within reach of the gap [time codes]; three intervals are the least for a window
         start, end = max(context[0], gap.start - reach), min(context[1], gap.end + reach)
@@ -82,11 +81,21 @@ def runs_near(
             continue
         # the grid starts at the side of the gap, so that the pose there is a node
         steps = np.arange(count + 1) * step
-        times = end - steps[::-1] if end <= gap.start else start + steps
+        grids.append(tuple((end - steps[::-1] if end <= gap.start else start + steps).tolist()))
+    return grids
+
+
+def runs_on(
+    character: Character, known: Motion, grids: Sequence[tuple[float, ...]], symmetry: mirror.Symmetry | None
+) -> list[Run]:
+    """Context on search grids, as it is and, for a symmetric rig, mirrored."""
+    step = known.time_codes_per_second / SEARCH_RATE
+    axes = ground.T_ground_skel(character, known)
+    runs = []
+    for times in map(np.array, grids):
         # known frames around the nodes, one step more on either side, so that the sampling has both neighbours
         inside = (known.times >= times[0] - step) & (known.times <= times[-1] + step)
         seen = known.at(np.flatnonzero(inside))
-        axes = ground.T_ground_skel(character, known)
         for image in [seen] if symmetry is None else [seen, mirror.mirrored(character, seen, symmetry)]:
             # joint origins in ground space [stage units] and velocities, by second-order
             # differences [stage units/s]

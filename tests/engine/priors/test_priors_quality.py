@@ -280,8 +280,8 @@ def test_a_long_context_costs_no_more_than_what_is_near() -> None:
     motion = make_motion(character, np.arange(0, 24 * 120).tolist())
     plan = make_plan(character, motion, contexts=[(0, 2800)], keys=[2800, 2830], fill_at_samples=True)
     known = motion.at(plan.known(motion.times))
-    runs = windows.runs_near(character, known, plan, plan.gaps[0], None)
-    assert sum(len(run.times) for run in runs) <= windows.SEARCH_REACH_S * windows.SEARCH_RATE + 1
+    grids = windows.grids_near(known, plan, plan.gaps[0])
+    assert sum(map(len, grids)) <= windows.SEARCH_REACH_S * windows.SEARCH_RATE + 1
 
 
 def test_a_prior_that_is_always_right_earns_its_share() -> None:
