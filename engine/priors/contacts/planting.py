@@ -246,7 +246,7 @@ def _step(
     # per frame, end, coordinate and joint: what three turns [length/rad] and three shifts [1] move
     jacobian = np.zeros((count, len(limb.ends), 3, len(above), 6))
     # a turn w about its parent's axes moves what is at the end of an arm by (axes w) x arm
-    turned = np.cross(axes.swapaxes(-1, -2)[:, None], arms[:, :, :, None])
+    turned = rotations.cross(axes.swapaxes(-1, -2)[:, None], arms[:, :, :, None])
     jacobian[..., :3] = turned.transpose(0, 1, 4, 2, 3)
     # a shift along its parent's axes moves the end by as much
     jacobian[..., 3:] = axes[:, None].transpose(0, 1, 3, 2, 4)

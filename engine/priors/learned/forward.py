@@ -157,7 +157,8 @@ def _block(
     mixed = mixed.transpose(0, 2, 1, 3).reshape(gaps, joints, width)
     x = x + _linear(weights, f"{name}.project", mixed)
     y = _norm(weights, f"{name}.norm_mix", x)
-    from_parent = _product(weights, f"{name}.parent.weight", y)[:, parents]
+    above, place = np.unique(np.maximum(parents, 0), return_inverse=True)
+    from_parent = _product(weights, f"{name}.parent.weight", y[:, above])[:, place]
     from_parent[:, parents < 0] = 0
     from_parent += _linear(weights, f"{name}.own", y)
     return x + _linear(weights, f"{name}.out", gelu(from_parent))
