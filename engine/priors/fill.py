@@ -140,7 +140,13 @@ def fill(
         )
     needed = takes > 1 or prior == "learned" or (prior == "auto" and learned.fits(character))
     guess = (
-        learned.fill(character, parts.known, plan, lambda part: on_part(NETWORK_SHARE * part))
+        learned.fill(
+            character,
+            parts.known,
+            plan,
+            lambda part: on_part(NETWORK_SHARE * part),
+            ideas=takes > 1 or style == "lively",
+        )
         if needed
         else None
     )
