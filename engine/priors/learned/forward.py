@@ -124,12 +124,21 @@ def _bases(
     moved, placed = (
         weights["translation_bases.weight"][:, at] for at in (slice(0, track), slice(track, None))
     )
-    axial = own @ features.rotations
+    axial = _mixed(own, features.rotations)
     has_parent = parents >= 0
-    axial[:, has_parent] += (above @ features.rotations)[:, parents[has_parent]]
-    polar = moved @ features.translations
-    polar += placed @ features.positions[:, :, :track]
+    axial[:, has_parent] += _mixed(above, features.rotations)[:, parents[has_parent]]
+    polar = _mixed(moved, features.translations)
+    polar += _mixed(placed, features.positions[:, :, :track])
     return axial, polar
+
+
+def _mixed(
+    weights: Float[np.ndarray, "base track"], vectors: Float[np.ndarray, "gap joint track 3"]
+) -> Float[np.ndarray, "gap joint base 3"]:
+    """Weighted sums of vectors, as one matrix product."""
+    gaps, joints, track, _ = vectors.shape
+    made = vectors.swapaxes(2, 3).reshape(-1, track) @ weights.T
+    return made.reshape(gaps, joints, 3, -1).swapaxes(2, 3)
 
 
 def _block(
