@@ -19,6 +19,10 @@ CONTACT_HEIGHT = 0.05
 """A joint may be in contact when within this part of the height above its own lowest point."""
 CONTACT_SPEED = 0.15
 """and slower than this [heights/s] in the truth."""
+FAR = 2.0
+"""A root is far from all others that is so many times as far from the nearest as the box around them is large."""
+SAME_PLACE = 1e-4
+"""Joints nearer to each other than this part of the box are at one place."""
 FRAMES_AT_ONCE = 1024
 """So many frames are looked at together, which bounds memory."""
 
@@ -69,10 +73,33 @@ class Scores:
 
 
 def height(character: Character, motion: Motion, time: float) -> float:
-    """Largest side of the box around the joints at a time [stage units]; 1 for a single point."""
+    """Largest side of the box around the joints at a time [stage units], but for those of :func:`left_behind`; 1 for a
+    single point."""
     frame = int(nearest_frames(motion.times, np.array([time], float))[0])
     positions = skeleton.joint_positions(character, motion.at(slice(frame, frame + 1)))[0]
+    positions = positions[~left_behind(character.parents, positions)]
     return float(np.ptp(positions, axis=0).max()) or 1.0
+
+
+def left_behind(
+    parents: Int[np.ndarray, " joint"], positions: Float[np.ndarray, "joint 3"]
+) -> Bool[np.ndarray, " joint"]:
+    """Joints at the place of a root that all others are far from: a reference that stays at the origin while the hips
+    below carry the motion, and handles beside it. What is measured in heights would grow with the way that was gone.
+
+    Args:
+        parents: -1 for roots.
+        positions: Of one frame.
+    """
+    none = np.zeros(len(positions), bool)
+    side = float(np.ptp(positions, axis=0).max(initial=0)) if len(positions) else 0.0
+    roots = positions[np.asarray(parents) < 0]
+    away = np.linalg.norm(positions[:, None] - roots, axis=-1).min(1, initial=np.inf)
+    others = away >= SAME_PLACE * side
+    if others.sum() < 2:
+        return none
+    size = float(np.ptp(positions[others], axis=0).max())
+    return ~others if 0 < FAR * size < away[others].min() else none
 
 
 def score(character: Character, truth: Motion, result: Motion, plan: ScoredTimes) -> Scores:

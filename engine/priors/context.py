@@ -27,6 +27,9 @@ independent, and the same poses are not always joined in the same way."""
 KNOTS_PER_S = 9.0
 """Answers are known at this many inner points a second, with a sine series between them."""
 FEWEST_KNOTS, MOST_KNOTS = 5, 24
+LARGEST_TURN = 2.5
+"""Offsets of a window that turn a joint further than this [rad] are none to go by: the joint turns by more than half a
+circle there, so that slerp goes round the other way and offsets from it jump from one side to the other."""
 TINY = 1e-9
 """Least square of an angle, and sum of weights, that is divided by."""
 PRECISION = np.float32
@@ -175,6 +178,8 @@ def _answers(
         chosen = found.run == index
         start, end = runs[index].times[found.nodes[:, chosen]]
         answers[chosen] = _unexplained(runs[index].motion, start, end, goal, parts, reach)
+    turns = answers[..., offsets.ROTATION]
+    turns *= ((turns**2).sum(-1).max(1) < LARGEST_TURN**2)[:, None, :, None]
     ground.turn_carriers(answers, found.angle, character, known)
     return answers
 

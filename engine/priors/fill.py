@@ -11,7 +11,7 @@ from engine.errors import DataError
 from engine.geometry import metrics, skeleton
 from engine.geometry.resample import resample
 from engine.geometry.threads import one_thread
-from engine.planning.plan import Plan, make_plan
+from engine.planning.plan import Gap, Plan, make_plan
 from engine.priors import auto, offsets
 from engine.priors.catalogue import BARE, SURE, prior_of
 from engine.priors.contacts.planting import plant
@@ -26,7 +26,9 @@ from engine.priors.self_test import (
     joint_norm,
     of_gaps,
     self_test,
+    with_held,
 )
+from engine.priors.shaping.holds import held_gaps
 from engine.priors.shaping.in_place import keep_in_place
 from engine.priors.shaping.loop import Cycles, cycles_of, middle
 from engine.priors.shaping.pins import hold_pins
@@ -138,6 +140,18 @@ def fill(
         return _fill_cycle(
             character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts, style=style
         )
+    if prior not in BARE and (held := held_gaps(parts.known, plan)):
+        filled = fill(
+            character,
+            *_beside(held, character, parts, plan),
+            prior,
+            takes=takes,
+            seed=seed,
+            contacts=contacts,
+            style=style,
+            on_part=on_part,
+        )
+        return replace(filled, parts=parts, self_test=with_held(filled.self_test, plan, held))
     needed = takes > 1 or prior == "learned" or (prior == "auto" and learned.fits(character))
     guess = (
         learned.fill(
@@ -258,6 +272,25 @@ def fill_motion(
     return fill(character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts, style=style)
 
 
+def _beside(held: Sequence[Gap], character: Character, parts: Parts, plan: Plan) -> tuple[Parts, Plan]:
+    """What is left to do once poses are held in some gaps: the frames in these are known then."""
+    moving = replace(plan, gaps=tuple(gap for gap in plan.gaps if gap not in held))
+    still = replace(plan, gaps=tuple(held))
+    times = still.fill_times
+    theirs = np.isin(parts.hidden.times, times)
+    frames = _with_authored(offsets.straight(parts.known, still), parts.hidden.at(theirs), character, plan)
+    keys = tuple(sorted({*plan.keys, *times.tolist()}))
+    return (
+        Parts(
+            kept=merge(parts.kept, frames),
+            known=merge(parts.known, frames),
+            hidden=parts.hidden.at(~theirs),
+            authored_times=parts.authored_times,
+        ),
+        replace(moving, keys=keys),
+    )
+
+
 def _fill_cycle(
     character: Character, parts: Parts, plan: Plan, prior: str, *, contacts: bool, **settings: Any
 ) -> Filled:
@@ -349,6 +382,9 @@ def fill_plainly(
         longer, longest = _in_a_row(cycles, parts), cycles.plan(plan)
         row = fill_plainly(prior, character, longer, longest, contacts=contacts, texture=texture)
         return middle(cycles, row, parts.kept, merge)
+    if prior not in BARE and (held := held_gaps(parts.known, plan)):
+        beside = _beside(held, character, parts, plan)
+        return fill_plainly(prior, character, *beside, contacts=contacts, texture=texture)
     made, shaped = prior_of(prior)(character, parts.known, plan), prior not in BARE
     if shaped:
         made = carry_velocity(parts.known, plan, made)

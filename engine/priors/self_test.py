@@ -30,6 +30,7 @@ place. Of characters that it was not trained on it is off by less than 1.4 in ha
 of a single joint on a path by a thousand (docs/learned-prior.md, *Expected error*)."""
 CALM = 1e-3
 """Pieces in which less is missed than this [heights] do not lower what is expected of a gap that moves."""
+HELD = "the pose is held: both keys are the same, those beside them others"
 SHARE_STEP, COARSE_STEP = 0.1, 0.2
 """Shares are tried in steps of this size, coarser for more than three priors; the error is flat there."""
 GROWTH = 1.0
@@ -243,6 +244,19 @@ def of_gaps(test: SelfTest, plan: Plan) -> SelfTest:
     """The self-test of a longer plan, of the gaps of this one alone."""
     own = {(gap.start, gap.end) for gap in plan.gaps}
     choices = tuple(choice for choice in test.choices if (choice.start, choice.end) in own)
+    return replace(test, choices=choices, expected_l2p=_mean_over_frames(choices, plan))
+
+
+def with_held(test: SelfTest, plan: Plan, held: Sequence[Gap]) -> SelfTest:
+    """The self-test of the other gaps of a plan, with those in which a pose is held, where no error is expected."""
+    names = [name for choice in test.choices[:1] for name, _ in choice.weights]
+    others = iter(test.choices)
+    choices = tuple(
+        GapChoice(gap.start, gap.end, tuple((name, 0.0) for name in names), 0.0, HELD)
+        if gap in held
+        else next(others)
+        for gap in plan.gaps
+    )
     return replace(test, choices=choices, expected_l2p=_mean_over_frames(choices, plan))
 
 

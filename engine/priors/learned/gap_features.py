@@ -17,6 +17,7 @@ import numpy as np
 
 from engine.geometry import rotations as quaternions
 from engine.geometry import skeleton
+from engine.geometry.metrics import left_behind
 from engine.priors.learned import layout
 from usd_io.shapes import Float, Int
 
@@ -183,6 +184,37 @@ def make_features(
         to_world=to_world,
         parent_to_world=parent_to_world,
     )
+
+
+def bring_near(
+    parents: Int[np.ndarray, " joint"],
+    rotations: Float[np.ndarray, "gap time joint 4"],
+    translations: Float[np.ndarray, "gap time joint 3"],
+) -> None:
+    """Shift what hangs on joints that stay behind (:func:`engine.geometry.metrics.left_behind`) to them, in place: the
+    network is to see how large a character is, not how far it is from the origin.
+
+    Such joints neither turn nor move in what is seen, so that nothing else changes about the motion.
+
+    Args:
+        parents: Parents come first, -1 for roots.
+        rotations: As of :func:`make_features`.
+        translations: Of the same poses.
+    """
+    start = slice(layout.START, layout.START + 1)
+    frames, places = (
+        values[:, 0] for values in _forward(parents, rotations[:, start], translations[:, start])
+    )
+    for gap, at_start in enumerate(places):
+        behind = left_behind(parents, at_start)
+        if not behind.any() or any(
+            np.ptp(values[gap][:, behind], axis=0).any() for values in (rotations, translations)
+        ):
+            continue
+        way = at_start[~behind].mean(0) - at_start[behind].mean(0)
+        for joint in np.flatnonzero(~behind & (parents >= 0) & behind[parents]):
+            back = quaternions.conjugate(frames[gap, parents[joint]])
+            translations[gap, :, joint] -= quaternions.rotate(back, way)
 
 
 def to_local(

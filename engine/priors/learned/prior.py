@@ -449,6 +449,7 @@ def _views_of(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """:func:`_views` of some of the gaps."""
     from engine.priors.learned import layout
+    from engine.priors.learned.gap_features import bring_near
 
     starts = np.array([gap.start for gap in gaps])
     lengths = np.array([gap.end for gap in gaps]) - starts
@@ -471,6 +472,7 @@ def _views_of(
     translations = moved * _parent_scale(character, scales[:, layout.START])[:, None, :, None]
     roots = np.flatnonzero(np.asarray(character.parents) < 0)
     translations[:, :, roots] -= translations[:, [layout.START], roots[:1]][:, :, None]
+    bring_near(np.asarray(character.parents), poses, translations)
     frames = _frames(character, poses[:, layout.START], offsets.sample(known, starts).T_world_skel)
     return poses, translations, states, lengths / known.time_codes_per_second, frames
 

@@ -113,3 +113,14 @@ def test_skating_is_the_speed_of_resting_joints(character: Character) -> None:
     assert metrics._foot_skate(character, [still], [sliding], step=0.1) == pytest.approx(1.0)
     lifted = sliding + np.array([0, 1, 0])
     assert metrics.contacts(character, np.concatenate([still, lifted], axis=1), 0.1)[:, 1].sum() == 0
+
+
+def test_a_reference_left_behind_at_the_origin_does_not_count_as_height() -> None:
+    """The hips below it carry the motion, a kilometre away; a root near the others counts."""
+    parents = np.array([-1, 0, 1, 2, 0])
+    places = np.array([[0, 0, 0], [1000, 1, 0], [1000, 1.5, 0], [1000, 1.8, 0], [0, 0, 0]], float)
+    assert metrics.left_behind(parents, places).tolist() == [True, False, False, False, True]
+    near = places - np.array([999.5, 0, 0]) * (places[:, :1] > 0)
+    assert not metrics.left_behind(parents, near).any()
+    alone = np.array([[0, 0, 0], [1000, 0, 0]], float)
+    assert not metrics.left_behind(np.array([-1, 0]), alone).any()

@@ -50,6 +50,26 @@ def test_the_answer_is_not_slerp(lively_network: Network, case: tuple[Character,
     assert np.abs(positions(character, motion, plan) - straight).max() > 0.05
 
 
+def test_how_far_the_hips_are_from_a_reference_does_not_matter(lively_network: Network) -> None:
+    """The reference stays at the origin, as the joint below it goes a hundred lengths away and more."""
+    character = make_character((-1, 0, 1, 2, 2))
+    motion = make_motion(character, range(73))
+    rotated, translated = motion.rotations.copy(), motion.translations.copy()
+    rotated[:, 0] = rotated[0, 0]
+    translated[:, 1] += translated[:, 0] - translated[0, 0]
+    translated[:, 0] = 0
+    plan = make_plan(character, motion, contexts=[(0, 36)], keys=[36, 54, 72], fill_at_samples=True)
+    found = []
+    for far in (100.0, 200.0):
+        shift = np.zeros((5, 3), np.float32)
+        shift[1, 2] = far
+        shot = replace(motion, rotations=rotated, translations=translated + shift)
+        places = positions(character, shot, plan)[:, 1:]
+        found.append(places - skeleton.joint_positions(character, shot.at(slice(0, 1)))[:, 1:2])
+    assert np.abs(found[0] - found[1]).max() < TOLERANCE
+    assert np.ptp(found[0], axis=0).max() > 0.1
+
+
 def test_joint_order_does_not_matter(lively_network: Network, case: tuple[Character, Motion, Plan]) -> None:
     character, motion, plan = case
     order = np.array([0, 4, 1, 5, 3, 2])

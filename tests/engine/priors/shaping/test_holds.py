@@ -1,0 +1,76 @@
+"""Poses keyed twice are held; a cycle that comes round to its pose is not one."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.priors.fill import Filled, fill_motion
+from tests.engine.conftest import make_character, make_motion
+from usd_io.model import Motion
+
+CHARACTER = make_character((-1, 0, 1, 2, 0))
+MOTION = make_motion(CHARACTER, range(97))
+CONTEXT = range(37)
+HOLDS = ((40, 50), (54, 64), (68, 78))
+
+
+def posed(times: Sequence[float], poses: Sequence[int]) -> Motion:
+    """The motion's poses of some frames at other times."""
+    return replace(MOTION.at(np.array(poses)), times=np.array(times, float))
+
+
+def blocked() -> Motion:
+    """Context, then poses that are keyed twice with a quick move between."""
+    pairs = [time for hold in HOLDS for time in hold]
+    poses = [pose for pose in (50, 65, 80) for _ in range(2)]
+    return posed([*CONTEXT, *pairs], [*CONTEXT, *poses])
+
+
+def strays(filled: Filled, hold: tuple[float, float]) -> float:
+    """How far the pose goes away from that at the start of a hold."""
+    motion = filled.motion
+    inside = motion.at((motion.times >= hold[0]) & (motion.times <= hold[1]))
+    assert len(inside.times) == hold[1] - hold[0] + 1
+    return max(
+        float(np.ptp(inside.rotations, axis=0).max()), float(np.ptp(inside.translations, axis=0).max())
+    )
+
+
+@pytest.mark.parametrize("prior", ["auto", "learned", "context", "spline"])
+def test_a_pose_keyed_twice_is_held(prior: str) -> None:
+    filled = fill_motion(CHARACTER, blocked(), context=[(0, 36)], prior=prior, takes=2, style="lively")
+    for hold in HOLDS:
+        assert strays(filled, hold) == 0
+    assert (filled.others[0].times == filled.motion.times).all()
+    choices = filled.self_test.choices
+    assert [choice.expected_l2p == 0 for choice in choices] == [False, True, False, True, False, True]
+    assert [(c.start, c.end) for c in choices if "held" in c.reason] == list(HOLDS)
+
+
+def test_moves_between_holds_are_filled() -> None:
+    motion = fill_motion(CHARACTER, blocked(), context=[(0, 36)]).motion
+    assert {51.0, 52.0, 53.0, 65.0, 66.0, 67.0} <= {*motion.times.tolist()}
+
+
+def test_a_cycle_that_the_context_shows_is_no_hold() -> None:
+    """A walk on the spot, its pose keyed after a whole cycle and then after half of one."""
+    cycle = [*range(12), *range(12, 0, -1)]
+    shot = posed([*range(49), 72, 84, 96], [*(cycle[t % 24] for t in range(49)), 0, 12, 0])
+    held = fill_motion(CHARACTER, shot, context=[(0, 48)]).motion
+    inside = held.at((held.times > 48) & (held.times < 72))
+    assert np.ptp(inside.rotations, axis=0).max() > 0.01
+
+
+def test_a_context_too_short_to_show_a_cycle_is_believed_to_move_on() -> None:
+    shot = posed([*range(13), 36, 48], [*range(13), 12, 40])
+    filled = fill_motion(CHARACTER, shot, context=[(0, 12)]).motion
+    inside = filled.at((filled.times >= 12) & (filled.times <= 36))
+    assert np.ptp(inside.rotations, axis=0).max() > 1e-3
+
+
+def test_keys_that_are_all_the_same_are_no_holds() -> None:
+    shot = posed([*CONTEXT, 48, 60, 72], [*CONTEXT, 36, 36, 36])
+    filled = fill_motion(CHARACTER, shot, context=[(0, 36)])
+    assert not any("held" in choice.reason for choice in filled.self_test.choices)
