@@ -16,6 +16,7 @@ import numpy as np
 from engine.errors import ConfigError, NothingToFill
 from engine.geometry import metrics
 from engine.geometry.resample import resample
+from engine.geometry.time_grid import TimeGrid, grid_of
 from engine.planning.by_hand import changing, named_by_hand
 from engine.planning.cycle import travel_of
 from engine.planning.holds import Holds, find_holds, said_of
@@ -36,6 +37,8 @@ FINEST_CONTEXT = 4
 """Samples less than a frame apart that are finished motion, however short it is."""
 STEP = 0.25
 """Two samples at an end of a dense run that are closer to each other than this part of the next interval are a jump."""
+FINEST_GRID, COARSEST_GRID = 0.5, 2.0
+"""Finished motion with a step [frames] between these is what is filled, too; others are filled at the frames."""
 _EPSILON = 1e-6
 """Times closer than this part of a frame are one time."""
 
@@ -216,7 +219,8 @@ def make_plan(
         in_place: Let the root go straight from key to key over the ground.
         loop: Let the motion go on from the last pose to the first one, which it has to be again.
         fill_at_samples: Fill the authored samples inside gaps (to compare with them) and not the frames of the shot:
-            whole ones, or, if the first sample lies on none, those on which most of the keys and context ends do.
+            whole ones, or, if the first sample lies on none, those on which most of the keys and context ends do; where
+            the samples of finished motion are even and another step apart, the times of that step.
 
     Raises:
         ConfigError: Times outside the clip, keys inside a context, unknown joints, pins of joints that known poses
@@ -232,11 +236,11 @@ def make_plan(
     channels: dict[Channel, ChannelPlan] = {}
     holds = find_holds(motion)
     lone = _lone(motion, holds)
-    origin = None if fill_at_samples else _origin(motion, holds)
+    grid = None if fill_at_samples else _grid(motion, holds)
     if ranges or given or not motion.channel_times:
-        ranges, given, gaps = _anchored(motion, ranges, given, origin, holds)
+        ranges, given, gaps = _anchored(motion, ranges, given, grid, holds)
     else:
-        ranges, given, gaps, channels = _by_channel(motion, origin, holds, together=loop)
+        ranges, given, gaps, channels = _by_channel(motion, grid, holds, together=loop)
     if not gaps:
         why = [*said_of(holds, lone, {}, named=bool(keys)), _why_nothing(motion, ranges, given)][0]
         raise NothingToFill(
@@ -278,6 +282,19 @@ def make_plan(
     steps = said_of(holds, lone, made.channel_gaps, named=bool(keys))
     said = (*_warnings(made, motion, where), *(f"{where}: {each}" for each in (*steps, *named)))
     return replace(made, warnings=said)
+
+
+def _grid(motion: Motion, holds: Holds) -> TimeGrid:
+    """The times at which a shot is filled: those on which its finished motion lies, where that is even and no frames
+    are, as in a shot of 24 samples per second whose framesPerSecond is 23.976; else its frames."""
+    frame = motion.frame_step
+    runs = [motion.times[(motion.times >= s) & (motion.times <= e)] for s, e in dense_ranges(motion)]
+    found = grid_of(runs) if runs else None
+    if found is None or not FINEST_GRID < found.step / frame < COARSEST_GRID:
+        return TimeGrid(_origin(motion, holds), frame)
+    if all(TimeGrid(float(run[0]), frame).has(run) for run in runs):
+        return TimeGrid(_origin(motion, holds), frame)
+    return found
 
 
 def _origin(motion: Motion, holds: Holds) -> float:
@@ -323,7 +340,7 @@ def _anchored(
     motion: Motion,
     ranges: tuple[tuple[float, float], ...],
     given: tuple[float, ...],
-    origin: float | None,
+    grid: TimeGrid | None,
     holds: Holds,
 ) -> tuple[tuple[tuple[float, float], ...], tuple[float, ...], tuple[Gap, ...]]:
     """Contexts, keys and gaps of samples; contexts and keys that are given stay as they are, and so does a pose that is
@@ -336,11 +353,11 @@ def _anchored(
         given = tuple(t for t in found if not any(s <= t <= e for s, e in ranges))
         kept += holds.spans(motion.times, given)
     anchors = sorted({*given, *(t for r in ranges for t in r)})
-    return ranges, given, tuple(_gaps(anchors, kept, motion, origin))
+    return ranges, given, tuple(_gaps(anchors, kept, motion, grid))
 
 
 def _by_channel(
-    motion: Motion, origin: float | None, holds: Holds, *, together: bool
+    motion: Motion, grid: TimeGrid | None, holds: Holds, *, together: bool
 ) -> tuple[tuple[tuple[float, float], ...], tuple[float, ...], tuple[Gap, ...], dict[Channel, ChannelPlan]]:
     """The plan of a motion whose channels are sampled at different times.
 
@@ -351,7 +368,7 @@ def _by_channel(
     own_gaps: dict[Channel, tuple[Gap, ...]] = dict.fromkeys(CHANNELS, ())
     own_ranges: dict[Channel, tuple[tuple[float, float], ...]] = {}
     for channel, own in changing(motion).items():
-        own_ranges[channel], _, own_gaps[channel] = _anchored(own, (), (), origin, holds)
+        own_ranges[channel], _, own_gaps[channel] = _anchored(own, (), (), grid, holds)
     finished = {channel for channel, ranges in own_ranges.items() if ranges and own_gaps[channel]}
     apart = {c for c, ranges in own_ranges.items() if not ranges} if finished and not together else set()
     if "rotations" in apart:  # they are most of a motion: without their context there is none
@@ -363,7 +380,7 @@ def _by_channel(
         for start, end in pairwise(ends)
         if any(gap.start <= start and end <= gap.end for gaps in pose_gaps for gap in gaps)
     ]
-    gaps = tuple(_between(covered, motion, origin))
+    gaps = tuple(_between(covered, motion, grid))
     if apart:  # their keys are times to fill in the gaps of the others
         keys = np.array([t for channel in apart for gap in own_gaps[channel] for t in (gap.start, gap.end)])
         gaps = tuple(replace(gap, times=_with_times(gap, gap.times, keys)) for gap in gaps)
@@ -473,22 +490,22 @@ def _checked_keys(
 
 
 def _gaps(
-    anchors: Sequence[float], contexts: Sequence[tuple[float, float]], motion: Motion, origin: float | None
+    anchors: Sequence[float], contexts: Sequence[tuple[float, float]], motion: Motion, grid: TimeGrid | None
 ) -> list[Gap]:
     pairs = [
         (start, end)
         for start, end in pairwise(anchors)
         if not any(s <= start and end <= e for s, e in contexts)
     ]
-    return _between(pairs, motion, origin)
+    return _between(pairs, motion, grid)
 
 
-def _between(pairs: Sequence[tuple[float, float]], motion: Motion, origin: float | None) -> list[Gap]:
+def _between(pairs: Sequence[tuple[float, float]], motion: Motion, grid: TimeGrid | None) -> list[Gap]:
     """The gaps between pairs of anchors; none where the animation is blocked in between.
 
-    They are filled at whole frames from an origin on, or, without one, at the samples in them."""
+    They are filled at the times of a grid, or, without one, at the samples in them."""
     pairs = [(s, e) for s, e in pairs if not any(s < end and start < e for start, end in motion.breaks)]
-    step = motion.frame_step
+    step = motion.frame_step if grid is None else grid.step
     if sum(end - start for start, end in pairs) / step > MOST_FILL_FRAMES:
         raise ConfigError(
             f"{shown(motion.animation_path)}: {sum(e - s for s, e in pairs) / step:.3g} frames to fill are more than "
@@ -497,15 +514,11 @@ def _between(pairs: Sequence[tuple[float, float]], motion: Motion, origin: float
         )
     gaps = []
     for start, end in pairs:
-        margin = _EPSILON * step
-        if origin is None:
+        if grid is None:
+            margin = _EPSILON * step
             times = motion.times[(motion.times > start + margin) & (motion.times < end - margin)]
         else:
-            frames = (
-                origin
-                + np.arange(np.floor((start - origin) / step), np.ceil((end - origin) / step) + 1) * step
-            )
-            times = frames[(frames > start + margin) & (frames < end - margin)]
+            times = grid.between(start, end)
         if len(times):
             gaps.append(Gap(start, end, tuple(float(t) for t in times)))
     return gaps

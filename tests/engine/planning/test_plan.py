@@ -54,11 +54,38 @@ def test_context_may_lie_behind_and_on_both_sides(character: Character, motion_a
     assert [(gap.start, gap.end) for gap in behind.gaps] == [(0, 12), (12, 24)]
 
 
-def test_samples_off_whole_frames_are_filled_on_whole_frames(
+def test_finished_motion_with_a_step_of_its_own_is_filled_at_it(
     character: Character, motion_at: MotionAt
 ) -> None:
     plan = make_plan(character, motion_at(np.arange(0, 50) * 1.25), contexts=[(0, 12.5)], keys=[15])
-    assert gap_times(plan) == [[13, 14]]
+    assert gap_times(plan) == [[13.75]]
+    # 24 samples per second in a shot of 23.976 frames per second: frames drift off the samples, and off the keys
+    motion = replace(motion_at([*range(1001, 1050), 1052, 1055]), frame_rate=23.976)
+    assert gap_times(make_plan(character, motion)) == [[1050, 1051], [1053, 1054]]
+    # as other programs write such times
+    times = np.round(np.arange(49) * 24 / 23.976, 3)
+    motion = replace(motion_at([*times, 52, 55]), time_codes_per_second=24.0)
+    filled = make_plan(character, motion).fill_times
+    np.testing.assert_allclose(filled, np.array([49, 50, 51, 52, 53, 54]) * 24 / 23.976, atol=1e-3)
+    # where two pieces do not share one step, or one that frames have too, frames are what is shared
+    motion = replace(motion_at([*range(49), 52, *(np.arange(10) + 54.3)]), frame_rate=23.976)
+    assert gap_times(make_plan(character, motion))[0] == pytest.approx(np.array([48, 49, 50, 51]) * 1.001001)
+
+
+@pytest.mark.parametrize("step", [0.3, 0.5, 2, 2.2])
+def test_much_finer_and_coarser_samples_are_filled_on_whole_frames(
+    step: float, character: Character, motion_at: MotionAt
+) -> None:
+    plan = make_plan(character, motion_at([*(np.arange(50) * step), 120, 123]))
+    assert gap_times(plan)[1] == [121, 122]
+
+
+def test_uneven_samples_off_whole_frames_are_filled_on_whole_frames(
+    character: Character, motion_at: MotionAt
+) -> None:
+    times = np.cumsum(np.random.default_rng(4).uniform(0.8, 1.7, 50))
+    plan = make_plan(character, motion_at(times), contexts=[(times[0], times[10])], keys=[times[12]])
+    assert gap_times(plan) == [[float(t) for t in range(int(times[10]) + 1, int(times[12]) + 1)]]
 
 
 def test_a_shot_between_whole_frames_is_filled_on_its_own_frames(
