@@ -242,7 +242,7 @@ def make_plan(
     else:
         ranges, given, gaps, channels = _by_channel(motion, grid, holds, together=loop)
     if not gaps:
-        why = [*said_of(holds, lone, {}, named=bool(keys)), _why_nothing(motion, ranges, given)][0]
+        why = [*said_of(holds, lone, {}, named=bool(keys)), _why_nothing(motion, ranges, given, grid)][0]
         raise NothingToFill(
             f"{where}: nothing to fill between {timecode(first)} and {timecode(last)}: {why}",
             settings=("context", "keys"),
@@ -312,8 +312,10 @@ def _origin(motion: Motion, holds: Holds) -> float:
     return 0.0 if most == 0 else float(anchors[phases == most][0])
 
 
-def _why_nothing(motion: Motion, ranges: Sequence[tuple[float, float]], given: Sequence[float]) -> str:
-    """Why there is no gap, and what to do."""
+def _why_nothing(
+    motion: Motion, ranges: Sequence[tuple[float, float]], given: Sequence[float], grid: TimeGrid | None
+) -> str:
+    """Why there is no gap, and what to do; without a grid samples are what would be filled."""
     remake = "name the context and the keys to re-make motion between them."
     if motion.breaks:
         return f"{_blocked(motion, motion.breaks)} {remake.capitalize()}"
@@ -325,6 +327,11 @@ def _why_nothing(motion: Motion, ranges: Sequence[tuple[float, float]], given: S
     between = [(s, e) for s, e in pairwise(anchors) if not any(a <= s and e <= b for a, b in ranges)]
     if between:
         closest = ", ".join(f"{timecode(s)} and {timecode(e)}" for s, e in between[:MOST_SPANS])
+        if grid is None and max(e - s for s, e in between) > (1 + _EPSILON) * motion.frame_step:
+            return (
+                f"no sample lies between the keys {closest}, so that there is no true motion to compare with; name "
+                "context and keys within finished motion, or another stage, which has it."
+            )
         return f"no frame lies between the keys {closest}; set keys two frames or more apart."
     if len(given) == 1:
         beside = (

@@ -199,6 +199,19 @@ def test_why_there_is_nothing_to_fill(
         make_plan(character, motion_at(times), **options)
 
 
+def test_lone_keys_give_an_evaluation_nothing_to_compare_with(
+    character: Character, motion_at: MotionAt
+) -> None:
+    motion = motion_at([*range(49), 60, 72])
+    for options in ({}, {"contexts": [(0, 48)], "keys": [60, 72]}):
+        with pytest.raises(
+            NothingToFill, match="no sample lies between the keys 48 and 60, 60 and 72, so that"
+        ):
+            make_plan(character, motion, fill_at_samples=True, **options)
+    with pytest.raises(NothingToFill, match="no frame lies between the keys 4 and 5; set keys"):
+        make_plan(character, motion, keys=[4, 5], fill_at_samples=True)
+
+
 def test_keys_of_one_pose_are_said(character: Character, motion_at: MotionAt) -> None:
     still = motion_at([0, 30]).at(np.array([0, 0]))
     still = replace(still, times=np.array([0.0, 30.0]), channel_times={"rotations": (0.0, 30.0)})
