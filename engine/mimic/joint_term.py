@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engine.joints.evidence import JointEvidence
 from engine.mimic.gauss_newton import Term
-from engine.mimic.kinematics import Pose, point_rows
+from engine.mimic.kinematics import Pose, by_offsets, point_levers
 from engine.mimic.parameters import Unknowns, spacing
 from engine.rendering.camera import Cameras
 from engine.rendering.projection import camera_points, homogeneous_pixels
@@ -137,7 +137,7 @@ def joint_form(term: JointTerm, pose: Pose, cameras: Cameras) -> JointForm:
     gradients: tuple[list[Tensor], list[Tensor]] = ([], [])
     for first in range(0, len(residual), step):
         some = slice(first, first + step)
-        jacobians = point_rows(pose, some, points[some], carried, rows[some])
+        jacobians = point_levers(pose, some, points[some], carried, rows[some])
         for number, axes in enumerate(AXES):
             jacobian = jacobians[:, :, axes]
             # what a frame shares is eliminated (a Schur complement): J^T W J / (1 - s), less the part along the common
@@ -146,8 +146,11 @@ def joint_form(term: JointTerm, pose: Pose, cameras: Cameras) -> JointForm:
             together = shared[axes, None].sqrt() * weighted.sum(1)
             least = 1 + (shared / (1 - shared) * weights[some].sum(1))[:, axes]
             flat, weighted = jacobian.flatten(1, 2), weighted.flatten(1, 2)
-            hessians[number].append(flat.mT @ weighted - together.mT @ (together / least[..., None]))
-            gradients[number].append((weighted.mT @ off[some, :, axes].flatten(1)[..., None])[..., 0])
+            hessian = flat.mT @ weighted - together.mT @ (together / least[..., None])
+            gradient = weighted.mT @ off[some, :, axes].flatten(1)[..., None]
+            # sums over joints first, then once from turns and moves to offsets, on both sides of the matrix
+            hessians[number].append(by_offsets(pose, some, by_offsets(pose, some, hessian).mT))
+            gradients[number].append(by_offsets(pose, some, gradient)[..., 0])
     forms = []
     for number, (axes, robust) in enumerate(zip(AXES, (plane, along), strict=True)):
         cost = term.weight * float(robust + 0.5 * (common[:, axes] ** 2).sum())

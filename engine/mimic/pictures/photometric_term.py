@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.mimic.gauss_newton import Term
 from engine.mimic.joint_term import camera_rows
-from engine.mimic.kinematics import Pose, point_levers
+from engine.mimic.kinematics import Pose, by_offsets, point_levers
 from engine.mimic.pictures.pyramid import (
     FitScene,
     Level,
@@ -215,11 +215,12 @@ def _normal(
     shares = (carried[corners] * mix).sum(1)
     rows = camera_rows(where[None], camera)[0, :, :2]
     # d(x, y) [pixels] / d(world point), times d(world point) / d(unknown): the motion of the picture per unknown
-    jacobian, parameters = point_levers(pose, frame, where, shares, rows)
+    jacobian = point_levers(pose, frame, where, shares, rows)
     across, down = pixels.tensor[..., None].unbind(2)
     weighted = across * jacobian[:, :1] + down * jacobian[:, 1:]
     flat = jacobian.flatten(0, 1)
     # J^T W J and -J^T W r, where W r holds slopes, errors and trust summed over channels
     hessian = (flat.T @ weighted.flatten(0, 1)).double()
-    gradient, parameters = -(pixels.pull.flatten() @ flat).double(), parameters.double()
-    return parameters.T @ hessian @ parameters, gradient @ parameters
+    gradient = -(pixels.pull.flatten() @ flat).double()
+    hessian = by_offsets(pose, frame, by_offsets(pose, frame, hessian).T)
+    return hessian, by_offsets(pose, frame, gradient[:, None])[:, 0]

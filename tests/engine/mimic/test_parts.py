@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from engine.geometry import rotations
 from engine.geometry.rotations_torch import exp, right_jacobian
+from engine.joints.evidence import JointEvidence
 from engine.mimic.fit import Fit
 from engine.mimic.gauss_newton import ACCURATELY, Quadratic, draw, solve
-from engine.mimic.joint_term import camera_rows, subtrees
-from engine.mimic.kinematics import point_rows, pose_at
+from engine.mimic.joint_term import camera_rows, joint_form, make_joint_term, subtrees
+from engine.mimic.kinematics import by_offsets, point_levers, pose_at
 from engine.mimic.paper_solver import to_unknowns
 from engine.mimic.parameters import Unknowns, make_unknowns, sines
 from engine.mimic.pictures.colour_match import softness_of
@@ -108,10 +109,40 @@ def test_derivatives_of_joints_agree_with_differences(arm: Scene, unknowns: Unkn
     free = torch.cat([unknowns.turning, unknowns.moving])
     carried = torch.from_numpy(subtrees(arm.characters[0]).T.astype(float))[:, free]
     rows = camera_rows(points, cameras)[frame]
-    jacobian = point_rows(pose, frame, points[frame], carried, rows)
+    levers = point_levers(pose, frame, points[frame], carried, rows)
+    jacobian = by_offsets(pose, frame, levers.mT).mT
     change = (unknowns.basis @ direction @ unknowns.mixing.T)[frame]
     differences = (pixels(z + 1e-6 * direction) - pixels(z - 1e-6 * direction))[frame] / 2e-6
     np.testing.assert_allclose(jacobian @ change, differences, atol=1e-5)
+
+
+def test_the_form_of_joint_evidence_agrees_with_differences_of_its_cost(
+    arm: Scene, unknowns: Unknowns
+) -> None:
+    character, cameras, rig = arm.characters[0], arm.view.cameras, build_rig(arm.characters[0], DOUBLE)
+    z, other, direction = (0.3 * random_z(unknowns, seed) for seed in range(3))
+    tracks = project(cameras, pose_at(unknowns, rig, z).T_world_joint[..., :3, 3]).numpy()
+    each = np.ones(tracks.shape[:2])
+    evidence = JointEvidence(
+        tracks[..., :2], tracks[..., 2], 200 * each, each, np.ones(len(character.joints), bool)
+    )
+    term = make_joint_term(unknowns, evidence, 1.0)
+    along = unknowns.basis @ direction @ unknowns.mixing.T
+
+    def cost(x: torch.Tensor) -> float:
+        form = joint_form(term, pose_at(unknowns, rig, x), cameras)
+        return form.plane.cost + form.depth.cost
+
+    at, away = (joint_form(term, pose_at(unknowns, rig, x), cameras) for x in (z, other))
+    slope = (cost(other + 1e-5 * direction) - cost(other - 1e-5 * direction)) / 2e-5
+    assert float(((away.plane.gradient + away.depth.gradient) * along).sum()) == pytest.approx(
+        slope, rel=1e-4
+    )
+    # where evidence and pose agree, Gauss and Newton leave nothing out
+    curve = (cost(z + 1e-3 * direction) + cost(z - 1e-3 * direction)) / 1e-6
+    hessian = at.plane.hessian + at.depth.hessian
+    found = float(torch.einsum("fp,fpq,fq->", along, hessian, along))
+    assert found == pytest.approx(curve, rel=1e-3)
 
 
 def test_pictures_that_colours_were_matched_with_need_not_be_drawn_again(
