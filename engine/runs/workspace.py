@@ -11,6 +11,7 @@ import socket
 import stat
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -528,7 +529,8 @@ def check_out(folder: Path, config: RunConfig) -> None:
         ConfigError: As :func:`run_folder`.
     """
     name = os.path.abspath(folder)  # noqa: PTH100  # not resolved: links may lead elsewhere later
-    if not name.isprintable() or FORMAT_ARGUMENTS in name:  # broken UTF-8 too: it comes as surrogates
+    # layers name no files by control characters, nor by broken UTF-8, which comes as surrogates
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in name) or FORMAT_ARGUMENTS in name:
         raise ConfigError(
             f"USD opens no files in a folder of the name {shown(folder)}; name another.", settings=("out",)
         )

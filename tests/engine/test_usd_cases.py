@@ -191,12 +191,28 @@ def test_instance_within_an_instance_is_named_with_what_helps(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["a:b", ".hidden", "-dash", "a b [c]@#%20", "$HOME`'\"", "漢" * 78, "x" * 235]
+    "name",
+    [
+        *("a:b", ".hidden", "-dash", "a b [c]@#%20", "$HOME`'\"", "漢" * 78, "x" * 235),
+        *("a\u00a0b", "\u200b", "\u202ea", "a\u2028b", "\ue000", "\uffff"),  # what terminals do not show
+    ],
 )
 def test_any_name_of_a_stage_gives_a_result_that_opens(name: str, tmp_path: Path) -> None:
     source = tmp_path / f"{name}.usda"
     source.write_bytes((CASES / "baked_channel.usda").read_bytes())
     assert Outcome(source, tmp_path).differs(SKEL, 13) == 0
+    done = engine_run.run(RunConfig(stage=str(source), preview=False))
+    again = engine_run.resume(Path(done.run))
+    assert Path(again.result).read_bytes() == Path(done.result).read_bytes()
+    assert [found for found in engine_run.check(again.result) if found.severity == "error"] == []
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x01b", "a\x7fb", "a\x85b", "a\udc80b"])
+def test_a_folder_that_no_layer_can_name_is_refused(name: str, tmp_path: Path) -> None:
+    source = tmp_path / "shot.usda"
+    source.write_bytes((CASES / "baked_channel.usda").read_bytes())
+    with pytest.raises(ConfigError, match=r"USD opens no files in a folder of the name .*; name another"):
+        engine_run.plan(RunConfig(stage=str(source), out=str(tmp_path / name)))
 
 
 def test_sample_before_a_jump_of_value_clips_is_no_key(tmp_path: Path) -> None:
