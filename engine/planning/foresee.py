@@ -25,6 +25,7 @@ def foresee(planned: Planned, stage: Any, config: RunConfig) -> Planned:
     """
     _check_folder(config)
     from usd_io.author.foresee import foresee_placement
+    from usd_io.read.placement import MODE
 
     groups = planned.shot.sharing or tuple((c.skeleton_path,) for c in planned.shot.characters)
     counts = {made.skeleton_path: config.takes for made in planned.plans}
@@ -32,10 +33,10 @@ def foresee(planned: Planned, stage: Any, config: RunConfig) -> Planned:
     try:
         placed = foresee_placement(stage, counts, config.author, sharing=sharing)
     except AuthorError as error:
-        raise ConfigError(str(error)) from None
+        raise ConfigError(str(error), settings=error.settings) from None
     named = next((path for path in config.skeletons if path in placed.refused), None)
     if named is not None:
-        raise ConfigError(placed.refused[named])
+        raise ConfigError(placed.refused[named], settings=MODE)
     written = {path for placement in placed.placements for path in placement.made_of}
     kept = [number for number, made in enumerate(planned.plans) if made.skeleton_path in written]
     notes = [f"{shown(path)} is left out: {why}" for path, why in placed.refused.items()]

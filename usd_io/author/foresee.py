@@ -9,7 +9,7 @@ from usd_io.author.layers import copy_metadata, write_bindings
 from usd_io.author.publish import has_control_characters
 from usd_io.diagnostics import captured
 from usd_io.errors import AuthorError, shown
-from usd_io.read.placement import AuthorMode, Placed, binding_problem, place_takes
+from usd_io.read.placement import MODE, AuthorMode, Placed, binding_problem, place_takes
 
 
 @captured()
@@ -50,7 +50,7 @@ def foresee_placement(
         if fine:
             kept.append(replace(placement, bindings=fine))
     if not kept:
-        raise AuthorError(next(iter(refused.values())))
+        raise AuthorError(next(iter(refused.values())), settings=MODE)
     return Placed(tuple(kept), refused)
 
 

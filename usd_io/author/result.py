@@ -19,7 +19,7 @@ from usd_io.files import file_hash, relative_path
 from usd_io.judge import Comparison
 from usd_io.memory import give_back
 from usd_io.provenance import layer_files, to_dictionary
-from usd_io.read.placement import AuthorMode, place_takes
+from usd_io.read.placement import MODE, AuthorMode, place_takes
 from usd_io.read.stage import open_stage
 
 __all__ = ["AuthorMode", "Authored", "Take", "author_result"]
@@ -112,7 +112,7 @@ def author_result(
     found = place_takes(stage, counts, mode, name, sharing)
     placed = [(p, {path: takes[path] for path in p.made_of}) for p in found.placements]
     if lost := [path for path in takes if not any(path in own for _, own in placed)]:
-        raise AuthorError(found.refused[lost[0]])
+        raise AuthorError(found.refused[lost[0]], settings=MODE)
     for placement, own in placed:
         for path, take in own.items():
             check_take(stage, placement, path, take)

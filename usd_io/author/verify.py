@@ -13,7 +13,7 @@ from usd_io.convert import AnyQuery
 from usd_io.errors import AuthorError, counted, shown, timecode
 from usd_io.judge import Comparison, Judge, channel_attributes
 from usd_io.model import CHANNELS, Motion
-from usd_io.read.placement import Placement, binding_problem
+from usd_io.read.placement import MODE, Placement, binding_problem
 from usd_io.shapes import Float
 
 _SPOT_CHECKS = 16
@@ -142,7 +142,7 @@ def _verify(
     for binding in placement.bindings:
         problem = binding_problem(result, placement, binding, number)
         if problem:
-            raise AuthorError(problem)
+            raise AuthorError(problem, settings=MODE)
     _verify_filled(result, placement, filling, number)
     if placement.source_animation_path is None or any(EVERYWHERE in own for own in filling.gaps.values()):
         return
@@ -164,7 +164,8 @@ def _refuse_difference(found: Comparison, placement: Placement) -> None:
     when = "" if found.time is None else f" at time code {timecode(found.time)}"
     raise AuthorError(
         f"What <{shown(placement.animation_path)}> shows outside of the gaps is not what the source shows: "
-        f"{what}{when} for <{shown(found.skeleton)}>. Use the mode rebind."
+        f"{what}{when} for <{shown(found.skeleton)}>. Use the mode rebind.",
+        settings=MODE,
     )
 
 
@@ -196,7 +197,8 @@ def _verify_filled(result: Usd.Stage, placement: Placement, filling: Filling, nu
             if value is None or value.shape != wanted.shape or not _same(value, wanted, channel):
                 raise AuthorError(
                     f"The {channel} read back from {where} at time code {timecode(time)} are not those written. "
-                    "Use the mode rebind."
+                    "Use the mode rebind.",
+                    settings=MODE,
                 )
 
 

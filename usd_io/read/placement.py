@@ -25,6 +25,8 @@ from usd_io.read.skeleton import (
 )
 
 AuthorMode = Literal["rebind", "over", "variant", "flat"]
+MODE = ("author",)
+"""The setting that says it, which an error over what a mode cannot do is about."""
 
 VARIANT_SET = "inbetween"
 """Of the mode ``variant``: the results on a character, and the original."""
@@ -161,7 +163,7 @@ def place_takes(
             made_of = tuple(str(each.GetPath()) for each in group if str(each.GetPath()) in skeletons)
             placements.append(replace(placed, made_of=made_of))
     if not placements:
-        raise AuthorError(next(iter(refused.values())))
+        raise AuthorError(next(iter(refused.values())), settings=MODE)
     return Placed(tuple(placements), refused)
 
 

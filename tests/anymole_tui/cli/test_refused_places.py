@@ -1,6 +1,7 @@
 """What may not be read or written, and names of the wrong kind of thing: the cause, the remedy, exit code 2."""
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -184,3 +185,31 @@ def test_names_of_nothing_and_of_other_things(call: Call, words: tuple[str, ...]
     Path("folder").mkdir()
     Path("notes.txt").touch()
     assert call(*words) == (2, f"anymole: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("stage", "options", "said"),
+    [
+        (
+            "baked_channel.usda",
+            ("--author", "flat", "--takes", 2),
+            "The mode flat has room for one take: readers that do not compose know no variants. Use the mode rebind or "
+            "variant for several (--author).",
+        ),
+        ("baked_channel.usda", ("--author", "over", "--takes", 2), "for several (--author)."),
+        (
+            "late_refusal_of_variant.usda",
+            ("--author", "variant"),
+            "reference the character instead (--author).",
+        ),
+        ("late_refusal.usda", ("--skeleton", "/World/Extra/Skel"), "on the instance (--author)."),
+    ],
+)
+def test_what_a_mode_cannot_do_names_the_option(
+    call: Call, stage: str, options: tuple[str, ...], said: str, data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", str(data / "cases" / "usd" / stage), *map(str, options), "--dry-run", "--json"])
+    out, err = capfd.readouterr()
+    assert err.endswith(f"{said}\n")
+    assert json.loads(out)["settings"] == ["author"]
