@@ -83,7 +83,8 @@ def choose_gap(
         result: As for :func:`choose_take`.
         number: The gap, counted from 1 over all skeletons.
         take: What it shows, 0 being the source; None: as before.
-        accepted: Whether it is said to be good; None: as before, and not where another take is chosen.
+        accepted: Whether it is said to be good, which takes a rejection back: it shows its first take; None: as before,
+            and not where another take is chosen.
 
     Raises:
         ConfigError: There is no such gap.
@@ -125,11 +126,7 @@ def _chosen(
     _check_number(gaps, result, number)
     before = gaps[number - 1]
     if accepted and take is None and before.take == SOURCE:
-        raise ConfigError(
-            f"gap {number} of {shown(result)} is rejected, it shows the source's own motion; choose a take for it "
-            "to be accepted.",
-            settings=("take",),
-        )
+        take = 1  # what is rejected shows no take that could be good
     good = accepted if accepted is not None else before.accepted and take in (None, before.take)
     gaps[number - 1] = replace(before, take=before.take if take is None else take, accepted=good)
     return gaps

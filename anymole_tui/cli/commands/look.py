@@ -95,7 +95,12 @@ def take(
     gap_take: Annotated[
         int | None, typer.Option("--take", help="The take that the gap shows.", show_default="as before")
     ] = None,
-    accept: Annotated[bool, typer.Option("--accept", help="Note that the gap is good as it is.")] = False,
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--accept", help="Note that the gap is good as it is; a rejected one shows its first take again."
+        ),
+    ] = False,
     reject: Annotated[bool, typer.Option("--reject", help="Have the gap show what the source has.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
