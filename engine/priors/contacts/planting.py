@@ -1,11 +1,13 @@
 """Joints moved to where they should rest, by small turns of the limb above them: damped least squares.
 
 Each limb is solved for itself, all frames of a gap at once. Which way its joints turn is learnt from the known frames:
-turns are weighed by how much each joint turns there, and about which axes, so that a knee bends as a knee; joints that
-are moved and not turned (feet that hang on handles) shift likewise. Buss 2004, "Introduction to inverse kinematics
-with Jacobian transpose, pseudoinverse and damped least squares methods", equation 11, with weights.
+turns are weighed by how much each joint turns there, and about which axes, so that a knee bends as a knee, and to its
+own side (:mod:`engine.priors.contacts.hinges`); joints that are moved and not turned (feet that hang on handles) shift
+likewise. Buss 2004, "Introduction to inverse kinematics with Jacobian transpose, pseudoinverse and damped least squares
+methods", equation 11, with weights.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +17,7 @@ from engine.geometry.once import once
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts import contacts, floor
+from engine.priors.contacts.hinges import Hinge, find_hinges, unbend
 from engine.priors.trials import in_nearby_contexts
 from usd_io.model import Character, Motion
 from usd_io.shapes import Bool, Float, Int
@@ -57,18 +60,30 @@ def _moved(
     ways: Float[np.ndarray, "fill support 3"],
 ) -> Motion:
     """The motion with joints gone these ways [stage units, world] from where they are, gap after gap."""
-    if not ways.any():
+    if not len(joints):
         return made
     # which joints may turn and shift, and about which axes; locked joints get zeros
     turning = spreads(character, known, plan)
     limbs = find_legs(character, joints)
+    chains = (limb.joints for limb in limbs)
+    hinges = find_hinges(character, _near_gaps(known, plan), chains, turning[:, 0, 0] > 0)
+    # what a limb has to do: to bring its ends elsewhere, or not to be bent to the wrong side
+    moving = np.zeros((len(made.times), len(limbs)), bool)
+    for limb, moves in zip(limbs, moving.T, strict=True):
+        moves |= ways[:, np.searchsorted(joints, limb.ends)].any((1, 2))
+        for hinge in hinges:
+            if hinge.joint in limb.joints:
+                moves |= hinge.bent(made.rotations, made.translations) < hinge.least
+    if not moving.any():
+        return made
     turned, shifted = made.rotations.copy(), made.translations.copy()
     first = 0
     for gap in plan.gaps:
         part = slice(first, first + len(gap.times))
-        used = [limb for limb in limbs if ways[part][:, np.searchsorted(joints, limb.ends)].any()]
+        used = [limb for limb, moves in zip(limbs, moving[part].T, strict=True) if moves.any()]
         if used:
-            solve(character, made.at(part), used, turning, joints, ways[part], (turned[part], shifted[part]))
+            result = turned[part], shifted[part]
+            solve(character, made.at(part), used, turning, joints, ways[part], result, hinges=hinges)
         first = part.stop
     return replace(made, rotations=turned, translations=shifted)
 
@@ -113,9 +128,7 @@ def find_legs(character: Character, resting: Int[np.ndarray, " support"]) -> lis
 @once
 def spreads(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, "joint 6 6"]:
     """How joints turn [rad] and shift [stage units] near the gaps: mean squares about and along their parents' axes."""
-    # the keys and the contexts near the gaps: how a joint turns there is how it may turn in the gap
-    near = np.isin(known.times, plan.keys) | in_nearby_contexts(known, plan)
-    seen = known.at(near)
+    seen = _near_gaps(known, plan)
     # turns away from the mean rotation as rotation vectors about the parent's axes [rad]; signs are made continuous
     # before quaternions are averaged
     q = seen.rotations.astype(float)
@@ -134,6 +147,11 @@ def spreads(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray
     return result * np.repeat(moves, 3, axis=1)[:, :, None]
 
 
+def _near_gaps(known: Motion, plan: Plan) -> Motion:
+    """The keys and the contexts near the gaps: how a joint turns there is how it may turn in the gap."""
+    return known.at(np.isin(known.times, plan.keys) | in_nearby_contexts(known, plan))
+
+
 def solve(
     character: Character,
     made: Motion,
@@ -143,6 +161,7 @@ def solve(
     ways: Float[np.ndarray, "frame support 3"],
     result: tuple[Float[np.ndarray, "frame joint 4"], Float[np.ndarray, "frame joint 3"]],
     slower: float = 0.0,
+    hinges: Sequence[Hinge] = (),
 ) -> None:
     """Write rotations and translations of the limbs in one gap to ``result``; what cannot move stays bit for bit.
 
@@ -150,6 +169,8 @@ def solve(
     what is beyond reach go through the straight limb, to one side and the other, ever further. Sugihara 2011,
     "Solvability-unconcerned inverse kinematics by the Levenberg-Marquardt method", adds the square of what is missing;
     here it is the length, with which the term grows that linear turns leave out.
+
+    ``hinges`` begin bent to their side and stay so; the ends' targets are from where they were before.
     """
     spreads = _with_handles(spreads, limbs)
     # the ways from world to skeleton space, in which the limbs are solved [skeleton units]
@@ -177,6 +198,12 @@ def solve(
         for limb in limbs
     ]
     before = skeleton.global_rotations(parents, q)
+    its_hinges = [
+        replace(h, joint=int(np.searchsorted(few, h.joint)), below=int(np.searchsorted(few, h.below)))
+        for h in hinges
+        if h.joint in joints_of
+    ]
+    unbend(its_hinges, q, translations)
     # a step takes turns as linear, which large ones are not: steps are repeated, each from the pose of the last
     for _ in range(STEPS):
         frames = skeleton.global_rotations(parents, q)
@@ -189,6 +216,7 @@ def solve(
             # turns are about the parent's axes, so that they multiply from the left
             q[:, one.joints] = rotations.multiply(rotations.exp(step[..., :3]), q[:, one.joints])
             translations[:, one.joints] += step[..., 3:]
+        unbend(its_hinges, q, translations)
     keep_directions(parents, its, q, before)
     for limb, one in zip(limbs, its, strict=True):
         # channels that may not move are left as they were, others are written whole

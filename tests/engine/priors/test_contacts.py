@@ -14,6 +14,7 @@ from engine.priors import offsets
 from engine.priors.baselines import slerp
 from engine.priors.catalogue import PRIORS
 from engine.priors.contacts import contacts
+from engine.priors.contacts.hinges import STRAIGHT, find_hinges
 from engine.priors.contacts.planting import find_limbs, plant, spreads
 from engine.priors.context import context
 from engine.priors.fill import fill, fill_plainly, merge
@@ -584,3 +585,49 @@ def test_slerp_stays_bare_and_the_setting_turns_it_off() -> None:
     assert not np.array_equal(
         fill(character, parts, plan, "spline").motion.at(inside).rotations, bare.rotations
     )
+
+
+def knees(motion: Motion) -> np.ndarray:
+    """Of :func:`biped`, left and right: degrees bent to the side of :func:`pose`."""
+    q = motion.rotations[:, [LEFT[1], RIGHT[1]]].astype(float)
+    return np.asarray(np.degrees(2 * np.arctan2(q[..., 1], q[..., 0])))
+
+
+def test_a_knee_that_a_prior_straightens_too_far_bends_to_the_side_that_known_poses_show() -> None:
+    character = biped()
+    motion = walk(character)
+    places = skeleton.joint_positions(character, motion)[:, [HIPS, LEFT[2], RIGHT[2]], 1:].copy()
+    places[:, 0, 0] += 0.07
+    motion = pose(character, places[:, 0], (places[:, 1], places[:, 2]))
+    # keys a cycle apart: an average of what is plausible straightens the legs in between too far
+    plan, known = planned(character, motion, [60, 100, 140])
+    true = motion.at(offsets.frames_at(motion, plan.fill_times))
+    away = np.sin(np.pi * (true.times % 40 - 20) / 40) ** 2
+    turns = rotations.log(true.rotations.astype(float))
+    turns[:, [LEFT[1], RIGHT[1]]] -= away[:, None, None] * [1, 0, 0]
+    made = replace(true, rotations=rotations.exp(turns).astype(np.float32))
+    assert knees(made).min() < -20
+    planted = merge(known, plant(character, known, plan, made))
+    assert knees(planted).min() > np.degrees(STRAIGHT) - 0.1
+    assert np.abs(np.diff(knees(planted), axis=0)).max() < 2 * np.abs(np.diff(knees(motion), axis=0)).max()
+
+
+def test_hinges_bend_to_one_side_in_known_poses() -> None:
+    character = biped()
+    motion = walk(character)
+    turns = np.ones(len(character.joints), bool)
+    limbs = [np.array(LEFT), np.array(RIGHT)]
+    found = find_hinges(character, motion, limbs, turns)
+    assert [hinge.joint for hinge in found] == [LEFT[1], RIGHT[1]]
+    for hinge in found:
+        np.testing.assert_allclose(hinge.axis, [1, 0, 0], atol=1e-6)
+        bent = knees(motion)[:, found.index(hinge)]
+        np.testing.assert_allclose(
+            np.degrees(hinge.bent(motion.rotations, motion.translations)), bent, atol=1e-3
+        )
+    # what known poses bend to both sides, or about any axis, or do not turn, is none
+    both = motion.rotations.copy()
+    both[::2, LEFT[1]] *= np.array([1, -1, 1, 1], np.float32)
+    both[::2, RIGHT[1]] = rotations.exp(np.array([0, 0, 1.0]))
+    assert not find_hinges(character, replace(motion, rotations=both), limbs, turns)
+    assert not find_hinges(character, motion, limbs, ~turns)
