@@ -129,7 +129,7 @@ def gaps_of(case: Case) -> list[Gap]:
     )
     found = []
     for choice, error, straight in zip(filled.self_test.choices, true, slerp, strict=True):
-        if choice.expected_l2p is not None:
+        if choice.expected_l2p:  # none is expected where a pose is held
             low, high = choice.expected_range or (choice.expected_l2p,) * 2
             told = 1.0 if choice.expected_ratio is None else choice.expected_ratio
             found.append(Gap(choice.expected_l2p, low, high, told, error, straight))

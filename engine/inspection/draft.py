@@ -82,7 +82,9 @@ def _test(
         tried = {"spline": spline, prior: prior_of(prior)}
         test = self_test(character, known, plan, _stoppable(tried, cancel), only=prior, together=together)
     if prior in SURE and learned.fits(character):
-        guess = as_tested(test, drafts.fills, known, plan, learned.fill(character, known, plan, ideas=False))
+        guess = as_tested(
+            test, character, drafts.fills, known, plan, learned.fill(character, known, plan, ideas=False)
+        )
         test = expecting(test, character, known, plan, guess)
     return test
 

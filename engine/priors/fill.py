@@ -35,6 +35,7 @@ from engine.priors.shaping.pins import hold_pins
 from engine.priors.shaping.texture import put_texture
 from engine.priors.shaping.velocity import carry_velocity
 from engine.priors.spline import spline
+from engine.priors.trials import hidden_pieces
 from engine.settings.choices import StyleName
 from usd_io.errors import shown
 from usd_io.model import Channel, Character, Motion
@@ -183,7 +184,7 @@ def fill(
         priors, together = {"spline": spline, prior: chosen}, {"learned": drafts}
         test = self_test(character, parts.known, plan, priors, only=prior, together=together)
     if guess is not None and prior in SURE:
-        guess = as_tested(test, drafts.fills, parts.known, plan, guess)
+        guess = as_tested(test, character, drafts.fills, parts.known, plan, guess)
         test = expecting(test, character, parts.known, plan, guess, made)
     others = []
     if guess is not None:
@@ -319,6 +320,7 @@ def _in_a_row(cycles: Cycles, parts: Parts) -> Parts:
 
 def as_tested(
     test: SelfTest,
+    character: Character,
     drafted: Sequence[learned.LearnedFill],
     known: Motion,
     plan: Plan,
@@ -331,8 +333,19 @@ def as_tested(
     told = [joint_norm(fill.position_error) for fill in drafted]
     counts = [len(gap.times) for gap in plan.gaps]
     own = [joint_norm(errors) for errors in np.split(guess.position_error, np.cumsum(counts)[:-1])]
-    factors = corrections(test, plan, own, float(np.mean(told)), known.time_codes_per_second)
+    pieces = [piece.gaps[0] for piece in hidden_pieces(known, plan)]
+    usual = float(_speeds(character, known, pieces).mean())
+    faster = _speeds(character, known, plan.gaps) / usual if usual else None
+    factors = corrections(test, plan, own, float(np.mean(told)), known.time_codes_per_second, faster)
     return replace(guess, position_error=guess.position_error * np.repeat(factors, counts)[:, None])
+
+
+def _speeds(character: Character, known: Motion, gaps: Sequence[Gap]) -> Float[np.ndarray, " gap"]:
+    """How fast all joints together go from the start of each gap to its end [stage units per time code]."""
+    ends = offsets.frames_at(known, np.array([(gap.start, gap.end) for gap in gaps]).ravel())
+    places = skeleton.joint_positions(character, known.at(ends))
+    ways: Float[np.ndarray, " gap"] = np.sqrt(((places[1::2] - places[::2]) ** 2).sum((1, 2)))
+    return ways / np.array([gap.end - gap.start for gap in gaps])
 
 
 def expecting(

@@ -31,6 +31,8 @@ of a single joint on a path by a thousand (docs/learned-prior.md, *Expected erro
 CALM = 1e-3
 """Pieces in which less is missed than this [heights] do not lower what is expected of a gap that moves."""
 HELD = "the pose is held: both keys are the same, those beside them others"
+AS_FAST = 2.0
+"""A gap is as fast as the pieces whose keys are up to so many times as fast."""
 SHARE_STEP, COARSE_STEP = 0.1, 0.2
 """Shares are tried in steps of this size, coarser for more than three priors; the error is flat there."""
 GROWTH = 1.0
@@ -182,7 +184,12 @@ def expected_errors(
 
 
 def corrections(
-    test: SelfTest, plan: Plan, own: Sequence[float], told: float, time_codes_per_second: float
+    test: SelfTest,
+    plan: Plan,
+    own: Sequence[float],
+    told: float,
+    time_codes_per_second: float,
+    faster: Float[np.ndarray, " gap"] | None = None,
 ) -> Float[np.ndarray, " gap"]:
     """What the errors that the learned prior expects in each gap are to be multiplied by.
 
@@ -196,8 +203,11 @@ def corrections(
         own: L2P that the network expects in each gap [heights].
         told: L2P that it expected of the pieces, their mean [heights].
         time_codes_per_second: Of the stage.
+        faster: How many times as fast the joints go from key to key in each gap as from end to end of the pieces; None:
+            as fast. Pieces that hardly move do not lower what is expected of a gap that does.
     """
     result = np.ones(len(plan.gaps))
+    wider = np.ones(len(plan.gaps)) if faster is None else np.maximum(faster / AS_FAST, 1)
     for index, (choice, gap, expected) in enumerate(zip(test.choices, plan.gaps, own, strict=True)):
         tested = choice.expected_l2p
         if not tested or min(told, expected) <= 0:
@@ -209,7 +219,9 @@ def corrections(
             continue
         first, last = np.log(FAR_OFF)
         share = np.clip((abs(off) - first) / (last - first), 0, 1)
-        way = np.clip(np.log(tested / expected), -abs(off), abs(off))
+        # raised where the network told too little of the pieces, lowered where it told too much
+        aim = float(np.log(tested / expected))
+        way = np.clip(aim, 0, off) if off > 0 else np.clip(aim + np.log(wider[index]), off, 0)
         result[index] = np.exp(share * way)
     return result
 

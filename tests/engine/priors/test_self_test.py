@@ -163,6 +163,22 @@ def test_a_still_context_does_not_lower_what_is_expected_of_a_gap_that_moves() -
     np.testing.assert_array_equal(told, 1)
 
 
+def test_pieces_that_hardly_move_do_not_lower_what_is_expected_of_a_fast_gap() -> None:
+    """Nor do those of which the network told too little."""
+    test = self_test(CHARACTER, KNOWN, PLAN, PRIORS)
+    tested = test.choices[0].expected_l2p or 0
+    lengths = [(gap.end - gap.start) / MOTION.time_codes_per_second for gap in PLAN.gaps]
+    came, rate = tested * test.piece_seconds / lengths[0], MOTION.time_codes_per_second
+    own = [30 * tested] * 2
+
+    def factors(told: float, faster: float) -> np.ndarray:
+        return corrections(test, PLAN, own, told, rate, np.full(2, faster))
+
+    assert (factors(30 * came, 1.0) < 0.1).all()
+    np.testing.assert_array_equal(factors(30 * came, 100.0), 1)
+    np.testing.assert_array_equal(factors(came / 30, 1.0), 1)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_of_a_single_joint_an_error_is_expected_that_it_has(seed: int) -> None:
     """The network counts in movement of joints relative to each other, of which one joint has none."""
