@@ -32,8 +32,8 @@ from engine.rendering.threads import limited_threads
 from engine.rendering.views import View, joint_tracks, orbit_views, render_view
 from engine.settings.choices import VIEWS
 from engine.stages.estimate_joints import train_estimator
+from usd_io.read.material import read_texture_bytes
 from usd_io.read.stage import read_shot
-from usd_io.read.texture import read_texture_bytes
 
 CASES = "fox_survey,horse_walk,manta_ray_swim,robot_dance,woman_death,cmu_02_05_1"
 HEIGHT, WIDTH = 320, 512

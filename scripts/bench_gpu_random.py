@@ -158,8 +158,8 @@ class Bench:
         from engine.geometry.resample import resample
         from engine.run import plan
         from usd_io.read.character import find_skinned, read_bound_character
+        from usd_io.read.material import read_texture_bytes
         from usd_io.read.stage import open_stage
-        from usd_io.read.texture import read_texture_bytes
 
         planned = plan(RunConfig(str(FOX), context=((0, 40),), keys=(50, 60)))
         opened = open_stage(str(FOX))

@@ -26,8 +26,8 @@ from engine.rendering.torch_renderer.renderer import render
 from engine.rendering.views import orbit_views, render_view
 from engine.settings.choices import VIEWS
 from usd_io.model import Shot
+from usd_io.read.material import read_texture_bytes
 from usd_io.read.stage import read_shot
-from usd_io.read.texture import read_texture_bytes
 
 DEFAULT = Path(__file__).parents[1] / "tests" / "data" / "fox" / "fox.usdc"
 REPEATS = 5

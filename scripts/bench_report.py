@@ -18,7 +18,7 @@ from engine.config import RunConfig  # noqa: E402
 from engine.report.contents import Contents, read_contents  # noqa: E402
 from engine.report.page import report_page  # noqa: E402
 from engine.run import run  # noqa: E402
-from usd_io.read.texture import read_texture_bytes  # noqa: E402
+from usd_io.read.material import read_texture_bytes  # noqa: E402
 
 EXAMPLES = [
     [str(ROOT / "examples/boxer/boxer.usdc"), "156:216", "216,246,276,306"],

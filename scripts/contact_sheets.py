@@ -25,8 +25,8 @@ from engine.priors.fill import fill_plainly
 from engine.progress import Progress
 from engine.rendering.bones import with_bones
 from usd_io.model import Motion
+from usd_io.read.material import read_texture_bytes
 from usd_io.read.stage import read_shot
-from usd_io.read.texture import read_texture_bytes
 
 COLUMNS = 9
 """Of a sheet, keys included."""

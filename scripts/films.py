@@ -35,7 +35,7 @@ def films(oracle: Any, names: Sequence[str], blender: Path | None) -> Iterator[t
     from engine.rendering.pyrender_renderer import PyrenderRenderer
     from engine.rendering.renderers import TorchRenderer
     from engine.rendering.views import View, render_view
-    from usd_io.read.texture import read_texture_bytes
+    from usd_io.read.material import read_texture_bytes
 
     characters, view = [s.character for s in oracle.subjects], oracle.views[0]
     times = np.array(oracle.video.times) * oracle.subjects[0].truth.time_codes_per_second
@@ -91,7 +91,7 @@ def in_its_look(oracle: Any) -> tuple[Any, Any]:
     from engine.rendering.mesh.surface import build_surface
     from engine.scene.film_look import find_look, known_frames
     from engine.scene.scene import make_schedule
-    from usd_io.read.texture import read_texture_bytes
+    from usd_io.read.material import read_texture_bytes
 
     truths = [s.truth for s in oracle.subjects]
     times = np.array(oracle.video.times) * truths[0].time_codes_per_second

@@ -66,7 +66,7 @@ class Material:
     diffuse_color: tuple[float, float, float] | None
     """Linear RGB in [0, 1]; None where a texture drives it or nothing is authored."""
     texture: str | None
-    """Resolved path of the diffuse texture, readable by ``usd_io.read.texture.read_texture_bytes``."""
+    """Resolved path of the diffuse texture, readable by ``usd_io.read.material.read_texture_bytes``."""
     changes: Mapping[str, Changing] = field(default_factory=dict)
     """What of ``diffuse_color`` and ``texture`` changes in time."""
 

@@ -91,7 +91,7 @@ def make_oracle(
         azimuth: From where it is taken [degrees]; None: from where it tells most by what is known
             (:mod:`engine.scene.view_choice`), as in a run.
     """
-    from usd_io.read.texture import read_texture_bytes
+    from usd_io.read.material import read_texture_bytes
 
     characters, seen = drawable(shot.characters)
     subjects = tuple(

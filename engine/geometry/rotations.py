@@ -69,12 +69,12 @@ def cross(a: Float[np.ndarray, "... 3"], b: Float[np.ndarray, "... 3"]) -> Float
 def log(q: Quaternions) -> Vectors:
     """Rotation vector of the shorter way round, of length 0 to pi [rad]."""
     w = q[..., 0]
-    return _log(q, np.abs(w), np.where(w < 0, -2, 2).astype(q.dtype))
+    return _log(q, np.asarray(np.abs(w)), np.where(w < 0, -2, 2).astype(q.dtype))
 
 
 def log_as_signed(q: Quaternions) -> Vectors:
     """Rotation vector of the way round that the sign of the quaternion stands for, of length 0 to 2 pi [rad]."""
-    return _log(q, q[..., 0], 2)
+    return _log(q, np.asarray(q[..., 0]), 2)
 
 
 def _log(

@@ -53,7 +53,7 @@ def render_stage(config: RenderConfig, progress: Progress | None = None) -> Rend
         ConfigError: Settings, prims or times that do not exist; a folder that cannot be written to.
         EngineError: The requested renderer cannot work here.
     """
-    from usd_io.read.texture import read_texture_bytes
+    from usd_io.read.material import read_texture_bytes
 
     progress = progress or Progress()
     check_render_folder(Path(config.out))

@@ -20,7 +20,7 @@ def page_of(folder: Path) -> str:
         ConfigError: It is no run folder or the run has no result.
         UsdIoError: The source or the result cannot be read.
     """
-    from usd_io.read.texture import read_texture_bytes
+    from usd_io.read.material import read_texture_bytes
 
     return report_page(read_contents(folder), read_texture_bytes)
 

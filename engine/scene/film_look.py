@@ -129,7 +129,7 @@ def as_filmed(scene: Scene, video: Video, progress: Progress) -> Scene:
         video: The film; times are time codes over time codes per second.
         progress: Reports when characters look otherwise than usual, and warns when no look agrees.
     """
-    from usd_io.read.texture import read_texture_bytes
+    from usd_io.read.material import read_texture_bytes
 
     times = np.array(video.times) * scene.time_codes_per_second
     near = known_frames(times, np.array(scene.schedule.true))

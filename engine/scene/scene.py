@@ -171,8 +171,8 @@ def make_scene(
         UsdIoError: The camera cannot be read.
     """
     from usd_io.read.character import find_skinned, read_bound_character
+    from usd_io.read.material import read_texture_bytes
     from usd_io.read.stage import open_stage
-    from usd_io.read.texture import read_texture_bytes
 
     opened = open_stage(stage)
     skinned = find_skinned(opened)

@@ -39,7 +39,7 @@ def preview(inputs: PreviewInputs, context: RunContext) -> tuple[Path, ...]:
 def _preview(inputs: PreviewInputs, work: StageWork) -> tuple[Path, ...]:
     from engine.preview.panels import Shown, write_preview
     from usd_io.read.character import find_skinned, read_bound_character
-    from usd_io.read.texture import read_texture_bytes
+    from usd_io.read.material import read_texture_bytes
 
     skinned = find_skinned(inputs.stage)
     shown = [

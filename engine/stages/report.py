@@ -29,7 +29,7 @@ def try_report(
     Returns:
         Its path; empty without one.
     """
-    from usd_io.read.texture import read_texture_bytes
+    from usd_io.read.material import read_texture_bytes
 
     try:
         page = report_page(gather(config, result, folder, source.stage, source.truth), read_texture_bytes)

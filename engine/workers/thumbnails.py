@@ -56,8 +56,8 @@ class Stills:
             DataError: There is nothing to draw.
         """
         from usd_io.read.character import find_skinned, read_bound_character
+        from usd_io.read.material import read_texture_bytes
         from usd_io.read.stage import find_skeletons, open_stage
-        from usd_io.read.texture import read_texture_bytes
 
         self._opened = open_stage(stage)
         if version:

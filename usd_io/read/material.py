@@ -1,12 +1,13 @@
-"""What a UsdPreviewSurface says of the colour of a mesh's faces."""
+"""What a UsdPreviewSurface says of the colour of a mesh's faces, and its textures."""
 
+import os
 from collections.abc import Callable
 
 import numpy as np
-from pxr import Usd, UsdGeom, UsdShade
+from pxr import Ar, Usd, UsdGeom, UsdShade
 
 from usd_io import convert
-from usd_io.errors import shown
+from usd_io.errors import StageNotFoundError, shown
 from usd_io.model import Material
 from usd_io.read.samples import read_track
 from usd_io.shapes import Float, Int
@@ -87,3 +88,23 @@ def _texture(attribute: Usd.Attribute, path: str, warn: Warn, time: Usd.TimeCode
         why = "UDIM tiles are not read" if "<UDIM>" in asset.path else "it is not found"
         warn(f"<{path}>: the texture {shown(asset.path)} is left out, {why}.")
     return None
+
+
+def read_texture_bytes(path: str) -> bytes:
+    """The bytes of an image file, through USD's own resolver: plain files, usdz packages, or a studio's URIs.
+
+    Args:
+        path: A resolved path as in ``Material.texture``, such as ``fox.usdz[textures/fox.png]``.
+
+    Raises:
+        StageNotFoundError: It cannot be opened or holds nothing.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113  # a pipe would be waited for
+        raise StageNotFoundError(f"The texture {shown(path)} is no file; fix its path in the stage.")
+    asset = Ar.GetResolver().OpenAsset(Ar.ResolvedPath(path)) if path else None
+    if asset is None:
+        raise StageNotFoundError(f"The texture {shown(path)} cannot be opened; fix its path in the stage.")
+    content = asset.GetBuffer()
+    if not content:
+        raise StageNotFoundError(f"The texture {shown(path)} is an empty file; replace it by the picture.")
+    return bytes(content)

@@ -17,8 +17,8 @@ from engine.rendering.renderers import TorchRenderer
 from engine.rendering.views import View, orbit_views
 from engine.stages.estimate_joints import train_estimator
 from usd_io.model import Character, Motion
+from usd_io.read.material import read_texture_bytes
 from usd_io.read.stage import read_motion_at, read_shot
-from usd_io.read.texture import read_texture_bytes
 
 QUICK = EstimatorSettings(area=64 * 64, steps=3, batch=4, random_poses=12, evaluate_every=2, save_every=2)
 TIMES = np.arange(1.0, 9.01, 0.5)

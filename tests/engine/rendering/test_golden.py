@@ -25,7 +25,7 @@ from engine.rendering.torch_renderer.renderer import Images, render
 from engine.rendering.views import View, orbit_views
 from tests.conftest import ASSETS, DATA, usd_files
 from usd_io.errors import UsdIoError
-from usd_io.read.texture import read_texture_bytes
+from usd_io.read.material import read_texture_bytes
 
 GOLDEN = DATA / "golden"
 SIDE_PX = 96

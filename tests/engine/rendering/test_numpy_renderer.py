@@ -20,9 +20,9 @@ from engine.rendering.views import orbit_views
 from tests.engine.rendering.shapes import camera_at, sphere
 from usd_io.model import Character, Motion
 from usd_io.read.character import find_skinned, read_bound_character
+from usd_io.read.material import read_texture_bytes
 from usd_io.read.motion import read_motion
 from usd_io.read.stage import open_stage
-from usd_io.read.texture import read_texture_bytes
 
 WHITE = np.ones((48, 64, 3), np.float32), np.full((48, 64), np.inf, np.float32)
 

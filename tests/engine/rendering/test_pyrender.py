@@ -20,8 +20,8 @@ from engine.rendering.torch_renderer.renderer import Images, render
 from engine.rendering.torch_renderer.shade import UNLIT
 from engine.rendering.views import make_view
 from tests.engine.rendering.shapes import camera_at, make_surface, sphere
+from usd_io.read.material import read_texture_bytes
 from usd_io.read.stage import read_shot
-from usd_io.read.texture import read_texture_bytes
 
 FILES = ("edge/fox_survey.usdz", "mocap/fair_jumping.usdc", "native/usdwg/RiggedSimple.usdz")
 

@@ -24,8 +24,8 @@ from tests.engine.rendering.shapes import camera_at, limb, no_texture
 from usd_io.errors import StageNotFoundError
 from usd_io.model import Changing, Character, Material, Mesh, Primvar
 from usd_io.read.character import read_character
+from usd_io.read.material import read_texture_bytes
 from usd_io.read.stage import open_stage
-from usd_io.read.texture import read_texture_bytes
 
 
 def square(**looks: object) -> Character:

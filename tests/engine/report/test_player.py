@@ -17,7 +17,7 @@ from engine.report.player import pack
 from engine.report.surface import MOST_FACES, SkinnedSurface, skinned_surface
 from tests.engine.conftest import make_character
 from usd_io.model import Character, Mesh, Motion, Primvar
-from usd_io.read.texture import read_texture_bytes
+from usd_io.read.material import read_texture_bytes
 
 Arrays = dict[str, np.ndarray]
 

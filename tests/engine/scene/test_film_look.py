@@ -22,7 +22,7 @@ from engine.scene.film_look import as_filmed
 from engine.scene.scene import Scene, make_scene
 from engine.scene.subject import Subject
 from engine.settings.choices import Appearance
-from usd_io.read.texture import read_texture_bytes
+from usd_io.read.material import read_texture_bytes
 
 TIMES = np.array([40.0, 45.0, 50.0, 55.0, 60.0])
 

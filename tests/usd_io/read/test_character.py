@@ -9,8 +9,8 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdSkel
 from usd_io.errors import StageNotFoundError, StageReadError
 from usd_io.model import Character, Mesh
 from usd_io.read.character import read_character
+from usd_io.read.material import read_texture_bytes
 from usd_io.read.stage import open_stage, read_shot
-from usd_io.read.texture import read_texture_bytes
 
 ARM = "/Arm/Skel"
 
