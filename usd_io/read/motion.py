@@ -10,11 +10,11 @@ import numpy as np
 from pxr import Usd, UsdGeom, UsdSkel, Vt
 
 from usd_io import convert
+from usd_io.clips import unset_times
 from usd_io.diagnostics import captured
 from usd_io.errors import StageReadError, counted, shown, timecode
 from usd_io.judge import channel_attributes
 from usd_io.model import Channel, Motion
-from usd_io.read.clips import unset_times
 from usd_io.read.samples import Samples, Values, place, sample
 from usd_io.read.skeleton import (
     BoundSkeleton,

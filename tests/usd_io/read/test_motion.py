@@ -6,9 +6,9 @@ import pytest
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel
 
 from usd_io import convert
+from usd_io.clips import unset_times
 from usd_io.errors import StageNotFoundError, StageReadError
 from usd_io.model import Motion
-from usd_io.read.clips import unset_times
 from usd_io.read.motion import read_motion
 from usd_io.read.stage import find_skeletons, open_stage, read_motion_at, read_shot
 
