@@ -177,8 +177,9 @@ def _foreseen_message(error: BaseException) -> str | None:
         where = f"{shown(error.filename)} cannot be used" if error.filename else "a file cannot be used"
         return f"{where} ({error.strerror}); {'allow it' if is_refused(error) else 'fix that'} and try again."
     if is_damage(error):
-        said = str(error).strip().splitlines() or [""]
-        return f"the stage, or a layer that it uses, is damaged: {shown(said[-1].strip())}"
+        from usd_io.diagnostics import reason
+
+        return f"the stage, or a layer that it uses, is damaged: {reason(error)}"
     return None
 
 

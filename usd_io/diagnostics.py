@@ -1,11 +1,20 @@
 """USD's own warnings and errors as text, instead of lines on stderr."""
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pxr import Tf
 
 from usd_io.errors import shown
+
+_PARSER = re.compile(r"parse error matching .*?pxrInternal_.*(?= at ')", re.DOTALL)
+"""A rule of the grammar by its class."""
+_EXCERPT = re.compile(r"( at '[^\n]{40})[^\n]{20,}(' in <)")
+"""What stands at the place of an error, to the end of its line: it may hold a whole sample."""
+_INNER = re.compile(r"\bpxrInternal_\w*?pxrReserved_*(::)?")
+"""The namespace of USD's classes."""
 
 
 @contextmanager
@@ -33,11 +42,18 @@ def reason(error: Tf.ErrorException, file: str = "") -> str:
     """
     texts = [e.commentary for e in error.args if isinstance(e, Tf.Error)] or [str(error)]
     longest = max(texts, key=len)
-    if file:
-        longest = longest.replace(f"<{file}>", "it").replace(f"{file}:", "line ").replace(f"@{file}@", "it")
+    # however it was named: USD says whole paths
+    for name in dict.fromkeys((os.path.realpath(file), os.path.abspath(file), file)) if file else ():  # noqa: PTH100
+        longest = longest.replace(f"<{name}>", "it").replace(f"@{name}@", "it")
+        longest = re.sub(rf"{re.escape(name)}:(\d+):(\d+):", r"line \1, column \2:", longest)
     return sentence(longest)
 
 
 def sentence(text: object) -> str:
-    """What USD says, safe to show: a long path in it loses its middle, not the sentence."""
-    return " ".join(shown(word) for word in str(text).strip().split(" "))
+    """What USD says, safe to show: a long path in it loses its middle, not the sentence, and names of parts of USD's
+    own program are left out."""
+    said = _PARSER.sub(
+        "the text is not as USD expects it", str(text).strip().replace("\n; skipping.", "; skipping.")
+    )
+    said = _EXCERPT.sub(r"\1...\2", _INNER.sub("", said))
+    return " ".join(shown(word) for word in said.split(" "))

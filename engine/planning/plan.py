@@ -608,9 +608,11 @@ def _warnings(plan: Plan, motion: Motion, where: str) -> list[str]:
     jumps = [(s, e) for s, e in pairwise(plan.keys) if e - s < motion.frame_step * (1 - _EPSILON)]
     if jumps:
         more = f" and elsewhere, {len(jumps)} times in all" if len(jumps) > 1 else ""
+        first, second = map(timecode, jumps[0])
+        if first == second:  # told apart by the digits that a file has
+            first, second = (f"{time!r}".removesuffix(".0") for time in jumps[0])
         warnings.append(
-            f"{where}: the keys {timecode(jumps[0][0])} and {timecode(jumps[0][1])} are less than a frame apart{more}: "
-            "that jump stays."
+            f"{where}: the keys {first} and {second} are less than a frame apart{more}: that jump stays."
         )
     return warnings
 

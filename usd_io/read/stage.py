@@ -75,7 +75,10 @@ def open_stage(path: str | Path | Usd.Stage, *, in_times_of: Usd.Stage | None = 
         ("framesPerSecond", stage.GetFramesPerSecond()),
     ):
         if not SLOWEST_RATE <= rate <= 1 / SLOWEST_RATE:
-            raise StageReadError(f"{shown(identifier)}: {name} is {rate:g}; it must be a positive number.")
+            raise StageReadError(
+                f"{shown(identifier)}: {name} is {rate:g}; it must be a positive number, from {SLOWEST_RATE:g} to "
+                f"{1 / SLOWEST_RATE:g}."
+            )
     return stage if in_times_of is None else _counted_as(stage, in_times_of.GetTimeCodesPerSecond())
 
 

@@ -268,3 +268,10 @@ def test_keys_of_the_pose_take_no_longer_by_far_for_many_keys() -> None:
     began = time.process_time()
     assert Plan("/Rig", (), keys, gaps).pose_keys == keys
     assert time.process_time() - began < 5  # hours, when every key was held against every gap
+
+
+def test_keys_that_are_nearly_at_one_time_are_told_apart(character: Character, motion_at: MotionAt) -> None:
+    said = make_plan(character, motion_at([*range(49), 61, 61.0000001, 73])).warnings
+    assert any(
+        "the keys 61 and 61.0000001 are less than a frame apart: that jump stays" in each for each in said
+    )

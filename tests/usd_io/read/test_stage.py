@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pxr import Sdf, Usd, UsdGeom, UsdSkel
+from pxr import Sdf, Tf, Usd, UsdGeom, UsdSkel
 
+from engine.errors import message_of
 from usd_io.errors import StageNotFoundError, StageReadError
-from usd_io.read.stage import find_skeletons, open_stage, read_shot, read_stage_info
+from usd_io.read.stage import composition_problems, find_skeletons, open_stage, read_shot, read_stage_info
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,49 @@ def test_damaged_files_are_refused_in_one_sentence(
         open_stage(path)
     assert str(error.value).isprintable()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("near", [True, False])
+def test_what_cannot_be_parsed_is_said_with_its_line_and_no_inner_names(
+    near: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad.usda").write_text("#usda 1.0\ndef 'A' {\n double[] x.timeSamples = { 1: [1, 2, } ] }\n}\n")
+    with pytest.raises(StageReadError) as error:
+        open_stage("bad.usda" if near else tmp_path / "bad.usda")
+    name = "bad.usda" if near else str(tmp_path / "bad.usda")
+    said = f"{name} cannot be read as USD, it is damaged or of another kind: line 3, column "
+    assert str(error.value).startswith(said)
+    assert str(error.value).count("bad.usda") == 1
+    assert "pxr" not in str(error.value)
+
+
+def test_a_damaged_sublayer_is_said_in_one_short_sentence(tmp_path: Path) -> None:
+    numbers = ", ".join(map(str, range(500)))
+    (tmp_path / "bad.usda").write_text(f"#usda 1.0\ndef 'A' {{\n 1: [{numbers}],\n}}\n")
+    (tmp_path / "shot.usda").write_text("#usda 1.0\n(subLayers = [@./bad.usda@])\n")
+    (said,) = composition_problems(open_stage(tmp_path / "shot.usda"))
+    assert "bad.usda:3:" in said
+    assert "0, 1, 2, 3" in said
+    assert len(said) < 2 * len(str(tmp_path)) + 250
+    assert said.endswith("; skipping.")
+    assert "\\n" not in said
+    with pytest.raises(Tf.ErrorException) as error:
+        raise_again(tmp_path / "bad.usda")
+    assert message_of(error.value).startswith("the stage, or a layer that it uses, is damaged: ")
+    assert "bad.usda:3:" in message_of(error.value)
+
+
+def raise_again(path: Path) -> None:
+    """As USD's own validators do."""
+    Sdf.Layer.OpenAsAnonymous(str(path))
+
+
+@pytest.mark.parametrize("rate", [1e9, 1e-9])
+def test_rates_are_refused_with_their_range(rate: float, tmp_path: Path) -> None:
+    (tmp_path / "shot.usda").write_text(f"#usda 1.0\n(framesPerSecond = {rate})\n")
+    with pytest.raises(StageReadError, match=r"is .*; it must be a positive number, from 1e-06 to 1e\+06"):
+        open_stage(tmp_path / "shot.usda")
 
 
 def test_what_is_missing_a_folder_or_no_usd_says_so(tmp_path: Path) -> None:
