@@ -46,6 +46,8 @@ LOOSE = 0.005
 """Nearer than this to its place [heights] it is left as it is."""
 STANDING_HEIGHT = 0.02
 """At a key a joint rests that is less than this above its rests [heights]; averages in between are less exact."""
+DOWN = 1 / 3
+"""What gets below this part of its height at two keys comes down in between."""
 LARGEST_CORRECTION = 0.25
 """No joint is moved further than this [heights]: where it would have to be, it does not rest."""
 LARGEST_STEP_CORRECTION = 0.4
@@ -276,8 +278,9 @@ def corrections(
     if not len(joints):
         return joints, result
     up = "XYZ".index(character.up_axis)
+    levels = _ground(plan, supports, inside[:, supports.joints], at_keys, up, size)
     first = 0
-    for gap, keys, held in zip(plan.gaps, at_keys, kept, strict=True):
+    for gap, keys, held, ground in zip(plan.gaps, at_keys, kept, levels, strict=True):
         part = slice(first, first + len(gap.times))
         # key, fill times, key: the trajectory of each joint through this gap, with its times in seconds
         paths = np.concatenate([keys[:1], inside[part], keys[1:]])
@@ -288,22 +291,56 @@ def corrections(
             far = np.linalg.norm(missing, axis=-1, keepdims=True)
             missing *= np.maximum(1 - LOOSE * size / np.where(far > 0, far, 1), 0)
             result[part, np.searchsorted(joints, joint)] = missing[1:-1]
-        # the floor of the gap is the context's, or that of its keys where they reach lower (a step down)
-        floor = min(supports.floor, keys[..., up].min())
         for joint, level, swing_speed, deviation, swing in zip(
             supports.joints,
-            supports.levels,
+            ground,
             supports.swing_speeds,
             supports.deviations,
             supports.swings,
             strict=True,
         ):
-            trajectory = Trajectory(
-                paths[:, joint], seconds, floor + level, swing_speed, deviation, swing, size, up
-            )
+            trajectory = Trajectory(paths[:, joint], seconds, level, swing_speed, deviation, swing, size, up)
             result[part, np.searchsorted(joints, joint)] = trajectory.correction()[1:-1]
         first = part.stop
     return joints, result
+
+
+def _ground(
+    plan: Plan,
+    supports: Supports,
+    inside: Float[np.ndarray, "fill support 3"],
+    at_keys: Float[np.ndarray, "gap 2 joint 3"],
+    up: int,
+    size: float,
+) -> Float[np.ndarray, "gap support 2"]:
+    """Where the supports rest at the two keys of every gap, along the up axis [stage units].
+
+    That is the context's level. But a joint that is lower at a key rests there, and one that is higher does if it is in
+    its place at the key before or after; what is higher and is not is in its swing, over what the lowest of the others
+    stands on.
+    """
+    if not len(supports.joints):
+        return np.zeros((len(plan.gaps), 0, 2))
+    usual, stands = supports.floor + supports.levels, STANDING_HEIGHT * size
+    above = at_keys[:, :, supports.joints, up] - usual
+    # what two keys have up in one place while the body goes on, and what does not come down in between, stands there; a
+    # jump on the spot leaves the body where it is
+    ways = at_keys[:, 1] - at_keys[:, 0]
+    along = np.linalg.norm(np.delete(ways, up, -1), axis=-1).mean(1, keepdims=True)
+    near = np.linalg.norm(ways[:, supports.joints], axis=-1) < metrics.CONTACT_HEIGHT * size
+    stays = near & (above.min(1) > stands) & (along > SAME_PLACE * size)
+    first = 0
+    for gap, lower, stay in zip(plan.gaps, above.min(1), stays, strict=True):
+        stay &= (inside[first : first + len(gap.times), :, up] - usual > DOWN * lower).all(0)
+        first += len(gap.times)
+    known = (above < stands) | stays[:, None]
+    for index, (gap, after) in enumerate(pairwise(plan.gaps)):
+        if gap.end == after.start:
+            known[index, 1] = known[index + 1, 0] = known[index, 1] | known[index + 1, 0]
+    off = np.where(np.abs(above) < stands, 0, above)
+    lowest = np.where(known, off, np.inf).min(2, keepdims=True)
+    off = np.where(known, off, np.minimum(off, np.where(np.isfinite(lowest), lowest, 0)))
+    return np.asarray((usual + off).swapaxes(1, 2))
 
 
 def kept_by_keys(
@@ -366,8 +403,8 @@ class Trajectory:
     path: Float[np.ndarray, "frame 3"]
     """[stage units, world]"""
     seconds: Float[np.ndarray, " frame"]
-    level: float
-    """Where it rests, along the up axis [stage units]."""
+    ground: Float[np.ndarray, "2"]
+    """Where it rests at the two keys, along the up axis [stage units]."""
     swing_speed: float
     deviation: float
     swing: Float[np.ndarray, "3"]
@@ -431,6 +468,11 @@ class Trajectory:
         lift = self._lift(float(seconds[-1] - seconds[0]), way) * np.sin(np.pi * t) ** 2
         return np.maximum(line + lift - height, 0)
 
+    def _levels(self) -> Float[np.ndarray, " frame"]:
+        """Where it rests at each frame, along the up axis [stage units]."""
+        t = (self.seconds - self.seconds[0]) / (self.seconds[-1] - self.seconds[0])
+        return np.asarray(self.ground[0] + t * (self.ground[1] - self.ground[0]))
+
     def resting(self) -> Bool[np.ndarray, " frame"]:
         """Frames at which the joint is low, and slow on either side."""
         # speed in each interval [stage units/s]; the slow limit is the largest of a resting joint's speed, a part of
@@ -440,19 +482,23 @@ class Trajectory:
             metrics.CONTACT_SPEED * self.size, SLOW_IN_GAP * speed.max(), SLOW_IN_CONTEXT * self.swing_speed
         )
         slow = speed < limit
-        low = self.path[:, self.up] < self.level + metrics.CONTACT_HEIGHT * self.size
+        low = self.path[:, self.up] < self._levels() + metrics.CONTACT_HEIGHT * self.size
         # a frame counts as slow only if the intervals before and after it are; the keys have one interval each
         return low & np.append(slow, True) & np.insert(slow, 0, True)
 
-    def _stands(self, frame: int) -> bool:
-        """Whether the joint is as low at a frame as where it rests."""
-        return bool(self.path[frame, self.up] < self.level + STANDING_HEIGHT * self.size)
+    def _stands(self, key: int) -> bool:
+        """Whether the joint is as low at a key, 0 or -1, as where it rests."""
+        return bool(self.path[key, self.up] < self.ground[key] + STANDING_HEIGHT * self.size)
 
     def _pinned(self, first: int, last: int) -> dict[int, Float[np.ndarray, "3"]]:
         """The vectors to the place of one rest by frame; none of what is too short or has no place."""
         end, part = len(self.path) - 1, self.path[first : last + 1]
         # a key that catches the joint above its rests is part of a swing, from which it comes down to them
-        at_start, at_end = first == 0 and self._stands(0), last == end and self._stands(end)
+        at_start, at_end = first == 0 and self._stands(0), last == end and self._stands(-1)
+        # where the ground rises or falls between the keys it is not known in between
+        even = abs(self.ground[1] - self.ground[0]) < STANDING_HEIGHT * self.size
+        if not (at_start or at_end or even):
+            return {}
         # what always lies still in the context has no swing: it is held only where it rests at a key
         if self.seconds[last] - self.seconds[first] < SHORTEST_S or not (
             self.swing_speed or self.swing.any() or at_start or at_end
@@ -467,7 +513,7 @@ class Trajectory:
         else:
             # rest inside the gap: its mean place along the ground, at the height of the context's rests
             places = part.mean(0, keepdims=True)
-            places[0, self.up] = self.level
+            places[0, self.up] = self._levels()[first : last + 1].mean()
         # the correction is zero at both keys: from one at which the joint does not rest it has to get here in time
         s = self.seconds[first : last + 1]
         room = np.minimum(

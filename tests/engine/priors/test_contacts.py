@@ -29,6 +29,7 @@ from usd_io.read.stage import read_shot
 SUITE = ASSETS.parent / "suite.toml"
 
 RATE = 30.0
+LEVEL = np.array([0.02, 0.02])
 HIPS, SPINE, LEFT, RIGHT = 0, 1, (2, 3, 4), (5, 6, 7)
 REST = np.array(
     [
@@ -397,7 +398,7 @@ def test_a_glide_between_keys_becomes_rest_swing_and_rest() -> None:
     times = np.arange(31) / RATE
     path = np.linspace([0.1, 0.02, 0], [0.1, 0.02, 0.5], 31)
     trajectory = contacts.Trajectory(
-        path, times, 0.02, supports.swing_speeds[left], 0.0, supports.swings[left], 1.5, 1
+        path, times, LEVEL, supports.swing_speeds[left], 0.0, supports.swings[left], 1.5, 1
     )
     stepped = path + trajectory.correction()
     speed = np.linalg.norm(np.diff(stepped, axis=0), axis=-1) * RATE
@@ -413,7 +414,7 @@ def test_a_glide_between_keys_becomes_rest_swing_and_rest() -> None:
 def trajectory(path: np.ndarray) -> contacts.Trajectory:
     """Of a foot 1.5 high above the floor's level 0.02, whose swings are as in :func:`walk`; Y up."""
     return contacts.Trajectory(
-        path, np.arange(len(path)) / RATE, 0.02, 3.0, 0.0, np.array([16 / RATE, 0.15, 0.8]), 1.5, 1
+        path, np.arange(len(path)) / RATE, LEVEL, 3.0, 0.0, np.array([16 / RATE, 0.15, 0.8]), 1.5, 1
     )
 
 
@@ -564,7 +565,7 @@ def test_keys_at_one_place_make_no_step() -> None:
     times = np.arange(31) / RATE
     path = np.tile([0.1, 0.02, 0.0], (31, 1))
     path[:, 2] += 0.03 * np.sin(np.pi * times)
-    trajectory = contacts.Trajectory(path, times, 0.02, 2.0, 0.0, np.array([0.4, 0.1, 0.8]), 1.5, 1)
+    trajectory = contacts.Trajectory(path, times, LEVEL, 2.0, 0.0, np.array([0.4, 0.1, 0.8]), 1.5, 1)
     stepped = path + trajectory.correction()
     np.testing.assert_allclose(stepped, np.tile(path[0], (31, 1)), atol=1e-9)
 
@@ -631,3 +632,48 @@ def test_hinges_bend_to_one_side_in_known_poses() -> None:
     both[::2, RIGHT[1]] = rotations.exp(np.array([0, 0, 1.0]))
     assert not find_hinges(character, replace(motion, rotations=both), limbs, turns)
     assert not find_hinges(character, motion, limbs, ~turns)
+
+
+def test_a_foot_that_never_moves_stays_where_it_is_beside_one_that_gets_lower() -> None:
+    character = biped()
+    t = np.arange(121) / RATE
+    hips = np.stack([0.86 + 0.02 * np.sin(2 * t), 0.03 * np.sin(1.3 * t)], -1)
+    left = np.tile([0.06, 0.0], (121, 1))
+    # the right one swings free, slow where it turns back; lower at the keys than it ever gets in the context
+    right = np.stack([0.05 + 0.04 * np.cos(6 * t), 0.25 * np.sin(3 * t)], -1)
+    right[60:, 0] -= 0.045
+    motion = pose(character, hips, (left, right))
+    plan, known = planned(character, motion, [60, 74, 90, 106, 120])
+    supports = contacts.find_supports(character, known, plan, metrics.height(character, known, 60))
+    assert set(supports.joints) >= {LEFT[2]}
+    made = spline(character, known, plan)
+    before, after = (
+        skeleton.joint_positions(character, m)[:, LEFT[2]]
+        for m in (made, plant(character, known, plan, made))
+    )
+    assert np.abs(before - [0.1, 0.06, 0]).max() < 0.005
+    assert np.abs(after - [0.1, 0.06, 0]).max() < 0.005
+
+
+def stairs(character: Character, rise: float) -> Motion:
+    """:func:`walk`, flat at first, from frame 42 on over stairs of which each place of a foot is the next."""
+    motion = walk(character)
+    places = skeleton.joint_positions(character, motion)[:, [HIPS, LEFT[2], RIGHT[2]], 1:].copy()
+    places[..., 0] += rise * np.maximum((places[..., 1] - 1.04) / 0.4, 0)
+    places[:, 0, 0] -= abs(rise)  # both legs reach
+    return pose(character, places[:, 0], (places[:, 1], places[:, 2]))
+
+
+@pytest.mark.parametrize("rise", [-0.12, -0.05, 0.06, 0.12])
+def test_feet_on_stairs_rest_at_the_heights_of_the_keys(rise: float) -> None:
+    character = biped()
+    motion = stairs(character, rise)
+    # both feet stand at the keys, each in its place at two in a row
+    plan, known = planned(character, motion, [42, 62, 82, 102, 122])
+    made = spline(character, known, plan)
+    true = skeleton.joint_positions(character, motion.at(offsets.frames_at(motion, plan.fill_times)))
+    before, after = (
+        np.linalg.norm(skeleton.joint_positions(character, m) - true, axis=-1)[:, [LEFT[2], RIGHT[2]]]
+        for m in (made, plant(character, known, plan, made))
+    )
+    assert after.mean() < 0.6 * before.mean()
