@@ -2,7 +2,8 @@
 
 EngineError            anything a user can cause in a run; the message is shown as it is
 ├── ConfigError        settings that cannot be used, all problems in one message
-│   └── NothingToFill  every frame is authored already
+│   ├── NothingToFill  every frame is authored already
+│   └── NotWritable    a folder that the system lets nobody of ours write to
 ├── DataError          motion, images or weights that cannot be used (NaN, too few samples, truncated, ...)
 ├── ResourceMissing    weights or a device that are not here now
 ├── OutOfMemory        memory ran out; says what to make smaller
@@ -51,6 +52,10 @@ class ConfigError(EngineError):
 
 class NothingToFill(ConfigError):
     """Every frame between the keys is authored already."""
+
+
+class NotWritable(ConfigError):
+    """A folder that cannot be made or written to: only what writes there has to care."""
 
 
 class DataError(EngineError):

@@ -17,6 +17,7 @@ from engine.errors import (
     SHOWN_ERRORS,
     STOPPED,
     ConfigError,
+    NotWritable,
     RunCancelled,
     exit_code,
     message_of,
@@ -67,8 +68,12 @@ __all__ = [
 NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
 
 
-def plan(config: RunConfig) -> Planned:
+def plan(config: RunConfig, *, dry: bool = False) -> Planned:
     """Read the stage, find or check what is to be filled, and whether a result can be written; writes nothing.
+
+    Args:
+        config: All that decides the plan.
+        dry: Whether no run follows: then a folder that cannot be written to is a note.
 
     Raises:
         UsdIoError: The stage cannot be read.
@@ -77,7 +82,13 @@ def plan(config: RunConfig) -> Planned:
         DataError: The video cannot be read.
         SourceChanged: A file of the stage was saved meanwhile.
     """
-    run_folder(config)  # refuses one that cannot or must not be written to
+    try:
+        run_folder(config)  # refuses one that cannot or must not be written to
+    except NotWritable as error:
+        if not dry:
+            raise
+        planned = _plan(config, dry=True)
+        return replace(planned, notes=(*planned.notes, str(error)))
     return _plan(config)
 
 
@@ -104,7 +115,7 @@ def _check_files(config: RunConfig, planned: Planned) -> None:
         check_files(config, planned.plans, planned.shot.motions[0].time_codes_per_second)
 
 
-def _plan(config: RunConfig) -> Planned:
+def _plan(config: RunConfig, *, dry: bool = False) -> Planned:
     if config.prior not in get_args(PriorName):
         from engine.priors.catalogue import prior_of
 
@@ -112,7 +123,7 @@ def _plan(config: RunConfig) -> Planned:
     planned = plan_fill(config)
     assert planned.source is not None
     stage, truth = planned.source.stage, planned.source.truth
-    planned = foresee(planned, stage, config)
+    planned = foresee(planned, stage, config, dry=dry)
     notes = [*planned.notes, *unheeded(config)]
     if truth is not None:
         from engine.planning.truth import check_truth

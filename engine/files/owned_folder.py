@@ -16,7 +16,7 @@ import secrets
 from collections.abc import Iterable, Set
 from pathlib import Path
 
-from engine.errors import ConfigError, EngineError
+from engine.errors import ConfigError, EngineError, NotWritable
 from engine.files.atomic import REMEDY, is_inside, write_text
 from engine.files.json_values import read_json
 from usd_io.errors import shown, unwritable
@@ -240,7 +240,7 @@ def check_writable(folder: Path, elsewhere: str = REMEDY) -> None:
         raise _refused(f"{shown(folder)} cannot be made, the name is too long")
     error = _why_not(there)
     if error is not None:
-        raise ConfigError(unwritable(folder, error, elsewhere), settings=("out",) if elsewhere else ())
+        raise NotWritable(unwritable(folder, error, elsewhere), settings=("out",) if elsewhere else ())
 
 
 def _refused(what: str) -> ConfigError:

@@ -1,17 +1,18 @@
 """What prevents a result, reported when planning: what stage, author options and folder decide."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engine.config import RunConfig
-from engine.errors import ConfigError
+from engine.errors import ConfigError, NotWritable
 from engine.files.owned_folder import check_writable
 from engine.planning.shot_plan import Planned
 from usd_io.errors import AuthorError, shown
 
 
-def foresee(planned: Planned, stage: Any, config: RunConfig) -> Planned:
+def foresee(planned: Planned, stage: Any, config: RunConfig, *, dry: bool = False) -> Planned:
     """The plans for which a result can be written; the others are named in the notes. What a video decides, see
     :mod:`engine.scene.given_video`.
 
@@ -19,11 +20,13 @@ def foresee(planned: Planned, stage: Any, config: RunConfig) -> Planned:
         planned: The work.
         stage: The source, open.
         config: Gives the author options and the folder.
+        dry: Whether no run follows: then a folder that cannot be written to is no matter.
 
     Raises:
         ConfigError: Nothing can be written, not for a skeleton that was named, or not to the folder.
     """
-    _check_folder(config)
+    with suppress(*(NotWritable,) * dry):
+        _check_folder(config)
     from usd_io.author.foresee import foresee_placement
     from usd_io.read.placement import MODE
 

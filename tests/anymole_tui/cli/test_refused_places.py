@@ -213,3 +213,20 @@ def test_what_a_mode_cannot_do_names_the_option(
     out, err = capfd.readouterr()
     assert err.endswith(f"{said}\n")
     assert json.loads(out)["settings"] == ["author"]
+
+
+@pytest.mark.parametrize("out", [(), ("--out", "locked/run")])
+def test_a_dry_run_needs_no_folder_to_write_to(
+    call: Call, out: tuple[str, ...], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    stage = shutil.copy(data / "cases" / "usd" / "baked_channel.usda", locked)
+    protect(locked, monkeypatch)
+    code, err = call("run", stage, *out, "--dry-run")
+    assert code == 0
+    assert "cannot be written (Permission denied)" in err
+    code, err = call("run", stage, *out, "--here")
+    assert code == ExitCode.USAGE
+    assert "cannot be written (Permission denied)" in err
+    assert [path.name for path in locked.iterdir()] == ["baked_channel.usda"]
