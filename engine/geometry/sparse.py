@@ -15,10 +15,10 @@ def breakdowns(
     character: Character,
     motions: Sequence[Motion],
     gaps: Sequence[tuple[float, float]],
-    tolerance: float,
+    tolerances: Float[np.ndarray, "frame joint"],
 ) -> Bool[np.ndarray, " frame"]:
     """Which frames of filled motions have to be kept, beside those outside the gaps, so that between samples all joints
-    are within a tolerance of where they were.
+    are within their tolerances of where they were.
 
     Greedy: the frame that is furthest off is kept, until none is (as curves are simplified: Douglas and Peucker 1973).
 
@@ -26,7 +26,7 @@ def breakdowns(
         character: The skeleton.
         motions: Takes, at the same times.
         gaps: Open intervals of time in which frames may go; the ends stay.
-        tolerance: Of joint positions [stage units].
+        tolerances: Of joint positions, above 0 [stage units].
     """
     times = motions[0].times
     keep: Bool[np.ndarray, " frame"] = np.ones(len(times), bool)
@@ -39,24 +39,20 @@ def breakdowns(
             shown = replace(
                 resample(motion.at(np.flatnonzero(keep)), times), T_world_skel=motion.T_world_skel
             )
-            apart = np.linalg.norm(skeleton.joint_positions(character, shown) - true, axis=-1).max(
-                -1, initial=0
-            )
-            errors = np.maximum(errors, apart)
-        worst = _worst(errors, keep, tolerance)
+            apart = np.linalg.norm(skeleton.joint_positions(character, shown) - true, axis=-1)
+            errors = np.maximum(errors, (apart / tolerances).max(-1, initial=0))
+        worst = _worst(errors, keep)
         if not len(worst):
             break
         keep[worst] = True
     return keep
 
 
-def _worst(
-    errors: Float[np.ndarray, " frame"], keep: Bool[np.ndarray, " frame"], tolerance: float
-) -> list[int]:
-    """The worst frame of every stretch between two kept ones that has one beyond the tolerance."""
+def _worst(errors: Float[np.ndarray, " frame"], keep: Bool[np.ndarray, " frame"]) -> list[int]:
+    """The worst frame of every stretch between two kept ones that has an error [tolerances] beyond 1."""
     found = []
     stretch = np.cumsum(keep)
-    for number in np.unique(stretch[~keep & (errors > tolerance)]):
+    for number in np.unique(stretch[~keep & (errors > 1)]):
         inside = np.flatnonzero((stretch == number) & ~keep)
         found.append(int(inside[np.argmax(errors[inside])]))
     return found

@@ -10,6 +10,7 @@ import numpy as np
 from engine.files.json_values import to_plain
 from engine.geometry.metrics import height
 from engine.geometry.sparse import breakdowns
+from engine.planning.pins import PIN_TOLERANCE
 from engine.priors.fill import Filled
 from engine.runs.stage_cache import FileStage, RunContext, StageWork
 from engine.runs.workspace import opened_names
@@ -104,6 +105,7 @@ def _tell_of_samples(
             "all, for its channels have keys of their own"
             if _has_own_keys(subject)
             else f"every joint within {100 * (inputs.tolerance or 0):g} % of the height of the full motion"
+            + (", pinned ones in their places" if subject.plan.pins else "")
         )
         work.progress.note(
             f"{shown(subject.path)}: {left} samples are written for {all_of_them} filled frames: {why}."
@@ -142,7 +144,13 @@ def _thinned(subject: Subject, tolerance: float | None) -> Filled:
         return filled
     size = height(subject.character, filled.motion, subject.plan.keys[0])
     gaps = [(gap.start, gap.end) for gap in subject.plan.gaps]
-    kept = np.flatnonzero(breakdowns(subject.character, filled.takes, gaps, SAFETY * tolerance * size))
+    times, joints = filled.motion.times, subject.character.joints
+    tolerances = np.full((len(times), len(joints)), SAFETY * tolerance * size)
+    for pin in subject.plan.pins:
+        # the motion itself has pinned joints within half of what they may be off, mostly
+        here = (times >= pin.start) & (times <= pin.end), joints.index(pin.joint)
+        tolerances[here] = np.minimum(tolerances[here], PIN_TOLERANCE / 2 * size)
+    kept = np.flatnonzero(breakdowns(subject.character, filled.takes, gaps, tolerances))
     return replace(
         filled,
         motion=filled.motion.at(kept),

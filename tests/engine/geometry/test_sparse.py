@@ -47,6 +47,24 @@ def test_sparse_samples_keep_the_motion_within_the_tolerance(data: Path, tmp_pat
     assert any("breakdowns" in found for found in layers)
 
 
+def test_pinned_joints_stay_where_they_are_however_few_samples_are_wanted(data: Path, tmp_path: Path) -> None:
+    config = RunConfig(
+        stage=str(data / "edge" / "fox_survey_keys.usda"),
+        out=str(tmp_path / "run"),
+        preview=False,
+        report=False,
+        prior="spline",
+        samples="sparse:5",
+        pin=("b_Head_05@40:46",),
+    )
+    result = engine_run.run(config).result
+    character = read_shot(result, meshes=False).characters[0]
+    shown = read_motion(open_stage(result), FOX, np.arange(40.0, 47.0))
+    joint = next(n for n, path in enumerate(character.joints) if path.endswith("b_Head_05"))
+    path = skeleton.joint_positions(character, shown)[:, joint]
+    assert np.linalg.norm(path - path[0], axis=-1).max() < 0.001 * metrics.height(character, shown, 40)
+
+
 @pytest.mark.parametrize("text", ["few", "sparse:0", "sparse:x", "sparse:nan", "full:1"])
 def test_samples_that_say_nothing_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="write full, sparse"):
