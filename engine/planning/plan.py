@@ -39,6 +39,8 @@ STEP = 0.25
 """Two samples at an end of a dense run that are closer to each other than this part of the next interval are a jump."""
 FINEST_GRID, COARSEST_GRID = 0.5, 2.0
 """Finished motion with a step [frames] between these is what is filled, too; others are filled at the frames."""
+MONSTROUS = 1e4
+"""A joint this many times the length of all bones away from where it mostly is: for a person a hundred kilometres."""
 _EPSILON = 1e-6
 """Times closer than this part of a frame are one time."""
 
@@ -280,7 +282,11 @@ def make_plan(
         longest=_longest_interval(motion),
     )
     steps = said_of(holds, lone, made.channel_gaps, named=bool(keys))
-    said = (*_warnings(made, motion, where), *(f"{where}: {each}" for each in (*steps, *named)))
+    said = (
+        *_warnings(made, motion, where),
+        *_monstrous(character, motion, where),
+        *(f"{where}: {each}" for each in (*steps, *named)),
+    )
     return replace(made, warnings=said)
 
 
@@ -615,6 +621,23 @@ def _warnings(plan: Plan, motion: Motion, where: str) -> list[str]:
             f"{where}: the keys {first} and {second} are less than a frame apart{more}: that jump stays."
         )
     return warnings
+
+
+def _monstrous(character: Character, motion: Motion, where: str) -> list[str]:
+    """What is said of a place that is so far from those at other times that it can only be a mistake."""
+    places = motion.translations.astype(np.float64)
+    usual = np.median(places, axis=0)
+    # all bones one behind the other, as they mostly are
+    size = float(np.linalg.norm(usual[np.asarray(character.parents) >= 0], axis=-1).sum())
+    off = np.abs(places - usual).max(-1)
+    if not size or off.max() <= MONSTROUS * size:
+        return []
+    frame, joint = divmod(int(off.argmax()), off.shape[1])
+    return [
+        f"{where}: at {timecode(motion.times[frame])} the translation of {shown(leaf(character.joints[joint]))} is out "
+        f"of all proportion, {off[frame, joint] / size:.1g} times the length of all bones from where it mostly is: "
+        "what is filled goes there, and lengths in heights say nothing; fix that sample."
+    ]
 
 
 def _span(start: float, end: float) -> str:

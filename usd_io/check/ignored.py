@@ -1,4 +1,4 @@
-"""Rules on what USD ignores without a word, or computes nonsense of: SA012 to SA016 (docs/check.md)."""
+"""Rules on what USD ignores without a word, or computes nonsense of: SA012 to SA017 (docs/check.md)."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,15 @@ from usd_io.check.animation_samples import animation_prims
 from usd_io.check.finding import Finding
 from usd_io.errors import shown
 from usd_io.read.samples import READ_TYPES, wrong_type
-from usd_io.read.skeleton import INSTANCES_TOO, animation_of, names_animation, no_paths, skeleton_prims
+from usd_io.read.skeleton import (
+    INSTANCES_TOO,
+    ancestry,
+    animation_of,
+    binds,
+    names_animation,
+    no_paths,
+    skeleton_prims,
+)
 
 _SKINNED = ("primvars:skel:jointIndices", "primvars:skel:jointWeights", "skel:blendShapes")
 """Attributes of a mesh that say that it is bound."""
@@ -112,3 +120,23 @@ def ignored_subsets(stage: Usd.Stage) -> Iterator[Finding]:
                 "there are no restTransforms for them: USD ignores the animation. Author restTransforms."
             )
             yield Finding("SA016", "error", message, prim=shown(prim.GetPath()))
+
+
+def bound_to_nothing(stage: Usd.Stage) -> Iterator[Finding]:
+    """SA017: what drives a skeleton is a SkelAnimation that is there and active."""
+    seen: set[Usd.Prim] = set()
+    for skeleton in skeleton_prims(stage):
+        binding = next((prim for prim in ancestry(skeleton) if binds(prim)), None)
+        if binding is None or binding in seen:
+            continue
+        seen.add(binding)
+        for target in UsdSkel.BindingAPI(binding).GetAnimationSourceRel().GetTargets()[:1]:
+            prim = stage.GetPrimAtPath(target)
+            if prim and prim.IsActive() and prim.IsA(UsdSkel.Animation):
+                continue
+            why = "is not there" if not prim else "is no SkelAnimation" if prim.IsActive() else "is inactive"
+            message = (
+                f"skel:animationSource names <{shown(target)}>, which {why}: nothing moves "
+                f"<{shown(skeleton.GetPath())}>. Activate it, or bind another one."
+            )
+            yield Finding("SA017", "warning", message, prim=shown(binding.GetPath()))

@@ -15,7 +15,14 @@ from usd_io.check.composition import (
     unknown_joints,
 )
 from usd_io.check.finding import Finding, Severity
-from usd_io.check.ignored import bad_binds, ignored_subsets, ignored_types, invalid_joints, missing_api
+from usd_io.check.ignored import (
+    bad_binds,
+    bound_to_nothing,
+    ignored_subsets,
+    ignored_types,
+    invalid_joints,
+    missing_api,
+)
 from usd_io.check.result import changed_keys, sources
 from usd_io.check.samples import bad_values, changing_bones, missing_channels, sign_flips, wrong_lengths
 from usd_io.check.usd import usd_findings
@@ -38,6 +45,7 @@ STAGE_RULES = (
     invalid_joints,
     bad_binds,
     ignored_subsets,
+    bound_to_nothing,
 )
 
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}

@@ -133,7 +133,7 @@ class Watch(Place):
             return  # nothing is known yet, or the app ends
         self.query_one(RunHead).tell(record, story)
         self.query_one(StageList).tell(story, record.live)
-        self.query_one(Load).tell(story.telemetry)
+        self.query_one(Load).tell(story.telemetry, record.live)
         told = next((s for s in reversed(list(story.stages.values())) if s.series), None)
         losses = self.query_one(LossPlot)
         losses.set_class(told is not None, "-told")

@@ -169,11 +169,11 @@ class LossPlot(_Panel):
 class Load(_Panel):
     """Processor, memory and GPUs of the machine the run is on, wherever that is."""
 
-    def tell(self, telemetry: Telemetry | None) -> None:
-        """Show the last reading."""
-        self._again = partial(self.tell, telemetry)
-        if telemetry is None:
-            self.show([Content.styled("no reading yet", "dim")])
+    def tell(self, telemetry: Telemetry | None, live: bool) -> None:
+        """Show the last reading, of a run at work: what it was in the end is no load any more."""
+        self._again = partial(self.tell, telemetry, live)
+        if telemetry is None or not live:
+            self.show([Content.styled("no reading yet" if live else "the run is not at work", "dim")])
             return
         t = telemetry
         lines = [

@@ -146,8 +146,10 @@ def test_end_of_a_run_is_seen(home: Path) -> None:
         place = await watching(app, pilot, folder)
         assert place.check_action("compare", ()) is False
         append(folder, [ENDED])
+        await until(pilot, told(app, "cpu", "NVIDIA H100"))
         write_state(folder, "done", result="shot_inbetween.usda", percent=100.0)
-        await until(pilot, told(app, "done", "100 %"))
+        await until(pilot, told(app, "done", "100 %", "the run is not at work"))
+        assert not told(app, "NVIDIA H100")()  # what it was in the end is no load of now
         assert place.check_action("compare", ()) is True
         assert place.check_action("cancel", ()) is False
 

@@ -275,3 +275,17 @@ def test_keys_that_are_nearly_at_one_time_are_told_apart(character: Character, m
     assert any(
         "the keys 61 and 61.0000001 are less than a frame apart: that jump stays" in each for each in said
     )
+
+
+@pytest.mark.parametrize(("joint", "place", "said"), [(1, 1e30, True), (0, 1e30, True), (0, 1e3, False)])
+def test_a_place_out_of_all_proportion_is_said(
+    joint: int, place: float, said: bool, character: Character, motion_at: MotionAt
+) -> None:
+    motion = motion_at([*range(49), 61, 73])
+    translations = motion.translations.copy()
+    translations[-2, joint] = place
+    warnings = make_plan(character, replace(motion, translations=translations)).warnings
+    name = character.joints[joint].rsplit("/", 1)[-1]
+    assert (
+        any(f"at 61 the translation of {name} is out of all proportion" in each for each in warnings) == said
+    )

@@ -93,6 +93,21 @@ def test_joint_that_the_skeleton_lacks_is_found(tmp_path: Path) -> None:
     assert [found.severity for found in of(checked(tmp_path, none), "SA003")] == ["error"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('def SkelAnimation "Anim"', 'def SkelAnimation "Anim" (active = false)', "inactive"),
+        ('def SkelAnimation "Anim"', 'def SkelAnimation "Other"', "not there"),
+        ('def SkelAnimation "Anim"', 'def Scope "Anim"', "no SkelAnimation"),
+    ],
+)
+def test_a_binding_to_what_moves_nothing_is_found(old: str, new: str, why: str, tmp_path: Path) -> None:
+    assert SOUND.count(old) == 1
+    (found,) = of(checked(tmp_path, SOUND.replace(old, new)), "SA017")
+    assert found.severity == "warning"
+    assert f"names </Arm/Anim>, which is {why}: nothing moves </Arm/Skel>." in found.message
+
+
 def test_joint_of_another_level_of_detail_is_no_finding(tmp_path: Path) -> None:
     head, rest = SOUND.split('    def Skeleton "Skel"')
     skeleton, animation = rest.split("    def SkelAnimation")
