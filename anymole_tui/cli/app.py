@@ -3,15 +3,17 @@
 Nothing heavy is imported here: each command imports what it runs, so that ``--help`` is quick.
 """
 
+import io
 import os
 import platform
 import sys
 import traceback
+from contextlib import redirect_stdout
 from copy import copy
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -120,6 +122,8 @@ def main(arguments: list[str] | None = None) -> None:
         if not _needs_no_files(argv):
             _check_current_folder()
         argv = as_command(argv, group)
+        if _asks_for_help(argv) and "--json" in argv:
+            sys.exit(say_help_as_json([word for word in argv if word != "--json"], group))
         if not _needs_no_files(argv):
             for sentence in unheeded_variables(argv, group, list(chain(*HOMES.values()))):
                 out.say(one_line(f"warning: {sentence}"))
@@ -155,7 +159,11 @@ def _check_current_folder() -> None:
 
 def _needs_no_files(argv: list[str]) -> bool:
     """Help and what a shell asks for while one types must not fail over a settings file."""
-    return bool({"--help", "-h"} & {*argv}) or COMPLETION in os.environ
+    return _asks_for_help(argv) or COMPLETION in os.environ
+
+
+def _asks_for_help(argv: list[str]) -> bool:
+    return bool({"--help", "-h"} & {*argv})
 
 
 def as_command(argv: list[str], group: Any) -> list[str]:
@@ -207,6 +215,16 @@ def _check_command(words: list[str], group: Any) -> None:
             )
         called.append(word)
         group = group.commands[word]
+
+
+def say_help_as_json(argv: list[str], group: Any) -> int:
+    """Say the help of a call as one JSON object; returns the exit code."""
+    text = io.StringIO()
+    with redirect_stdout(text):
+        code = group.main(argv, prog_name="anymole", standalone_mode=False)
+    command = " ".join(["anymole", *takewhile(lambda word: not word.startswith("-"), argv)])
+    out.print_json({"command": command, "help": text.getvalue()})
+    return int(code or ExitCode.OK)
 
 
 def say_version(*, as_json: bool) -> int:

@@ -52,6 +52,17 @@ def test_help_in_all_ways(call: Call) -> None:
     assert call("help", "models", "pull")[0] == 0
 
 
+@pytest.mark.parametrize("words", [(), ("run",), ("models", "pull")])
+def test_help_as_json(call: Call, words: tuple[str, ...]) -> None:
+    text = call("help", *words)[1]
+    for asked in (("help", *words, "--json"), ("help", "--json", *words), (*words, "--help", "--json")):
+        code, out, err = call(*asked)
+        assert (code, err) == (0, "")
+        assert json.loads(out) == {"command": " ".join(("anymole", *words)), "help": text}
+    code, out, _ = call("help", "nope", "--json")
+    assert (code, json.loads(out)["exit_code"]) == (2, 2)
+
+
 def test_a_word_that_calls_nothing_is_refused(call: Call) -> None:
     assert call("help", "run", "extra") == (
         2,
