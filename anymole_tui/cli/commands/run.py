@@ -96,7 +96,7 @@ def start(
     from engine import run as engine_run
 
     kind = progress_kind(progress)
-    planned = engine_run.plan(config, dry=dry_run)
+    planned = engine_run.plan(config, dry=True) if dry_run else engine_run.plan(config)
     if dry_run:
         engine_run.check_ready(config, planned)
         plans = [asdict(plan) for plan in planned.plans]
