@@ -60,7 +60,7 @@ class Measures:
     straight: Float[Tensor, " batch"]
     """L2P of the straight motion [sizes]."""
     filled: Float[Tensor, "batch grid joint 7"]
-    """As of :func:`filled_with`."""
+    """The poses answered, those at both keys included: what a second pass sees."""
 
     @property
     def total(self) -> Float[Tensor, ""]:
@@ -78,10 +78,13 @@ def measure(
 ) -> Measures:
     """Compare an answer with what was in the gap."""
     part = frame.new_tensor(layout.INSIDE)
-    turn = torch.einsum("tk,bkjc->btjc", sines(part), answer.rotations)
-    filled = filled_with(answer, features, frame, poses)
-    got_q, got_t = filled[:, 1:-1, :, :4], filled[:, 1:-1, :, 4:]
-    base_q = poses.rotations[:, len(layout.OUTSIDE) :]
+    basis = sines(part)
+    turn = torch.einsum("tk,bkjc->btjc", basis, answer.rotations)
+    move = torch.einsum("tk,bkjc->btjc", basis, answer.translations)
+    inside = slice(len(layout.OUTSIDE), None)
+    base_q, base_t = poses.rotations[:, inside], poses.translations[:, inside]
+    r, t = to_local(turn, move, features, frame)
+    got_q, got_t = rotations_torch.multiply(base_q, rotations_torch.exp(r)), base_t + t
     got = skeleton_torch.forward(poses.parents, got_q, got_t, depth)[1]
     with torch.no_grad():
         true = skeleton_torch.forward(poses.parents, truth.rotations, truth.translations, depth)[1]
@@ -114,26 +117,10 @@ def measure(
         "ideas": ideas,
         "odds": odds,
     }
+    known = torch.cat([poses.rotations, poses.translations], -1)
+    start, end = known[:, layout.START, None], known[:, layout.END, None]
+    filled = torch.cat([start, torch.cat([got_q, got_t], -1), end], 1)
     return Measures(losses, ratio.detach(), error.detach(), straight, filled.detach())
-
-
-def filled_with(
-    answer: AnswerTensors, features: FeatureTensors, frame: Float[Tensor, "batch 3 3"], poses: Poses
-) -> Float[Tensor, "batch grid joint 7"]:
-    """The poses answered, rotation and translation side by side, those at both keys included: what a second pass
-    sees."""
-    basis = sines(frame.new_tensor(layout.INSIDE))
-    turn = torch.einsum("tk,bkjc->btjc", basis, answer.rotations)
-    move = torch.einsum("tk,bkjc->btjc", basis, answer.translations)
-    r, t = to_local(turn, move, features, frame)
-    inside = slice(len(layout.OUTSIDE), None)
-    got_q = rotations_torch.multiply(poses.rotations[:, inside], rotations_torch.exp(r))
-    got = torch.cat([got_q, poses.translations[:, inside] + t], -1)
-    start, end = (
-        torch.cat([poses.rotations[:, at, None], poses.translations[:, at, None]], -1)
-        for at in (layout.START, layout.END)
-    )
-    return torch.cat([start, got, end], 1)
 
 
 def _norms(

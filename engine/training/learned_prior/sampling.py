@@ -195,7 +195,7 @@ def _lengths(rng: np.random.Generator, count: int) -> Float[np.ndarray, " row"]:
         rng.uniform(1.5, 3.0, count),
         np.exp(rng.uniform(np.log(0.25), np.log(3.0), count)),
     ]
-    return np.choose(np.searchsorted([0.5, 0.66, 0.84], kind), some)
+    return np.choose(np.searchsorted([0.42, 0.55, 0.85], kind), some)
 
 
 def _contexts(

@@ -21,20 +21,12 @@ from torch import Tensor
 from engine.training.learned_prior import checkpoint, data
 from engine.training.learned_prior.augment import mixed, retargeted
 from engine.training.learned_prior.data import Clip
-from engine.training.learned_prior.features import FeatureTensors, make_features
-from engine.training.learned_prior.losses import Measures, filled_with, measure, see_filled
+from engine.training.learned_prior.features import make_features
+from engine.training.learned_prior.losses import Measures, measure, see_filled
 from engine.training.learned_prior.network import AnswerTensors, Shape, TorchNetwork, relations
 from engine.training.learned_prior.poses import Poses
 from engine.training.learned_prior.procedural import procedural_clips
-from engine.training.learned_prior.sampling import (
-    ALONE,
-    MOST_DEPTH,
-    MOST_JOINTS,
-    Batch,
-    Pool,
-    fitted,
-    make_batch,
-)
+from engine.training.learned_prior.sampling import ALONE, MOST_JOINTS, Batch, Pool, Truth, fitted, make_batch
 from engine.training.long_training import STATE, LongTraining, TrainingSchedule, train_for
 
 CPU = torch.device("cpu")
@@ -49,8 +41,8 @@ CROWDED = 0.5
 """Power of the total of a character's clips by which each counts less."""
 BUCKETS = (24, MOST_JOINTS)
 """Joint counts up to which clips share batches, so that little is padded."""
-DEPTH = MOST_DEPTH
-"""Of the kinematics: no chain is longer."""
+DEPTH_BITS = 4
+"""Strides of the kinematics: chains of up to 15 ancestors (:data:`sampling.MOST_DEPTH`)."""
 WEIGHTS, CLIPS = "learned.safetensors", "clips.txt"
 
 
@@ -122,43 +114,31 @@ class Sampler:
 def run_network(network: TorchNetwork, batch: Batch, *, backward: bool = False) -> tuple[Measures, Measures]:
     """Answer a batch in two passes, of which the second sees the neighbours that the first filled, and measure both.
 
-    The gaps that stand alone are left out of the second. With ``backward`` the gradients of the answers that a run ends
-    with are added up: of gaps that stand alone in the first pass, which are then all that is measured of it, and of the
-    second. Drafts, which only their neighbours see, learn from those.
+    The gaps that stand alone are left out of the second. With ``backward`` the gradients of both are added up.
     """
     poses, truth = batch.poses()
-    relation = relations(poses.parents, poses.depth, DEPTH)
-
-    def measured(some: slice, seen: Poses) -> Measures:
-        features, answer = run_pass(network, seen, batch.frame[some], relation[some])
-        return measure(answer, features, batch.frame[some], seen, truth.at(some), DEPTH)
-
-    count = round(ALONE * len(batch.seconds))
-    alone, rows = slice(count), slice(count, None)
-    known = poses.at(rows)
+    depth = 2**DEPTH_BITS - 1
+    relation = relations(poses.parents, poses.depth, depth)
+    first = run_pass(network, poses, truth, batch.frame, relation, depth)
     if backward:
-        first = measured(alone, poses.at(alone))
         first.total.backward()  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            features, answer = run_pass(network, known, batch.frame[rows], relation[rows])
-            filled = torch.cat([first.filled, filled_with(answer, features, batch.frame[rows], known)])
-    else:
-        first = measured(slice(None), poses)
-        filled = first.filled
-    second = measured(rows, see_filled(known, filled, batch.neighbour[rows], batch.neighbour_part[rows]))
+    rows = slice(round(ALONE * len(batch.seconds)), None)
+    seen = see_filled(poses.at(rows), first.filled, batch.neighbour[rows], batch.neighbour_part[rows])
+    second = run_pass(network, seen, truth.at(rows), batch.frame[rows], relation[rows], depth)
     if backward:
         second.total.backward()  # type: ignore[no-untyped-call]
     return first, second
 
 
 def run_pass(
-    network: TorchNetwork, poses: Poses, frame: Tensor, relation: Tensor
-) -> tuple[FeatureTensors, AnswerTensors]:
-    """Answers of gaps, and what they answer to."""
-    features = make_features(poses, frame, DEPTH)
+    network: TorchNetwork, poses: Poses, truth: Truth, frame: Tensor, relation: Tensor, depth: int
+) -> Measures:
+    """AnswerTensors gaps and measure the answers."""
+    features = make_features(poses, frame, depth)
     with torch.autocast(frame.device.type, torch.bfloat16):
         answer = network(features, poses.parents, poses.present, relation)
-    return features, AnswerTensors(*(value.float() for value in answer))
+    answer = AnswerTensors(*(value.float() for value in answer))
+    return measure(answer, features, frame, poses, truth, depth)
 
 
 class Training(LongTraining[Batch]):
@@ -176,9 +156,9 @@ class Training(LongTraining[Batch]):
         return sampler.draw(np.random.default_rng([self.settings.seed, step]))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Add up the gradients: the losses of the second pass, and the ratio to slerp of gaps that stand alone."""
+        """Add up the gradients of both passes: the losses of the first, and the ratio to slerp of the second."""
         first, second = run_network(self.network, batch, backward=True)
-        return {**second.losses, "alone": first.ratio.mean()}
+        return {**first.losses, "second": second.ratio.mean()}
 
     def warm_start(self, path: Path) -> None:
         """Begin from weights, of this or of the first format."""
