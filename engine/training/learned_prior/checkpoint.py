@@ -1,7 +1,7 @@
 """Checkpoints and shipped weights: one safetensors file each, with JSON in its metadata, and trainings that begin from
 them. No pickle."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,22 @@ def save_weights(path: Path, network: TorchNetwork, shape: Shape, meta: Mapping[
     """Weights for shipping, in half precision."""
     half = {name: value.half() for name, value in network.state_dict().items()}
     save(path, half, {**meta, "shape": asdict(shape)})
+
+
+def average_weights(paths: Sequence[Path], out: Path) -> None:
+    """Write the mean of the shipped weights of trainings that began from one another: between the two ends of a further
+    training the network is better than at either. Wortsman et al. 2022, "Model soups".
+
+    Raises:
+        DataError: A file is missing, damaged, or of another network.
+    """
+    networks, metas = zip(*(load_weights(path) for path in paths), strict=True)
+    mean = networks[0]
+    states = [network.state_dict() for network in networks]
+    if any(network.shape != mean.shape for network in networks):
+        raise DataError(f"{shown(paths[-1])}: the weights are of networks of different sizes; name others.")
+    mean.load_state_dict({name: torch.stack([s[name] for s in states]).mean(0) for name in states[0]})
+    save_weights(out, mean, mean.shape, {"averaged": [dict(meta) for meta in metas]})
 
 
 def load_weights(path: Path) -> tuple[TorchNetwork, dict[str, Any]]:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.errors import DataError
 from engine.training.learned_prior import checkpoint
-from engine.training.learned_prior.network import Shape
+from engine.training.learned_prior.network import Shape, TorchNetwork
 from engine.training.learned_prior.procedural import procedural_clips
 from engine.training.learned_prior.train import (
     WEIGHTS,
@@ -74,6 +75,28 @@ def test_a_run_leaves_checkpoint_weights_and_log(sampler: Sampler, tmp_path: Pat
     mean = torch.cat([p.flatten() for p in run.averaged.parameters()])
     read = torch.cat([p.flatten() for p in network.parameters()])
     assert torch.allclose(mean, read, atol=1e-3)
+
+
+def test_weights_are_averaged(tmp_path: Path) -> None:
+    shape, paths = (
+        Shape(width=16, blocks=1, heads=2),
+        [tmp_path / "a.safetensors", tmp_path / "b.safetensors"],
+    )
+    networks = [TorchNetwork(shape), TorchNetwork(shape)]
+    for path, network in zip(paths, networks, strict=True):
+        checkpoint.save_weights(path, network, shape, {"steps": len(path.name)})
+    out = tmp_path / "mean.safetensors"
+    checkpoint.average_weights(paths, out)
+    mean, meta = checkpoint.load_weights(out)
+    assert len(meta["averaged"]) == 2
+    for name, value in mean.state_dict().items():
+        expected = (networks[0].state_dict()[name] + networks[1].state_dict()[name]) / 2
+        assert torch.allclose(value, expected, atol=2e-3)
+    other = tmp_path / "other.safetensors"
+    wider = Shape(width=24, blocks=1, heads=2)
+    checkpoint.save_weights(other, TorchNetwork(wider), wider, {})
+    with pytest.raises(DataError, match="different sizes"):
+        checkpoint.average_weights([paths[0], other], out)
 
 
 def test_evaluation_repeats_itself(sampler: Sampler) -> None:
