@@ -155,20 +155,27 @@ def test_palette(fox_folder: Path, size: str, grey_pictures: list[dict[str, Any]
             await sees(pilot, "Search for actions", "Files: Open")
             app.screen.query_one(Input).cursor_blink = False
 
+        async def typed(key: str, text: str) -> None:
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(app.focused, Input))  # else the letters are keys of the place
+            await pilot.press(*text)
+
         async def found() -> None:
-            await pilot.press("ctrl+p", *"layers")
+            await typed("ctrl+p", "layers")
             await sees(pilot, "Stage: Layers")
             app.screen.query_one(Input).cursor_blink = False
 
         async def none() -> None:
-            await pilot.press("ctrl+p", *"zzz")
+            await typed("ctrl+p", "zzz")
             await sees(pilot, "No matches found")
             app.screen.query_one(Input).cursor_blink = False
 
         await sees(pilot, "fox_survey_keys.usda")
         names = [f"palette_{name}_{size}" for name in ("opened", "found", "none")]
         await go_round(app, pilot, *zip(names, (opened, found, none), strict=True))
-        await pilot.press("q", "colon", *"layers")
+        await pilot.press("q")
+        await until(pilot, lambda: not isinstance(app.focused, Input))
+        await typed("colon", "layers")
         await sees(pilot, "Stage: Layers")
         await pilot.press("enter")
         await sees(pilot, "Layers, strongest first")
