@@ -43,8 +43,8 @@ from usd_io.shapes import Float
 
 NETWORK_SHARE, BLENDED_SHARE = 0.7, 0.9
 """Of the time to fill many gaps, what has passed once the network has answered, and before contacts are held."""
-MOSTLY_CONTEXT = 0.9
-"""Share of the context's answer in every gap above which a take of the context alone would be the same again."""
+LIKE_IDEAS = 0.3
+"""A take of the context alone is as far from the best estimate as this part of what an idea is, or it is none."""
 Sample = Callable[[Float[np.ndarray, " frame"]], Motion]
 """The motion as the stage evaluates it at any times."""
 
@@ -141,10 +141,15 @@ def fill(
         return _fill_cycle(
             character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts, style=style
         )
-    if prior not in BARE and (held := held_gaps(parts.known, plan)):
+    if prior not in BARE and (held := held_gaps(character, parts.known, plan)):
+        moving = _beside(held, character, parts, plan)
+        if len(held) == len(plan.gaps):
+            nothing = SelfTest(0, 0.0, (), (), None, None)
+            motion = moving[0].kept
+            return Filled(motion, parts, prior, with_held(nothing, plan, held), (motion,) * (takes - 1))
         filled = fill(
             character,
-            *_beside(held, character, parts, plan),
+            *moving,
             prior,
             takes=takes,
             seed=seed,
@@ -188,7 +193,7 @@ def fill(
         test = expecting(test, character, parts.known, plan, guess, made)
     others = []
     if guess is not None:
-        recalled = _recalled(character, parts.known, plan, test) if takes >= RECALLED else None
+        recalled = _recalled(character, parts.known, plan, made, guess) if takes >= RECALLED else None
         others = [vary(character, plan, guess, seed, n, recalled) for n in range(2, takes + 1)]
     if style == "lively" and guess is not None and prior in SURE:
         made = livelier(parts.known, plan, made, guess)
@@ -215,13 +220,20 @@ def fill(
     return Filled(best, parts, prior, test, tuple(rest), confidence)
 
 
-def _recalled(character: Character, known: Motion, plan: Plan, test: SelfTest) -> Motion | None:
-    """What the context alone makes of the gaps, for a take; None where there is no context, or where the best estimate
-    is hardly anything else."""
-    shares = [dict(choice.weights).get("context", 0.0) for choice in test.choices]
-    if not plan.contexts or min(shares, default=1.0) > MOSTLY_CONTEXT:
+def _recalled(
+    character: Character, known: Motion, plan: Plan, made: Motion, guess: learned.LearnedFill
+) -> Motion | None:
+    """What the context alone makes of the gaps, for a take; None where there is no context, or where that is nearer to
+    the best estimate than ideas are."""
+    if not plan.contexts:
         return None
-    return context(character, known, plan)
+    recalled = context(character, known, plan)
+    if not len(guess.ideas):
+        return recalled
+    idea = offsets.apply(guess.motion, guess.ideas[0])
+    best, *ways = (skeleton.joint_positions(character, motion) for motion in (made, recalled, idea))
+    own, usual = (metrics.l2p(best, way) for way in ways)
+    return recalled if own > LIKE_IDEAS * usual else None
 
 
 def fill_motion(
@@ -395,9 +407,11 @@ def fill_plainly(
         longer, longest = _in_a_row(cycles, parts), cycles.plan(plan)
         row = fill_plainly(prior, character, longer, longest, contacts=contacts, texture=texture)
         return middle(cycles, row, parts.kept, merge)
-    if prior not in BARE and (held := held_gaps(parts.known, plan)):
-        beside = _beside(held, character, parts, plan)
-        return fill_plainly(prior, character, *beside, contacts=contacts, texture=texture)
+    if prior not in BARE and (held := held_gaps(character, parts.known, plan)):
+        moving = _beside(held, character, parts, plan)
+        if len(held) == len(plan.gaps):
+            return moving[0].kept
+        return fill_plainly(prior, character, *moving, contacts=contacts, texture=texture)
     made, shaped = prior_of(prior)(character, parts.known, plan), prior not in BARE
     if shaped:
         made = carry_velocity(parts.known, plan, made)

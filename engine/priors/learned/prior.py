@@ -39,6 +39,8 @@ SPEED_SHARE = 0.75
 """What a speed at the end of a context speaks of, as part of the way it would lead over the whole gap."""
 SPEED_SPAN = 0.15
 """Part of the gap's length over which that speed is measured."""
+LARGEST_TURN = 2.5
+"""A joint that an answer turns further than this from straight [rad] is left straight."""
 POSES_AT_ONCE = 1 << 16
 """Joints of all poses that are looked up at once, which bounds memory."""
 WINDOW_SAMPLES, BENDS = 13, 5
@@ -379,7 +381,11 @@ def _offset(
     result = np.zeros((len(plan.fill_times), len(character.joints), 9))
     turns = np.concatenate([p.rotations for p in predictions])
     counts = [len(gap.times) for gap in plan.gaps]
-    shares = _within(_mean_squares((turns**2).sum(-1), plan), reaches.turns)
+    squares = (turns**2).sum(-1)
+    shares = _within(_mean_squares(squares, plan), reaches.turns)
+    # further round than slerp goes the network is not at home: what it sees of such a joint jumps by whole circles
+    furthest = np.stack([part.max(0, initial=0) for part in np.split(squares, np.cumsum(counts)[:-1])])
+    shares *= furthest < LARGEST_TURN**2
     result[..., offsets.ROTATION] = turns * np.repeat(shares, counts, axis=0)[..., None]
     moved = np.concatenate([p.translations for p in predictions])
     result[..., offsets.TRANSLATION] = moved / _scales(character, known, plan)

@@ -157,7 +157,9 @@ def test_palette(fox_folder: Path, size: str, grey_pictures: list[dict[str, Any]
 
         async def typed(key: str, text: str) -> None:
             await pilot.press(key)
-            await until(pilot, lambda: isinstance(app.focused, Input))  # else the letters are keys of the place
+            await until(
+                pilot, lambda: isinstance(app.focused, Input)
+            )  # else the letters are keys of the place
             await pilot.press(*text)
 
         async def found() -> None:

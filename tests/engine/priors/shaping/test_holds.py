@@ -70,7 +70,29 @@ def test_a_context_too_short_to_show_a_cycle_is_believed_to_move_on() -> None:
     assert np.ptp(inside.rotations, axis=0).max() > 1e-3
 
 
-def test_keys_that_are_all_the_same_are_no_holds() -> None:
+def test_poses_keyed_many_times_are_held() -> None:
+    """Three times behind a context that ends in the pose, and between two contexts, where no gap is left to fill."""
     shot = posed([*CONTEXT, 48, 60, 72], [*CONTEXT, 36, 36, 36])
-    filled = fill_motion(CHARACTER, shot, context=[(0, 36)])
-    assert not any("held" in choice.reason for choice in filled.self_test.choices)
+    assert strays(fill_motion(CHARACTER, shot, context=[(0, 36)]), (36, 72)) == 0
+    around = posed([*CONTEXT, *range(48, 85)], [*CONTEXT, *range(36, 73)])
+    filled = fill_motion(CHARACTER, around, context=[(0, 36), (48, 84)], takes=3)
+    assert [len(motion.times) for motion in filled.takes] == [85] * 3
+    assert strays(filled, (36, 48)) == 0
+
+
+@pytest.mark.parametrize("far", [0, 1000])
+def test_how_far_from_the_origin_a_pose_is_held_does_not_matter(far: float) -> None:
+    """A walk that goes on does not come back to its pose, however little that is of the way from the origin."""
+    walk = posed([*range(49), 60, 84, 96], [*range(49), 60, 60, 80])
+    shift = np.zeros((5, 3), np.float32)
+    shift[0, 0] = far
+    shot = replace(walk, translations=walk.translations + shift)
+    assert strays(fill_motion(CHARACTER, shot, context=[(0, 48)]), (60, 84)) == 0
+
+
+def test_a_pose_is_held_in_what_moves() -> None:
+    shot = blocked()
+    carried = shot.T_world_skel.copy()
+    carried[:, 0, 3] = 0.2 * shot.times
+    filled = fill_motion(CHARACTER, replace(shot, T_world_skel=carried), context=[(0, 36)])
+    assert max(strays(filled, hold) for hold in HOLDS) == 0
