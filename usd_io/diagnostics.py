@@ -13,6 +13,8 @@ _PARSER = re.compile(r"parse error matching .*?pxrInternal_.*(?= at ')", re.DOTA
 """A rule of the grammar by its class."""
 _EXCERPT = re.compile(r"( at '[^\n]{40})[^\n]{20,}(' in <)")
 """What stands at the place of an error, to the end of its line: it may hold a whole sample."""
+_NO_EXCERPT = re.compile(r" at ''(?= in <|$)")
+"""What stands there where the file ends."""
 _INNER = re.compile(r"\bpxrInternal_\w*?pxrReserved_*(::)?")
 """The namespace of USD's classes."""
 
@@ -55,5 +57,5 @@ def sentence(text: object) -> str:
     said = _PARSER.sub(
         "the text is not as USD expects it", str(text).strip().replace("\n; skipping.", "; skipping.")
     )
-    said = _EXCERPT.sub(r"\1...\2", _INNER.sub("", said))
+    said = _NO_EXCERPT.sub("", _EXCERPT.sub(r"\1...\2", _INNER.sub("", said)))
     return " ".join(shown(word) for word in said.split(" "))

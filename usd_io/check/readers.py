@@ -69,7 +69,8 @@ def _scaled_binds(stage: Usd.Stage) -> Iterator[Place]:
 def _weight_sums(stage: Usd.Stage) -> Iterator[Place]:
     for target in _targets(stage):
         primvar = target.GetJointWeightsPrimvar() if target.HasJointInfluences() else None
-        weights = convert.floats(primvar.Get(_EARLIEST) or []) if primvar else np.zeros(0)
+        value = primvar.Get(_EARLIEST) if primvar else None
+        weights = convert.floats([] if isinstance(value, Sdf.UnregisteredValue) else value or [])
         width = target.GetNumInfluencesPerComponent()
         if len(weights) and width and not len(weights) % width:
             sums = weights.reshape(-1, width).sum(1)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from pxr import Usd, UsdGeom, UsdSkel
+from pxr import Sdf, Usd, UsdGeom, UsdSkel
 
 from usd_io import convert
-from usd_io.errors import counted
+from usd_io.errors import counted, shown
 from usd_io.model import BlendShape, Changing, Interpolation, Mesh, Primvar
 from usd_io.read.blend_shapes import read_blend_shapes
 from usd_io.read.influences import Influences, Weights, read_influences
@@ -241,6 +241,12 @@ def _read_primvar(
 ) -> Primvar | None:
     """The values with indices resolved; None, with a warning, where their number does not fit the mesh."""
     if primvar is None:
+        return None
+    if isinstance(primvar.Get(_EARLIEST), Sdf.UnregisteredValue):  # its type is misspelt
+        kind = primvar.GetAttr().GetPropertyStack()[0].typeName
+        warn(
+            f"<{primvar.GetAttr().GetPath()}> is of the type {shown(kind)}, which USD does not know; it is left out."
+        )
         return None
     named = str(primvar.GetInterpolation())
     interpolation: Interpolation = next((known for known in sizes if known == named), "vertex")

@@ -12,6 +12,7 @@ from usd_io.errors import StageNotFoundError, StageReadError, is_refused, shown
 from usd_io.files import FORMAT_ARGUMENTS
 from usd_io.model import Motion, Shot, SkeletonInfo, StageInfo
 from usd_io.read.character import find_skinned, read_bound_character
+from usd_io.read.known_types import refuse_unknown_types
 from usd_io.read.motion import read_motion
 from usd_io.read.skeleton import (
     ancestry,
@@ -48,7 +49,8 @@ def open_stage(path: str | Path | Usd.Stage, *, in_times_of: Usd.Stage | None = 
 
     Raises:
         StageNotFoundError: There is no such file.
-        StageReadError: It is no USD file, damaged, or may not be read; or its frame rates are not positive.
+        StageReadError: It is no USD file, damaged, or may not be read; its frame rates are not positive; or what it
+            says of a character is of a type that USD does not know.
     """
     if isinstance(path, Usd.Stage):
         return path
@@ -79,6 +81,8 @@ def open_stage(path: str | Path | Usd.Stage, *, in_times_of: Usd.Stage | None = 
                 f"{shown(identifier)}: {name} is {rate:g}; it must be a positive number, from {SLOWEST_RATE:g} to "
                 f"{1 / SLOWEST_RATE:g}."
             )
+    with captured():
+        refuse_unknown_types(stage)
     return stage if in_times_of is None else _counted_as(stage, in_times_of.GetTimeCodesPerSecond())
 
 

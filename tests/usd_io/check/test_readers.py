@@ -197,6 +197,28 @@ def test_a_flat_result_uses_nothing_that_is_dropped(stage: Usd.Stage, tmp_path: 
     assert found <= {"three:moving-skelroot"}  # it still moves, by samples
 
 
+def test_weights_of_an_unknown_type_are_no_weights() -> None:
+    layer = Sdf.Layer.CreateAnonymous(".usda")
+    layer.ImportFromString(
+        """#usda 1.0
+        def SkelRoot "A" (prepend apiSchemas = ["SkelBindingAPI"]) {
+            rel skel:skeleton = </A/S>
+            def Skeleton "S" {
+                uniform token[] joints = ["a"]
+            }
+            def Mesh "M" (prepend apiSchemas = ["SkelBindingAPI"]) {
+                point3f[] points = [(0, 0, 0)]
+                int[] primvars:skel:jointIndices = [0] (interpolation = "vertex")
+                flaot[] primvars:skel:jointWeights = [2] (interpolation = "vertex")
+            }
+        }
+        """
+    )
+    assert not any(
+        "weights" in finding.message for finding in reader_findings(Usd.Stage.Open(layer), [*READERS])
+    )
+
+
 def test_an_unknown_reader_is_refused() -> None:
     with pytest.raises(ConfigError, match="no reader 'maya' is known; name some of blender"):
         check(str(CASES / "baked_channel.usda"), ["maya"])

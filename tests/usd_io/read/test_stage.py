@@ -63,6 +63,82 @@ def raise_again(path: Path) -> None:
     Sdf.Layer.OpenAsAnonymous(str(path))
 
 
+def test_where_a_file_ends_no_empty_excerpt_is_said(tmp_path: Path) -> None:
+    (tmp_path / "cut.usda").write_text('#usda 1.0\ndef Skeleton "Skel"\n{\n')
+    with pytest.raises(StageReadError, match=r"line 4, column 1: Expected } in </Skel>$"):
+        open_stage(tmp_path / "cut.usda")
+
+
+@pytest.mark.parametrize(
+    ("prim", "name", "known"),
+    [
+        ("/Arm", "extent", "float3[]"),
+        ("/Arm/Skel", "joints", "token[]"),
+        ("/Arm/Skel", "restTransforms", "matrix4d[]"),
+        ("/Arm/Skel/Wave", "joints", "token[]"),
+        ("/Arm/Skin", "points", "point3f[]"),
+        ("/Arm/Skin", "faceVertexCounts", "int[]"),
+    ],
+)
+@pytest.mark.parametrize("instanced", [False, True])
+def test_values_of_an_unknown_type_are_refused_with_file_prim_and_attribute(
+    prim: str, name: str, known: str, instanced: bool, two_bone_arm: Path, tmp_path: Path
+) -> None:
+    path = misspelt(two_bone_arm, prim, name)
+    if instanced:
+        path = tmp_path / "set.usda"
+        path.write_text(
+            '#usda 1.0\ndef "A" (instanceable = true\n references = @two_bone_arm.usda@</Arm>) {}\n'
+        )
+    said = (
+        f"two_bone_arm.usda <{prim}>: {name} is of the type spelt[], which USD does not know; write {known}."
+    )
+    with pytest.raises(StageReadError) as error:
+        open_stage(path)
+    assert str(error.value) == said
+
+
+def test_values_of_an_unknown_type_that_nobody_reads_are_let_be(two_bone_arm: Path) -> None:
+    text = two_bone_arm.read_text().replace(
+        "    def Skeleton", "    custom of_a_plugin own = 3\n    def Skeleton", 1
+    )
+    two_bone_arm.write_text(text + 'def Mesh "Prop" {\n pont3f[] points = [(0, 0, 0)]\n}\n')
+    assert read_shot(two_bone_arm).characters[0].meshes
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "size"), [("st", "texCoord2f[]", 2), ("displayColor", "color3f[]", 3)]
+)
+def test_coordinates_and_colours_of_an_unknown_type_are_left_out_with_a_warning(
+    name: str, kind: str, size: int, two_bone_arm: Path
+) -> None:
+    stage = Usd.Stage.Open(str(two_bone_arm))
+    mesh = UsdGeom.Mesh(stage.GetPrimAtPath("/Arm/Skin"))
+    UsdGeom.PrimvarsAPI(mesh).CreatePrimvar(name, Sdf.ValueTypeNames.Find(kind)).Set([(0,) * size])
+    stage.Save()
+    del stage, mesh  # else the layer stays as it was in USD's memory
+    (character,) = read_shot(misspelt(two_bone_arm, "/Arm/Skin", f"primvars:{name}")).characters
+    (skin,) = character.meshes
+    assert (skin.uv if name == "st" else skin.display_color) is None
+    assert (
+        f"</Arm/Skin.primvars:{name}> is of the type spelt[], which USD does not know"
+        in character.warnings[-1]
+    )
+
+
+def misspelt(path: Path, prim: str, name: str) -> Path:
+    """The file with the type of an attribute misspelt, which has a default in it."""
+    stage = Usd.Stage.Open(str(path))
+    if name == "extent":
+        UsdSkel.Root(stage.GetPrimAtPath(prim)).CreateExtentAttr([(0, 0, 0), (1, 1, 1)])
+        stage.Save()
+    kind = stage.GetRootLayer().GetAttributeAtPath(f"{prim}.{name}").typeName
+    own = f'"{prim.rpartition("/")[2]}"'
+    before, after = path.read_text().split(f" {own}", 1)
+    path.write_text(f"{before} {own}" + after.replace(f"{kind} {name} ", f"spelt[] {name} ", 1))
+    return path
+
+
 @pytest.mark.parametrize("rate", [1e9, 1e-9])
 def test_rates_are_refused_with_their_range(rate: float, tmp_path: Path) -> None:
     (tmp_path / "shot.usda").write_text(f"#usda 1.0\n(framesPerSecond = {rate})\n")
