@@ -15,6 +15,7 @@ from engine.errors import ConfigError
 from engine.geometry import metrics, rotations, skeleton
 from engine.planning.plan import Gap, Plan
 from engine.priors import offsets
+from engine.priors.learned.bodies import alone, bodies_of, of_all, together, with_joints
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float, Int
@@ -123,6 +124,16 @@ def draft_fills(character: Character, pieces: Sequence[tuple[Motion, Plan]]) -> 
     assert all(len(plan.gaps) == 1 for _, plan in pieces)
     if not len(character.joints) or not pieces:
         return [fill(character, known, plan) for known, plan in pieces]
+    bodies = bodies_of(character, pieces[0][0])
+    if len(bodies) > 1:
+        made = []
+        for joints in bodies:
+            own = alone(character, pieces[0][0], joints)[0]
+            made.append(draft_fills(own, [(with_joints(known, joints), plan) for known, plan in pieces]))
+        return [
+            _joined_bodies(character, known, plan, bodies, parts)
+            for (known, plan), *parts in zip(pieces, *made, strict=True)
+        ]
     views = [_views(character, known, plan, known) for known, plan in pieces]
     poses, translations, states, seconds, frames = (
         np.concatenate(column) for column in zip(*views, strict=True)
@@ -157,6 +168,13 @@ def fill(
         count, joints = base.translations.shape[:2]
         nothing, alike = np.zeros((count, joints)), (1.0,) * len(plan.gaps)
         return LearnedFill(base, nothing, nothing, alike, alike, np.zeros((0, count, joints, 9)))
+    bodies = bodies_of(character, known)
+    if len(bodies) > 1:
+        parts = [
+            fill(*alone(character, known, joints), plan, _of_passes(on_part, n, len(bodies)), ideas=ideas)
+            for n, joints in enumerate(bodies)
+        ]
+        return _joined_bodies(character, known, plan, bodies, parts)
     seen, reaches = known, _reaches(character, known, plan)
     before = PASSES - 1 if len(plan.gaps) > 1 else 0
     for number in range(before):
@@ -169,6 +187,28 @@ def fill(
     passed = _of_passes(on_part, before, before + 1)
     predictions = _answer(character, known, plan, seen, passed, ideas=ideas)
     return _finished(character, known, plan, predictions, reaches)
+
+
+def _joined_bodies(
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    bodies: Sequence[Int[np.ndarray, " own"]],
+    parts: Sequence[LearnedFill],
+) -> LearnedFill:
+    """What was answered of each body, as of all."""
+    count = len(character.joints)
+    height = metrics.height(character, known, plan.keys[0])
+    shares = [metrics.height(*alone(character, known, own), plan.keys[0]) / height for own in bodies]
+    errors = [share * part.position_error for share, part in zip(shares, parts, strict=True)]
+    return LearnedFill(
+        motion=together(offsets.straight(known, plan), [part.motion for part in parts], bodies),
+        rotation_error=of_all([part.rotation_error for part in parts], bodies, count, 1),
+        position_error=of_all(errors, bodies, count, 1),
+        gains=tuple(float(np.mean(gains)) for gains in zip(*(part.gains for part in parts), strict=True)),
+        gain_bounds=tuple(max(bounds) for bounds in zip(*(part.gain_bounds for part in parts), strict=True)),
+        ideas=of_all([part.ideas for part in parts], bodies, count, 2),
+    )
 
 
 @dataclass(frozen=True, eq=False)
