@@ -4,14 +4,13 @@ Which they are is learnt from known poses. Beside a straight limb there are two 
 the one to which the limb leans, which may be the wrong one where a prior has straightened it too far.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from engine.geometry import rotations
+from engine.geometry import metrics, rotations
 from usd_io.model import Character, Motion
-from usd_io.shapes import Bool, Float, Int
+from usd_io.shapes import Bool, Float
 
 ASIDE = 0.3
 """A hinge bends so little about other axes, as part of what it bends about its own (root mean squares of sines)."""
@@ -46,43 +45,53 @@ class Hinge:
 def find_hinges(
     character: Character,
     seen: Motion,
-    limbs: Iterable[Int[np.ndarray, " limb"]],
+    limbs: Bool[np.ndarray, " joint"],
     turns: Bool[np.ndarray, " joint"],
 ) -> list[Hinge]:
-    """The hinges of limbs, given by their joints, among the joints that turn; at the ends and forks of limbs are none.
+    """The hinges of limbs among the joints that turn; at the ends and forks of limbs are none, nor where one begins.
 
     Args:
         character: The skeleton.
         seen: Known poses.
-        limbs: Joints of each.
+        limbs: The joints of limbs; the joint above a hinge is one too.
         turns: The joints that may turn.
     """
-    q, translations = seen.rotations.astype(float), seen.translations.astype(float)
-    found = []
-    for limb in limbs:
-        for joint in limb[turns[limb] & np.isin(character.parents[limb], limb)].tolist():
-            below = limb[character.parents[limb] == joint]
-            if len(below) != 1:
-                continue
-            bones = translations[:, joint], rotations.rotate(q[:, joint], translations[:, below[0]])
-            lengths = [np.linalg.norm(bone, axis=-1, keepdims=True) for bone in bones]
-            if min(length.min() for length in lengths) <= 0:
-                continue
-            above, bone = (bone / length for bone, length in zip(bones, lengths, strict=True))
-            straight = above.mean(0) / np.linalg.norm(above.mean(0))
-            # the axis times the sine of the angle, in each pose; together they give the axis
-            bends = np.cross(straight, bone)
-            way = bends.sum(0)
-            if not way.any():
-                continue
-            axis = way / np.linalg.norm(way)
-            about = bends @ axis
-            aside = np.linalg.norm(bends - about[:, None] * axis)
-            hinge = Hinge(joint, int(below[0]), straight, axis, STRAIGHT)
-            bent = hinge.bent(q, translations)
-            if aside < ASIDE * np.linalg.norm(about) and bent.min() > -OTHER_SIDE * bent.max():
-                found.append(Hinge(joint, int(below[0]), straight, axis, min(float(bent.min()), STRAIGHT)))
-    return found
+    parents = np.asarray(character.parents)
+    # a shin carries the foot, and what twists it too: the limb goes on where most hangs, and forks where equals do
+    weights = metrics.subtree_weights(character.parents)
+    pairs = []
+    for joint in np.flatnonzero(limbs & turns & (parents >= 0) & limbs[parents]).tolist():
+        hanging = np.flatnonzero(parents == joint)
+        heaviest = hanging[weights[hanging] == weights[hanging].max(initial=0)]
+        if len(heaviest) == 1:
+            pairs.append((joint, int(heaviest[0])))
+    if not pairs:
+        return []
+    joints, below = np.array(pairs).T
+    # per pose and joint: the bones above and below, in the axes of the joint's parent
+    translations = seen.translations.astype(float)
+    above, bone = (
+        translations[:, joints],
+        rotations.rotate(seen.rotations[:, joints].astype(float), translations[:, below]),
+    )
+    lengths = [np.linalg.norm(vectors, axis=-1, keepdims=True) for vectors in (above, bone)]
+    # the axis times the sine of the angle, in each pose; together they give the axis
+    with np.errstate(divide="ignore", invalid="ignore"):
+        above, bone = above / lengths[0], bone / lengths[1]
+        straight = above.mean(0)
+        straight /= np.linalg.norm(straight, axis=-1, keepdims=True)
+        bends = rotations.cross(straight, bone)
+        axis = bends.sum(0)
+        axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
+        about = (bends * axis).sum(-1)
+        aside = np.linalg.norm(bends - about[..., None] * axis, axis=(0, -1))
+        bent = np.arctan2(about, (bone * straight).sum(-1))
+    # bones without a length, and what never bends, are no numbers here, and no hinges
+    found = (aside < ASIDE * np.linalg.norm(about, axis=0)) & (bent.min(0) > -OTHER_SIDE * bent.max(0))
+    return [
+        Hinge(int(joints[i]), int(below[i]), straight[i], axis[i], min(float(bent[:, i].min()), STRAIGHT))
+        for i in np.flatnonzero(found)
+    ]
 
 
 def unbend(

@@ -31,10 +31,12 @@ STILL = 1e-4
 """A joint that turns by less, up to rounding, does not turn [rad]."""
 LEAST_TURN = 0.02
 """A joint that turns at all turns by so much about any axis [rad]."""
+WRONG = 0.05
+"""A hinge that nothing rests on is bent back in gaps that bend it this much too far [rad]."""
 
 
 def plant(character: Character, known: Motion, plan: Plan, made: Motion) -> Motion:
-    """Let the joints that rest stay where they are, and feet above the floor.
+    """Let the joints that rest stay where they are, feet above the floor, and knees bent to their side.
 
     Args:
         character: The skeleton.
@@ -43,12 +45,13 @@ def plant(character: Character, known: Motion, plan: Plan, made: Motion) -> Moti
         made: A filled motion at ``plan.fill_times``.
 
     Returns:
-        The motion with the limbs of resting joints turned; the same object where none has to move.
+        The motion with limbs turned; the same object where none has to move.
     """
     size = metrics.height(character, known, plan.keys[0]) if plan.gaps else 0.0
     if not plan.in_place:
         made = _moved(character, known, plan, made, *contacts.corrections(character, known, plan, made, size))
-    return _moved(character, known, plan, made, *floor.raises(character, known, plan, made, size))
+    made = _moved(character, known, plan, made, *floor.raises(character, known, plan, made, size))
+    return _unbent(character, known, plan, made)
 
 
 def _moved(
@@ -65,14 +68,13 @@ def _moved(
     # which joints may turn and shift, and about which axes; locked joints get zeros
     turning = spreads(character, known, plan)
     limbs = find_legs(character, joints)
-    chains = (limb.joints for limb in limbs)
-    hinges = find_hinges(character, _near_gaps(known, plan), chains, turning[:, 0, 0] > 0)
+    hinges = _hinges(character, known, plan)
     # what a limb has to do: to bring its ends elsewhere, or not to be bent to the wrong side
     moving = np.zeros((len(made.times), len(limbs)), bool)
     for limb, moves in zip(limbs, moving.T, strict=True):
         moves |= ways[:, np.searchsorted(joints, limb.ends)].any((1, 2))
         for hinge in hinges:
-            if hinge.joint in limb.joints:
+            if hinge.below in limb.joints:
                 moves |= hinge.bent(made.rotations, made.translations) < hinge.least
     if not moving.any():
         return made
@@ -86,6 +88,43 @@ def _moved(
             solve(character, made.at(part), used, turning, joints, ways[part], result, hinges=hinges)
         first = part.stop
     return replace(made, rotations=turned, translations=shifted)
+
+
+def _unbent(character: Character, known: Motion, plan: Plan, made: Motion) -> Motion:
+    """The motion with hinges bent back that gaps bend to the other side, whether or not anything rests.
+
+    What hangs on a hinge stays where it is, by turns of the joint above, and as it is turned in skeleton space.
+    """
+    spans = [np.searchsorted(made.times, (gap.start, gap.end)) for gap in plan.gaps]
+    hinges = _hinges(character, known, plan)
+    # from the body outwards: what turns a joint turns the one above it as well
+    for hinge in hinges:
+        missing = hinge.least - hinge.bent(made.rotations, made.translations)
+        if missing.max(initial=0) <= WRONG:
+            continue
+        # a gap with a little alone is left as it is, others are without a step from what is wrong to what is right
+        frames = np.zeros(len(missing), bool)
+        for first, last in spans:
+            frames[first:last] = missing[first:last].max(initial=0) > WRONG
+        frames &= missing > 0
+        few = np.array([character.parents[hinge.joint], hinge.joint, hinge.below])
+        end, carries = few[2:], np.ones((1, 3), bool)
+        near = [other for other in hinges if other.joint in few and other.below in few]
+        wrong, ways = made.at(frames), np.zeros((int(frames.sum()), 1, 3))
+        result = wrong.rotations.copy(), wrong.translations.copy()
+        limbs = [Limb(few, end, carries)]
+        solve(character, wrong, limbs, spreads(character, known, plan), end, ways, result, hinges=near)
+        turned, shifted = made.rotations.copy(), made.translations.copy()
+        turned[frames], shifted[frames] = result
+        made = replace(made, rotations=turned, translations=shifted)
+    return made
+
+
+@once
+def _hinges(character: Character, known: Motion, plan: Plan) -> list[Hinge]:
+    """Those of all limbs, by what is known near the gaps."""
+    turns = spreads(character, known, plan)[:, 0, 0] > 0
+    return find_hinges(character, _near_gaps(known, plan), ~contacts.carries_most(character), turns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +240,7 @@ def solve(
     its_hinges = [
         replace(h, joint=int(np.searchsorted(few, h.joint)), below=int(np.searchsorted(few, h.below)))
         for h in hinges
-        if h.joint in joints_of
+        if h.below in joints_of
     ]
     unbend(its_hinges, q, translations)
     # a step takes turns as linear, which large ones are not: steps are repeated, each from the pose of the last

@@ -15,7 +15,7 @@ from engine.priors.baselines import slerp
 from engine.priors.catalogue import PRIORS
 from engine.priors.contacts import contacts
 from engine.priors.contacts.hinges import STRAIGHT, find_hinges
-from engine.priors.contacts.planting import find_limbs, plant, spreads
+from engine.priors.contacts.planting import WRONG, find_limbs, plant, spreads
 from engine.priors.context import context
 from engine.priors.fill import fill, fill_plainly, merge
 from engine.priors.shaping.velocity import carry_velocity
@@ -594,30 +594,67 @@ def knees(motion: Motion) -> np.ndarray:
     return np.asarray(np.degrees(2 * np.arctan2(q[..., 1], q[..., 0])))
 
 
+def straightened(motion: Motion, plan: Plan, by: float = 1.0) -> Motion:
+    """Of :func:`biped`, filled, with knees that go backward between keys, by so much less bent [rad]: an average of
+    what is plausible straightens the legs there too far."""
+    true = motion.at(offsets.frames_at(motion, plan.fill_times))
+    away = np.sin(np.pi * (true.times % 40 - 20) / 40) ** 2
+    turns = rotations.log(true.rotations.astype(float))
+    turns[:, [LEFT[1], RIGHT[1]]] -= by * away[:, None, None] * [1, 0, 0]
+    return replace(true, rotations=rotations.exp(turns).astype(np.float32))
+
+
 def test_a_knee_that_a_prior_straightens_too_far_bends_to_the_side_that_known_poses_show() -> None:
     character = biped()
     motion = walk(character)
     places = skeleton.joint_positions(character, motion)[:, [HIPS, LEFT[2], RIGHT[2]], 1:].copy()
     places[:, 0, 0] += 0.07
     motion = pose(character, places[:, 0], (places[:, 1], places[:, 2]))
-    # keys a cycle apart: an average of what is plausible straightens the legs in between too far
+    # keys a cycle apart
     plan, known = planned(character, motion, [60, 100, 140])
-    true = motion.at(offsets.frames_at(motion, plan.fill_times))
-    away = np.sin(np.pi * (true.times % 40 - 20) / 40) ** 2
-    turns = rotations.log(true.rotations.astype(float))
-    turns[:, [LEFT[1], RIGHT[1]]] -= away[:, None, None] * [1, 0, 0]
-    made = replace(true, rotations=rotations.exp(turns).astype(np.float32))
+    made = straightened(motion, plan)
     assert knees(made).min() < -20
     planted = merge(known, plant(character, known, plan, made))
     assert knees(planted).min() > np.degrees(STRAIGHT) - 0.1
     assert np.abs(np.diff(knees(planted), axis=0)).max() < 2 * np.abs(np.diff(knees(motion), axis=0)).max()
 
 
+@pytest.mark.parametrize("rise", [-0.2, 0.3])
+def test_a_knee_bends_to_its_side_where_the_context_climbs_and_nothing_rests(rise: float) -> None:
+    character = biped()
+    motion = walk(character)
+    places = skeleton.joint_positions(character, motion)[:, [HIPS, LEFT[2], RIGHT[2]], 1:].copy()
+    places[..., 0] += rise * places[..., 1]
+    places[:, 0, 0] -= 0.05  # both legs reach
+    motion = pose(character, places[:, 0], (places[:, 1], places[:, 2]))
+    plan, known = planned(character, motion, [60, 100, 140])
+    size = metrics.height(character, known, 60)
+    assert not len(contacts.find_supports(character, known, plan, size).joints)
+    made = straightened(motion, plan, 1.3)
+    assert knees(made).min() < -20
+    planted = plant(character, known, plan, made)
+    bent = knees(merge(known, planted))
+    assert bent.min() > np.degrees(STRAIGHT - WRONG) - 0.1
+    assert np.abs(np.diff(bent, axis=0)).max() < 2 * np.abs(np.diff(knees(motion), axis=0)).max()
+    # feet stay where they are and as they are turned, and so do legs where nothing is wrong, bit for bit
+    before, after = (skeleton.joint_transforms(character, m)[:, [LEFT[2], RIGHT[2]]] for m in (made, planted))
+    far = np.linalg.norm(after[..., :3, 3] - before[..., :3, 3], axis=-1)
+    assert far.max() < 0.02 * size
+    np.testing.assert_allclose(after[..., :3, :3], before[..., :3, :3], atol=1e-5)
+    for leg, bends in zip((LEFT, RIGHT), knees(made).T, strict=True):
+        right = bends > np.degrees(STRAIGHT)
+        assert right.any()
+        assert not right.all()
+        np.testing.assert_array_equal(planted.rotations[right][:, leg], made.rotations[right][:, leg])
+    true = motion.at(offsets.frames_at(motion, plan.fill_times))
+    assert plant(character, known, plan, true) is true
+
+
 def test_hinges_bend_to_one_side_in_known_poses() -> None:
     character = biped()
     motion = walk(character)
     turns = np.ones(len(character.joints), bool)
-    limbs = [np.array(LEFT), np.array(RIGHT)]
+    limbs = np.isin(np.arange(len(character.joints)), [*LEFT, *RIGHT])
     found = find_hinges(character, motion, limbs, turns)
     assert [hinge.joint for hinge in found] == [LEFT[1], RIGHT[1]]
     for hinge in found:
