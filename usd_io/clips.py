@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from pxr import Sdf, Usd
 
-from usd_io.read.skeleton import ancestry
 from usd_io.shapes import Bool, Float
 
 _EPSILON = 1e-6
@@ -67,8 +66,8 @@ def _is_set_beside(
 def _clip_sets(prim: Usd.Prim) -> Iterator[tuple[Mapping[str, Any], Sdf.LayerOffset]]:
     """The sets of clips at or above a prim, and from the time of their layers to that of the stage. Those of templates
     say no times: USD makes them from the names of files."""
-    for above in ancestry(prim):
-        for spec, offset in above.GetPrimStackWithLayerOffsets():
+    for path in reversed(prim.GetPath().GetPrefixes()):
+        for spec, offset in prim.GetStage().GetPrimAtPath(path).GetPrimStackWithLayerOffsets():
             if spec.HasInfo("clips"):
                 yield from ((clips, offset) for clips in spec.GetInfo("clips").values())
 
