@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.geometry import rotations
 from usd_io.model import BlendShape, Character, Mesh, Motion
-from usd_io.shapes import Float, Int
+from usd_io.shapes import Bool, Float, Int
 
 
 def levels(parents: Int[np.ndarray, " joint"]) -> tuple[Int[np.ndarray, " level"], ...]:
@@ -23,6 +23,15 @@ def _levels(parents: tuple[int, ...]) -> tuple[Int[np.ndarray, " level"], ...]:
     for level in found:
         level.flags.writeable = False  # one for all who ask
     return found
+
+
+def subtrees(parents: Int[np.ndarray, " joint"]) -> Bool[np.ndarray, "joint below"]:
+    """Which joints each joint carries, itself included; parents come first."""
+    carries = np.eye(len(parents), dtype=bool)
+    for joint in range(len(parents) - 1, -1, -1):
+        if parents[joint] >= 0:
+            carries[parents[joint]] |= carries[joint]
+    return carries
 
 
 def compose(

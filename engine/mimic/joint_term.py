@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.geometry.skeleton import subtrees
 from engine.joints.evidence import JointEvidence
 from engine.mimic.gauss_newton import Term
 from engine.mimic.kinematics import Pose, by_offsets, point_levers
 from engine.mimic.parameters import Unknowns, spacing
 from engine.rendering.camera import Cameras
 from engine.rendering.projection import camera_points, homogeneous_pixels
-from usd_io.model import Character
 from usd_io.shapes import Bool, Float
 
 HUBER = 2.0
@@ -85,7 +85,7 @@ def make_joint_term(unknowns: Unknowns, evidence: JointEvidence, weight: float) 
         sigma=torch.from_numpy(sigma),
         scale=torch.ones(3, dtype=torch.float64),
         used=torch.from_numpy(np.asarray(evidence.seen, bool)),
-        carried=torch.from_numpy(subtrees(unknowns.character).T.astype(float))[:, free],
+        carried=torch.from_numpy(subtrees(unknowns.character.parents).T.astype(float))[:, free],
         weight=weight * min(1.0, apart / CORRELATION_S),
         shared=torch.tensor([*SHARED[:2], _shared_depth(evidence)], dtype=torch.float64),
     )
@@ -98,16 +98,6 @@ def _shared_depth(evidence: JointEvidence) -> float:
     whole = (np.asarray(evidence.depth_sigma, float)[:, evidence.seen] ** 2).mean()
     share = (np.asarray(evidence.depth_common_sigma, float) ** 2).mean() / whole
     return float(np.clip(share, LEAST_SHARED, MOST_SHARED))
-
-
-def subtrees(character: Character) -> Bool[np.ndarray, "joint below"]:
-    """Which joints each joint carries, itself included."""
-    count = len(character.joints)
-    carries = np.eye(count, dtype=bool)
-    for joint in range(count - 1, -1, -1):
-        if character.parents[joint] >= 0:
-            carries[character.parents[joint]] |= carries[joint]
-    return carries
 
 
 def residuals(term: JointTerm, pose: Pose, cameras: Cameras) -> Float[Tensor, "frame joint 3"]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from engine.mimic.joint_term import subtrees
+from engine.geometry.skeleton import subtrees
 from engine.mimic.kinematics import Pose
 from engine.mimic.parameters import Unknowns
 from engine.rendering.actors import blended_points
@@ -93,7 +93,7 @@ def make_fit_scene(
             first += len(mesh.points)
         # a joint carries what hangs on it and on all joints below it
         free = torch.cat([u.turning, u.moving])
-        carried = torch.from_numpy(weights @ subtrees(u.character).T.astype(np.float32))[:, free]
+        carried = torch.from_numpy(weights @ subtrees(u.character.parents).T.astype(np.float32))[:, free]
         rig, skin = (build_rig(u.character, like) for like in (double, single))
         figures.append(FitFigure(u, rig, skin, _bound_points(u), carried))
     return FitScene(

@@ -13,7 +13,7 @@ from engine.geometry import skeleton
 from engine.geometry.once import once
 from engine.priors import ground
 from usd_io.model import Character, Motion
-from usd_io.shapes import Bool, Int
+from usd_io.shapes import Int
 
 FEWEST, SHARE = 8, 0.2
 """A body has at least so many joints, and this part of all: the tail and the tongue of one snake are none."""
@@ -26,38 +26,16 @@ def bodies_of(character: Character, known: Motion) -> tuple[Int[np.ndarray, " ow
     A body is what hangs on a joint that moves and that nothing moves above (:func:`engine.priors.ground.carriers`).
     What else moves, as handles do, goes with the body that is nearest in the first known pose.
     """
-    parents, count = np.asarray(character.parents), len(character.joints)
-    carriers = ground.carriers(character, known)
-    below = {int(carrier): _below(parents, int(carrier)) for carrier in carriers}
-    bodies = [c for c, own in below.items() if own.sum() >= max(FEWEST, SHARE * count)]
-    if len(bodies) < 2:
+    count, carried = len(character.joints), skeleton.subtrees(character.parents)
+    tops = ground.carriers(character, known)
+    tops = tops[carried[tops].sum(1) >= max(FEWEST, SHARE * count)]
+    if len(tops) < 2:
         return (np.arange(count),)
     places = skeleton.joint_positions(character, known.at(slice(0, 1)))[0]
-    groups = [below[body].copy() for body in bodies]
-    for joint in np.flatnonzero(~np.any(groups, axis=0)):
-        nearest = int(np.linalg.norm(places[bodies] - places[joint], axis=-1).argmin())
-        groups[nearest][joint] = True
-    return tuple(np.flatnonzero(_with_above(parents, group)) for group in groups)
-
-
-def _below(parents: Int[np.ndarray, " joint"], top: int) -> Bool[np.ndarray, " joint"]:
-    """A joint and all below it; parents come first."""
-    found = np.zeros(len(parents), bool)
-    found[top] = True
-    for joint in range(top + 1, len(parents)):
-        found[joint] = parents[joint] >= 0 and found[parents[joint]]
-    return found
-
-
-def _with_above(
-    parents: Int[np.ndarray, " joint"], group: Bool[np.ndarray, " joint"]
-) -> Bool[np.ndarray, " joint"]:
-    """Some joints and all above them."""
-    found = group.copy()
-    for joint in range(len(parents) - 1, -1, -1):
-        if found[joint] and parents[joint] >= 0:
-            found[parents[joint]] = True
-    return found
+    groups = carried[tops]
+    for joint in np.flatnonzero(~groups.any(0)):
+        groups[np.linalg.norm(places[tops] - places[joint], axis=-1).argmin(), joint] = True
+    return tuple(np.flatnonzero(carried[:, group].any(1)) for group in groups)
 
 
 def alone(character: Character, known: Motion, joints: Int[np.ndarray, " own"]) -> tuple[Character, Motion]:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from engine.geometry import rotations
 from engine.geometry.rotations_torch import exp, right_jacobian
+from engine.geometry.skeleton import subtrees
 from engine.joints.evidence import JointEvidence
 from engine.mimic.fit import Fit
 from engine.mimic.gauss_newton import ACCURATELY, Quadratic, draw, solve
-from engine.mimic.joint_term import camera_rows, joint_form, make_joint_term, subtrees
+from engine.mimic.joint_term import camera_rows, joint_form, make_joint_term
 from engine.mimic.kinematics import by_offsets, point_levers, pose_at
 from engine.mimic.paper_solver import to_unknowns
 from engine.mimic.parameters import Unknowns, make_unknowns, sines
@@ -107,7 +108,7 @@ def test_derivatives_of_joints_agree_with_differences(arm: Scene, unknowns: Unkn
     pose, frame = pose_at(unknowns, rig, z), 3
     points = pose.T_world_joint[..., :3, 3]
     free = torch.cat([unknowns.turning, unknowns.moving])
-    carried = torch.from_numpy(subtrees(arm.characters[0]).T.astype(float))[:, free]
+    carried = torch.from_numpy(subtrees(arm.characters[0].parents).T.astype(float))[:, free]
     rows = camera_rows(points, cameras)[frame]
     levers = point_levers(pose, frame, points[frame], carried, rows)
     jacobian = by_offsets(pose, frame, levers.mT).mT
