@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.errors import DataError
 from engine.geometry import metrics, skeleton
+from engine.geometry.once import once
 from engine.geometry.resample import resample
 from engine.geometry.threads import one_thread
 from engine.planning.plan import Gap, Plan, make_plan
@@ -141,23 +142,24 @@ def fill(
         return _fill_cycle(
             character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts, style=style
         )
-    if prior not in BARE and (held := held_gaps(character, parts.known, plan)):
-        moving = _beside(held, character, parts, plan)
-        if len(held) == len(plan.gaps):
+    if prior not in BARE and (left := _beside_holds(character, parts, plan)):
+        around, moving = left
+        if moving.gaps:
+            filled = fill(
+                character,
+                around,
+                moving,
+                prior,
+                takes=takes,
+                seed=seed,
+                contacts=contacts,
+                style=style,
+                on_part=on_part,
+            )
+        else:
             nothing = SelfTest(0, 0.0, (), (), None, None)
-            motion = moving[0].kept
-            return Filled(motion, parts, prior, with_held(nothing, plan, held), (motion,) * (takes - 1))
-        filled = fill(
-            character,
-            *moving,
-            prior,
-            takes=takes,
-            seed=seed,
-            contacts=contacts,
-            style=style,
-            on_part=on_part,
-        )
-        return replace(filled, parts=parts, self_test=with_held(filled.self_test, plan, held))
+            filled = Filled(around.kept, around, prior, nothing, (around.kept,) * (takes - 1))
+        return replace(filled, parts=parts, self_test=with_held(filled.self_test, plan, moving))
     needed = takes > 1 or prior == "learned" or (prior == "auto" and learned.fits(character))
     guess = (
         learned.fill(
@@ -285,10 +287,15 @@ def fill_motion(
     return fill(character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts, style=style)
 
 
-def _beside(held: Sequence[Gap], character: Character, parts: Parts, plan: Plan) -> tuple[Parts, Plan]:
-    """What is left to do once poses are held in some gaps: the frames in these are known then."""
-    moving = replace(plan, gaps=tuple(gap for gap in plan.gaps if gap not in held))
-    still = replace(plan, gaps=tuple(held))
+@once
+def _beside_holds(character: Character, parts: Parts, plan: Plan) -> tuple[Parts, Plan] | None:
+    """What is left to do once poses are held in some gaps, whose frames are known then; None without holds."""
+    held = held_gaps(character, parts.known, plan)
+    if not held:
+        return None
+    starts = {gap.start for gap in held}
+    moving = replace(plan, gaps=tuple(gap for gap in plan.gaps if gap.start not in starts))
+    still = replace(plan, gaps=held)
     times = still.fill_times
     theirs = np.isin(parts.hidden.times, times)
     frames = _with_authored(offsets.straight(parts.known, still), parts.hidden.at(theirs), character, plan)
@@ -407,11 +414,11 @@ def fill_plainly(
         longer, longest = _in_a_row(cycles, parts), cycles.plan(plan)
         row = fill_plainly(prior, character, longer, longest, contacts=contacts, texture=texture)
         return middle(cycles, row, parts.kept, merge)
-    if prior not in BARE and (held := held_gaps(character, parts.known, plan)):
-        moving = _beside(held, character, parts, plan)
-        if len(held) == len(plan.gaps):
-            return moving[0].kept
-        return fill_plainly(prior, character, *moving, contacts=contacts, texture=texture)
+    if prior not in BARE and (left := _beside_holds(character, parts, plan)):
+        around, moving = left
+        if not moving.gaps:
+            return around.kept
+        return fill_plainly(prior, character, around, moving, contacts=contacts, texture=texture)
     made, shaped = prior_of(prior)(character, parts.known, plan), prior not in BARE
     if shaped:
         made = carry_velocity(parts.known, plan, made)

@@ -30,7 +30,7 @@ place. Of characters that it was not trained on it is off by less than 1.4 in ha
 of a single joint on a path by a thousand (docs/learned-prior.md, *Expected error*)."""
 CALM = 1e-3
 """Pieces in which less is missed than this [heights] do not lower what is expected of a gap that moves."""
-HELD = "the pose is held: both keys are the same, those beside them others"
+HELD = "the pose is held: both keys are the same"
 AS_FAST = 2.0
 """A gap is as fast as the pieces whose keys are up to so many times as fast."""
 SHARE_STEP, COARSE_STEP = 0.1, 0.2
@@ -259,14 +259,14 @@ def of_gaps(test: SelfTest, plan: Plan) -> SelfTest:
     return replace(test, choices=choices, expected_l2p=_mean_over_frames(choices, plan))
 
 
-def with_held(test: SelfTest, plan: Plan, held: Sequence[Gap]) -> SelfTest:
-    """The self-test of the other gaps of a plan, with those in which a pose is held, where no error is expected."""
+def with_held(test: SelfTest, plan: Plan, moving: Plan) -> SelfTest:
+    """The self-test of the gaps that move, with the others of a plan, in which a pose is held: no error is expected."""
     names = [name for choice in test.choices[:1] for name, _ in choice.weights]
-    others = iter(test.choices)
+    others, starts = iter(test.choices), {gap.start for gap in moving.gaps}
     choices = tuple(
-        GapChoice(gap.start, gap.end, tuple((name, 0.0) for name in names), 0.0, HELD)
-        if gap in held
-        else next(others)
+        next(others)
+        if gap.start in starts
+        else GapChoice(gap.start, gap.end, tuple((name, 0.0) for name in names), 0.0, HELD)
         for gap in plan.gaps
     )
     return replace(test, choices=choices, expected_l2p=_mean_over_frames(choices, plan))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.geometry import metrics, skeleton
+from engine.geometry.once import once
 from engine.planning.plan import Gap, Plan
 from engine.priors import offsets
 from usd_io.model import Character, Motion
@@ -70,6 +71,7 @@ def run_trials(
     ]
 
 
+@once
 def hidden_pieces(known: Motion, plan: Plan) -> list[Plan]:
     """Plans that hide one piece of context each, as long as the gaps where the context allows it.
 
