@@ -1,6 +1,6 @@
 """What prevents a result, reported when planning: what stage, author options and folder decide."""
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def foresee(planned: Planned, stage: Any, config: RunConfig, *, dry: bool = Fals
     Raises:
         ConfigError: Nothing can be written, not for a skeleton that was named, or not to the folder.
     """
-    with suppress(*(NotWritable,) * dry):
+    with suppress(NotWritable) if dry else nullcontext():
         _check_folder(config)
     from usd_io.author.foresee import foresee_placement
     from usd_io.read.placement import MODE

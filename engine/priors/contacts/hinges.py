@@ -39,7 +39,7 @@ class Hinge:
     ) -> Float[np.ndarray, " frame"]:
         """How far it is bent to its side [rad]."""
         bone = rotations.rotate(q[:, self.joint].astype(float), translations[:, self.below].astype(float))
-        return np.asarray(np.arctan2(np.cross(self.straight, bone) @ self.axis, bone @ self.straight))
+        return np.asarray(np.arctan2(rotations.cross(self.straight, bone) @ self.axis, bone @ self.straight))
 
 
 def find_hinges(
