@@ -7,7 +7,7 @@ likewise. Buss 2004, "Introduction to inverse kinematics with Jacobian transpose
 methods", equation 11, with weights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts import contacts, floor
 from engine.priors.contacts.hinges import Hinge, find_hinges, unbend
+from engine.priors.learned.bodies import alone, bodies_of, together, with_joints
 from engine.priors.trials import in_nearby_contexts
 from usd_io.model import Character, Motion
 from usd_io.shapes import Bool, Float, Int
@@ -36,7 +37,8 @@ WRONG = 0.05
 
 
 def plant(character: Character, known: Motion, plan: Plan, made: Motion) -> Motion:
-    """Let the joints that rest stay where they are, feet above the floor, and knees bent to their side.
+    """Let the joints that rest stay where they are, feet above the floor, and knees bent to their side; of several
+    bodies each by its own height, on its own floor.
 
     Args:
         character: The skeleton.
@@ -45,9 +47,39 @@ def plant(character: Character, known: Motion, plan: Plan, made: Motion) -> Moti
         made: A filled motion at ``plan.fill_times``.
 
     Returns:
-        The motion with limbs turned; the same object where none has to move.
+        The motion with limbs turned; of one body the same object where none has to move.
     """
-    size = metrics.height(character, known, plan.keys[0]) if plan.gaps else 0.0
+    return by_body(_plant, character, known, plan, made) if plan.gaps else made
+
+
+def by_body(
+    turned: Callable[..., Motion], character: Character, known: Motion, plan: Plan, *motions: Motion
+) -> Motion:
+    """What turns limbs, of every body by itself: the box around two who are apart says nothing of their height.
+
+    Args:
+        turned: Gets character, known frames, plan and motions, of one body; gives the last of these, turned.
+        character: The skeleton.
+        known: The known frames only.
+        plan: Gives the gaps.
+        motions: Filled motions at ``plan.fill_times``.
+    """
+    bodies = bodies_of(character, known)
+    if len(bodies) < 2:
+        return turned(character, known, plan, *motions)
+    parts = [
+        turned(*_alone(character, known, own), plan, *(with_joints(motion, own) for motion in motions))
+        for own in bodies
+    ]
+    return together(motions[-1], parts, bodies)
+
+
+_alone = once(alone)
+
+
+def _plant(character: Character, known: Motion, plan: Plan, made: Motion) -> Motion:
+    """:func:`plant` of one body."""
+    size = metrics.height(character, known, plan.keys[0])
     if not plan.in_place:
         made = _moved(character, known, plan, made, *contacts.corrections(character, known, plan, made, size))
     made = _moved(character, known, plan, made, *floor.raises(character, known, plan, made, size))

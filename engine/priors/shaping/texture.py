@@ -79,7 +79,7 @@ def put_texture(character: Character, known: Motion, plan: Plan, made: Motion, *
     if np.abs(changes / np.repeat([1.0, size, 1.0], 3)).max(initial=0.0) < LEAST:
         return made
     textured = offsets.apply(made, changes)
-    return _standing(character, known, plan, size, made, textured) if standing else textured
+    return planting.by_body(_standing, character, known, plan, made, textured) if standing else textured
 
 
 def _coarse(times: Float[np.ndarray, " frame"], per_second: float) -> bool:
@@ -195,10 +195,9 @@ def _assembled(
     return result / np.sqrt(np.maximum(power, 1e-6))[:, None, None]
 
 
-def _standing(
-    character: Character, known: Motion, plan: Plan, size: float, before: Motion, after: Motion
-) -> Motion:
+def _standing(character: Character, known: Motion, plan: Plan, before: Motion, after: Motion) -> Motion:
     """Limbs turned so that the joints on which the character stands are where they were."""
+    size = metrics.height(character, known, plan.keys[0])
     counts = [len(gap.times) for gap in plan.gaps]
     stands = np.repeat(contacts.kept_by_keys(character, known, plan, before, size), counts, axis=0)
     stands[:, contacts.find_supports(character, known, plan, size).joints] = True

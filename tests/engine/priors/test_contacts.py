@@ -18,6 +18,7 @@ from engine.priors.contacts.hinges import STRAIGHT, find_hinges
 from engine.priors.contacts.planting import WRONG, find_limbs, plant, spreads
 from engine.priors.context import context
 from engine.priors.fill import fill, fill_plainly, merge
+from engine.priors.learned.bodies import bodies_of, with_joints
 from engine.priors.shaping.velocity import carry_velocity
 from engine.priors.spline import spline
 from tests.conftest import ASSETS
@@ -714,3 +715,36 @@ def test_feet_on_stairs_rest_at_the_heights_of_the_keys(rise: float) -> None:
         for m in (made, plant(character, known, plan, made))
     )
     assert after.mean() < 0.6 * before.mean()
+
+
+def side_by_side(apart: float) -> tuple[Character, Motion]:
+    """Two walkers under one root that stays, the second a few frames ahead; far to the left and the right of it."""
+    one = biped()
+    count = len(one.joints)
+    parents = [-1, *(p + first if p >= 0 else 0 for first in (1, 1 + count) for p in one.parents)]
+    names = ("Root", *(f"Root/{name}/{joint}" for name in "AB" for joint in one.joints))
+    character = replace(make_character(parents), joints=names)
+    walked = walk(one, 160)
+    whole = make_motion(character, range(151), rate=RATE)
+    turns, translations = whole.rotations.copy(), whole.translations.copy()
+    turns[:, 0], translations[:, 0] = [1, 0, 0, 0], 0
+    for first, begin, side in ((1, 0, -apart / 2), (1 + count, 9, apart / 2)):
+        its = walked.at(slice(begin, begin + 151))
+        turns[:, first : first + count], translations[:, first : first + count] = (
+            its.rotations,
+            its.translations,
+        )
+        translations[:, first, 0] += side
+    return character, replace(whole, rotations=turns, translations=translations)
+
+
+def test_the_feet_of_two_bodies_in_one_skeleton_rest_however_far_they_are_apart() -> None:
+    character, motion = side_by_side(40)
+    plan, known = planned(character, motion, [60, 80, 100, 120])
+    made = spline(character, known, plan)
+    planted = plant(character, known, plan, made)
+    for own in bodies_of(character, known):
+        # without the root, at the floor, which is the lowest joint here
+        seen, its, theirs = (with_joints(m, own[1:]) for m in (known, made, planted))
+        assert np.abs(theirs.rotations - its.rotations).max() > 0.05
+        np.testing.assert_allclose(theirs.rotations, plant(biped(), seen, plan, its).rotations, atol=0.01)
