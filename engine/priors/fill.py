@@ -29,7 +29,7 @@ from engine.priors.self_test import (
     self_test,
     with_held,
 )
-from engine.priors.shaping.holds import held_gaps
+from engine.priors.shaping.holds import HeldPose, held_frames, held_poses
 from engine.priors.shaping.in_place import keep_in_place
 from engine.priors.shaping.loop import Cycles, cycles_of, middle
 from engine.priors.shaping.pins import hold_pins
@@ -142,8 +142,8 @@ def fill(
         return _fill_cycle(
             character, parts, plan, prior, takes=takes, seed=seed, contacts=contacts, style=style
         )
-    if prior not in BARE and (left := _beside_holds(character, parts, plan)):
-        around, moving = left
+    if prior not in BARE and (left := _beside_holds(character, parts, plan, prior_of(prior))):
+        around, moving, held = left
         if moving.gaps:
             filled = fill(
                 character,
@@ -159,7 +159,13 @@ def fill(
         else:
             nothing = SelfTest(0, 0.0, (), (), None, None)
             filled = Filled(around.kept, around, prior, nothing, (around.kept,) * (takes - 1))
-        return replace(filled, parts=parts, self_test=with_held(filled.self_test, plan, moving))
+        sure = filled.confidence
+        return replace(
+            filled,
+            parts=parts,
+            self_test=with_held(filled.self_test, plan, held),
+            confidence=None if sure is None else _with_held(sure, filled.motion, held),
+        )
     needed = takes > 1 or prior == "learned" or (prior == "auto" and learned.fits(character))
     guess = (
         learned.fill(
@@ -288,18 +294,16 @@ def fill_motion(
 
 
 @once
-def _beside_holds(character: Character, parts: Parts, plan: Plan) -> tuple[Parts, Plan] | None:
-    """What is left to do once poses are held in some gaps, whose frames are known then; None without holds."""
-    held = held_gaps(character, parts.known, plan)
+def _beside_holds(
+    character: Character, parts: Parts, plan: Plan, prior: Prior
+) -> tuple[Parts, Plan, tuple[HeldPose, ...]] | None:
+    """What is left to do once poses are held in some gaps, whose frames are known then, and these; None without."""
+    held = held_poses(character, parts.known, plan)
     if not held:
         return None
-    starts = {gap.start for gap in held}
-    moving = replace(plan, gaps=tuple(gap for gap in plan.gaps if gap.start not in starts))
-    still = replace(plan, gaps=held)
-    times = still.fill_times
-    theirs = np.isin(parts.hidden.times, times)
-    frames = _with_authored(offsets.straight(parts.known, still), parts.hidden.at(theirs), character, plan)
-    keys = tuple(sorted({*plan.keys, *times.tolist()}))
+    made = held_frames(character, parts.known, plan, held, prior)
+    theirs = np.isin(parts.hidden.times, made.times)
+    frames = _with_authored(made, parts.hidden.at(theirs), character, plan)
     return (
         Parts(
             kept=merge(parts.kept, frames),
@@ -307,8 +311,27 @@ def _beside_holds(character: Character, parts: Parts, plan: Plan) -> tuple[Parts
             hidden=parts.hidden.at(~theirs),
             authored_times=parts.authored_times,
         ),
-        replace(moving, keys=keys),
+        _without(plan, held),
+        held,
     )
+
+
+def _without(plan: Plan, held: Sequence[HeldPose]) -> Plan:
+    """The plan with frames of held poses as keys."""
+    starts = {pose.gap.start for pose in held}
+    times = {time for pose in held for time in pose.gap.times}
+    gaps = tuple(gap for gap in plan.gaps if gap.start not in starts)
+    return replace(plan, gaps=gaps, keys=tuple(sorted({*plan.keys, *times})))
+
+
+def _with_held(
+    sure: Float[np.ndarray, "frame joint"], motion: Motion, held: Sequence[HeldPose]
+) -> Float[np.ndarray, "frame joint"]:
+    """The confidence with that of what moves beside held joints."""
+    result = sure.copy()
+    for pose in held:
+        result[np.isin(motion.times, pose.gap.times)] = 1 / (1 + pose.expected / learned.HALF_TRUSTED)
+    return result
 
 
 def _fill_cycle(
@@ -414,8 +437,8 @@ def fill_plainly(
         longer, longest = _in_a_row(cycles, parts), cycles.plan(plan)
         row = fill_plainly(prior, character, longer, longest, contacts=contacts, texture=texture)
         return middle(cycles, row, parts.kept, merge)
-    if prior not in BARE and (left := _beside_holds(character, parts, plan)):
-        around, moving = left
+    if prior not in BARE and (left := _beside_holds(character, parts, plan, prior_of(prior))):
+        around, moving, _ = left
         if not moving.gaps:
             return around.kept
         return fill_plainly(prior, character, around, moving, contacts=contacts, texture=texture)

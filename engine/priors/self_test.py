@@ -7,6 +7,7 @@ from itertools import pairwise, product
 import numpy as np
 
 from engine.planning.plan import Gap, Plan
+from engine.priors.shaping.holds import HeldPose
 from engine.priors.trials import NO_DRAFTS, Drafts, Prior, Trial, mean_error, run_trials
 from usd_io.errors import counted
 from usd_io.model import Character, Motion
@@ -259,17 +260,30 @@ def of_gaps(test: SelfTest, plan: Plan) -> SelfTest:
     return replace(test, choices=choices, expected_l2p=_mean_over_frames(choices, plan))
 
 
-def with_held(test: SelfTest, plan: Plan, moving: Plan) -> SelfTest:
-    """The self-test of the gaps that move, with the others of a plan, in which a pose is held: no error is expected."""
+def with_held(test: SelfTest, plan: Plan, held: Sequence[HeldPose]) -> SelfTest:
+    """The self-test of the gaps that move, with the others of a plan, in which a pose is held: no error is expected but
+    of joints that move beside it."""
     names = [name for choice in test.choices[:1] for name, _ in choice.weights]
-    others, starts = iter(test.choices), {gap.start for gap in moving.gaps}
+    others, poses = iter(test.choices), {pose.gap.start: pose for pose in held}
     choices = tuple(
-        next(others)
-        if gap.start in starts
-        else GapChoice(gap.start, gap.end, tuple((name, 0.0) for name in names), 0.0, HELD)
-        for gap in plan.gaps
+        _of_held(poses[gap.start], names) if gap.start in poses else next(others) for gap in plan.gaps
     )
     return replace(test, choices=choices, expected_l2p=_mean_over_frames(choices, plan))
+
+
+def _of_held(pose: HeldPose, names: Sequence[str]) -> GapChoice:
+    """What is said of a gap in which a pose is held."""
+    moving = int(pose.moving.sum())
+    reason = f"the pose is held but for {counted(moving, 'joint')}: all others are the same at both keys"
+    weights = tuple((name, 0.0) for name in names)
+    return GapChoice(
+        pose.gap.start,
+        pose.gap.end,
+        weights,
+        expected_l2p=float(np.linalg.norm(pose.expected)),
+        reason=reason if moving else HELD,
+        expected_ratio=1.0 if moving else None,
+    )
 
 
 def prior_errors(trials: Sequence[Trial], names: Sequence[str]) -> tuple[PriorError, ...]:

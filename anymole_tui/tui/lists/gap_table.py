@@ -125,6 +125,8 @@ def expected_words(test: Mapping[str, Any] | None) -> str:
         return "being tried on hidden pieces of the context ..."
     if test["expected_l2p"] is None:
         return "n/a: no context to hide pieces of"
+    if test["expected_ratio"] is None:  # poses are held in all gaps
+        return f"L2P {test['expected_l2p']:.4f}"
     ratio = test["expected_ratio"]
     return (
         f"L2P {test['expected_l2p']:.4f}, {ratio:.2f} of slerp on {counted(test['pieces'], 'hidden piece')}"

@@ -24,7 +24,7 @@ from anymole_tui.settings_files import run_defaults
 from anymole_tui.starting import wait_for_starts
 from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.host import Look
-from anymole_tui.tui.lists.gap_table import GapTable
+from anymole_tui.tui.lists.gap_table import GapTable, expected_words
 from anymole_tui.tui.lists.joint_list import JointList
 from anymole_tui.tui.overlays.dialogs import Ask, Choose, Read
 from anymole_tui.tui.screens import plan as plan_screen
@@ -564,3 +564,8 @@ def test_a_value_that_is_being_typed_is_not_taken_back(walk: Path) -> None:
         assert entry.value == "12"
 
     drive(journey, (120, 40))
+
+
+def test_a_plan_of_holds_alone_is_shown() -> None:
+    """Nothing was tried there, and no ratio is known."""
+    assert expected_words({"expected_l2p": 0.0, "expected_ratio": None, "pieces": 0}) == "L2P 0.0000"

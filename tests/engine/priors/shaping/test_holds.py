@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.geometry import rotations
 from engine.priors.fill import Filled, fill_motion
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Motion
@@ -96,3 +97,59 @@ def test_a_pose_is_held_in_what_moves() -> None:
     carried[:, 0, 3] = 0.2 * shot.times
     filled = fill_motion(CHARACTER, replace(shot, T_world_skel=carried), context=[(0, 36)])
     assert max(strays(filled, hold) for hold in HOLDS) == 0
+
+
+def waved(shot: Motion, joints: Sequence[int]) -> Motion:
+    """The shot with joints turned by half a radian at the end of every hold."""
+    turned = shot.rotations.copy()
+    half = np.array([np.cos(0.25), 0, 0, np.sin(0.25)], np.float32)
+    for _, end in HOLDS:
+        at = np.ix_(shot.times == end, joints)
+        turned[at] = rotations.multiply(turned[at], np.broadcast_to(half, turned[at].shape))
+    return replace(shot, rotations=turned)
+
+
+@pytest.mark.parametrize("prior", ["auto", "spline"])
+def test_what_is_keyed_twice_is_held_while_a_joint_moves(prior: str) -> None:
+    filled = fill_motion(CHARACTER, waved(blocked(), [3]), context=[(0, 36)], prior=prior, takes=2)
+    rest, last = [0, 1, 2, 4], filled.motion
+    for start, end in HOLDS:
+        inside = last.at((last.times >= start) & (last.times <= end))
+        assert np.ptp(inside.rotations[:, rest], axis=0).max() == 0
+        assert np.ptp(inside.translations, axis=0).max() == 0
+        turns = inside.rotations[:, 3].astype(float)
+        left = rotations.angle_between(turns, np.broadcast_to(turns[-1], turns.shape))
+        assert left[0] == pytest.approx(0.5, abs=1e-3)
+        straight = np.linspace(0.5, 0, len(left))
+        assert 0 < np.abs(left - straight)[1:-1].max() < 0.2
+    held = [choice for choice in filled.self_test.choices if "held but for 1 joint" in choice.reason]
+    assert [(choice.start, choice.end) for choice in held] == list(HOLDS)
+    # the last joint turns in its own place, so that no joint is off
+    assert [choice.expected_l2p for choice in held] == [0.0] * 3
+
+
+def test_what_moves_beside_a_hold_is_not_called_sure() -> None:
+    """Joint 2 carries joint 3 with it."""
+    filled = fill_motion(CHARACTER, waved(blocked(), [2]), context=[(0, 36)])
+    held = [choice for choice in filled.self_test.choices if "held but for 1 joint" in choice.reason]
+    assert len(held) == 3
+    assert all(0.02 < (choice.expected_l2p or 0) < 0.05 for choice in held)
+    assert filled.confidence is not None
+    inside = filled.confidence[(filled.motion.times > HOLDS[0][0]) & (filled.motion.times < HOLDS[0][1])]
+    assert (inside[:, [0, 1, 2, 4]] == 1).all()
+    assert (inside[:, 3] < 0.8).all()
+
+
+@pytest.mark.parametrize("joints", [[0], [1, 2, 3]])
+def test_no_hold_is_seen_where_the_root_or_most_joints_move(joints: list[int]) -> None:
+    filled = fill_motion(CHARACTER, waved(blocked(), joints), context=[(0, 36)])
+    assert not any("held" in choice.reason for choice in filled.self_test.choices)
+
+
+def test_a_cycle_with_another_turn_of_the_head_is_no_hold() -> None:
+    """The walk on the spot of above, a joint of which is turned otherwise after a cycle."""
+    cycle = [*range(12), *range(12, 0, -1)]
+    shot = posed([*range(49), 72, 84, 96], [*(cycle[t % 24] for t in range(49)), 0, 12, 0])
+    shot.rotations[-3, 3] = shot.rotations[12, 3]
+    filled = fill_motion(CHARACTER, shot, context=[(0, 48)])
+    assert not any("held" in choice.reason for choice in filled.self_test.choices)
