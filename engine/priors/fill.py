@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from engine.priors.self_test import (
     self_test,
     with_held,
 )
-from engine.priors.shaping.holds import HeldPose, held_frames, held_poses
+from engine.priors.shaping.holds import HeldPose, held_alone, held_frames, held_poses
 from engine.priors.shaping.in_place import keep_in_place
 from engine.priors.shaping.loop import Cycles, cycles_of, middle
 from engine.priors.shaping.pins import hold_pins
@@ -39,7 +39,7 @@ from engine.priors.spline import spline
 from engine.priors.trials import hidden_pieces
 from engine.settings.choices import StyleName
 from usd_io.errors import shown
-from usd_io.model import Channel, Character, Motion
+from usd_io.model import CHANNELS, Channel, Character, Motion
 from usd_io.shapes import Float
 
 NETWORK_SHARE, BLENDED_SHARE = 0.7, 0.9
@@ -211,7 +211,7 @@ def fill(
     if shaped:
         made, *others = (carry_velocity(parts.known, plan, motion) for motion in (made, *others))
     on_part(BLENDED_SHARE)
-    own = fill_own_channels(character, parts, plan, chosen)
+    own = fill_own_channels(character, parts, plan, chosen, holds=shaped)
     best, *rest = (
         complete(
             character,
@@ -298,12 +298,17 @@ def _beside_holds(
     character: Character, parts: Parts, plan: Plan, prior: Prior
 ) -> tuple[Parts, Plan, tuple[HeldPose, ...]] | None:
     """What is left to do once poses are held in some gaps, whose frames are known then, and these; None without."""
-    held = held_poses(character, parts.known, plan)
+    alone = {channel for channel, own in plan.channels.items() if own.contexts is not None}
+    held = held_poses(character, parts.known, plan, [c for c in CHANNELS if c not in alone])
     if not held:
         return None
     made = held_frames(character, parts.known, plan, held, prior)
     theirs = np.isin(parts.hidden.times, made.times)
-    frames = _with_authored(made, parts.hidden.at(theirs), character, plan)
+    authored = parts.hidden.at(theirs)  # with keys that channels have of their own there
+    frames = replace(
+        _with_authored(made, authored, character, plan),
+        **{channel: getattr(authored, channel) for channel in plan.channels},
+    )
     return (
         Parts(
             kept=merge(parts.kept, frames),
@@ -445,23 +450,42 @@ def fill_plainly(
     made, shaped = prior_of(prior)(character, parts.known, plan), prior not in BARE
     if shaped:
         made = carry_velocity(parts.known, plan, made)
-    own = fill_own_channels(character, parts, plan, prior_of(prior))
+    own = fill_own_channels(character, parts, plan, prior_of(prior), holds=shaped)
     return complete(
         character, parts, plan, made, contacts=contacts and shaped, texture=texture and shaped, own=own
     )
 
 
-def fill_own_channels(character: Character, parts: Parts, plan: Plan, prior: Prior) -> dict[Channel, Motion]:
-    """What a prior makes of the channels that have keys of their own, at their fill times: from those keys alone."""
+def fill_own_channels(
+    character: Character, parts: Parts, plan: Plan, prior: Prior, *, holds: bool
+) -> dict[Channel, Motion]:
+    """What a prior makes of the channels that have keys of their own, at their fill times: from those keys alone, but
+    that they are held where the others are (``holds``)."""
     result: dict[Channel, Motion] = {}
+    seen = {channel: _as_known(parts, plan, channel) for channel in CHANNELS} if plan.channels else {}
     for channel, own in plan.channels.items():
         if own.gaps:
-            sub = plan.of_channel(channel)
-            inside = np.isin(parts.hidden.times, sub.keys)  # a key of its own, in a gap of the others
-            shown_at = merge(parts.kept, parts.hidden.at(inside)) if inside.any() else parts.kept
-            result[channel] = prior(character, shown_at.at(sub.known(shown_at.times)), sub)
+            sub, known = plan.of_channel(channel), seen[channel]
+            held = held_alone(character, seen, plan, channel) if holds else ()
+            made = []
+            if held:
+                made.append(held_frames(character, known, sub, held, prior))
+                sub, known = _without(sub, held), merge(known, made[0])
+            if sub.gaps:
+                made.append(prior(character, known, sub))
+            result[channel] = reduce(merge, made)
             _check_finite(result[channel], character, channel)
     return result
+
+
+def _as_known(parts: Parts, plan: Plan, channel: Channel) -> Motion:
+    """What is known of one channel: what lies at its own keys and in its finished motion."""
+    sub = plan.of_channel(channel)
+    if channel in plan.channels and not sub.gaps:  # as authored all along
+        return merge(parts.kept, parts.hidden)
+    inside = np.isin(parts.hidden.times, sub.keys)  # a key of its own, in a gap of the others
+    shown_at = merge(parts.kept, parts.hidden.at(inside)) if inside.any() else parts.kept
+    return shown_at.at(sub.known(shown_at.times))
 
 
 def complete(

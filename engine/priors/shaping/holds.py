@@ -6,8 +6,9 @@ to this pose in such a time. In a *moving hold* some joints are keyed otherwise,
 turns: these go from key to key, the others are held.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -33,6 +34,8 @@ ROUNDED = 1e-6
 """Translations in single precision are that part of themselves off."""
 SHOWN = 2.0
 """A context that moves into the gap and is shorter than this, in parts of the gap, may be a part of such a cycle."""
+MIDDLE = 0.25
+"""Where channels have keys of their own, the others are held between the quarters of a gap, at least."""
 ORDER: tuple[Channel, ...] = ("rotations", "translations", "scales")
 """Of :func:`engine.priors.offsets.moving`."""
 MISSED = 0.2
@@ -87,6 +90,40 @@ def held_poses(
         for n, gap in enumerate(plan.gaps)
         if held[n] and not _comes_back(known, plan, gap, size, same[n], channels)
     )
+
+
+def held_alone(
+    character: Character, seen: Mapping[Channel, Motion], plan: Plan, channel: Channel
+) -> tuple[HeldPose, ...]:
+    """The gaps of a channel with keys of its own in which it is held, and so are the others meanwhile.
+
+    Args:
+        character: The skeleton.
+        seen: What is known of each channel.
+        plan: Of all channels.
+        channel: With gaps of its own.
+    """
+    return tuple(
+        pose
+        for pose in held_poses(character, seen[channel], plan.of_channel(channel), (channel,))
+        if all(
+            _stays(character, seen[other], plan, other, pose.gap) for other in CHANNELS if other != channel
+        )
+    )
+
+
+def _stays(character: Character, known: Motion, plan: Plan, channel: Channel, gap: Gap) -> bool:
+    """Whether a channel is held around the middle of a gap of another: from key to key, as both may be keyed some
+    frames apart."""
+    middle = MIDDLE * (gap.end - gap.start)
+    first = np.searchsorted(known.times, gap.start + middle, side="right") - 1
+    last = np.searchsorted(known.times, gap.end - middle, side="left")
+    if first < 0 or last >= len(known.times):
+        return False
+    times = known.times[first : last + 1].tolist()
+    pairs = tuple(Gap(start, end, ()) for start, end in pairwise(times))
+    around = replace(plan.of_channel(channel), keys=tuple(times), gaps=pairs)
+    return len(held_poses(character, known, around, (channel,))) == len(pairs)
 
 
 def held_frames(

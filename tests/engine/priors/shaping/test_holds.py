@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from engine.geometry import rotations
+from engine.geometry.resample import resample
 from engine.priors.fill import Filled, fill_motion
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Motion
@@ -153,3 +154,61 @@ def test_a_cycle_with_another_turn_of_the_head_is_no_hold() -> None:
     shot.rotations[-3, 3] = shot.rotations[12, 3]
     filled = fill_motion(CHARACTER, shot, context=[(0, 48)])
     assert not any("held" in choice.reason for choice in filled.self_test.choices)
+
+
+def by_channel(**own: tuple[Sequence[float], Sequence[int]]) -> Motion:
+    """A motion whose channels have poses of some frames at times of their own, straight in between."""
+    times = sorted({time for own_times, _ in own.values() for time in own_times})
+    values = {
+        channel: getattr(resample(posed(*its), np.array(times, float)), channel)
+        for channel, its in own.items()
+    }
+    channel_times = {channel: tuple(map(float, its[0])) for channel, its in own.items()}
+    return replace(posed(times, [0] * len(times)), **values, channel_times=channel_times)
+
+
+def strays_in(filled: Filled, channel: str, start: float, end: float) -> float:
+    motion = filled.motion
+    inside = motion.at((motion.times >= start) & (motion.times <= end))
+    assert len(inside.times) == end - start + 1
+    return float(np.ptp(getattr(inside, channel), axis=0).max())
+
+
+PAIRS, POSES = [time for hold in HOLDS for time in hold], [pose for pose in (50, 65, 80) for _ in range(2)]
+ROTATED = [*CONTEXT, *PAIRS], [*CONTEXT, *POSES]
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 0), (-1, 1), (1, 1), (1, -1)])
+@pytest.mark.parametrize("prior", ["auto", "spline"])
+def test_channels_that_are_keyed_at_times_of_their_own_are_held(before: int, after: int, prior: str) -> None:
+    moved = [time + (before, after)[place % 2] for place, time in enumerate(PAIRS)]
+    shot = by_channel(rotations=ROTATED, translations=([*CONTEXT, *moved], [*CONTEXT, *POSES]))
+    filled = fill_motion(CHARACTER, shot, prior=prior)
+    for start, end in HOLDS:
+        assert strays_in(filled, "rotations", start, end) < 1e-6
+        assert strays_in(filled, "translations", start + before, end + after) < 1e-6
+
+
+def test_turns_that_come_again_are_no_hold_where_the_body_goes_on() -> None:
+    moved = [*CONTEXT, 39, 79], [*CONTEXT, 50, 80]
+    filled = fill_motion(CHARACTER, by_channel(rotations=ROTATED, translations=moved))
+    assert min(strays_in(filled, "rotations", *hold) for hold in HOLDS) > 1e-3
+
+
+def test_a_key_that_a_channel_has_of_its_own_in_a_hold_stays() -> None:
+    scaled = by_channel(rotations=ROTATED, translations=ROTATED, scales=([0, 40, 45, 50, 78], [0] * 5))
+    scaled.scales[scaled.times == 45] = 2
+    filled = fill_motion(CHARACTER, scaled)
+    assert (filled.motion.scales[filled.motion.times == 45] == 2).all()
+    assert all(strays_in(filled, "rotations", *hold) < 1e-6 for hold in HOLDS)
+
+
+@pytest.mark.parametrize("joints", [[], [3]])
+def test_poses_are_held_in_a_loop(joints: list[int]) -> None:
+    shot = posed([*CONTEXT, *PAIRS, 90], [*CONTEXT, *POSES, 0])
+    filled = fill_motion(CHARACTER, waved(shot, joints), context=[(0, 36)], loop=True)
+    rest = [joint for joint in range(5) if joint not in joints]
+    for start, end in HOLDS:
+        inside = filled.motion.at((filled.motion.times >= start) & (filled.motion.times <= end))
+        assert np.ptp(inside.rotations[:, rest], axis=0).max() == 0
+    assert sum("held" in choice.reason for choice in filled.self_test.choices) == 3
