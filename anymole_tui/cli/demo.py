@@ -1,5 +1,6 @@
 """``demo``: two shots that come with the package, filled in a folder of their own."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ import typer
 import anymole
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import Debug, GroupedCommand, Metrics, ProgressOption
-from engine import ConfigError, ExitCode
+from engine import ConfigError
 from usd_io import shown
 
 SHOTS = (
@@ -36,26 +37,43 @@ def demo(
     debug: Debug = False,
 ) -> None:
     """Fill two shots that come with the package, a boxer and a fox, and say how good they are and how to open them."""
+    from anymole_tui.cli.attach import answer_run, watch
     from anymole_tui.cli.progress_view import listener, progress_kind, progress_view
-    from anymole_tui.report import findings_report
-    from anymole_tui.run_report import run_report
+    from anymole_tui.launching import launch
     from engine import RunConfig
     from engine import run as engine_run
-    from engine.runs import stop_signals
+    from engine.runs import interrupts_wait, request_cancel, stop_signals
 
     root, kind = Path(folder), progress_kind(progress)
     copy_examples(root)
-    for shot, truth, what in SHOTS:
-        out.answer(f"{what} ({shown(str(root / shot))})\n")
-        config = RunConfig(stage=str(root / shot), truth=str(root / truth), force=True)
+    first, second = (
+        RunConfig(stage=str(root / shot), truth=str(root / truth), force=True) for shot, truth, _ in SHOTS
+    )
+    with interrupts_wait() as came:  # else a folder would wait for a process that never comes
+        beside = Path(os.path.relpath(engine_run.prepare(second)))
+        child = launch(beside)  # another processor fills it meanwhile; it is shown when the first is done
+    try:
+        if came:
+            raise KeyboardInterrupt
+        _announce(root, 0)
         with progress_view(kind) as view, stop_signals() as stop:
-            result = engine_run.run(config, listener(view), stop)
-        errors = [finding for finding in engine_run.check(result.result) if finding.severity == "error"]
-        if errors:
-            out.answer(findings_report(result.result, errors))
-            raise typer.Exit(ExitCode.VALIDATION)
-        out.answer(run_report(result, metrics=metrics) + "\n")
-    out.answer(f"Next: cd {shown(str(root))}, then the commands of the README, or 'anymole' to look around.")
+            result = engine_run.run(first, listener(view), stop)
+        answer_run(result, kind, as_json=False, metrics=metrics)
+    except BaseException:
+        request_cancel(beside)
+        child.wait()
+        raise
+    out.answer()
+    _announce(root, 1)
+    watch(beside, kind, as_json=False, metrics=metrics, child=child)
+    out.answer(
+        f"\nNext: cd {shown(str(root))}, then the commands of the README, or 'anymole' to look around."
+    )
+
+
+def _announce(root: Path, number: int) -> None:
+    shot, _, what = SHOTS[number]
+    out.answer(f"{what} ({shown(str(root / shot))})\n")
 
 
 def examples_folder() -> Path:
