@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.geometry.threads import side_by_side
 from engine.priors.learned import forward
 from engine.priors.learned.forward import Answer
 from engine.priors.learned.gap_features import Features, joined, make_features, to_local
@@ -87,9 +88,9 @@ def predict(
         ideas: Whether ideas are wanted too.
         on_part: Called now and then with the part of the gaps that is done, 0 to 1.
     """
-    results: list[Prediction] = []
     together = max(1, TOKENS_AT_ONCE // len(parents))
-    for first in range(0, len(seconds), together):
+
+    def some_gaps(first: int) -> list[Prediction]:
         some = slice(first, first + together)
         given = rotations[some], translations[some], states[some], seconds[some]
         features = make_features(parents, *given, frames[some])
@@ -99,7 +100,11 @@ def predict(
             answers += _answers(network, turned, parents, VIEWS, EIGHTH)
         answer = _mean(answers)
         local = _local(answer, features, frames[some], ideas=ideas)
-        results += [_at(answer, local, features, i, part) for i, part in enumerate(parts[some])]
+        return [_at(answer, local, features, i, part) for i, part in enumerate(parts[some])]
+
+    results: list[Prediction] = []
+    for made in side_by_side(some_gaps, range(0, len(seconds), together)):
+        results += made
         on_part(len(results) / len(seconds))
     return results
 

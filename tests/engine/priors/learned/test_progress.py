@@ -42,3 +42,16 @@ def test_few_gaps_at_once_give_what_all_give(
     some = prior.fill(CHARACTER, KNOWN, PLAN)
     assert np.allclose(whole.motion.rotations, some.motion.rotations, atol=1e-5)
     assert np.allclose(whole.position_error, some.position_error, rtol=1e-4)
+
+
+def test_the_number_of_processors_changes_no_bit(
+    lively_network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "TOKENS_AT_ONCE", 2 * len(CHARACTER.joints))
+    made = []
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        made.append(prior.fill(CHARACTER, KNOWN, PLAN))
+    one, two = made
+    assert np.array_equal(one.motion.rotations, two.motion.rotations)
+    assert np.array_equal(one.position_error, two.position_error)
