@@ -5,15 +5,17 @@
 A biped and a quadruped, with legs that turn or feet on handles (children of a root that stands or travels), whose
 walk is known: ``edge`` shows 0.7 and 1 s of it, in which few swings are whole, ``long`` two seconds; ``short`` goes on
 after two seconds with 8, 15 and 30 % of the length of a step; ``slow`` has keys 2.5 s apart, the others 0.5 to 1 s.
+``slope`` climbs or descends all along, ``stairs`` over steps that each foot takes as they come, ``top`` goes up a slope
+in the context and on the level from there.
 Means over rigs, keys and places of the context, contacts not held and held: L2P over slerp's; speed of feet while they
 rest in the truth [heights/s]; how far from their height they are meanwhile, and the lowest that any gets below its
-rests [% of the height]; the highest that feet get in a gap over the highest of the truth's (median, 10th and 90th
-percentile).
+rests [% of the height]; the highest that feet get over the ground in a gap, over that of the truth (median, 10th and
+90th percentile).
 """
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +29,8 @@ from usd_io.shapes import Bool, Float, Int
 
 RATE, PERIOD_S, STRIDE, LIFT, GROUND = 30.0, 4 / 3, 0.8, 0.15, 0.02
 """Frames a second; of the walk: seconds a cycle, its way, the lift of its swings, the height of its rests."""
+SQUAT = 0.05
+"""So much lower are the hips where the ground is not level, for the legs to reach."""
 RESTS = 0.6
 """Part of a cycle in which a foot rests."""
 RIGS = {
@@ -34,6 +38,8 @@ RIGS = {
     "quadruped": ((0.1, 0.0, 0.0), (-0.1, 0.0, 0.5), (0.1, 0.8, 0.25), (-0.1, 0.8, 0.75)),
 }
 """Sideways and forward place of each leg, and its part of a cycle ahead."""
+Ground = Callable[[Float[np.ndarray, " place"]], Float[np.ndarray, " place"]]
+"""Height of the ground by the way that was gone."""
 HANDLES = ("legs", "handles", "travelling handles")
 
 
@@ -67,6 +73,7 @@ def made_walk(
     *,
     first: int = 0,
     travelling: bool = False,
+    ground: Ground = np.zeros_like,
 ) -> Motion:
     """A walk of so many lengths of a stride per cycle; ``first`` is its frame at which it begins."""
     count, frames = len(character.joints), len(speed)
@@ -77,6 +84,9 @@ def made_walk(
     at = np.arange(-200, frames + 200)
     t = np.arange(frames)
     hips = np.stack([0.88 + 0.01 * np.cos(4 * np.pi * (t + first) / RATE / PERIOD_S), body[200:-200]], -1)
+    # over what the ground is like around the body
+    around = [ground(hips[:, 1] + way) for way in np.linspace(-STRIDE / 2, STRIDE / 2, 81)]
+    hips[:, 0] += np.mean(around, axis=0) - (SQUAT if np.any(around) else 0)
     turns, translations = (
         np.zeros((frames, count, 3)),
         np.repeat(character.rest_translations[None], frames, 0),
@@ -94,7 +104,10 @@ def made_walk(
         a, b = np.interp(middle, at, body)
         foot = np.stack(
             [
-                GROUND + LIFT * np.minimum((b - a) / STRIDE, 1) * np.sin(np.pi * swing) ** 2,
+                GROUND
+                + ground(a + z)
+                + (ground(b + z) - ground(a + z)) * np.sin(np.pi / 2 * swing) ** 2
+                + LIFT * np.minimum((b - a) / STRIDE, 1) * np.sin(np.pi * swing) ** 2,
                 a + (b - a) * swing**2 * (3 - 2 * swing) + z,
             ],
             -1,
@@ -129,6 +142,7 @@ class Walk:
     character: Character
     truth: Motion
     plan: Plan
+    ground: Ground = np.zeros_like
 
     @property
     def feet(self) -> Int[np.ndarray, " foot"]:
@@ -137,31 +151,50 @@ class Walk:
 
 def shots() -> Iterator[Walk]:
     """All of them, rig after rig."""
-    for legs in RIGS.values():
+    for rig, legs in RIGS.items():
         for feet in HANDLES:
             character = made_rig(legs, feet != "legs")
-            for kind, context, step, parts, first in _kinds():
+            for kind, context, step, parts, first, ground in _kinds(rig):
                 frames = context + 1 + 3 * step
                 speed = np.where(np.arange(frames) < context, 1.0, parts)
                 speed = np.convolve(np.pad(speed, 5, mode="edge"), np.full(11, 1 / 11), "valid")
-                truth = made_walk(
-                    character, legs, speed, first=first, travelling=feet.startswith("travelling")
-                )
+                travelling = feet.startswith("travelling")
+                truth = made_walk(character, legs, speed, first=first, travelling=travelling, ground=ground)
                 keys = [context + step * n for n in range(4)]
                 plan = make_plan(character, truth, contexts=[(0, context)], keys=keys, fill_at_samples=True)
-                yield Walk(kind, feet, character, truth, plan)
+                yield Walk(kind, feet, character, truth, plan, ground)
 
 
-def _kinds() -> Iterator[tuple[str, int, int, float, int]]:
-    """Name, frames of context, frames between keys, speed after the context, frame of the walk at which it begins."""
+def _kinds(rig: str) -> Iterator[tuple[str, int, int, float, int, Ground]]:
+    """Name, frames of context, frames between keys, speed after the context, frame of the walk at which it begins, and
+    the ground."""
     for first in (0, 13, 26):
         for step in (15, 22, 30):
             for context in (21, 30):
-                yield "edge", context, step, 1.0, first
-            yield "long", 60, step, 1.0, first
+                yield "edge", context, step, 1.0, first, np.zeros_like
+            yield "long", 60, step, 1.0, first, np.zeros_like
             for part in (0.08, 0.15, 0.3):
-                yield "short", 60, step, part, first
-        yield "slow", 60, 75, 1.0, first
+                yield "short", 60, step, part, first, np.zeros_like
+            if rig == "biped":
+                for kind, ground in CLIMBS:
+                    yield kind, 60, step, 1.0, first, ground
+        yield "slow", 60, 75, 1.0, first, np.zeros_like
+
+
+def _slope(rise: float, until: float = np.inf) -> Ground:
+    return lambda way: rise * np.minimum(way, until)
+
+
+def _stairs(rise: float, depth: float) -> Ground:
+    return lambda way: rise * np.floor(way / depth)
+
+
+CLIMBS = (
+    *(("slope", _slope(rise)) for rise in (-0.25, -0.1, 0.1, 0.25)),
+    *(("stairs", _stairs(rise, depth)) for rise in (-0.15, 0.15) for depth in (0.4, 0.33)),
+    *(("top", _slope(rise, until=1.2)) for rise in (-0.25, 0.25)),
+)
+"""Names and grounds; the feet of a walk are 0.4 apart."""
 
 
 def resting(shot: Walk, places: Float[np.ndarray, "frame foot 3"]) -> Bool[np.ndarray, "frame foot"]:
@@ -185,16 +218,18 @@ def figures(shot: Walk, straight: Motion, motion: Motion) -> dict[str, list[floa
     def l2p(motion: Motion) -> float:
         return metrics.score(shot.character, shot.truth, motion, shot.plan).l2p
 
+    # over the rests at their place; on stairs, where an edge is, the truth's own
+    over = [m[..., 1] - (GROUND + shot.ground(true[..., 2] * size)) / size for m in (true, made)]
     found = {
         "rest": speed[both].tolist(),
         "off": (100 * np.abs(made - true)[inside][:, 1]).tolist(),
-        "under": [100 * float(max(GROUND / size - made[..., 1].min(), 0))],
+        "under": [100 * float(max(-over[1].min(), 0))],
         "lift": [],
         "l2p": [l2p(motion) / l2p(straight)],
     }
     for gap in shot.plan.gaps:
         part = np.isin(shot.truth.times, gap.times)
-        highest = [(m[part][..., 1] - GROUND / size).max(0) for m in (true, made)]
+        highest = [m[part].max(0) for m in over]
         found["lift"] += (highest[1] / np.maximum(highest[0], 1e-9))[highest[0] > 0.004].tolist()
     return found
 

@@ -4,11 +4,11 @@ No label is needed: a *support joint* is one that the context shows low and slow
 :func:`engine.geometry.metrics.contacts`) and quick in between. In a gap it is taken to rest where the filled motion
 has it low, and slow beside its swing; while it rests it stays in one place, the key's where the rest begins or ends at
 a key. It may deviate from there as far as it does in the context. What the context does not show the keys may: the end
-of a limb that is low at both keys of a gap, and in one place, rests from the one to the other. The constants were
-settled on characters that the learned prior was not trained on (docs/experiments.md).
+of a limb that is low at both keys of a gap, and in one place, rests from the one to the other. On ground that rises or
+falls heights are those over its slope (:mod:`engine.priors.contacts.slopes`). The constants were settled on characters
+that the learned prior was not trained on (docs/experiments.md).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -18,6 +18,8 @@ import numpy as np
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Plan
 from engine.priors import offsets
+from engine.priors.contacts.rests import carries_most, runs
+from engine.priors.contacts.slopes import at_times, levelled, rise_of, rises_of
 from engine.priors.trials import nearby_contexts
 from usd_io.model import Character, Motion
 from usd_io.shapes import Bool, Float, Int
@@ -26,8 +28,6 @@ LEAST_SHARE, LEAST_S = 0.1, 0.2
 """A support joint rests in at least this part of the context, and so long [s]."""
 STRAYS = 0.015
 """What never swings sways, and does not lie still, where it strays further in a second or longer [heights]."""
-LARGEST_PART = 0.4
-"""A limb ends below the first joint that carries more than this part of all: hips and spine are left alone."""
 STRIDE = 3.0
 """What moves, but never so many times faster than a resting joint, lies or drags and does not step."""
 SWING_QUANTILE, DEVIATION_QUANTILE = 0.9, 0.9
@@ -81,6 +81,8 @@ class Supports:
     """The lowest joint of the context, along the world's up axis."""
     swings: Float[np.ndarray, "support 3"]
     """Medians over the swings from one place to another: seconds, lift above the places, way; 0 without any."""
+    rise: Float[np.ndarray, "3"]
+    """Of the ground under the context (:func:`engine.priors.contacts.slopes.rise_of`); heights are those over it."""
 
 
 def find_supports(character: Character, known: Motion, plan: Plan, size: float) -> Supports:
@@ -93,6 +95,7 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         size: The character's height [stage units].
     """
     up, count = "XYZ".index(character.up_axis), len(character.joints)
+    rise, most = rise_of(character, known, plan), carries_most(character)
     seconds, speeds, levels, deviations = [], [], [], []
     swings: list[list[Swing]] = [[] for _ in range(count)]
     rests, floor = [np.zeros((0, count), bool)], np.inf
@@ -100,7 +103,10 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         seen = known.at((known.times >= start) & (known.times <= end))
         if len(seen.times) < 2:
             continue
-        positions = skeleton.joint_positions(character, seen)
+        positions = levelled(skeleton.joint_positions(character, seen), rise, up)
+        if rise.any():  # a root that stays behind lies anywhere beside the slope
+            lowest = positions[:, ~most, up].min()
+            positions[:, most, up] = np.maximum(positions[:, most, up], lowest)
         # in world space, for each interval between context frames: seconds, whether joints rest (the metric takes
         # heights), speed [stage units/s] and height above the context's lowest joint [stage units]
         seen_s = seen.times / known.time_codes_per_second
@@ -117,7 +123,7 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
     # with no rest in any context there is nothing to hold
     if not rest.any():
         nothing = np.zeros(0)
-        return Supports(nothing.astype(int), nothing, nothing, nothing, 0.0, np.zeros((0, 3)))
+        return Supports(nothing.astype(int), nothing, nothing, nothing, 0.0, np.zeros((0, 3)), rise)
     weight, speed, level, deviation = (
         np.concatenate(arrays) for arrays in (seconds, speeds, levels, deviations)
     )
@@ -136,7 +142,7 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         still | (swing_speeds > STRIDE * metrics.CONTACT_SPEED * size)
     )
     # a root on the floor rests under whoever stands there, and moves with all of him
-    often &= ~carries_most(character) | ~np.isin(np.arange(count), character.parents)
+    often &= ~most | ~np.isin(np.arange(count), character.parents)
     rest_levels = np.array([_quantile(level[rest[:, joint], joint], 0.5) for joint in range(count)])
     kin = _kin(character)
 
@@ -165,14 +171,8 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         strays[joints],
         floor,
         np.array(usual).reshape(-1, 3),
+        rise,
     )
-
-
-def carries_most(character: Character) -> Bool[np.ndarray, " joint"]:
-    """Joints that are no part of a limb: roots, hips and spine."""
-    weights = metrics.subtree_weights(character.parents)
-    # weights have mean 1, and a leaf's, the least, stands for one joint: this is LARGEST_PART of all joints
-    return np.asarray(weights > LARGEST_PART * len(weights) * weights.min(initial=1))
 
 
 def _kin(character: Character) -> Float[np.ndarray, "joint 2"]:
@@ -269,16 +269,16 @@ def corrections(
         The joints, and for each the vector from where it is to where it should be [stage units, world].
     """
     supports = find_supports(character, known, plan, size)
-    # world positions at the fill times, and at the two keys of every gap [stage units]
-    inside, at_keys = skeleton.joint_positions(character, made), _at_keys(character, known, plan)
+    # world positions at the fill times, and at the two keys of every gap, over a slope [stage units]
+    up = "XYZ".index(character.up_axis)
+    inside, at_keys, rises = _over_slopes(character, known, plan, made)
     kept = _kept(character, plan, inside, at_keys, size)
     kept[:, supports.joints] = False
     joints = np.union1d(supports.joints, np.flatnonzero(kept.any(0)))
     result = np.zeros((len(made.times), len(joints), 3))
     if not len(joints):
         return joints, result
-    up = "XYZ".index(character.up_axis)
-    levels = _ground(plan, supports, inside[:, supports.joints], at_keys, up, size)
+    levels = _ground(plan, supports, inside[:, supports.joints], at_keys, up, size, rises)
     first = 0
     for gap, keys, held, ground in zip(plan.gaps, at_keys, kept, levels, strict=True):
         part = slice(first, first + len(gap.times))
@@ -302,7 +302,7 @@ def corrections(
             trajectory = Trajectory(paths[:, joint], seconds, level, swing_speed, deviation, swing, size, up)
             result[part, np.searchsorted(joints, joint)] = trajectory.correction()[1:-1]
         first = part.stop
-    return joints, result
+    return joints, levelled(result, -at_times(plan, rises), up)
 
 
 def _ground(
@@ -312,6 +312,7 @@ def _ground(
     at_keys: Float[np.ndarray, "gap 2 joint 3"],
     up: int,
     size: float,
+    rises: Float[np.ndarray, "gap 3"],
 ) -> Float[np.ndarray, "gap support 2"]:
     """Where the supports rest at the two keys of every gap, along the up axis [stage units].
 
@@ -321,8 +322,15 @@ def _ground(
     """
     if not len(supports.joints):
         return np.zeros((len(plan.gaps), 0, 2))
-    usual, stands = supports.floor + supports.levels, STANDING_HEIGHT * size
-    above = at_keys[:, :, supports.joints, up] - usual
+    places, stands = at_keys[:, :, supports.joints, up], STANDING_HEIGHT * size
+    usual = np.broadcast_to(supports.floor + supports.levels, places.shape)
+    above = places - usual
+    if supports.rise.any():
+        # somebody who has climbed stands on the lowest foot; on level ground after a slope at whatever height
+        raised = above.min(2, keepdims=True)
+        climbing = np.abs(rises).sum(1)[:, None, None] > 0
+        raised = np.where(climbing, np.maximum(raised, 0), raised)
+        above, usual = above - raised, usual + raised
     # what two keys have up in one place while the body goes on, and what does not come down in between, stands there; a
     # jump on the spot leaves the body where it is
     ways = at_keys[:, 1] - at_keys[:, 0]
@@ -330,8 +338,8 @@ def _ground(
     near = np.linalg.norm(ways[:, supports.joints], axis=-1) < metrics.CONTACT_HEIGHT * size
     stays = near & (above.min(1) > stands) & (along > SAME_PLACE * size)
     first = 0
-    for gap, lower, stay in zip(plan.gaps, above.min(1), stays, strict=True):
-        stay &= (inside[first : first + len(gap.times), :, up] - usual > DOWN * lower).all(0)
+    for gap, level, lower, stay in zip(plan.gaps, usual.max(1), above.min(1), stays, strict=True):
+        stay &= (inside[first : first + len(gap.times), :, up] - level > DOWN * lower).all(0)
         first += len(gap.times)
     known = (above < stands) | stays[:, None]
     for index, (gap, after) in enumerate(pairwise(plan.gaps)):
@@ -355,8 +363,8 @@ def kept_by_keys(
         made: A filled motion at ``plan.fill_times``.
         size: The character's height [stage units].
     """
-    inside = skeleton.joint_positions(character, made)
-    return _kept(character, plan, inside, _at_keys(character, known, plan), size)
+    inside, at_keys, _ = _over_slopes(character, known, plan, made)
+    return _kept(character, plan, inside, at_keys, size)
 
 
 def _kept(
@@ -381,11 +389,21 @@ def _kept(
     return kept
 
 
-def _at_keys(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, "gap 2 joint 3"]:
-    """World positions of all joints at the two keys of every gap [stage units]."""
+def _over_slopes(
+    character: Character, known: Motion, plan: Plan, made: Motion
+) -> tuple[Float[np.ndarray, "fill joint 3"], Float[np.ndarray, "gap 2 joint 3"], Float[np.ndarray, "gap 3"]]:
+    """World positions of all joints at the fill times and at the two keys of every gap [stage units], with the slope
+    of each gap taken out, and the slopes."""
+    up, rises = "XYZ".index(character.up_axis), rises_of(character, known, plan)
     ends = offsets.frames_at(known, np.array([t for gap in plan.gaps for t in (gap.start, gap.end)], float))
-    places = skeleton.joint_positions(character, known.at(ends))
-    return places.reshape(-1, 2, *places.shape[1:])
+    at_keys = skeleton.joint_positions(character, known.at(ends))
+    at_keys = at_keys.reshape(-1, 2, *at_keys.shape[1:])
+    inside = skeleton.joint_positions(character, made)
+    return (
+        levelled(inside, at_times(plan, rises), up),
+        levelled(at_keys, rises[:, None, None], up),
+        rises,
+    )
 
 
 def _line(
@@ -576,13 +594,6 @@ class Trajectory:
         )
         places[:, self.up] += lifted * np.sin(np.pi * t) ** 2
         return self._missing(0, places - path, LARGEST_STEP_CORRECTION)
-
-
-def runs(flags: Bool[np.ndarray, " frame"]) -> Iterator[tuple[int, int]]:
-    """First and last index of every run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
-    for first, after in zip(edges[::2], edges[1::2], strict=True):
-        yield int(first), int(after) - 1
 
 
 def blended(

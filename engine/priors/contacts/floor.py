@@ -10,7 +10,8 @@ import numpy as np
 from engine.geometry import skeleton
 from engine.planning.plan import Plan
 from engine.priors import offsets
-from engine.priors.contacts import contacts
+from engine.priors.contacts.rests import carries_most
+from engine.priors.contacts.slopes import at_times, levelled, rise_of, rises_of
 from engine.priors.trials import in_nearby_contexts
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float, Int
@@ -40,23 +41,29 @@ def raises(
     near = in_nearby_contexts(known, plan)
     if not near.any():
         return np.zeros(0, int), np.zeros((len(made.times), 0, 3))
-    seen = skeleton.joint_positions(character, known.at(near))[..., up]
-    lowest = seen.min(0)
+    rise, rises = rise_of(character, known, plan), rises_of(character, known, plan)
+    seen = levelled(skeleton.joint_positions(character, known.at(near)), rise, up)[..., up]
+    lowest, limbs = seen.min(0), ~carries_most(character)
+    # a root that stays behind lies anywhere beside a slope
+    ground = limbs if rise.any() else np.ones(len(limbs), bool)
     flat = (seen < lowest + FLAT * size).mean(0) >= FLAT_SHARE
-    joints = np.flatnonzero(
-        flat & (lowest < lowest.min() + TOUCHING * size) & ~contacts.carries_most(character)
-    )
+    joints = np.flatnonzero(flat & limbs & (lowest < lowest[ground].min() + TOUCHING * size))
     # a single one may as well be the lowest of what hovers
     if len(joints) < 2:
         joints = joints[:0]
     result = np.zeros((len(made.times), len(joints), 3))
-    inside, first = skeleton.joint_positions(character, made)[:, joints, up], 0
+    places, first = skeleton.joint_positions(character, made)[:, joints], 0
+    inside = levelled(places, at_times(plan, rises), up)[..., up]
     frames = offsets.frames_at(known, np.array([(gap.start, gap.end) for gap in plan.gaps]).ravel())
-    at_keys = skeleton.joint_positions(character, known.at(frames))[..., up]
+    at_keys = skeleton.joint_positions(character, known.at(frames))
+    at_keys = levelled(at_keys, np.repeat(rises, 2, axis=0)[:, None], up)[..., up]
     for index, gap in enumerate(plan.gaps):
         part, ends = slice(first, first + len(gap.times)), at_keys[2 * index : 2 * index + 2]
         # the keys may reach lower: a step down takes the floor with it, a foot that tips over only itself
-        floor = np.minimum(lowest[joints] + min(ends.min() - lowest.min(), 0), ends[:, joints].min(0))
+        off = ends[:, ground].min() - lowest[ground].min()
+        if not rise.any() or rises[index].any():  # beyond a slope the floor is where the keys have it
+            off = min(off, 0)
+        floor = np.minimum(lowest[joints] + off, ends[:, joints].min(0))
         result[part, :, up] = np.maximum(floor - inside[part], 0)
         first = part.stop
     return joints, result

@@ -18,6 +18,7 @@ from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts import contacts, floor
 from engine.priors.contacts.hinges import Hinge, find_hinges, unbend
+from engine.priors.contacts.rests import carries_most
 from engine.priors.learned.bodies import alone, bodies_of, together, with_joints
 from engine.priors.trials import in_nearby_contexts
 from usd_io.model import Character, Motion
@@ -156,7 +157,7 @@ def _unbent(character: Character, known: Motion, plan: Plan, made: Motion) -> Mo
 def _hinges(character: Character, known: Motion, plan: Plan) -> list[Hinge]:
     """Those of all limbs, by what is known near the gaps."""
     turns = spreads(character, known, plan)[:, 0, 0] > 0
-    return find_hinges(character, _near_gaps(known, plan), ~contacts.carries_most(character), turns)
+    return find_hinges(character, _near_gaps(known, plan), ~carries_most(character), turns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +173,7 @@ class Limb:
 
 def find_limbs(character: Character, resting: Int[np.ndarray, " support"]) -> list[Limb]:
     """The limbs of the joints that rest."""
-    most = contacts.carries_most(character)
+    most = carries_most(character)
     # from each resting joint upwards, ending below the first joint that carries most of all
     chains: dict[int, list[int]] = {}
     for joint in resting:

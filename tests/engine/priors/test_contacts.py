@@ -16,6 +16,7 @@ from engine.priors.catalogue import PRIORS
 from engine.priors.contacts import contacts
 from engine.priors.contacts.hinges import STRAIGHT, find_hinges
 from engine.priors.contacts.planting import WRONG, find_limbs, plant, spreads
+from engine.priors.contacts.slopes import rise_of, rises_of
 from engine.priors.context import context
 from engine.priors.fill import fill, fill_plainly, merge
 from engine.priors.learned.bodies import bodies_of, with_joints
@@ -620,14 +621,21 @@ def test_a_knee_that_a_prior_straightens_too_far_bends_to_the_side_that_known_po
     assert np.abs(np.diff(knees(planted), axis=0)).max() < 2 * np.abs(np.diff(knees(motion), axis=0)).max()
 
 
-@pytest.mark.parametrize("rise", [-0.2, 0.3])
-def test_a_knee_bends_to_its_side_where_the_context_climbs_and_nothing_rests(rise: float) -> None:
-    character = biped()
+def on_a_slope(character: Character, rise: float, glide: float = 0.0) -> Motion:
+    """:func:`walk` on ground that rises by so much along the way, or falls, and glides by so much in every frame."""
     motion = walk(character)
     places = skeleton.joint_positions(character, motion)[:, [HIPS, LEFT[2], RIGHT[2]], 1:].copy()
     places[..., 0] += rise * places[..., 1]
     places[:, 0, 0] -= 0.05  # both legs reach
-    motion = pose(character, places[:, 0], (places[:, 1], places[:, 2]))
+    places[..., 1] += glide * motion.times[:, None]
+    return pose(character, places[:, 0], (places[:, 1], places[:, 2]))
+
+
+@pytest.mark.parametrize("rise", [-0.2, 0.3])
+def test_a_knee_bends_to_its_side_where_the_context_climbs_and_nothing_rests(rise: float) -> None:
+    character = biped()
+    # on a moving walkway
+    motion = on_a_slope(character, rise, glide=0.02)
     plan, known = planned(character, motion, [60, 100, 140])
     size = metrics.height(character, known, 60)
     assert not len(contacts.find_supports(character, known, plan, size).joints)
@@ -748,3 +756,44 @@ def test_the_feet_of_two_bodies_in_one_skeleton_rest_however_far_they_are_apart(
         seen, its, theirs = (with_joints(m, own[1:]) for m in (known, made, planted))
         assert np.abs(theirs.rotations - its.rotations).max() > 0.05
         np.testing.assert_allclose(theirs.rotations, plant(biped(), seen, plan, its).rotations, atol=0.01)
+
+
+def slides(character: Character, truth: Motion, plan: Plan, made: Motion) -> float:
+    """Mean speed of feet in the gaps while they are still in the truth [stage units/frame]."""
+    frames = offsets.frames_at(truth, made.times)
+    true, its = (
+        skeleton.joint_positions(character, m)[:, [LEFT[2], RIGHT[2]]] for m in (truth.at(frames), made)
+    )
+    speeds = [np.linalg.norm(np.diff(places, axis=0), axis=-1) for places in (true, its)]
+    return float(speeds[1][speeds[0] < 1e-4].mean())
+
+
+@pytest.mark.parametrize("rise", [-0.25, 0.15, 0.3])
+def test_feet_rest_on_a_slope_that_the_context_climbs(rise: float) -> None:
+    character = biped()
+    motion = on_a_slope(character, rise)
+    plan, known = planned(character, motion, [70, 90, 110, 130])
+    found = rise_of(character, known, plan)
+    np.testing.assert_allclose(found, [0, 0, rise], atol=0.02)
+    supports = contacts.find_supports(character, known, plan, metrics.height(character, known, 70))
+    assert supports.joints.tolist() == [LEFT[2], RIGHT[2]]
+    made = spline(character, known, plan)
+    after = plant(character, known, plan, made)
+    assert slides(character, motion, plan, after) < 0.7 * slides(character, motion, plan, made)
+
+
+def test_level_ground_has_no_slope_and_what_was_climbed_ends() -> None:
+    character = biped()
+    level = walk(character)
+    plan, known = planned(character, level, [70, 90, 110, 130])
+    assert not rise_of(character, known, plan).any()
+    # up to where the context ends, and level from there
+    places = skeleton.joint_positions(character, level)[:, [HIPS, LEFT[2], RIGHT[2]], 1:].copy()
+    places[..., 0] += 0.3 * np.minimum(places[..., 1], places[70, 0, 1]) - 0.05
+    motion = pose(character, places[:, 0], (places[:, 1], places[:, 2]))
+    known = motion.at(plan.known(motion.times))
+    assert rise_of(character, known, plan).any()
+    assert not rises_of(character, known, plan)[1:].any()
+    # two joints that each rest once, one above the other
+    still = replace(known, translations=np.repeat(known.translations[:1], len(known.times), 0))
+    assert not rise_of(character, still, plan).any()
