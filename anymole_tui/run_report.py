@@ -29,6 +29,7 @@ WORTH_A_NOTE = 1.01
 """A result is called worse than a spline when its error is more than this times the spline's."""
 ALIKE = 0.01
 """Errors that differ by less than this part of slerp's are called alike."""
+STANDS_STILL = "not known: the finished motion stands still where it was tried, and tells little"
 
 
 def run_report(result: RunResult, *, metrics: bool = False) -> str:
@@ -103,12 +104,8 @@ def _in_words(scores: Mapping[str, Any], plan: Mapping[str, Any] | None) -> list
     if test["expected_l2p"] is not None:
         lines.append(_row("expected", _expected(scores)))
         if not truth and test["expected_ratio"] is not None:
-            lines.append(
-                _row(
-                    "gain",
-                    f"{_gain(test['expected_ratio'])}, on pieces of the shot's own motion that were hidden",
-                )
-            )
+            tested = f"{_gain(test['expected_ratio'])}, on pieces of the shot's own motion that were hidden"
+            lines.append(_row("gain", STANDS_STILL if test.get("still") else tested))
     elif not truth:
         short = "too little" if plan and plan["contexts"] else "no"
         lines.append(
@@ -276,9 +273,8 @@ def _by_name(scores: Mapping[str, Any]) -> list[str]:
         lines.append("self-test: no context to hide a piece of; expected error unknown")
     else:
         ratios = ", ".join(f"{error['prior']} {error['ratio']:.2f}" for error in test["errors"])
-        lines.append(
-            f"self-test on the context: L2P {test['expected_l2p']:.4f} to expect; over slerp: {ratios}"
-        )
+        over = f"over slerp {STANDS_STILL}" if test.get("still") else f"over slerp: {ratios}"
+        lines.append(f"self-test on the context: L2P {test['expected_l2p']:.4f} to expect; {over}")
     if scores["video_test"]:
         lines += _video_test(scores["video_test"])
     if scores["prior"] == "auto":

@@ -31,6 +31,9 @@ place. Of characters that it was not trained on it is off by less than 1.4 in ha
 of a single joint on a path by a thousand (docs/learned-prior.md, *Expected error*)."""
 CALM = 1e-3
 """Pieces in which less is missed than this [heights] do not lower what is expected of a gap that moves."""
+STILL = 1e-3
+"""Where slerp misses less than this of hidden pieces [heights, root mean square over the joints] the context stands
+still."""
 HELD = "the pose is held: both keys are the same"
 AS_FAST = 2.0
 """A gap is as fast as the pieces whose keys are up to so many times as fast."""
@@ -99,6 +102,8 @@ class SelfTest:
     """Error to expect over all gaps [heights], None without pieces."""
     expected_ratio: float | None
     """Error of the choice over slerp's on the pieces, None without pieces."""
+    still: bool = False
+    """Whether the context stands still where pieces were hidden, so that they say little."""
 
 
 def self_test(
@@ -137,6 +142,7 @@ def self_test(
     ratios = [
         None if slerp is None or error is None else (error / slerp if slerp > 0 else 1.0) for error in errors
     ]
+    still = slerp is not None and slerp < STILL * np.sqrt(len(character.joints))
     known_ratios = [ratio for ratio in ratios if ratio is not None]
     choices = tuple(
         GapChoice(
@@ -144,7 +150,7 @@ def self_test(
             end=gap.end,
             weights=tuple((name, float(share)) for name, share in zip(names, row, strict=True)),
             expected_l2p=None if error is None else _expected(error, seconds, gap, known),
-            reason=_reason(len(trials), seconds, ratio),
+            reason=_reason(len(trials), seconds, None if still else ratio),
         )
         for gap, row, error, ratio in zip(plan.gaps, shares, errors, ratios, strict=True)
     )
@@ -155,6 +161,7 @@ def self_test(
         choices=choices,
         expected_l2p=_mean_over_frames(choices, plan),
         expected_ratio=float(np.mean(known_ratios)) if known_ratios else None,
+        still=bool(still),
     )
 
 
@@ -339,8 +346,10 @@ def _mean_over_frames(choices: Sequence[GapChoice], plan: Plan) -> float | None:
 
 
 def _reason(pieces: int, seconds: float, ratio: float | None) -> str:
-    if ratio is None:
+    if not pieces:
         return "no context to test on: the shares that serve most clips"
+    if ratio is None:
+        return "the context stands still and tells little"
     return (
         f"{ratio:.2f} of slerp's error on {counted(pieces, 'hidden piece')} of {seconds:.2g} s of the context"
     )

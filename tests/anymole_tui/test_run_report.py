@@ -115,6 +115,14 @@ def test_without_the_truth_the_gain_is_that_on_hidden_pieces(tmp_path: Path) -> 
     assert "gain     40 % closer than slerp, on pieces of the shot's own motion that were hidden" in said
 
 
+def test_no_gain_is_told_from_a_context_that_stands_still(tmp_path: Path) -> None:
+    result = result_of(tmp_path, self_test=SCORES["self_test"] | {"still": True})
+    for metrics in (False, True):
+        said = run_report(result, metrics=metrics)
+        assert "not known: the finished motion stands still where it was tried, and tells little" in said
+        assert "closer than slerp" not in said
+
+
 @pytest.mark.parametrize(
     ("ours", "said"),
     [(0.4, "as far off as slerp"), (0.6, "50 % further off than slerp, which is about 8 cm off")],

@@ -127,6 +127,8 @@ def expected_words(test: Mapping[str, Any] | None) -> str:
         return "n/a: no context to hide pieces of"
     if test["expected_ratio"] is None:  # poses are held in all gaps
         return f"L2P {test['expected_l2p']:.4f}"
+    if test.get("still"):
+        return f"L2P {test['expected_l2p']:.4f}; the context stands still and tells little"
     ratio = test["expected_ratio"]
     return (
         f"L2P {test['expected_l2p']:.4f}, {ratio:.2f} of slerp on {counted(test['pieces'], 'hidden piece')}"

@@ -569,3 +569,8 @@ def test_a_value_that_is_being_typed_is_not_taken_back(walk: Path) -> None:
 def test_a_plan_of_holds_alone_is_shown() -> None:
     """Nothing was tried there, and no ratio is known."""
     assert expected_words({"expected_l2p": 0.0, "expected_ratio": None, "pieces": 0}) == "L2P 0.0000"
+
+
+def test_a_context_that_stands_still_is_said_to_tell_little() -> None:
+    test = {"expected_l2p": 0.1, "expected_ratio": 0.5, "pieces": 4, "still": True}
+    assert expected_words(test) == "L2P 0.1000; the context stands still and tells little"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.files.json_values import from_plain
+from engine.geometry import rotations
 from engine.planning.plan import Plan, make_plan
 from engine.priors.auto import CANDIDATES
 from engine.priors.baselines import hold, slerp
@@ -116,6 +117,19 @@ def test_a_motionless_context_gives_no_ratio_but_one() -> None:
     test = self_test(CHARACTER, still.at(PLAN.known(still.times)), PLAN, CANDIDATES)
     assert test.expected_l2p == pytest.approx(0, abs=1e-6)
     assert test.expected_ratio == 1
+
+
+@pytest.mark.parametrize(("share", "still"), [(1e-4, True), (1.0, False)])
+def test_a_context_that_stands_still_is_said_to_tell_little(share: float, still: bool) -> None:
+    """However sure what is left of its motion is foretold, as by priors that leave it as it is."""
+    turns = share * rotations.log(MOTION.rotations.astype(float))
+    moved = MOTION.translations[:1] + share * (MOTION.translations - MOTION.translations[:1])
+    turned = rotations.continuous(rotations.exp(turns)).astype(np.float32)
+    hardly = replace(MOTION, rotations=turned, translations=moved.astype(np.float32))
+    test = self_test(CHARACTER, hardly.at(PLAN.known(hardly.times)), PLAN, CANDIDATES)
+    assert test.pieces
+    assert test.still is still
+    assert all(("stands still" in choice.reason) is still for choice in test.choices)
 
 
 def test_it_is_made_of_plain_values() -> None:
