@@ -21,6 +21,9 @@ CONTACT_SPEED = 0.15
 """and slower than this [heights/s] in the truth."""
 FAR = 2.0
 """A root is far from all others that is so many times as far from the nearest as the box around them is large."""
+LONG = 3.0
+"""So is one that is further away than that box is large if it is so many times as far as their longest bone: no limb
+leads there."""
 SAME_PLACE = 1e-4
 """Joints nearer to each other than this part of the box are at one place."""
 FRAMES_AT_ONCE = 1024
@@ -98,8 +101,11 @@ def left_behind(
     others = away >= SAME_PLACE * side
     if others.sum() < 2:
         return none
-    size = float(np.ptp(positions[others], axis=0).max())
-    return ~others if 0 < FAR * size < away[others].min() else none
+    size, nearest = float(np.ptp(positions[others], axis=0).max()), away[others].min()
+    inner = others & (np.asarray(parents) >= 0) & others[parents]
+    longest = np.linalg.norm(positions - positions[parents], axis=-1).max(where=inner, initial=0)
+    far = min(FAR * size, max(size, LONG * longest)) if longest else FAR * size
+    return ~others if 0 < far < nearest else none
 
 
 def score(character: Character, truth: Motion, result: Motion, plan: ScoredTimes) -> Scores:

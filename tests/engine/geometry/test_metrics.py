@@ -122,5 +122,8 @@ def test_a_reference_left_behind_at_the_origin_does_not_count_as_height() -> Non
     assert metrics.left_behind(parents, places).tolist() == [True, False, False, False, True]
     near = places - np.array([999.5, 0, 0]) * (places[:, :1] > 0)
     assert not metrics.left_behind(parents, near).any()
+    upright = places * [0.0025, 1, 1] - np.array([[0, 0, 0], *[[0, 0.9, 0]] * 3, [0, 0, 0]])
+    upright[3, 1] += 0.5  # a body of 1.3 from its feet up, 2.5 away
+    assert metrics.left_behind(parents, upright).tolist() == [True, False, False, False, True]
     alone = np.array([[0, 0, 0], [1000, 0, 0]], float)
     assert not metrics.left_behind(np.array([-1, 0]), alone).any()
