@@ -19,6 +19,7 @@ from engine.priors.learned.prior import learned_drafts
 from engine.priors.self_test import (
     CALM,
     EXPECTED_SHARE,
+    HALF_SHARE,
     SelfTest,
     corrections,
     expected_errors,
@@ -148,7 +149,7 @@ def test_what_the_network_expects_is_a_range_and_a_ratio_to_slerp() -> None:
         low, high = choice.expected_range
         assert 0 < low < choice.expected_l2p < high
         assert choice.expected_ratio == pytest.approx(np.sqrt(0.5))
-        assert choice.expected_distance == pytest.approx(0.2)
+        assert choice.expected_distance == pytest.approx(0.2 * HALF_SHARE)  # as found on true motion
     assert from_plain(SelfTest, json.loads(json.dumps(asdict(told)))) == told
 
 
