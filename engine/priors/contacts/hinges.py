@@ -33,13 +33,16 @@ class Hinge:
     """About which it bends, in the same axes."""
     least: float
     """To which it may be straightened [rad]."""
+    opposite: float
+    """Bent by less than this is bent by a turn more, beyond the most: the angle farthest from known poses [rad]."""
 
     def bent(
         self, q: Float[np.ndarray, "frame joint 4"], translations: Float[np.ndarray, "frame joint 3"]
     ) -> Float[np.ndarray, " frame"]:
         """How far it is bent to its side [rad]."""
         bone = rotations.rotate(q[:, self.joint].astype(float), translations[:, self.below].astype(float))
-        return np.asarray(np.arctan2(rotations.cross(self.straight, bone) @ self.axis, bone @ self.straight))
+        angle = np.arctan2(rotations.cross(self.straight, bone) @ self.axis, bone @ self.straight)
+        return np.where(angle < self.opposite, angle + 2 * np.pi, angle)
 
 
 def find_hinges(
@@ -88,8 +91,9 @@ def find_hinges(
         bent = np.arctan2(about, (bone * straight).sum(-1))
     # bones without a length, and what never bends, are no numbers here, and no hinges
     found = (aside < ASIDE * np.linalg.norm(about, axis=0)) & (bent.min(0) > -OTHER_SIDE * bent.max(0))
+    least, middle = np.minimum(bent.min(0), STRAIGHT), (bent.min(0) + bent.max(0)) / 2
     return [
-        Hinge(int(joints[i]), int(below[i]), straight[i], axis[i], min(float(bent[:, i].min()), STRAIGHT))
+        Hinge(int(joints[i]), int(below[i]), straight[i], axis[i], float(least[i]), float(middle[i] - np.pi))
         for i in np.flatnonzero(found)
     ]
 

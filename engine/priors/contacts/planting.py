@@ -33,6 +33,11 @@ STILL = 1e-4
 """A joint that turns by less, up to rounding, does not turn [rad]."""
 LEAST_TURN = 0.02
 """A joint that turns at all turns by so much about any axis [rad]."""
+SLOWER = (0.0, 1.0, 4.0)
+"""What is added to the damping (:func:`solve`): each of these where a limb turns too quickly with the one before."""
+QUICK, QUICKER = 10.0, 1.5
+"""It does where one of its joints turns faster than this [rad/s], and so many times faster than in the filled motion
+and in the known frames: beside a straight limb a frame may find another way to bend than its neighbours."""
 WRONG = 0.05
 """A hinge that nothing rests on is bent back in gaps that bend it this much too far [rad]."""
 
@@ -112,13 +117,16 @@ def _moved(
     if not moving.any():
         return made
     turned, shifted = made.rotations.copy(), made.translations.copy()
+    usual = _usual_turns(character, known, plan)
     first = 0
     for gap in plan.gaps:
         part = slice(first, first + len(gap.times))
         used = [limb for limb, moves in zip(limbs, moving[part].T, strict=True) if moves.any()]
-        if used:
-            result = turned[part], shifted[part]
-            solve(character, made.at(part), used, turning, joints, ways[part], result, hinges=hinges)
+        for slower in SLOWER:
+            if used:
+                its, result = made.at(part), (turned[part], shifted[part])
+                solve(character, its, used, turning, joints, ways[part], result, slower, hinges)
+                used = [limb for limb in used if _jerks(limb, its, turned[part], usual)]
         first = part.stop
     return replace(made, rotations=turned, translations=shifted)
 
@@ -195,6 +203,32 @@ def find_limbs(character: Character, resting: Int[np.ndarray, " support"]) -> li
 def find_legs(character: Character, resting: Int[np.ndarray, " support"]) -> list[Limb]:
     """The limbs of the joints that rest, chains left out."""
     return [limb for limb in find_limbs(character, resting) if len(limb.joints) <= MOST_IN_LIMB]
+
+
+def _jerks(
+    limb: Limb, made: Motion, turned: Float[np.ndarray, "frame joint 4"], usual: Float[np.ndarray, " joint"]
+) -> bool:
+    """Whether joints of a limb turn faster than in the filled motion and in the known frames."""
+    seconds = made.times / made.time_codes_per_second
+    before, after = (
+        _turning(q[:, limb.joints], seconds).max(0, initial=0.0) for q in (made.rotations, turned)
+    )
+    return bool((after > np.maximum(QUICKER * np.maximum(before, usual[limb.joints]), QUICK)).any())
+
+
+@once
+def _usual_turns(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, " joint"]:
+    """How fast joints turn at most in what is known near the gaps [rad/s]."""
+    seen = _near_gaps(known, plan)
+    return np.asarray(_turning(seen.rotations, seen.times / seen.time_codes_per_second).max(0, initial=0.0))
+
+
+def _turning(
+    q: Float[np.ndarray, "frame joint 4"], seconds: Float[np.ndarray, " frame"]
+) -> Float[np.ndarray, "interval joint"]:
+    """How fast joints turn from frame to frame [rad/s]."""
+    cosines = np.abs(np.einsum("fjc,fjc->fj", q[1:], q[:-1], dtype=float))
+    return np.asarray(2 * np.arccos(np.minimum(cosines, 1)) / np.diff(seconds)[:, None])
 
 
 @once

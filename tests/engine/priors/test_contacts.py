@@ -14,8 +14,9 @@ from engine.priors import offsets
 from engine.priors.baselines import slerp
 from engine.priors.catalogue import PRIORS
 from engine.priors.contacts import contacts
-from engine.priors.contacts.hinges import STRAIGHT, find_hinges
-from engine.priors.contacts.planting import WRONG, find_limbs, plant, spreads
+from engine.priors.contacts.hinges import STRAIGHT, find_hinges, unbend
+from engine.priors.contacts.planting import QUICK, WRONG, _moved, find_limbs, plant, spreads
+from engine.priors.contacts.rests import carries_most
 from engine.priors.contacts.slopes import rise_of, rises_of
 from engine.priors.context import context
 from engine.priors.fill import fill, fill_plainly, merge
@@ -678,6 +679,35 @@ def test_hinges_bend_to_one_side_in_known_poses() -> None:
     both[::2, RIGHT[1]] = rotations.exp(np.array([0, 0, 1.0]))
     assert not find_hinges(character, replace(motion, rotations=both), limbs, turns)
     assert not find_hinges(character, motion, limbs, ~turns)
+
+
+def test_a_hinge_that_bends_more_than_half_a_turn_is_not_taken_for_straightened() -> None:
+    character = biped()
+    motion = walk(character)
+    limbs = ~carries_most(character)
+    knee = find_hinges(character, motion, limbs, np.ones(8, bool))[0]
+    # as an ankle that is bent further than it ever is in known poses, through the half turn
+    turns = np.linspace(100, 190, 31)
+    q = np.repeat(motion.rotations[:1], 31, 0).astype(float)
+    q[:, LEFT[1]] = rotations.exp(np.radians(turns)[:, None] * knee.axis)
+    translations = np.repeat(motion.translations[:1], 31, 0)
+    np.testing.assert_allclose(np.degrees(knee.bent(q, translations)), turns, atol=1e-3)
+    before = q.copy()
+    unbend([knee], q, translations)
+    np.testing.assert_array_equal(q, before)
+
+
+def test_a_leg_that_cannot_reach_does_not_turn_faster_than_known() -> None:
+    character = biped()
+    motion = walk(character)
+    plan, known = planned(character, motion, [60, 90])
+    made = motion.at(offsets.frames_at(motion, plan.fill_times))
+    away = np.sqrt(np.sin(np.pi * (made.times - 60) / 30))[:, None, None]
+    joints = np.array([LEFT[2], RIGHT[2]])
+    moved = _moved(character, known, plan, made, joints, np.repeat(0.42 * away * [0, -1, -0.1], 2, 1))
+    q = moved.rotations.astype(float)
+    assert not np.array_equal(moved.rotations, made.rotations)
+    assert rotations.angle_between(q[1:], q[:-1]).max() * RATE < QUICK
 
 
 def test_a_foot_that_never_moves_stays_where_it_is_beside_one_that_gets_lower() -> None:
