@@ -15,6 +15,7 @@ from engine.errors import ConfigError
 from engine.files.atomic import write_text
 from engine.files.owned_folder import OwnedFolder, check_writable, refuse_foreign
 from engine.files.toml import read_toml
+from engine.runs.registry import remember_farm
 from engine.settings.file_settings import with_files
 from usd_io.errors import shown
 
@@ -135,7 +136,8 @@ def _older(out: Path) -> set[str]:
 
 
 def write_shots(shots: Sequence[ShotTask], out: Path, given: Path | None = None) -> Path:
-    """Write the resolved list into the folder of the submission, unless it is the list that was given.
+    """Write the resolved list into the folder of the submission, unless it is the list that was given, and enter the
+    folder into the list of runs.
 
     Raises:
         ConfigError: The folder holds files of others, or cannot be made.
@@ -147,6 +149,7 @@ def write_shots(shots: Sequence[ShotTask], out: Path, given: Path | None = None)
     OwnedFolder(out, KIND, OWN, older, known=bool(older)).claim(*OWN)
     if given is None or not path.exists() or not path.samefile(given):
         write_text(path, text)
+    remember_farm(out)
     return path
 
 

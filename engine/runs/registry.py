@@ -3,12 +3,14 @@
 Nothing here is part of a run: all of it works from any shell and any host that sees the folder.
 """
 
+import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,10 @@ LATEST_START_S = 60.0
 SEARCH_DEPTH = 3
 MOST_SEARCHED = 20_000
 """Folders looked into at most; a list of runs is no search of a disk."""
+MOST_SHOTS = 1000
+"""Shots of one farm that are listed."""
+FARM = "farm_"
+"""What the names of entries begin with that hold a folder of shots."""
 POLL_S = 0.1
 LONGEST_LINE = 16 << 20
 LARGEST_NUMBER = 1e15
@@ -147,7 +153,16 @@ def registry() -> Path:
 
 def remember(folder: Path) -> None:
     """Enter a run into the list; where there is no home to write to it is found by its folder alone."""
-    name = run_id(folder)
+    _enter(run_id(folder), folder)
+
+
+def remember_farm(folder: Path) -> None:
+    """Enter a folder whose shots a farm does into the list: each counts as a known run once it has begun."""
+    path = os.fsencode(folder.absolute())
+    _enter(FARM + hashlib.sha256(path).hexdigest()[:16], folder)
+
+
+def _enter(name: str, folder: Path) -> None:
     with suppress(OSError):
         registry().mkdir(parents=True, exist_ok=True)
         with replacing(registry() / name) as temporary:
@@ -161,6 +176,17 @@ def known_folders() -> list[Path]:
         with suppress(OSError, ValueError):
             folder = Path(read_text(entry, LONGEST_PATH, "surrogateescape"))
             if run_id(folder) == entry.name:
+                found.append(folder)
+    return found
+
+
+def known_farms() -> list[Path]:
+    """Folders of the list in which a farm does its shots, those that are still there."""
+    found = []
+    for entry in sorted(registry().glob(f"{FARM}*")):
+        with suppress(OSError, ValueError):
+            folder = Path(read_text(entry, LONGEST_PATH, "surrogateescape"))
+            if os.path.isdir(folder):  # noqa: PTH112  # never raises, whatever the name
                 found.append(folder)
     return found
 
@@ -183,16 +209,19 @@ def _is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113  # never raises, where a folder must not be entered, too
 
 
-def list_runs(folders: Sequence[Path] = (), *, known: bool = False) -> list[RunRecord]:
+def list_runs(folders: Sequence[Path] = (), *, known: bool = False, farms: bool = True) -> list[RunRecord]:
     """Runs below the folders, or all known ones and those below the current folder; latest first.
 
     Args:
         folders: Where to search.
         known: Add those of the list to those below the folders.
+        farms: Whether shots of farms are known ones.
     """
     found = [run for folder in folders or (Path(),) for run in runs_below(folder)]
     if known or not folders:
         found += known_folders()
+        for farm in known_farms() if farms else ():
+            found += islice(runs_below(farm), MOST_SHOTS)
     return read_runs(found)
 
 
@@ -362,7 +391,7 @@ def _remove_kept(folder: Path, *, dry_run: bool) -> int:
 
 def forget_gone() -> int:
     """Drop runs from the list whose folders are gone; returns how many."""
-    kept = {folder.absolute() for folder in known_folders()}
+    kept = {folder.absolute() for folder in (*known_folders(), *known_farms())}
     gone = 0
     for entry in registry().glob("*"):
         with suppress(OSError, ValueError):

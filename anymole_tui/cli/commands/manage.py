@@ -228,7 +228,9 @@ def clean(
 
     folders = [engine_runs.find_run(name) for name in names or []]
     if not names:
-        folders = [Path(record.folder) for record in engine_runs.list_runs() if record.state == "done"]
+        # shots of farms that were submitted elsewhere stay, as they would not be skipped any more
+        found = engine_runs.list_runs(farms=False)
+        folders = [Path(record.folder) for record in found if record.state == "done"]
     freed = {str(folder): engine_runs.clean(folder, dry_run=dry_run, force=force) for folder in folders}
     forgotten = 0 if dry_run else engine_runs.forget_gone()
     if as_json:

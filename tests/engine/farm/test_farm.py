@@ -17,6 +17,7 @@ from engine.farm.openjd import template, validate
 from engine.farm.pool import run_pool
 from engine.farm.shots import map_path, mapped, read_path_mapping, read_shots, shots_of_stages, write_shots
 from engine.farm.slurm import submit as to_slurm
+from engine.runs.registry import find_run, forget_gone, list_runs
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -342,3 +343,22 @@ def test_a_shot_over_its_time_limit_failed_for_that_reason(data: Path, tmp_path:
     assert ended == ["failed"]
     assert found.states == {"failed": 1}
     assert "longer than its time limit of 0.1 min" in str(found.failures[0]["message"])
+
+
+def test_shots_of_a_farm_are_in_the_list_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that have begun; a farm whose folder is gone is forgotten."""
+    monkeypatch.setenv("ANYMOLE_STATE_DIR", str(tmp_path / "known"))
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    out = tmp_path / "out"
+    write_shots(shots_of_stages([str(tmp_path / f"{name}.usda") for name in "ab"], {}), out)
+    assert list_runs() == []
+    (out / "a").mkdir()
+    (out / "a" / "state.json").write_text(json.dumps({"id": "0123abcd", "state": "done"}))
+    (record,) = list_runs()
+    assert (record.id, record.folder) == ("0123abcd", str(out / "a"))
+    assert find_run("0123") == out / "a"
+    assert list_runs(farms=False) == []
+    assert forget_gone() == 0
+    shutil.rmtree(out)
+    assert (list_runs(), forget_gone()) == ([], 1)
