@@ -102,9 +102,20 @@ def unbend(
     hinges: list[Hinge],
     q: Float[np.ndarray, "frame joint 4"],
     translations: Float[np.ndarray, "frame joint 3"],
+    before: Motion | None = None,
 ) -> None:
-    """Turn back in ``q`` what is bent to the other side, as far as hinges may be straightened."""
+    """Turn back in ``q`` what is bent to the other side, as far as hinges may be straightened; or as they were before.
+
+    Args:
+        hinges: Of :func:`find_hinges`.
+        q: Local rotations, changed in place.
+        translations: Of the same joints [stage units].
+        before: What was less bent there may stay so.
+    """
     for hinge in hinges:
-        back = np.maximum(hinge.least - hinge.bent(q, translations), 0)
+        least: float | Float[np.ndarray, " frame"] = hinge.least
+        if before is not None:
+            least = np.minimum(least, hinge.bent(before.rotations, before.translations))
+        back = np.maximum(least - hinge.bent(q, translations), 0)
         turned = rotations.multiply(rotations.exp(back[:, None] * hinge.axis), q[:, hinge.joint])
         q[:, hinge.joint] = np.where(back[:, None] > 0, turned, q[:, hinge.joint])

@@ -106,7 +106,7 @@ def _moved(
     # which joints may turn and shift, and about which axes; locked joints get zeros
     turning = spreads(character, known, plan)
     limbs = find_legs(character, joints)
-    hinges = _hinges(character, known, plan)
+    hinges = hinges_of(character, known, plan)
     # what a limb has to do: to bring its ends elsewhere, or not to be bent to the wrong side
     moving = np.zeros((len(made.times), len(limbs)), bool)
     for limb, moves in zip(limbs, moving.T, strict=True):
@@ -137,7 +137,7 @@ def _unbent(character: Character, known: Motion, plan: Plan, made: Motion) -> Mo
     What hangs on a hinge stays where it is, by turns of the joint above, and as it is turned in skeleton space.
     """
     spans = [np.searchsorted(made.times, (gap.start, gap.end)) for gap in plan.gaps]
-    hinges = _hinges(character, known, plan)
+    hinges = hinges_of(character, known, plan)
     # from the body outwards: what turns a joint turns the one above it as well
     for hinge in hinges:
         missing = hinge.least - hinge.bent(made.rotations, made.translations)
@@ -162,7 +162,7 @@ def _unbent(character: Character, known: Motion, plan: Plan, made: Motion) -> Mo
 
 
 @once
-def _hinges(character: Character, known: Motion, plan: Plan) -> list[Hinge]:
+def hinges_of(character: Character, known: Motion, plan: Plan) -> list[Hinge]:
     """Those of all limbs, by what is known near the gaps."""
     turns = spreads(character, known, plan)[:, 0, 0] > 0
     return find_hinges(character, _near_gaps(known, plan), ~carries_most(character), turns)

@@ -15,6 +15,7 @@ from engine.geometry import metrics, rotations, skeleton
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts import contacts, planting
+from engine.priors.contacts.hinges import unbend
 from engine.priors.trials import nearby_contexts
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float
@@ -202,6 +203,10 @@ def _standing(character: Character, known: Motion, plan: Plan, before: Motion, a
     stands = np.repeat(contacts.kept_by_keys(character, known, plan, before, size), counts, axis=0)
     stands[:, contacts.find_supports(character, known, plan, size).joints] = True
     supports = np.flatnonzero(stands.any(0))
+    bent = after.rotations.copy()
+    hinges = planting.hinges_of(character, known, plan)
+    unbend(hinges, bent, after.translations, before)
+    after = replace(after, rotations=bent)
     if not len(supports):
         return after
     limbs = planting.find_legs(character, supports)
@@ -212,5 +217,5 @@ def _standing(character: Character, known: Motion, plan: Plan, before: Motion, a
         places = [skeleton.joint_positions(character, motion.at(part)) for motion in (before, after)]
         ways = np.where(stands[part, :, None], places[0] - places[1], 0)[:, supports]
         result = turned[part], shifted[part]
-        planting.solve(character, after.at(part), limbs, turning, supports, ways, result)
+        planting.solve(character, after.at(part), limbs, turning, supports, ways, result, hinges=hinges)
     return replace(after, rotations=turned, translations=shifted)

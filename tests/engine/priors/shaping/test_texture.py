@@ -10,6 +10,7 @@ from engine.geometry import rotations, skeleton
 from engine.geometry.resample import resample
 from engine.planning.plan import Plan, make_plan
 from engine.priors import offsets
+from engine.priors.contacts.planting import hinges_of
 from engine.priors.fill import fill_motion, split
 from engine.priors.shaping.texture import put_texture
 from tests.engine.conftest import make_character, make_motion
@@ -142,3 +143,22 @@ def test_calm_fills_without_it_and_slerp_always_does() -> None:
         np.testing.assert_array_equal(
             motions.rotations[[*range(49), 72, 96]], motion.rotations[[*range(49), 72, 96]]
         )
+
+
+def test_knees_that_are_almost_straight_do_not_tremble_to_the_other_side() -> None:
+    character = biped()
+    walked = walk(character)
+    plan = make_plan(character, walked, contexts=[(0, 60)], keys=[60, 100, 140], fill_at_samples=True)
+    made = walked.at(np.isin(walked.times, plan.fill_times))
+    q = made.rotations.copy()
+    q[:, [LEFT[1], RIGHT[1]]] = rotations.exp(np.array([0.06, 0, 0]))
+    made = replace(made, rotations=q)
+    known = shaken(walked, 0.03).at(plan.known(walked.times))
+    hinges = hinges_of(character, known, plan)
+    assert {hinge.joint for hinge in hinges} == {LEFT[1], RIGHT[1]}
+    standing, loose = (put_texture(character, known, plan, made, standing=stands) for stands in (True, False))
+    for hinge in hinges:
+        bent, trembling, free = (hinge.bent(m.rotations, m.translations) for m in (made, standing, loose))
+        lowest = np.minimum(bent, hinge.least)
+        assert (free < lowest - 0.01).any()
+        assert (trembling > lowest - 1e-5).all()
