@@ -31,12 +31,14 @@ from engine.planning.foresee import foresee
 from engine.planning.shot_plan import Planned
 from engine.planning.shot_plan import plan as plan_fill
 from engine.progress import Overall, Progress, StageReached, never
+from engine.runs.artefacts import is_intact_with
 from engine.runs.heartbeat import Heartbeat, where
 from engine.runs.process import StopSignals
 from engine.runs.sidecar import write_sidecar
 from engine.runs.workspace import (
     REPORT,
     SETTINGS,
+    State,
     Workspace,
     check_out,
     check_readable,
@@ -368,7 +370,7 @@ def _run_in(
     """Do a run in a folder that is ours; however it ends, the folder says how."""
     from engine.pipeline import resolve_engine, run_stages, stage_weights
 
-    overall = Overall()
+    overall, earlier = Overall(), _result_of(workspace.folder)
 
     def tell(event: Event) -> None:
         overall.take(event, time.time())
@@ -378,7 +380,8 @@ def _run_in(
     try:
         if read_state(workspace.folder).get("state") != "waiting":
             workspace.forget_cancel()  # it was meant for an earlier process
-        workspace.state("running", stage="plan", percent=0.0, remaining_s=None, exit_code=None, message="")
+        begun = {"stage": "plan", "percent": 0.0, "remaining_s": None, "exit_code": None, "message": ""}
+        workspace.state("running", **begun, **({"result": earlier} if earlier else {}))
         config = settings()
         if save:
             workspace.settings(config)
@@ -405,7 +408,7 @@ def _run_in(
         workspace.state("waiting", **where(overall), message=f"stopped after {until}, as requested")
         raise
     except BaseException as error:
-        _tell_failure(error, workspace, tell)
+        _tell_failure(error, workspace, tell, earlier)
         raise
     finally:
         workspace.close()
@@ -422,12 +425,22 @@ def _asked_to_stop(heartbeat: Heartbeat, cancel: Callable[[], bool]) -> bool:
     return cancel()
 
 
-def _tell_failure(error: BaseException, workspace: Workspace, tell: OnEvent) -> None:
+def _result_of(folder: Path) -> str:
+    """Name of the result of an earlier run of a folder, as that left it; empty where there is none."""
+    name = Path(str(read_state(folder).get("result") or "")).name
+    return name if name and is_intact_with(folder, name) else ""
+
+
+def _tell_failure(error: BaseException, workspace: Workspace, tell: OnEvent, earlier: str) -> None:
     message = message_of(error)
     code = int(exit_code(error))
+    kept = earlier if earlier and is_intact_with(workspace.folder, earlier) else ""
     # what cannot be written any more (a full disk, a run that is another's now) must not hide why the run failed
     with suppress(*SHOWN_ERRORS):
+        if kept:
+            tell(Note("warning", f"the earlier result {shown(kept)} stays as it was."))
         tell(RunFailed(message, code))
     with suppress(*SHOWN_ERRORS):
         stopped = isinstance(error, (RunCancelled, KeyboardInterrupt))
-        workspace.state("cancelled" if stopped else "failed", exit_code=code, message=message)
+        state: State = "cancelled" if stopped else "failed"
+        workspace.state(state, exit_code=code, message=message, result=kept)

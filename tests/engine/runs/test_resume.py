@@ -18,6 +18,7 @@ from engine import run as engine_run
 from engine.config import RunConfig
 from engine.errors import ConfigError, RunBusy, RunCancelled, SourceChanged
 from engine.events import Event, Note, RunFailed, StageReused, StageStarted, Telemetry
+from engine.priors.learned import prior as learned
 from engine.progress import StageReached
 from engine.runs import registry
 from engine.runs.process import request_cancel
@@ -269,6 +270,34 @@ def test_a_source_with_other_motion_is_filled_again(config: RunConfig, shot: Pat
     assert moved != samples
     shot.write_text(head + mark + moved + brace + tail)
     assert reused(resumed(config)) == []
+
+
+@pytest.mark.parametrize("stage", ["fill", "author"])
+def test_a_resume_that_fails_keeps_the_earlier_result(
+    config: RunConfig, shot: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    """The source is another one that can be planned and not be filled, or not be authored."""
+    config = replace(config, prior="learned", report=False)
+    engine_run.run(config)
+    folder = Path(config.out)
+    before = {path.name: path.read_bytes() for path in folder.glob("*.usd*")}
+    shot.write_text(shot.read_text().replace("(12.850601, ", "(12.75, "))
+    events: list[Event] = []
+
+    def told(event: Event) -> None:
+        events.append(event)
+        if event == StageStarted("author"):
+            shot.write_text(shot.read_text() + "\n")
+
+    if stage == "fill":
+        monkeypatch.setattr(learned, "MOST_JOINTS", 1)
+    with pytest.raises(ConfigError if stage == "fill" else SourceChanged):
+        engine_run.resume(folder, told)
+    assert {path.name: path.read_bytes() for path in folder.glob("*.usd*")} == before
+    record = read_run(folder)
+    assert (record.state, Path(record.result).is_file()) == ("failed", True)
+    assert sum("stays as it was" in event.text for event in events if isinstance(event, Note)) == 1
+    assert isinstance(events[-1], RunFailed)
 
 
 @pytest.mark.parametrize(
