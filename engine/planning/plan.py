@@ -291,16 +291,26 @@ def make_plan(
 
 
 def _grid(motion: Motion, holds: Holds) -> TimeGrid:
-    """The times at which a shot is filled: those on which its finished motion lies, where that is even and no frames
-    are, as in a shot of 24 samples per second whose framesPerSecond is 23.976; else its frames."""
+    """The times at which a shot is filled: those of :func:`grid_beside_frames`, or else its frames."""
+    own = grid_beside_frames(motion, dense_ranges(motion))
+    return TimeGrid(_origin(motion, holds), motion.frame_step) if own is None else own
+
+
+def grid_beside_frames(motion: Motion, ranges: Sequence[tuple[float, float]]) -> TimeGrid | None:
+    """The even times on which finished motion lies where no frames are, as in a shot of 24 samples per second whose
+    framesPerSecond is 23.976; None where it lies on frames, or on nothing even that is like them.
+
+    Args:
+        motion: The authored samples.
+        ranges: Of finished motion [time codes].
+    """
     frame = motion.frame_step
-    runs = [motion.times[(motion.times >= s) & (motion.times <= e)] for s, e in dense_ranges(motion)]
+    runs = [motion.times[(motion.times >= s) & (motion.times <= e)] for s, e in ranges]
+    runs = [run for run in runs if len(run) > 1]
     found = grid_of(runs) if runs else None
     if found is None or not FINEST_GRID < found.step / frame < COARSEST_GRID:
-        return TimeGrid(_origin(motion, holds), frame)
-    if all(TimeGrid(float(run[0]), frame).has(run) for run in runs):
-        return TimeGrid(_origin(motion, holds), frame)
-    return found
+        return None
+    return None if all(TimeGrid(float(run[0]), frame).has(run) for run in runs) else found
 
 
 def _origin(motion: Motion, holds: Holds) -> float:

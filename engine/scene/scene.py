@@ -10,7 +10,7 @@ import numpy as np
 from engine.errors import DataError
 from engine.geometry.resample import resample
 from engine.geometry.time_grid import frame_times
-from engine.planning.plan import Plan
+from engine.planning.plan import Plan, grid_beside_frames
 from engine.progress import Progress
 from engine.rendering.actors import Actors
 from engine.rendering.bones import drawable
@@ -102,7 +102,10 @@ def make_schedule(plans: Sequence[Plan], motion: Motion) -> Schedule:
     """
     gaps = _video_gaps(plans)
     reach = CONTEXT_S * motion.time_codes_per_second
-    grids = [frame_times(start, end, motion.frame_step) for start, end in finished(plans)]
+    ranges = finished(plans)
+    grid = grid_beside_frames(motion, ranges)
+    step = motion.frame_step if grid is None else grid.step  # each range begins at a sample
+    grids = [frame_times(start, end, step) for start, end in ranges]
     times = np.concatenate([np.zeros(0), *grids])
     near = np.zeros(len(times), bool)
     for start, end in gaps:
@@ -111,7 +114,7 @@ def make_schedule(plans: Sequence[Plan], motion: Motion) -> Schedule:
         )
     true = np.unique(np.concatenate([times[near], *map(np.array, gaps)]))
     keys = tuple(time for time in true.tolist() if any(time in plan.keys for plan in plans))
-    return Schedule(gaps, tuple(true.tolist()), keys, _longest_run(times[near], motion.frame_step))
+    return Schedule(gaps, tuple(true.tolist()), keys, _longest_run(times[near], step))
 
 
 _EPSILON = 1e-6

@@ -1,5 +1,6 @@
 """What the video engine looks at."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,17 @@ def test_one_character_shows_two_seconds_before_its_gap(motion: Motion) -> None:
     assert made.gaps == ((40, 50), (50, 60))
     assert made.true == (*range(20, 41), 50, 60)
     assert made.context == tuple(range(20, 41))
+
+
+def test_a_context_is_shown_at_its_samples_where_these_lie_beside_frames(motion: Motion) -> None:
+    """24 samples per second, of a stage that says 23.976 frames: after 1000 a frame is a whole one off."""
+    times = np.arange(1061.0)
+    names = ("translations", "rotations", "scales", "T_world_skel")
+    still = {name: np.repeat(getattr(motion, name)[:1], len(times), 0) for name in names}
+    dense = replace(motion, times=times, time_codes_per_second=24, frame_rate=23.976, **still)
+    made = make_schedule([made_plan(((0, 1040),), ((1040, 1050), (1050, 1060)))], dense)
+    assert made.true == (*range(992, 1041), 1050, 1060)
+    assert made.context == tuple(range(992, 1041))
 
 
 def test_context_behind_the_gaps_counts_too(motion: Motion) -> None:
