@@ -7,6 +7,7 @@ from pxr import Sdf, Usd, UsdGeom, UsdSkel
 from usd_io.errors import StageReadError, shown
 
 _KINDS = (UsdSkel.Root, UsdSkel.Skeleton, UsdSkel.Animation, UsdSkel.BlendShape)
+_DEFAULT_TIME = Usd.TimeCode.Default()
 _LEFT_OUT = "primvars:"
 """Weights, colours and coordinates are left out with a warning where they cannot be used."""
 
@@ -21,16 +22,22 @@ def refuse_unknown_types(stage: Usd.Stage) -> None:
     """
     for prim in _characters(stage):
         for attribute in prim.GetAuthoredAttributes():
-            strange = next((s for s in attribute.GetPropertyStack() if s.typeName.type.isUnknown), None)
             expected = attribute.GetTypeName()
-            if strange is None or expected.type.isUnknown or attribute.GetName().startswith(_LEFT_OUT):
+            if expected.type.isUnknown or attribute.GetName().startswith(_LEFT_OUT):
                 continue
-            if isinstance(attribute.Get(), Sdf.UnregisteredValue):
+            if strange := of_unknown_type(attribute):
                 raise StageReadError(
                     f"{shown(strange.layer.GetDisplayName())} <{shown(strange.path.GetPrimPath())}>: "
                     f"{attribute.GetName()} is of the type {shown(strange.typeName)}, which USD does not know; write "
                     f"{expected}."
                 )
+
+
+def of_unknown_type(attribute: Usd.Attribute, time: Usd.TimeCode = _DEFAULT_TIME) -> Sdf.AttributeSpec | None:
+    """The strongest opinion of a type that USD does not know, where the value at a time is of such; None elsewhere."""
+    # looked for first: types are quicker to tell than values
+    strange = next((spec for spec in attribute.GetPropertyStack() if spec.typeName.type.isUnknown), None)
+    return strange if strange and isinstance(attribute.Get(time), Sdf.UnregisteredValue) else None
 
 
 def _characters(stage: Usd.Stage) -> Iterator[Usd.Prim]:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from pxr import Sdf, Usd, UsdGeom, UsdSkel
+from pxr import Usd, UsdGeom, UsdSkel
 
 from usd_io import convert
 from usd_io.errors import counted, shown
 from usd_io.model import BlendShape, Changing, Interpolation, Mesh, Primvar
 from usd_io.read.blend_shapes import read_blend_shapes
 from usd_io.read.influences import Influences, Weights, read_influences
+from usd_io.read.known_types import of_unknown_type
 from usd_io.read.samples import read_track
 from usd_io.read.skeleton import BoundSkeleton, ancestry
 from usd_io.shapes import Float
@@ -242,10 +243,10 @@ def _read_primvar(
     """The values with indices resolved; None, with a warning, where their number does not fit the mesh."""
     if primvar is None:
         return None
-    if isinstance(primvar.Get(_EARLIEST), Sdf.UnregisteredValue):  # its type is misspelt
-        kind = primvar.GetAttr().GetPropertyStack()[0].typeName
+    if strange := of_unknown_type(primvar.GetAttr(), _EARLIEST):
+        kind = shown(strange.typeName)
         warn(
-            f"<{primvar.GetAttr().GetPath()}> is of the type {shown(kind)}, which USD does not know; it is left out."
+            f"<{primvar.GetAttr().GetPath()}> is of the type {kind}, which USD does not know; it is left out."
         )
         return None
     named = str(primvar.GetInterpolation())

@@ -126,6 +126,20 @@ def test_coordinates_and_colours_of_an_unknown_type_are_left_out_with_a_warning(
     )
 
 
+def test_the_type_that_is_named_is_the_unknown_one(two_bone_arm: Path, tmp_path: Path) -> None:
+    """A stronger layer says of the coordinates how they are to be taken, and has their type right."""
+    text = two_bone_arm.read_text()
+    assert 'def Mesh "Skin"' in text
+    head, mark, rest = text.partition('def Mesh "Skin"')
+    opening, brace, body = rest.partition("{\n")
+    two_bone_arm.write_text(f"{head}{mark}{opening}{brace}spelt[] primvars:st = [(0, 0)]\n{body}")
+    own = 'over "Arm" {\n over "Skin" {\n texCoord2f[] primvars:st (interpolation = "constant")\n }\n}\n'
+    path = tmp_path / "over.usda"
+    path.write_text(f'#usda 1.0\n(\n subLayers = [@{two_bone_arm.name}@]\n defaultPrim = "Arm"\n)\n{own}')
+    (character,) = read_shot(path).characters
+    assert "primvars:st> is of the type spelt[], which USD" in character.warnings[-1]
+
+
 def misspelt(path: Path, prim: str, name: str) -> Path:
     """The file with the type of an attribute misspelt, which has a default in it."""
     stage = Usd.Stage.Open(str(path))
