@@ -75,7 +75,7 @@ def _above_legs(clip: Clip) -> Bool[np.ndarray, " joint"]:
     """Joints that hang on the joint where the legs meet, or on one above it, and are in no leg; none where the lowest
     joints are not ends of at least two limbs."""
     parents, lowest = clip.rig.parents, _lowest(clip)
-    chains = np.stack([_with_ancestors(parents, np.array([joint])) for joint in lowest])
+    chains = skeleton.subtrees(parents)[:, lowest].T
     shared, legs = np.logical_and.reduce(chains), np.logical_or.reduce(chains)
     if shared[lowest].any():
         return np.zeros(len(parents), bool)
@@ -102,7 +102,7 @@ def _lengths(clip: Clip, rng: np.random.Generator) -> Float[np.ndarray, " joint"
     factors = np.ones(len(parents))
     limb = np.zeros(len(parents))
     legs = rng.normal(0, LIMB)
-    lowest = _with_ancestors(parents, _lowest(clip))
+    lowest = np.logical_or.reduce(skeleton.subtrees(parents)[:, _lowest(clip)].T)
     for joint, parent in enumerate(parents):
         if parent < 0 or lowest[joint]:
             limb[joint] = legs
@@ -125,15 +125,6 @@ def _lowest(clip: Clip) -> Int[np.ndarray, " low"]:
             p[:, joint] = p[:, parent] + rotations.rotate(world[:, parent], t[:, joint])
     level = p[0, :, 1]
     return np.flatnonzero(level < level.min() + 0.1 * max(np.ptp(level), 1e-9))
-
-
-def _with_ancestors(parents: Int[np.ndarray, " joint"], joints: Int[np.ndarray, " some"]) -> np.ndarray:
-    result = np.zeros(len(parents), bool)
-    for joint in joints:
-        while joint >= 0 and not result[joint]:
-            result[joint] = True
-            joint = parents[joint]
-    return result
 
 
 def _merge(

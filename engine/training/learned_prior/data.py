@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.geometry import skeleton
 from engine.training.learned_prior.poses import Rig, make_rig
 from usd_io.shapes import Bool, Float
 
@@ -101,11 +102,7 @@ def take_joints(clip: Clip, keep: Bool[np.ndarray, " joint"]) -> Clip:
 
 def below(rig: Rig, joints: Bool[np.ndarray, " joint"]) -> Bool[np.ndarray, " joint"]:
     """The joints and all that hangs on them."""
-    result = joints.copy()
-    for joint, parent in enumerate(rig.parents):
-        if parent >= 0:
-            result[joint] |= result[parent]
-    return result
+    return skeleton.subtrees(rig.parents)[joints].any(0)
 
 
 def read_corpus(root: Path, *, held_out: bool, play_loops: bool = True) -> Iterator[Clip]:
