@@ -291,6 +291,9 @@ def corrections(
             far = np.linalg.norm(missing, axis=-1, keepdims=True)
             missing *= np.maximum(1 - LOOSE * size / np.where(far > 0, far, 1), 0)
             result[part, np.searchsorted(joints, joint)] = missing[1:-1]
+        # all of the feet, and at least two: a single joint may as well take a step
+        over = paths[:, supports.joints, up] - ground.max(1)
+        flies = (over > metrics.CONTACT_HEIGHT * size).all(1) & (len(supports.joints) > 1)
         for joint, level, swing_speed, deviation, swing in zip(
             supports.joints,
             ground,
@@ -299,7 +302,9 @@ def corrections(
             supports.swings,
             strict=True,
         ):
-            trajectory = Trajectory(paths[:, joint], seconds, level, swing_speed, deviation, swing, size, up)
+            trajectory = Trajectory(
+                paths[:, joint], seconds, level, swing_speed, deviation, swing, size, up, flies
+            )
             result[part, np.searchsorted(joints, joint)] = trajectory.correction()[1:-1]
         first = part.stop
     return joints, levelled(result, -at_times(plan, rises), up)
@@ -431,6 +436,8 @@ class Trajectory:
     """The character's height [stage units]."""
     up: int
     """Index of the up axis."""
+    flies: Bool[np.ndarray, " frame"] | None = None
+    """Whether all supports are above the ground, if any ever are."""
 
     def correction(self) -> Float[np.ndarray, "frame 3"]:
         """What has to be added to the path."""
@@ -446,10 +453,29 @@ class Trajectory:
         for frames in held:
             pinned |= frames
         result = blended(self.seconds, dict(sorted(pinned.items())))
+        for a, b in pairwise(sorted(pinned)):
+            if self._flies(a, b):
+                result[a : b + 1, self.up] += self._flattened(result[a : b + 1, self.up], a, b)
         for before, after in pairwise(held):
             part = slice(max(before), min(after) + 1)
             result[part, self.up] += self._missing_lift((self.path + result)[part], self.seconds[part])
         return result
+
+    def _flies(self, first: int, last: int) -> bool:
+        """Whether all feet are in the air at any of these frames."""
+        return self.flies is not None and bool(self.flies[first : last + 1].any())
+
+    def _flattened(
+        self, lift: Float[np.ndarray, " part"], first: int, last: int
+    ) -> Float[np.ndarray, " part"]:
+        """What corrections of height take away between two frames, but in part: none at the top of a jump, all at its
+        ends."""
+        part = slice(first, last + 1)
+        height, t = self.path[part, self.up], self.seconds[part] - self.seconds[first]
+        over = np.maximum(height - height[0] - t / t[-1] * (height[-1] - height[0]), 0)
+        if over.max() < metrics.CONTACT_HEIGHT * self.size:  # no jump of this foot's
+            return np.zeros(len(over))
+        return np.asarray(np.maximum(-lift, 0) * over / over.max())
 
     def _make_room(
         self, before: dict[int, Float[np.ndarray, "3"]], after: dict[int, Float[np.ndarray, "3"]]
@@ -564,13 +590,15 @@ class Trajectory:
         return max(usual, min(quickest, SOFTEST * float(whole)))
 
     def _steps(self, rests: list[tuple[int, int]]) -> bool:
-        """Whether the joint rests at both keys, at places apart, and not in between: one rest that glides, or two."""
+        """Whether the joint rests at both keys, at places apart, and not in between: one rest that glides, or two with
+        no jump between them."""
         return bool(
             0 < len(rests) <= 2
             and rests[0][0] == 0
             and rests[-1][1] == len(self.path) - 1
             and self._stands(0)
             and self._stands(-1)
+            and not self._flies(rests[0][1], rests[-1][0])
             and float(np.linalg.norm(self.path[-1] - self.path[0])) > SAME_PLACE * self.size
         )
 

@@ -827,3 +827,34 @@ def test_level_ground_has_no_slope_and_what_was_climbed_ends() -> None:
     # two joints that each rest once, one above the other
     still = replace(known, translations=np.repeat(known.translations[:1], len(known.times), 0))
     assert not rise_of(character, still, plan).any()
+
+
+def jumps(character: Character, way: float, smear: int = 1) -> Motion:
+    """Every 45 frames a jump of 14 with both feet; an average over so many frames of it."""
+    n, phase = np.divmod(np.arange(181.0), 45)
+    fly = np.clip((phase - 18) / 14, 0, 1)
+    feet = np.stack([0.02 + 0.3 * 4 * fly * (1 - fly) + 0.08 * np.sin(np.pi * fly) ** 2, way * (n + fly)], -1)
+    crouch = 0.12 * (np.exp(-(((phase - 12) / 4) ** 2)) + np.exp(-(((phase - 36) / 4) ** 2)))
+    along = way * (n + np.clip((phase - 16) / 18, 0, 1))
+    hips = np.stack([0.9 + 0.3 * 4 * fly * (1 - fly) - crouch, along], -1)
+    taps = np.full(smear, 1 / smear)
+    hips, feet = (
+        np.stack([np.convolve(np.pad(p, smear // 2, mode="edge"), taps, "valid") for p in path.T], -1)
+        for path in (hips, feet)
+    )
+    return pose(character, hips, (feet, feet))
+
+
+@pytest.mark.parametrize(("way", "keys"), [(0.0, [90, 135, 180]), (0.3, [78, 102, 123, 147, 168])])
+def test_a_jump_stays_as_high_as_it_is_made(way: float, keys: list[float]) -> None:
+    character = biped()
+    truth, smeared = jumps(character, way), jumps(character, way, 13)
+    plan, known = planned(character, truth, keys)
+    made = smeared.at(offsets.frames_at(smeared, plan.fill_times))
+    true, before, after = (
+        skeleton.joint_positions(character, m)[:, [LEFT[2], RIGHT[2]]]
+        for m in (truth.at(offsets.frames_at(truth, made.times)), made, plant(character, known, plan, made))
+    )
+    assert after[..., 1].max() > before[..., 1].max() - 0.02
+    errors = [np.linalg.norm(p - true, axis=-1).mean() for p in (before, after)]
+    assert errors[1] < errors[0]
