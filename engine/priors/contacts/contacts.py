@@ -56,6 +56,9 @@ SWING_S = 0.35
 """How long a step takes [s] where the context has none of the joint's."""
 HIGHEST_UNSEEN = 0.5
 """Of a swing that the context shows in part at most so much of its way is taken for lift."""
+JUMP, JUMP_IN_PART = 0.6, 0.2
+"""A swing is a jump and shows no steps where all feet are in the air for more than this part of it; the second where
+the context shows it in part only."""
 SOFTEST = 0.7
 """A step that would have to be quicker than the context's swings takes longer, up to this part of the gap."""
 CORRECTION_SPEED = 1.0
@@ -96,7 +99,7 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
     """
     up, count = "XYZ".index(character.up_axis), len(character.joints)
     rise, most = rise_of(character, known, plan), carries_most(character)
-    seconds, speeds, levels, deviations = [], [], [], []
+    seconds, speeds, levels, deviations, seen_at = [], [], [], [], []
     swings: list[list[Swing]] = [[] for _ in range(count)]
     rests, floor = [np.zeros((0, count), bool)], np.inf
     for start, end in nearby_contexts(known, plan):
@@ -116,8 +119,7 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         speeds.append(np.linalg.norm(np.diff(positions, axis=0), axis=-1) / steps)
         levels.append(positions[1:, :, up] - positions[..., up].min())
         deviations.append(_deviations(positions, rests[-1]))
-        for found, joint in zip(swings, range(count), strict=True):
-            found += _swings(positions[:, joint], rests[-1][:, joint], seen_s, up, size)
+        seen_at.append((positions, seen_s))
         floor = min(floor, float(positions[..., up].min()))
     rest = np.concatenate(rests)
     # with no rest in any context there is nothing to hold
@@ -158,6 +160,12 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         for joint in np.flatnonzero(often & (resting >= SHORTEST_S)).tolist()
         if long[joint] or (long & twins(joint)).any()
     ]
+    for (positions, seen_s), its in zip(seen_at, rests[1:], strict=True):
+        height = positions[:, supports, up] - positions[..., up].min()
+        # all of the feet, and at least two, as in :func:`corrections`
+        flies = (height > rest_levels[supports] + metrics.CONTACT_HEIGHT * size).all(1) & (len(supports) > 1)
+        for joint in supports:
+            swings[joint] += _swings(positions[:, joint], its[:, joint], flies, seen_s, up, size)
     stepping = [joint for joint in supports if swings[joint]]
     usual = [
         _usual(swings[joint], [swing for twin in stepping if like[twin] for swing in swings[twin]])
@@ -197,11 +205,12 @@ class Swing(NamedTuple):
 def _swings(
     path: Float[np.ndarray, "frame 3"],
     rests: Bool[np.ndarray, " interval"],
+    flies: Bool[np.ndarray, " frame"],
     seconds: Float[np.ndarray, " frame"],
     up: int,
     size: float,
 ) -> list[Swing]:
-    """Every swing from one place of rest to another, and from or to the edge of the context."""
+    """Every swing from one place of rest to another, and from or to the edge of the context, but jumps."""
     found = []
     for first, last in runs(~rests):
         # intervals first..last lie between frames first and last + 1; what ends where it began is no swing
@@ -209,6 +218,8 @@ def _swings(
         begins, ends = first > 0, last < len(rests) - 1
         way = float(np.linalg.norm(b - a))
         if way < SAME_PLACE * size or not (begins or ends):
+            continue
+        if flies[first : last + 2].mean() > (JUMP if begins and ends else JUMP_IN_PART):
             continue
         lift = path[first : last + 2, up].max() - max(p[up] for p, at in ((a, begins), (b, ends)) if at)
         found.append(Swing(float(seconds[last + 1] - seconds[first]), float(lift), way, begins and ends))

@@ -858,3 +858,16 @@ def test_a_jump_stays_as_high_as_it_is_made(way: float, keys: list[float]) -> No
     assert after[..., 1].max() > before[..., 1].max() - 0.02
     errors = [np.linalg.norm(p - true, axis=-1).mean() for p in (before, after)]
     assert errors[1] < errors[0]
+
+
+@pytest.mark.parametrize("last", [90, 73])
+def test_a_jump_is_no_step(last: int) -> None:
+    character = biped()
+    motion = jumps(character, 0.3)
+    # the second one seen to its end, or up to its middle
+    begin = 0 if last == 90 else 40
+    plan = make_plan(character, motion, contexts=[(begin, last)], keys=[last, 135, 180], fill_at_samples=True)
+    known = motion.at(plan.known(motion.times))
+    supports = contacts.find_supports(character, known, plan, metrics.height(character, known, last))
+    assert {LEFT[2], RIGHT[2]} <= set(supports.joints.tolist())
+    assert (supports.swings == 0).all()
