@@ -18,7 +18,7 @@ import numpy as np
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Plan
 from engine.priors import offsets
-from engine.priors.contacts.rests import carries_most, runs
+from engine.priors.contacts.rests import carries_most, kin_of, runs
 from engine.priors.contacts.slopes import at_times, levelled, rise_of, rises_of
 from engine.priors.trials import nearby_contexts
 from usd_io.model import Character, Motion
@@ -146,7 +146,7 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
     # a root on the floor rests under whoever stands there, and moves with all of him
     often &= ~most | ~np.isin(np.arange(count), character.parents)
     rest_levels = np.array([_quantile(level[rest[:, joint], joint], 0.5) for joint in range(count)])
-    kin = _kin(character)
+    kin = kin_of(character)
 
     def twins(joint: int) -> Bool[np.ndarray, " joint"]:
         """Itself and what rests as low in the same place of the skeleton: the other foot, mostly."""
@@ -181,14 +181,6 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
         np.array(usual).reshape(-1, 3),
         rise,
     )
-
-
-def _kin(character: Character) -> Float[np.ndarray, "joint 2"]:
-    """How many joints are above each, and which share of all is below it."""
-    above = np.zeros(len(character.parents))
-    for joint, parent in enumerate(character.parents):
-        above[joint] = above[parent] + 1 if parent >= 0 else 0
-    return np.stack([above, metrics.subtree_weights(character.parents)], -1)
 
 
 class Swing(NamedTuple):

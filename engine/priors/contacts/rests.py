@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.geometry import metrics
 from usd_io.model import Character
-from usd_io.shapes import Bool
+from usd_io.shapes import Bool, Float
 
 LARGEST_PART = 0.4
 """A limb ends below the first joint that carries more than this part of all: hips and spine are left alone."""
@@ -17,6 +17,14 @@ def carries_most(character: Character) -> Bool[np.ndarray, " joint"]:
     weights = metrics.subtree_weights(character.parents)
     # weights have mean 1, and a leaf's, the least, stands for one joint: this is LARGEST_PART of all joints
     return np.asarray(weights > LARGEST_PART * len(weights) * weights.min(initial=1))
+
+
+def kin_of(character: Character) -> Float[np.ndarray, "joint 2"]:
+    """How many joints are above each, and which share of all is below it."""
+    above = np.zeros(len(character.parents))
+    for joint, parent in enumerate(character.parents):
+        above[joint] = above[parent] + 1 if parent >= 0 else 0
+    return np.stack([above, metrics.subtree_weights(character.parents)], -1)
 
 
 def runs(flags: Bool[np.ndarray, " frame"]) -> Iterator[tuple[int, int]]:

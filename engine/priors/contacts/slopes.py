@@ -11,7 +11,7 @@ from engine.geometry import metrics, skeleton
 from engine.geometry.once import once
 from engine.planning.plan import Plan
 from engine.priors import offsets
-from engine.priors.contacts.rests import carries_most, runs
+from engine.priors.contacts.rests import carries_most, kin_of, runs
 from engine.priors.trials import nearby_contexts
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float
@@ -20,7 +20,7 @@ STANCE_S = 0.15
 LOWEST_SHARE = 0.5
 """What is still for so long stands [s], if it is the lowest of all, or as low, in this part of the time."""
 FEWEST = 3
-"""Rests that show a slope."""
+"""Rests of joints that are alike that show a slope."""
 UNEVEN = 0.4
 """Heights of rests on a slope or on stairs are off its straight line by less than this part of what they differ by."""
 ACROSS = 0.3
@@ -39,7 +39,7 @@ def rise_of(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray
         plan: Gives the contexts; what is near a gap is looked at.
     """
     up, size = "XYZ".index(character.up_axis), metrics.height(character, known, plan.keys[0])
-    most, places, weights = carries_most(character), [], []
+    most, kin, places, weights = carries_most(character), kin_of(character), [], []
     for start, end in nearby_contexts(known, plan):
         seen = known.at((known.times >= start) & (known.times <= end))
         if len(seen.times) < 2 or most.all():
@@ -60,11 +60,15 @@ def rise_of(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray
             if seconds[last + 1] - seconds[first] >= STANCE_S
             and low[first : last + 2, joint].mean() >= LOWEST_SHARE
         ]
-        # joints that each rest once do not show that the ground rises, but how high they are
-        if len(rests) >= FEWEST and len({joint for joint, _, _ in rests}) < len(rests):
-            own, lasted = np.array([place for _, place, _ in rests]), np.array([s for *_, s in rests])
-            places.append(own - np.average(own, axis=0, weights=lasted))
-            weights.append(lasted)
+        owners, lasted = np.array([joint for joint, _, _ in rests], int), np.array([s for *_, s in rests])
+        own = np.array([place for _, place, _ in rests]).reshape(-1, 3)
+        # toes rest lower than ankles: places are compared of what is alike
+        alike = (kin[owners][:, None] == kin[owners]).all(-1)
+        for group in np.unique(alike, axis=0):
+            # joints that each rest once do not show that the ground rises, but how high they are
+            if group.sum() >= FEWEST and len(set(owners[group].tolist())) < group.sum():
+                places.append(own[group] - np.average(own[group], axis=0, weights=lasted[group]))
+                weights.append(lasted[group])
     nothing = np.zeros(3)
     if not places:
         return nothing

@@ -812,6 +812,34 @@ def test_feet_rest_on_a_slope_that_the_context_climbs(rise: float) -> None:
     assert slides(character, motion, plan, after) < 0.7 * slides(character, motion, plan, made)
 
 
+def with_toes(character: Character, motion: Motion) -> tuple[Character, Motion]:
+    """The same with a toe below and before each foot, which rests lower than it."""
+    feet, toe = (LEFT[2], RIGHT[2]), np.array([[0, -0.06, 0.15]] * 2, np.float32)
+    both, frames = (len(character.joints), len(character.joints) + 1), len(motion.times)
+    whole = replace(
+        make_character((*character.parents.tolist(), *feet)),
+        joints=(*character.joints, *(f"{character.joints[foot]}/Toe" for foot in feet)),
+        rest_translations=np.concatenate([character.rest_translations, toe]),
+    )
+    made = make_motion(whole, range(frames), rate=RATE)
+    turns, places = made.rotations.copy(), np.repeat(whole.rest_translations[None], frames, 0)
+    turns[:, list(both)] = [1, 0, 0, 0]
+    turns[:, : both[0]], places[:, : both[0]] = motion.rotations, motion.translations
+    return whole, replace(made, rotations=turns, translations=places)
+
+
+@pytest.mark.parametrize("rise", [-0.09, 0.06, 0.09])
+def test_that_a_toe_rests_lower_than_its_ankle_hides_no_slope(rise: float) -> None:
+    character, motion = with_toes(biped(), on_a_slope(biped(), rise))
+    plan, known = planned(character, motion, [70, 90, 110, 130])
+    np.testing.assert_allclose(rise_of(character, known, plan), [0, 0, rise], atol=0.02)
+    made = spline(character, known, plan)
+    after = plant(character, known, plan, made)
+    assert slides(character, motion, plan, after) < 0.7 * slides(character, motion, plan, made)
+    character, motion = with_toes(biped(), walk(biped()))
+    assert not rise_of(character, motion.at(plan.known(motion.times)), plan).any()
+
+
 def test_level_ground_has_no_slope_and_what_was_climbed_ends() -> None:
     character = biped()
     level = walk(character)
