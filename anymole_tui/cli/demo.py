@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -38,42 +39,43 @@ def demo(
 ) -> None:
     """Fill two shots that come with the package, a boxer and a fox, and say how good they are and how to open them."""
     from anymole_tui.cli.attach import answer_run, watch
-    from anymole_tui.cli.progress_view import listener, progress_kind, progress_view
+    from anymole_tui.cli.progress_view import is_protocol, listener, progress_kind, progress_view
     from anymole_tui.launching import launch
     from engine import RunConfig
     from engine import run as engine_run
-    from engine.runs import interrupts_wait, request_cancel, stop_signals
+    from engine.runs import interrupts_wait, stop_signals
 
-    root, kind = Path(folder), progress_kind(progress)
+    root, kind, began = Path(folder), progress_kind(progress), time.time()
+    tell = out.say if is_protocol(kind) else out.answer
     copy_examples(root)
     first, second = (
         RunConfig(stage=str(root / shot), truth=str(root / truth), force=True) for shot, truth, _ in SHOTS
     )
     with interrupts_wait() as came:  # else a folder would wait for a process that never comes
+        engine_run.prepare(
+            first
+        )  # another demo that works here is found out before anything of it is touched
         beside = Path(os.path.relpath(engine_run.prepare(second)))
         child = launch(beside)  # another processor fills it meanwhile; it is shown when the first is done
     try:
         if came:
             raise KeyboardInterrupt
-        _announce(root, 0)
+        tell(_title(root, 0))
         with progress_view(kind) as view, stop_signals() as stop:
             result = engine_run.run(first, listener(view), stop)
         answer_run(result, kind, as_json=False, metrics=metrics)
     except BaseException:
-        request_cancel(beside)
+        child.terminate()
         child.wait()
         raise
-    out.answer()
-    _announce(root, 1)
-    watch(beside, kind, as_json=False, metrics=metrics, child=child)
-    out.answer(
-        f"\nNext: cd {shown(str(root))}, then the commands of the README, or 'anymole' to look around."
-    )
+    tell(f"\n{_title(root, 1)}")
+    watch(beside, kind, as_json=False, metrics=metrics, child=child, since=began)
+    tell(f"\nNext: cd {shown(str(root))}, then the commands of the README, or 'anymole' to look around.")
 
 
-def _announce(root: Path, number: int) -> None:
+def _title(root: Path, number: int) -> str:
     shot, _, what = SHOTS[number]
-    out.answer(f"{what} ({shown(str(root / shot))})\n")
+    return f"{what} ({shown(str(root / shot))})\n"
 
 
 def examples_folder() -> Path:
@@ -100,7 +102,7 @@ def copy_examples(target: Path) -> None:
         try:
             if place.is_file() and place.read_bytes() == path.read_bytes():
                 continue
-            if place.exists():
+            if os.path.lexists(place):  # a link that leads nowhere, too
                 raise ConfigError(f"{shown(str(place))} is not the file that the demo brings; {REMEDY}")
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)

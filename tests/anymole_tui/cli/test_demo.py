@@ -1,5 +1,6 @@
 """``anymole demo`` fills its two shots side by side."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,19 +8,20 @@ from pathlib import Path
 import pytest
 
 from anymole_tui.cli import demo
-from engine import EngineError
+from engine import ConfigError, EngineError, RunBusy
 from engine import run as engine_run
-from engine.runs.workspace import CANCEL
+from engine.runs.workspace import Workspace
 
 
-def test_what_ends_the_first_shot_stops_the_second(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_ends_the_first_shot_stops_the_second(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     started: list[tuple[Path, subprocess.Popen[bytes]]] = []
 
     def launch(folder: Path) -> "subprocess.Popen[bytes]":
-        """A run that goes on until it is asked to stop."""
-        wait = f"import pathlib, time\nwhile not pathlib.Path({str(folder / CANCEL)!r}).exists(): time.sleep(0.01)"
-        started.append((folder, subprocess.Popen([sys.executable, "-c", wait])))
+        """A run that goes on until it is told to stop."""
+        started.append((folder, subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])))
         return started[0][1]
 
     def fails(*_: object) -> None:
@@ -28,7 +30,34 @@ def test_what_ends_the_first_shot_stops_the_second(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("anymole_tui.launching.launch", launch)
     monkeypatch.setattr(engine_run, "run", fails)
     with pytest.raises(EngineError, match="the disk is full"):
-        demo.demo("demo", progress="none")
+        demo.demo("demo", progress="json")
     ((folder, child),) = started
     assert folder == Path("demo/fox/fox_survey_keys_inbetween")  # as the user named it
-    assert child.returncode == 0
+    assert child.returncode == -signal.SIGTERM
+    told = capsys.readouterr()
+    assert told.out == ""  # which is for events
+    assert "A boxer" in told.err
+
+
+def test_a_demo_that_another_is_at_touches_nothing_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("anymole_tui.launching.launch", lambda folder: pytest.fail("a run was started"))
+    Path("demo/boxer").mkdir(parents=True)
+    other = Workspace(Path("demo/boxer/shot_inbetween"))
+    try:
+        with pytest.raises(RunBusy):
+            demo.demo("demo", progress="none")
+    finally:
+        other.close()
+    assert not Path("demo/fox/fox_survey_keys_inbetween").exists()
+
+
+def test_nothing_is_written_through_a_link(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("demo/boxer").mkdir(parents=True)
+    Path("demo/boxer/shot.usda").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match=r"demo/boxer/shot\.usda is not the file"):
+        demo.copy_examples(Path("demo"))
+    assert not (tmp_path / "elsewhere").exists()
