@@ -12,7 +12,7 @@ from engine.geometry import metrics, skeleton
 from engine.geometry.once import once
 from engine.geometry.resample import resample
 from engine.geometry.threads import one_thread
-from engine.planning.plan import Gap, Plan, make_plan
+from engine.planning.plan import Plan, make_plan
 from engine.priors import auto, offsets
 from engine.priors.catalogue import BARE, SURE, prior_of
 from engine.priors.contacts.planting import plant
@@ -20,13 +20,17 @@ from engine.priors.context import context
 from engine.priors.learned import prior as learned
 from engine.priors.learned.takes import RECALLED, livelier, vary
 from engine.priors.self_test import (
+    LEAST_OF_WAY,
+    UNSEEN,
     Prior,
     SelfTest,
     corrections,
     expected_errors,
     joint_norm,
+    joint_ways,
     of_gaps,
     self_test,
+    times_as_fast,
     with_held,
 )
 from engine.priors.shaping.holds import HeldPose, held_alone, held_frames, held_poses
@@ -379,20 +383,14 @@ def as_tested(
         return guess
     told = [joint_norm(fill.position_error) for fill in drafted]
     counts = [len(gap.times) for gap in plan.gaps]
-    own = [joint_norm(errors) for errors in np.split(guess.position_error, np.cumsum(counts)[:-1])]
-    pieces = [piece.gaps[0] for piece in hidden_pieces(known, plan)]
-    usual = float(_speeds(character, known, pieces).mean())
-    faster = _speeds(character, known, plan.gaps) / usual if usual else None
-    factors = corrections(test, plan, own, float(np.mean(told)), known.time_codes_per_second, faster)
+    own = np.array([joint_norm(errors) for errors in np.split(guess.position_error, np.cumsum(counts)[:-1])])
+    faster = times_as_fast(character, known, plan, [piece.gaps[0] for piece in hidden_pieces(known, plan)])
+    factors = corrections(test, plan, own.tolist(), float(np.mean(told)), known.time_codes_per_second, faster)
+    # what lay still wherever it was seen the network does not expect to go astray
+    ways = joint_ways(character, known, plan.gaps) / metrics.height(character, known, plan.keys[0])
+    least = np.divide(LEAST_OF_WAY * ways, own, out=np.zeros(len(own)), where=own > 0)
+    factors = np.where(faster >= UNSEEN, np.maximum(factors, least), factors)
     return replace(guess, position_error=guess.position_error * np.repeat(factors, counts)[:, None])
-
-
-def _speeds(character: Character, known: Motion, gaps: Sequence[Gap]) -> Float[np.ndarray, " gap"]:
-    """How fast all joints together go from the start of each gap to its end [stage units per time code]."""
-    ends = offsets.frames_at(known, np.array([(gap.start, gap.end) for gap in gaps]).ravel())
-    places = skeleton.joint_positions(character, known.at(ends))
-    ways: Float[np.ndarray, " gap"] = np.sqrt(((places[1::2] - places[::2]) ** 2).sum((1, 2)))
-    return ways / np.array([gap.end - gap.start for gap in gaps])
 
 
 def expecting(

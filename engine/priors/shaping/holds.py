@@ -85,10 +85,20 @@ def held_poses(
         for m in (starts, ends)
     ]
     ways = np.linalg.norm(places[1] - places[0], axis=-1) / size
+    back = [
+        bool(held[n]) and _comes_back(known, plan, gap, size, same[n], channels)
+        for n, gap in enumerate(plan.gaps)
+    ]
+    # a cycle goes on in the gaps beside it whose keys are the same pose again
+    for pairs in (pairwise(range(len(back))), pairwise(reversed(range(len(back))))):
+        for n, after in pairs:
+            first, second = sorted((n, after))
+            touch = plan.gaps[first].end == plan.gaps[second].start
+            back[after] |= back[n] and touch and bool(held[after])
     return tuple(
         HeldPose(gap, ~same[n], np.where(same[n].all(), 0, MISSED * ways[n]))
         for n, gap in enumerate(plan.gaps)
-        if held[n] and not _comes_back(known, plan, gap, size, same[n], channels)
+        if held[n] and not back[n]
     )
 
 

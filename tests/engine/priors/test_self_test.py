@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.files.json_values import from_plain
-from engine.geometry import rotations
+from engine.geometry import metrics, rotations
 from engine.planning.plan import Plan, make_plan
 from engine.priors.auto import CANDIDATES
 from engine.priors.baselines import hold, slerp
@@ -20,9 +20,11 @@ from engine.priors.self_test import (
     CALM,
     EXPECTED_SHARE,
     HALF_SHARE,
+    LEAST_OF_WAY,
     SelfTest,
     corrections,
     expected_errors,
+    joint_ways,
     self_test,
 )
 from engine.priors.spline import spline
@@ -254,3 +256,24 @@ def test_the_network_is_asked_once_about_the_hidden_pieces(
     filled = fill_motion(CHARACTER, MOTION, context=[(0, 48)], keys=[48, 72, 120], prior=prior)
     assert filled.self_test.pieces == 4
     assert asked == [4]
+
+
+@pytest.mark.parametrize("breath", [0.0, 1e-3])
+def test_behind_a_context_that_stands_still_the_way_between_keys_tells_the_error(breath: float) -> None:
+    """The network expects nothing of joints that lay still wherever it saw them."""
+    inside = MOTION.times <= 48
+    sway = breath * np.sin(0.3 * MOTION.times[inside])
+    translations = MOTION.translations.copy()
+    translations[inside] = translations[inside][-1]
+    translations[inside, 0, 1] += sway
+    rotations = MOTION.rotations.copy()
+    rotations[inside] = rotations[inside][-1]
+    goes_on = ~inside
+    translations[goes_on, 0, 0] += 0.2 * np.arange(goes_on.sum())
+    moving = replace(MOTION, translations=translations, rotations=rotations)
+    filled = fill_motion(CHARACTER, moving, context=[(0, 48)], keys=[48, 72, 120])
+    ways = joint_ways(CHARACTER, moving, PLAN.gaps) / metrics.height(CHARACTER, moving, 48)
+    assert filled.self_test.still
+    for choice, way in zip(filled.self_test.choices, ways, strict=True):
+        assert choice.expected_l2p is not None
+        assert choice.expected_l2p > 0.99 * LEAST_OF_WAY * way

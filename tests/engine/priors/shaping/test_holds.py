@@ -72,6 +72,14 @@ def test_a_context_too_short_to_show_a_cycle_is_believed_to_move_on() -> None:
     assert np.ptp(inside.rotations, axis=0).max() > 1e-3
 
 
+def test_such_a_cycle_goes_on_in_all_gaps_of_the_same_pose() -> None:
+    shot = posed([*range(13), 36, 60, 84], [*range(13), 12, 12, 12])
+    filled = fill_motion(CHARACTER, shot, context=[(0, 12)]).motion
+    for start, end in ((12, 36), (36, 60), (60, 84)):
+        inside = filled.at((filled.times >= start) & (filled.times <= end))
+        assert np.ptp(inside.rotations, axis=0).max() > 1e-3
+
+
 def test_poses_keyed_many_times_are_held() -> None:
     """Three times behind a context that ends in the pose, and between two contexts, where no gap is left to fill."""
     shot = posed([*CONTEXT, 48, 60, 72], [*CONTEXT, 36, 36, 36])
