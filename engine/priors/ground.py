@@ -22,6 +22,14 @@ def carriers(character: Character, known: Motion) -> Int[np.ndarray, " carrier"]
 
 
 @once
+def carried(character: Character, known: Motion) -> Bool[np.ndarray, " joint"]:
+    """Joints that may come to another place or turn: the carriers and what is below them; all where nothing moves."""
+    tops = carriers(character, known)
+    below: Bool[np.ndarray, " joint"] = skeleton.subtrees(character.parents)[tops].any(0)
+    return below if below.any() else ~below
+
+
+@once
 def T_ground_skel(character: Character, known: Motion) -> Float[np.ndarray, "3 3"]:
     """Rotation from skeleton space to axes whose third is the world's up axis, as it is at the first known frame."""
     up_world = np.eye(3)["XYZ".index(character.up_axis)]
@@ -56,7 +64,8 @@ def turn_carriers(
 
 
 def joint_rms(character: Character, known: Motion, values: Float[np.ndarray, "*batch joint 9"]) -> float:
-    """How far offsets or their changes move joints: root mean square over the batch and joints [stage units].
+    """How far offsets or their changes move joints: root mean square over the batch and the carried joints
+    [stage units].
 
     Rotations count by the lever arms of the joints below them in the first known pose, to first order.
     """
@@ -85,8 +94,8 @@ def _carrying(character: Character, known: Motion) -> Float[np.ndarray, "carrier
 
 @once
 def _levers(character: Character, known: Motion) -> Float[np.ndarray, " channel"]:
-    """What the square of each channel of an offset moves in the first known pose, in the mean over joints [squares of
-    stage units]: turns what is below the joint by its arms, shifts all of it alike."""
+    """What the square of each channel of an offset moves in the first known pose, in the mean over the carried joints
+    [squares of stage units]: turns what is below the joint by its arms, shifts all of it alike."""
     positions = skeleton.joint_transforms(character, known.at(slice(0, 1)))[0, :, :3, 3]
     positions = positions - positions.mean(0)
     below, sums, squared = np.ones(len(positions)), positions.copy(), (positions**2).sum(1)
@@ -96,4 +105,5 @@ def _levers(character: Character, known: Motion) -> Float[np.ndarray, " channel"
                 total[parent] += total[joint]
     # sum over the subtree of |p - p_j|^2
     arms = squared - 2 * (positions * sums).sum(1) + below * (positions**2).sum(1)
-    return np.repeat(np.stack([arms, below, 0 * below], -1) / len(positions), 3, axis=1).ravel()
+    count = carried(character, known).sum()
+    return np.repeat(np.stack([arms, below, 0 * below], -1) / count, 3, axis=1).ravel()

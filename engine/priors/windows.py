@@ -1,6 +1,7 @@
 """Windows of the context, compared with a gap after turning and moving them over the ground.
 
-The comparison is of joint positions at both ends and, where finished motion touches the gap, of joint velocities,
+The comparison is of positions of the joints that move in space (a root that stays at the origin is as far from every
+window as that is from the gap) at both ends and, where finished motion touches the gap, of joint velocities,
 all in ground space (third axis up). All windows are compared at once through sums over joints that are computed
 once per context frame; only the best few are then looked at in full.
 """
@@ -38,17 +39,18 @@ class Run:
     times: Float[np.ndarray, " node"]
     rotations: Float[np.ndarray, "node joint 4"]
     """Local, as in the motion."""
-    positions: Float[np.ndarray, "node joint 3"]
-    velocities: Float[np.ndarray, "node joint 3"]
+    positions: Float[np.ndarray, "node carried 3"]
+    """Of the joints of :func:`engine.priors.ground.carried`, in ground space."""
+    velocities: Float[np.ndarray, "node carried 3"]
     """Per second."""
 
 
 @dataclass(frozen=True, eq=False)
 class Goal:
-    """What is known of a gap, in ground space."""
+    """What is known of a gap, of the joints of :func:`engine.priors.ground.carried`, in ground space."""
 
-    ends: Float[np.ndarray, "2 joint 3"]
-    velocities: tuple[Float[np.ndarray, "joint 3"] | None, Float[np.ndarray, "joint 3"] | None]
+    ends: Float[np.ndarray, "2 carried 3"]
+    velocities: tuple[Float[np.ndarray, "carried 3"] | None, Float[np.ndarray, "carried 3"] | None]
     """At the start and at the end, None where no finished motion touches."""
     seconds: float
 
@@ -90,7 +92,7 @@ def runs_on(
 ) -> list[Run]:
     """Context on search grids, as it is and, for a symmetric rig, mirrored."""
     step = known.time_codes_per_second / SEARCH_RATE
-    axes = ground.T_ground_skel(character, known)
+    axes, carried = ground.T_ground_skel(character, known), ground.carried(character, known)
     runs = []
     for times in map(np.array, grids):
         # known frames around the nodes, one step more on either side, so that the sampling has both neighbours
@@ -100,7 +102,7 @@ def runs_on(
             # joint origins in ground space [stage units] and velocities, by second-order
             # differences [stage units/s]
             poses = offsets.sample(image, times)
-            positions = ground_positions(character, poses, axes)
+            positions = ground_positions(character, poses, axes)[:, carried]
             velocities = np.gradient(positions, 1 / SEARCH_RATE, axis=0, edge_order=2)
             runs.append(Run(image, image is not seen, times, poses.rotations, positions, velocities))
     return runs
@@ -123,7 +125,7 @@ def goal_of(character: Character, known: Motion, gap: Gap, runs: list[Run]) -> G
     before = [run.velocities[-1] for run in real if abs(run.times[-1] - gap.start) < tolerance]
     after = [run.velocities[0] for run in real if abs(run.times[0] - gap.end) < tolerance]
     return Goal(
-        ends=ground_positions(character, ends, axes),
+        ends=ground_positions(character, ends, axes)[:, ground.carried(character, known)],
         velocities=(before[-1] if before else None, after[-1] if after else None),
         seconds=(gap.end - gap.start) / known.time_codes_per_second,
     )

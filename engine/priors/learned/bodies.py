@@ -1,7 +1,8 @@
-"""Several bodies in one skeleton, each asked about by itself: the network was trained on single characters.
+"""Several bodies in one skeleton, each asked about by itself, and without the still joints far above: the network was
+trained on single characters, some below one joint that stays.
 
 It counts in the box around all joints and in their movement beside their middle, which for two who walk side by side
-are those of neither.
+are those of neither, and with every joint that stays less those of the body.
 """
 
 from collections.abc import Sequence
@@ -38,8 +39,36 @@ def bodies_of(character: Character, known: Motion) -> tuple[Int[np.ndarray, " ow
     return tuple(np.flatnonzero(carried[:, group].any(1)) for group in groups)
 
 
+def seen_of(character: Character, *known: Motion) -> tuple[Int[np.ndarray, " own"], ...]:
+    """Joints that the network is shown together, increasing: those of each body; of a single one, what hangs on the
+    last joint above all that moves. Further still joints above that one, as game rigs have them, count as part of the
+    skeleton's place: the network learnt of one at most, and each more would lead it further astray.
+
+    Args:
+        character: The skeleton.
+        known: Known frames, of the same shot or of several pieces of it.
+    """
+    bodies = bodies_of(character, known[0])
+    if len(bodies) > 1:
+        return bodies
+    shown = [_shown(character, each) for each in known]
+    most = max(shown, key=len)
+    return (most if all(np.isin(own, most).all() for own in shown) else bodies[0],)
+
+
+@once
+def _shown(character: Character, known: Motion) -> Int[np.ndarray, " own"]:
+    """What :func:`seen_of` gives for one body and piece."""
+    carried, tops = skeleton.subtrees(character.parents), ground.carriers(character, known)
+    # nothing moves above carriers, and parents come first
+    above = np.flatnonzero(carried[:, tops].all(1) & ~np.isin(np.arange(len(carried)), tops))
+    return np.flatnonzero(carried[above[-1]]) if len(tops) and len(above) else np.arange(len(carried))
+
+
 def alone(character: Character, known: Motion, joints: Int[np.ndarray, " own"]) -> tuple[Character, Motion]:
-    """A character and motion with some joints alone, those above each of them included."""
+    """A character and motion with some joints alone: those above each of them included, or what hangs on one joint.
+    Those above that one have to be still and become part of the skeleton's place; bind poses count from where they
+    did."""
     place = np.full(len(character.joints), -1)
     place[joints] = np.arange(len(joints))
     parents = np.asarray(character.parents)[joints]
@@ -53,7 +82,12 @@ def alone(character: Character, known: Motion, joints: Int[np.ndarray, " own"]) 
         rest_scales=character.rest_scales[joints],
         meshes=(),
     )
-    return own, with_joints(known, joints)
+    motion = with_joints(known, joints)
+    above = int(character.parents[joints[0]])
+    if above >= 0:
+        T_skel_above = skeleton.joint_transforms(character, known.at(slice(0, 1)))[0, above]
+        motion = replace(motion, T_world_skel=known.T_world_skel @ T_skel_above)
+    return own, motion
 
 
 def with_joints(motion: Motion, joints: Int[np.ndarray, " own"]) -> Motion:

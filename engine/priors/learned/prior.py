@@ -15,7 +15,7 @@ from engine.errors import ConfigError
 from engine.geometry import metrics, rotations, skeleton
 from engine.planning.plan import Gap, Plan
 from engine.priors import offsets
-from engine.priors.learned.bodies import alone, bodies_of, of_all, together, with_joints
+from engine.priors.learned.bodies import alone, of_all, seen_of, together
 from usd_io.errors import shown
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float, Int
@@ -124,12 +124,14 @@ def draft_fills(character: Character, pieces: Sequence[tuple[Motion, Plan]]) -> 
     assert all(len(plan.gaps) == 1 for _, plan in pieces)
     if not len(character.joints) or not pieces:
         return [fill(character, known, plan) for known, plan in pieces]
-    bodies = bodies_of(character, pieces[0][0])
-    if len(bodies) > 1:
+    bodies = seen_of(character, *(known for known, _ in pieces))
+    if len(bodies) > 1 or len(bodies[0]) < len(character.joints):
         made = []
         for joints in bodies:
             own = alone(character, pieces[0][0], joints)[0]
-            made.append(draft_fills(own, [(with_joints(known, joints), plan) for known, plan in pieces]))
+            made.append(
+                draft_fills(own, [(alone(character, known, joints)[1], plan) for known, plan in pieces])
+            )
         return [
             _joined_bodies(character, known, plan, bodies, parts)
             for (known, plan), *parts in zip(pieces, *made, strict=True)
@@ -168,8 +170,8 @@ def fill(
         count, joints = base.translations.shape[:2]
         nothing, alike = np.zeros((count, joints)), (1.0,) * len(plan.gaps)
         return LearnedFill(base, nothing, nothing, alike, alike, np.zeros((0, count, joints, 9)))
-    bodies = bodies_of(character, known)
-    if len(bodies) > 1:
+    bodies = seen_of(character, known)
+    if len(bodies) > 1 or len(bodies[0]) < len(character.joints):
         parts = [
             fill(*alone(character, known, joints), plan, _of_passes(on_part, n, len(bodies)), ideas=ideas)
             for n, joints in enumerate(bodies)
@@ -196,7 +198,7 @@ def _joined_bodies(
     bodies: Sequence[Int[np.ndarray, " own"]],
     parts: Sequence[LearnedFill],
 ) -> LearnedFill:
-    """What was answered of each body, as of all."""
+    """What was answered of each body, as of all: joints that were not shown stay as they are."""
     count = len(character.joints)
     height = metrics.height(character, known, plan.keys[0])
     shares = [metrics.height(*alone(character, known, own), plan.keys[0]) / height for own in bodies]

@@ -227,6 +227,30 @@ def test_animated_scales_are_filled(prior: Prior) -> None:
     assert skeleton.joint_positions(character, got).shape == (len(got.times), len(TREE), 3)
 
 
+def test_joints_that_stay_above_do_not_hide_the_context() -> None:
+    """A walk away from the origin, below none, one and three joints that stay there, is filled alike."""
+    found = []
+    for above in (0, 1, 3):
+        character = make_character([*range(-1, above - 1), *(p + above for p in (-1, 0, 1, 1, 0))])
+        times = np.arange(0, 121)
+        motion = make_motion(character, times.tolist())
+        swings = 0.6 * np.sin(times[:, None, None] * np.pi / 12 + np.arange(15).reshape(5, 3))
+        translations, quaternions = motion.translations.copy(), motion.rotations.copy()
+        translations[:, : above + 1], quaternions[:, :above] = 0, [1, 0, 0, 0]
+        translations[:, above, 0] = 0.2 * times + np.sin(times * np.pi / 12)
+        quaternions[:, above:] = rotations.exp(swings)
+        motion = replace(motion, translations=translations, rotations=quaternions)
+        plan = make_plan(character, motion, contexts=[(0, 72)], keys=[72, 96, 120], fill_at_samples=True)
+        filled = context(character, known(motion, plan), plan)
+        places = skeleton.joint_positions(character, filled)[:, above:]
+        truth = motion.at(offsets.frames_at(motion, plan.fill_times))
+        apart = places - skeleton.joint_positions(character, truth)[:, above:]
+        assert np.linalg.norm(apart, axis=-1).mean() < 0.1
+        found.append(places)
+    np.testing.assert_allclose(found[1], found[0], atol=1e-3)
+    np.testing.assert_allclose(found[2], found[0], atol=1e-3)
+
+
 def test_large_skeletons_are_filled_without_the_learned_prior() -> None:
     character, motion, plan = shot([-1, *range(30)] + [0] * learned.MOST_JOINTS, keys=(0, 3), contexts=())
     made, test = auto_prior.fill(character, known(motion, plan), plan, auto_prior.CANDIDATES)
