@@ -37,6 +37,8 @@ SLOW_IN_GAP, SLOW_IN_CONTEXT = 0.75, 0.33
 or below this part of the speed with which it swings in the context."""
 SHORTEST_S = 0.1
 """Rests in a gap are at least so long [s]."""
+LONGEST_STEP = 1.6
+"""Of the context's usual way from rest to rest."""
 SAME_PLACE = 0.03
 """Keys that hold a joint at places less than this apart [heights] hold it at rest between them."""
 KEPT_PLACE, KEPT_WITHIN = 0.015, 0.1
@@ -594,7 +596,8 @@ class Trajectory:
 
     def _steps(self, rests: list[tuple[int, int]]) -> bool:
         """Whether the joint rests at both keys, at places apart, and not in between: one rest that glides, or two with
-        no jump between them."""
+        no jump between them. What is further apart than a step takes two."""
+        way = float(np.linalg.norm(self.path[-1] - self.path[0]))
         return bool(
             0 < len(rests) <= 2
             and rests[0][0] == 0
@@ -602,7 +605,7 @@ class Trajectory:
             and self._stands(0)
             and self._stands(-1)
             and not self._flies(rests[0][1], rests[-1][0])
-            and float(np.linalg.norm(self.path[-1] - self.path[0])) > SAME_PLACE * self.size
+            and SAME_PLACE * self.size < way <= LONGEST_STEP * (self.swing[2] or way)
         )
 
     def _step(self) -> dict[int, Float[np.ndarray, "3"]]:

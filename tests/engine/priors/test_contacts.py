@@ -573,6 +573,15 @@ def test_keys_at_one_place_make_no_step() -> None:
     np.testing.assert_allclose(stepped, np.tile(path[0], (31, 1)), atol=1e-9)
 
 
+@pytest.mark.parametrize(("way", "steps"), [(0.8, True), (1.6, False)])
+def test_a_way_of_two_steps_is_not_taken_in_one(way: float, steps: bool) -> None:
+    """The second of two swings was smeared, low and slow, so that it looks like a rest that glides."""
+    foot = trajectory(glide((0, 0.0), (6, 0.0), (14, way / 2), (44, way), (50, way)))
+    first = foot.path[14, 2] + foot.correction()[14, 2]  # where the first swing ends
+    assert (first < 0.2 * way) == steps
+    assert steps or first > 0.45 * way
+
+
 def test_slerp_stays_bare_and_the_setting_turns_it_off() -> None:
     character = biped()
     motion = walk(character)
