@@ -110,8 +110,12 @@ def find_supports(character: Character, known: Motion, plan: Plan, size: float) 
             continue
         positions = levelled(skeleton.joint_positions(character, seen), rise, up)
         if rise.any():  # a root that stays behind lies anywhere beside the slope
-            lowest = positions[:, ~most, up].min()
-            positions[:, most, up] = np.maximum(positions[:, most, up], lowest)
+            lowest = positions[:, ~most, up].min(1)
+            positions[:, most, up] = np.maximum(positions[:, most, up], lowest.min())
+            # as does level ground before a way down or after one up: what stands there is no lower
+            usual = np.median(lowest)
+            if lowest.min() < usual - metrics.CONTACT_HEIGHT * size:
+                positions[..., up] = np.maximum(positions[..., up], usual)
         # in world space, for each interval between context frames: seconds, whether joints rest (the metric takes
         # heights), speed [stage units/s] and height above the context's lowest joint [stage units]
         seen_s = seen.times / known.time_codes_per_second

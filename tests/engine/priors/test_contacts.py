@@ -821,6 +821,26 @@ def test_feet_rest_on_a_slope_that_the_context_climbs(rise: float) -> None:
     assert slides(character, motion, plan, after) < 0.7 * slides(character, motion, plan, made)
 
 
+@pytest.mark.parametrize(("rise", "first", "last"), [(0.3, 0, 60), (-0.3, 20, 150)])
+def test_feet_rest_where_a_part_of_the_context_is_beside_its_slope(
+    rise: float, first: int, last: int
+) -> None:
+    character = biped()
+    motion = walk(character)
+    places = skeleton.joint_positions(character, motion)[:, [HIPS, LEFT[2], RIGHT[2]], 1:].copy()
+    # up to level ground before the first key, or down from it
+    slope = np.clip(places[..., 1], places[first, 0, 1], places[last, 0, 1])
+    places[..., 0] += rise * slope - [[0.05, 0, 0]]
+    motion = pose(character, places[:, 0], (places[:, 1], places[:, 2]))
+    plan, known = planned(character, motion, [80, 100, 120, 140])
+    assert rise_of(character, known, plan)[2] / rise > 0.7
+    supports = contacts.find_supports(character, known, plan, metrics.height(character, known, 80))
+    assert supports.joints.tolist() == [LEFT[2], RIGHT[2]]
+    made = spline(character, known, plan)
+    after = plant(character, known, plan, made)
+    assert slides(character, motion, plan, after) < 0.7 * slides(character, motion, plan, made)
+
+
 def with_toes(character: Character, motion: Motion) -> tuple[Character, Motion]:
     """The same with a toe below and before each foot, which rests lower than it."""
     feet, toe = (LEFT[2], RIGHT[2]), np.array([[0, -0.06, 0.15]] * 2, np.float32)
