@@ -7,7 +7,7 @@ again as low as ever, which the lowest points of a stroke or a wing beat are not
 
 import numpy as np
 
-from engine.geometry import skeleton
+from engine.geometry import metrics, skeleton
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts.rests import carries_most
@@ -47,9 +47,14 @@ def raises(
     # a root that stays behind lies anywhere beside a slope
     ground = limbs if rise.any() else np.ones(len(limbs), bool)
     flat = (seen < lowest + FLAT * size).mean(0) >= FLAT_SHARE
-    joints = np.flatnonzero(flat & limbs & (lowest < lowest[ground].min() + TOUCHING * size))
+    over = lowest - lowest[ground].min()
+    touching = flat & limbs & (over < TOUCHING * size)
+    # an ankle over its toes is as much in the floor where it gets below its own level
+    above = np.zeros(len(limbs), bool)
+    above[[p for p in character.parents[touching] if p >= 0]] = True
+    joints = np.flatnonzero(touching | (above & flat & limbs & (over < metrics.CONTACT_HEIGHT * size)))
     # a single one may as well be the lowest of what hovers
-    if len(joints) < 2:
+    if touching.sum() < 2:
         joints = joints[:0]
     result = np.zeros((len(made.times), len(joints), 3))
     places, first = skeleton.joint_positions(character, made)[:, joints], 0

@@ -27,6 +27,8 @@ from usd_io.shapes import Bool, Float, Int
 MOST_IN_LIMB = 40
 """A limb of more joints is left alone: a chain is no leg."""
 STEPS = 5
+DEEP, MOST_PASSES = 0.01, 4
+"""Feet that are so far under the floor still [heights] are raised again: a straight leg begins to bend but slowly."""
 DAMPING = 0.1
 """Of the least squares, as part of the mean square of what the limb reaches."""
 STILL = 1e-4
@@ -88,7 +90,13 @@ def _plant(character: Character, known: Motion, plan: Plan, made: Motion) -> Mot
     size = metrics.height(character, known, plan.keys[0])
     if not plan.in_place:
         made = _moved(character, known, plan, made, *contacts.corrections(character, known, plan, made, size))
-    made = _moved(character, known, plan, made, *floor.raises(character, known, plan, made, size))
+    for index in range(MOST_PASSES):
+        joints, ways = floor.raises(character, known, plan, made, size)
+        if index:
+            ways[:, np.abs(ways).max((0, 2), initial=0) < DEEP * size] = 0
+            if not ways.any():
+                break
+        made = _moved(character, known, plan, made, joints, ways)
     return _unbent(character, known, plan, made)
 
 

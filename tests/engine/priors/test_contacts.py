@@ -857,6 +857,28 @@ def with_toes(character: Character, motion: Motion) -> tuple[Character, Motion]:
     return whole, replace(made, rotations=turns, translations=places)
 
 
+@pytest.mark.parametrize("deep", [0.05, 0.16])
+def test_no_ankle_gets_under_the_floor_while_its_toe_is_on_it(deep: float) -> None:
+    character, motion = with_toes(biped(), walk(biped()))
+    plan, known = planned(character, motion, [60, 80, 100, 120])
+    plan = replace(plan, in_place=True)
+    # between the keys legs stretch, straight at last, and feet are turned for the toes to stay
+    true = motion.at(offsets.frames_at(motion, plan.fill_times))
+    away = np.sin(np.pi * (true.times % 20) / 20) ** 2
+    places = skeleton.joint_positions(character, true)[:, [HIPS, LEFT[2], RIGHT[2]], 1:].copy()
+    places[:, 1:, 0] -= deep * away[:, None]
+    legs = pose(biped(), places[:, 0], (places[:, 1], places[:, 2]))
+    turns = rotations.log(legs.rotations.astype(float))
+    turns[:, [LEFT[2], RIGHT[2]], 0] -= 6 * deep * away[:, None]
+    made = replace(with_toes(biped(), replace(legs, rotations=rotations.exp(turns)))[1], times=true.times)
+    rest, before, after = (
+        skeleton.joint_positions(character, m)[:, [LEFT[2], RIGHT[2]], 1].min()
+        for m in (known, made, plant(character, known, plan, made))
+    )
+    assert before < rest - 0.9 * deep
+    assert after > rest - 0.02
+
+
 @pytest.mark.parametrize("rise", [-0.09, 0.06, 0.09])
 def test_that_a_toe_rests_lower_than_its_ankle_hides_no_slope(rise: float) -> None:
     character, motion = with_toes(biped(), on_a_slope(biped(), rise))
