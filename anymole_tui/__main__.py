@@ -11,6 +11,8 @@ OBJECTS_BETWEEN_COLLECTIONS = 300_000
 """Python looks for cycles to free after 700 new objects; imports make many thousands, and none to free."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Names of settings in glibc's malloc.h."""
+INTERRUPTED = 130
+"""``ExitCode.INTERRUPTED``, before it can be imported."""
 KEPT_AT_THE_END, LARGEST_KEPT = 256 << 20, 32 << 20
 """Free memory above all that is in use [bytes], and the largest array whose memory is kept (the most glibc takes)."""
 
@@ -21,8 +23,11 @@ def main() -> None:
     keep_freed_memory()
     codes: list[object] = []
     atexit.register(_leave, codes)  # the first to register is the last to be called
-    from anymole_tui.cli.app import main as command_line  # after that
-
+    try:
+        from anymole_tui.cli.app import main as command_line  # after that
+    except KeyboardInterrupt:  # before anything has begun
+        sys.stderr.write("anymole: stopped by the user.\n")
+        sys.exit(INTERRUPTED)
     try:
         command_line()
     except SystemExit as stop:

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from engine import ExitCode
+
 CODE = """
 import atexit, sys
 from anymole_tui.__main__ import main
@@ -54,3 +56,19 @@ def test_freed_memory_is_kept_for_the_next_array_until_it_is_handed_back() -> No
 
     assert pages() < 1000
     assert pages("give_back") > 10_000
+
+
+def test_an_interrupt_while_it_is_imported_is_told_in_a_sentence() -> None:
+    code = """
+import sys, types
+class Late(types.ModuleType):
+    def __getattr__(self, name):
+        raise KeyboardInterrupt if name == "main" else AttributeError(name)
+from anymole_tui import cli
+from anymole_tui.__main__ import main
+sys.modules["anymole_tui.cli.app"] = Late("anymole_tui.cli.app")
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (ExitCode.INTERRUPTED, "")
+    assert ended.stderr == "anymole: stopped by the user.\n"
