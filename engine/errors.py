@@ -8,7 +8,7 @@ EngineError            anything a user can cause in a run; the message is shown 
 ├── ResourceMissing    weights or a device that are not here now
 ├── OutOfMemory        memory ran out; says what to make smaller
 ├── RunBusy            another process writes this run
-├── RunLost            another process took this run over
+├── RunLost            another process took this run over, or its folder is gone
 ├── SourceChanged      a source layer changed under a running run
 └── RunCancelled       the user asked the run to stop
     └── RunTerminated  the system did (SIGTERM, SIGUSR1, SIGHUP)
@@ -67,7 +67,7 @@ class RunBusy(EngineError):
 
 
 class RunLost(EngineError):
-    """Another process took this run over while this one was stopped or cut off."""
+    """Another process took this run over while this one was stopped or cut off, or its folder is gone."""
 
 
 class SourceChanged(EngineError):

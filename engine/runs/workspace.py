@@ -120,11 +120,17 @@ class Workspace:
         self._lost = True
 
     def check_ours(self) -> None:
-        """Stop where another process has taken the run over.
+        """Stop where another process has taken the run over, or the folder is not there any more: nothing is made again
+        in its place.
 
         Raises:
-            RunLost: It has.
+            RunLost: So it is.
         """
+        if not self.folder.is_dir():
+            raise RunLost(
+                f"{shown(self.folder)} was moved or removed while its run was at work; start the run again, and leave "
+                "its folder where it is until it has ended."
+            )
         if self._lost:
             raise RunLost(
                 f"{shown(self.folder)} was taken over by another process while this one was stopped."

@@ -65,6 +65,16 @@ def test_a_run_that_was_taken_over_writes_no_more(workspace: Workspace) -> None:
         workspace.event(Note("info", "late"))
 
 
+def test_a_folder_that_was_moved_away_is_not_made_again(tmp_path: Path) -> None:
+    opened = Workspace(tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    for write in (lambda: opened.state("running"), lambda: opened.event(Note("info", "late"))):
+        with pytest.raises(RunLost, match="run was moved or removed while its run was at work"):
+            write()
+    opened.close()
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_id_stays_when_the_folder_is_opened_again(tmp_path: Path) -> None:
     names = []
     for _ in range(2):
