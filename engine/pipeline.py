@@ -33,8 +33,9 @@ from engine.stages.preview import PreviewInputs, preview
 from engine.stages.score import ScoreInputs, score
 from usd_io.memory import give_back
 
-STAGE_WEIGHTS = {"fill": 5.0, "score": 2.0, "author": 1.0, "check": 1.0, "preview": 6.0, "report": 0.5}
-"""Stages of a run with their share of the time, measured on clips of a few seconds."""
+STAGE_WEIGHTS = {"fill": 5.0, "score": 0.6, "author": 0.7, "check": 0.3, "preview": 9.0, "report": 0.5}
+"""Stages of a run with their share of the time, measured on clips of a few seconds. Of 1,000 gaps, without a preview,
+fill takes 0.85 of the time, and these say 0.7."""
 
 
 @dataclass(frozen=True)
