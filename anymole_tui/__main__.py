@@ -11,10 +11,10 @@ OBJECTS_BETWEEN_COLLECTIONS = 300_000
 """Python looks for cycles to free after 700 new objects; imports make many thousands, and none to free."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Names of settings in glibc's malloc.h."""
-INTERRUPTED = 130
-"""``ExitCode.INTERRUPTED``, before it can be imported."""
 KEPT_AT_THE_END, LARGEST_KEPT = 256 << 20, 32 << 20
 """Free memory above all that is in use [bytes], and the largest array whose memory is kept (the most glibc takes)."""
+INTERRUPTED = 130
+"""``ExitCode.INTERRUPTED``, before it can be imported."""
 
 
 def main() -> None:

@@ -52,9 +52,8 @@ def demo(
         RunConfig(stage=str(root / shot), truth=str(root / truth), force=True) for shot, truth, _ in SHOTS
     )
     with interrupts_wait() as came:  # else a folder would wait for a process that never comes
-        engine_run.prepare(
-            first
-        )  # another demo that works here is found out before anything of it is touched
+        # another demo that works here is found out before anything of it is touched
+        engine_run.prepare(first)
         beside = Path(os.path.relpath(engine_run.prepare(second)))
         child = launch(beside)  # another processor fills it meanwhile; it is shown when the first is done
     try:

@@ -40,7 +40,6 @@ from engine.priors.shaping.pins import hold_pins
 from engine.priors.shaping.texture import put_texture
 from engine.priors.shaping.velocity import carry_velocity
 from engine.priors.spline import spline
-from engine.priors.trials import hidden_pieces
 from engine.settings.choices import StyleName
 from usd_io.errors import shown
 from usd_io.model import CHANNELS, Channel, Character, Motion
@@ -339,7 +338,7 @@ def _with_held(
     """The confidence with that of what moves beside held joints."""
     result = sure.copy()
     for pose in held:
-        result[np.isin(motion.times, pose.gap.times)] = 1 / (1 + pose.expected / learned.HALF_TRUSTED)
+        result[np.isin(motion.times, pose.gap.times)] = learned.confidence_in(pose.expected)
     return result
 
 
@@ -384,7 +383,7 @@ def as_tested(
     told = [joint_norm(fill.position_error) for fill in drafted]
     counts = [len(gap.times) for gap in plan.gaps]
     own = np.array([joint_norm(errors) for errors in np.split(guess.position_error, np.cumsum(counts)[:-1])])
-    faster = times_as_fast(character, known, plan, [piece.gaps[0] for piece in hidden_pieces(known, plan)])
+    faster = times_as_fast(character, known, plan)
     factors = corrections(test, plan, own.tolist(), float(np.mean(told)), known.time_codes_per_second, faster)
     # what lay still wherever it was seen the network does not expect to go astray
     ways = joint_ways(character, known, plan.gaps) / metrics.height(character, known, plan.keys[0])

@@ -6,6 +6,7 @@ Offsets of several priors can be averaged and shrunk, an offset of zero is slerp
 the joint's own frame, so that turning the whole shot leaves it as it is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from engine.geometry import rotations
 from engine.geometry.once import once
 from engine.geometry.time_grid import nearest_frames
-from engine.planning.plan import Plan
+from engine.planning.plan import Gap, Plan
 from usd_io.model import Motion
 from usd_io.shapes import Bool, Float, Int
 
@@ -39,6 +40,11 @@ class Anchors:
 def frames_at(known: Motion, times: Float[np.ndarray, " time"]) -> Int[np.ndarray, " time"]:
     """Frames of a motion nearest to the given times."""
     return nearest_frames(known.times, times)
+
+
+def frames_at_ends(known: Motion, gaps: Sequence[Gap]) -> Int[np.ndarray, " end"]:
+    """Frames of a motion at both ends of every gap: the first's start, its end, the second's start ..."""
+    return frames_at(known, np.array([time for gap in gaps for time in (gap.start, gap.end)], float))
 
 
 def anchors_of(known: Motion, plan: Plan) -> Anchors:

@@ -7,6 +7,7 @@ from itertools import pairwise, product
 import numpy as np
 
 from engine.geometry import skeleton
+from engine.geometry.once import once
 from engine.planning.plan import Gap, Plan
 from engine.priors import offsets
 from engine.priors.shaping.holds import HeldPose
@@ -154,8 +155,7 @@ def self_test(
     ]
     still = slerp is not None and slerp < STILL * np.sqrt(len(character.joints))
     if trials and plan.gaps:
-        pieces = [piece.gaps[0] for piece in hidden_pieces(known, plan)]
-        still |= bool((times_as_fast(character, known, plan, pieces) >= UNSEEN).all())
+        still |= bool((times_as_fast(character, known, plan) >= UNSEEN).all())
     known_ratios = [ratio for ratio in ratios if ratio is not None]
     choices = tuple(
         GapChoice(
@@ -249,17 +249,16 @@ def corrections(
 
 def joint_ways(character: Character, known: Motion, gaps: Sequence[Gap]) -> Float[np.ndarray, " gap"]:
     """How far all joints together go from the start of each gap to its end [stage units, norm over the joints]."""
-    ends = offsets.frames_at(known, np.array([(gap.start, gap.end) for gap in gaps]).ravel())
-    places = skeleton.joint_positions(character, known.at(ends))
+    places = skeleton.joint_positions(character, known.at(offsets.frames_at_ends(known, gaps)))
     result: Float[np.ndarray, " gap"] = np.sqrt(((places[1::2] - places[::2]) ** 2).sum((1, 2)))
     return result
 
 
-def times_as_fast(
-    character: Character, known: Motion, plan: Plan, pieces: Sequence[Gap]
-) -> Float[np.ndarray, " gap"]:
-    """How many times as fast as in pieces of the context, in their mean, the joints go from key to key of each gap;
-    infinite beside a context that does not move at all."""
+@once
+def times_as_fast(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, " gap"]:
+    """How many times as fast as in the hidden pieces of the context, in their mean, the joints go from key to key of
+    each gap; infinite beside a context that does not move at all."""
+    pieces = [piece.gaps[0] for piece in hidden_pieces(known, plan)]
     usual, own = (
         joint_ways(character, known, gaps) / np.array([gap.end - gap.start for gap in gaps])
         for gaps in (pieces, plan.gaps)

@@ -171,24 +171,20 @@ def _enter(name: str, folder: Path) -> None:
 
 def known_folders() -> list[Path]:
     """Folders of the list that still hold their run."""
-    found = []
-    for entry in sorted(registry().glob("*")):
-        with suppress(OSError, ValueError):
-            folder = Path(read_text(entry, LONGEST_PATH, "surrogateescape"))
-            if run_id(folder) == entry.name:
-                found.append(folder)
-    return found
+    return [folder for name, folder in _entries() if run_id(folder) == name]
 
 
 def known_farms() -> list[Path]:
     """Folders of the list in which a farm does its shots, those that are still there."""
-    found = []
-    for entry in sorted(registry().glob(f"{FARM}*")):
+    # os.path.isdir never raises, whatever the name
+    return [folder for name, folder in _entries() if name.startswith(FARM) and os.path.isdir(folder)]  # noqa: PTH112
+
+
+def _entries() -> Iterator[tuple[str, Path]]:
+    """Names and folders of all entries of the list."""
+    for entry in sorted(registry().glob("*")):
         with suppress(OSError, ValueError):
-            folder = Path(read_text(entry, LONGEST_PATH, "surrogateescape"))
-            if os.path.isdir(folder):  # noqa: PTH112  # never raises, whatever the name
-                found.append(folder)
-    return found
+            yield entry.name, Path(read_text(entry, LONGEST_PATH, "surrogateescape"))
 
 
 def runs_below(folder: Path) -> Iterator[Path]:
@@ -393,10 +389,10 @@ def forget_gone() -> int:
     """Drop runs from the list whose folders are gone; returns how many."""
     kept = {folder.absolute() for folder in (*known_folders(), *known_farms())}
     gone = 0
-    for entry in registry().glob("*"):
-        with suppress(OSError, ValueError):
-            if Path(read_text(entry, LONGEST_PATH, "surrogateescape")) not in kept:
-                entry.unlink()
+    for name, folder in _entries():
+        if folder not in kept:
+            with suppress(OSError):
+                (registry() / name).unlink()
                 gone += 1
     return gone
 

@@ -409,8 +409,7 @@ def _over_slopes(
     """World positions of all joints at the fill times and at the two keys of every gap [stage units], with the slope
     of each gap taken out, and the slopes."""
     up, rises = "XYZ".index(character.up_axis), rises_of(character, known, plan)
-    ends = offsets.frames_at(known, np.array([t for gap in plan.gaps for t in (gap.start, gap.end)], float))
-    at_keys = skeleton.joint_positions(character, known.at(ends))
+    at_keys = skeleton.joint_positions(character, known.at(offsets.frames_at_ends(known, plan.gaps)))
     at_keys = at_keys.reshape(-1, 2, *at_keys.shape[1:])
     inside = skeleton.joint_positions(character, made)
     return (

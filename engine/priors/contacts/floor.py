@@ -59,8 +59,7 @@ def raises(
     result = np.zeros((len(made.times), len(joints), 3))
     places, first = skeleton.joint_positions(character, made)[:, joints], 0
     inside = levelled(places, at_times(plan, rises), up)[..., up]
-    frames = offsets.frames_at(known, np.array([(gap.start, gap.end) for gap in plan.gaps]).ravel())
-    at_keys = skeleton.joint_positions(character, known.at(frames))
+    at_keys = skeleton.joint_positions(character, known.at(offsets.frames_at_ends(known, plan.gaps)))
     at_keys = levelled(at_keys, np.repeat(rises, 2, axis=0)[:, None], up)[..., up]
     for index, gap in enumerate(plan.gaps):
         part, ends = slice(first, first + len(gap.times)), at_keys[2 * index : 2 * index + 2]

@@ -76,13 +76,10 @@ def by_body(
     if len(bodies) < 2:
         return turned(character, known, plan, *motions)
     parts = [
-        turned(*_alone(character, known, own), plan, *(with_joints(motion, own) for motion in motions))
+        turned(*alone(character, known, own), plan, *(with_joints(motion, own) for motion in motions))
         for own in bodies
     ]
     return together(motions[-1], parts, bodies)
-
-
-_alone = once(alone)
 
 
 def _plant(character: Character, known: Motion, plan: Plan, made: Motion) -> Motion:

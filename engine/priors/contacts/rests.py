@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from engine.geometry import metrics
+from engine.geometry import metrics, skeleton
 from usd_io.model import Character
 from usd_io.shapes import Bool, Float
 
@@ -21,9 +21,7 @@ def carries_most(character: Character) -> Bool[np.ndarray, " joint"]:
 
 def kin_of(character: Character) -> Float[np.ndarray, "joint 2"]:
     """How many joints are above each, and which share of all is below it."""
-    above = np.zeros(len(character.parents))
-    for joint, parent in enumerate(character.parents):
-        above[joint] = above[parent] + 1 if parent >= 0 else 0
+    above = skeleton.subtrees(character.parents).sum(0) - 1.0
     return np.stack([above, metrics.subtree_weights(character.parents)], -1)
 
 

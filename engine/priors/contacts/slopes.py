@@ -69,9 +69,9 @@ def rise_of(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray
             if group.sum() >= FEWEST and len(set(owners[group].tolist())) < group.sum():
                 places.append(own[group] - np.average(own[group], axis=0, weights=lasted[group]))
                 weights.append(lasted[group])
-    nothing = np.zeros(3)
+    result = np.zeros(3)
     if not places:
-        return nothing
+        return result
     # least squares of the heights by the places on the ground
     root = np.sqrt(np.concatenate(weights))[:, None]
     place = np.concatenate(places)
@@ -81,9 +81,9 @@ def rise_of(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray
     off = root[:, 0] * (place[:, up] - fitted)
     climbs = np.ptp(fitted) > metrics.CONTACT_HEIGHT * size and np.linalg.norm(found) < STEEPEST
     if not climbs or np.linalg.norm(off) > UNEVEN * np.linalg.norm(root[:, 0] * place[:, up]):
-        return nothing
-    nothing[ground] = found
-    return nothing
+        return result
+    result[ground] = found
+    return result
 
 
 @once
@@ -92,15 +92,10 @@ def rises_of(character: Character, known: Motion, plan: Plan) -> Float[np.ndarra
     up, rise = "XYZ".index(character.up_axis), rise_of(character, known, plan)
     result = np.tile(rise, (len(plan.gaps), 1))
     if rise.any():
-        ends = skeleton.joint_positions(character, known.at(offsets.frames_at(known, _ends(plan)))).mean(1)
+        ends = skeleton.joint_positions(character, known.at(offsets.frames_at_ends(known, plan.gaps))).mean(1)
         ways = ends[1::2] - ends[::2]
         result[np.abs(ways[:, up] - ways @ rise) > np.abs(ways[:, up])] = 0
     return result
-
-
-def _ends(plan: Plan) -> Float[np.ndarray, " end"]:
-    """The two keys of every gap, in a row."""
-    return np.array([time for gap in plan.gaps for time in (gap.start, gap.end)], float)
 
 
 def at_times(plan: Plan, of_gaps: Float[np.ndarray, "gap 3"]) -> Float[np.ndarray, "fill 1 3"]:

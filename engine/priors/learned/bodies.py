@@ -65,6 +65,7 @@ def _shown(character: Character, known: Motion) -> Int[np.ndarray, " own"]:
     return np.flatnonzero(carried[above[-1]]) if len(tops) and len(above) else np.arange(len(carried))
 
 
+@once
 def alone(character: Character, known: Motion, joints: Int[np.ndarray, " own"]) -> tuple[Character, Motion]:
     """A character and motion with some joints alone: those above each of them included, or what hangs on one joint.
     Those above that one have to be still and become part of the skeleton's place; bind poses count from where they

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.geometry import skeleton
 from engine.priors.learned.gap_features import Features
 from usd_io.shapes import Float, Int
 
@@ -52,11 +53,7 @@ class Answer:
 
 def relations(parents: Int[np.ndarray, " joint"]) -> Int[np.ndarray, "joint joint"]:
     """How joints are related in the tree, as an index below :data:`RELATIONS`."""
-    joints = len(parents)
-    above = np.eye(joints, dtype=bool)
-    for joint, parent in enumerate(parents):  # parents come first
-        if parent >= 0:
-            above[joint] |= above[parent]
+    above = skeleton.subtrees(parents).T
     shared = above.astype(np.float32) @ above.astype(np.float32).T
     depth = above.sum(1) - 1
     distance = depth[:, None] + depth[None] - 2 * (shared.astype(int) - 1)

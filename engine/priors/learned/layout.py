@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from engine.geometry import skeleton
 from usd_io.shapes import Float, Int
 
 BEFORE = np.concatenate([-np.arange(1, 13) / 12, -1 - np.arange(1, 17) / 8])
@@ -72,10 +73,5 @@ def places_in_tree(
     parents: Int[np.ndarray, " joint"],
 ) -> tuple[Int[np.ndarray, " joint"], Int[np.ndarray, " joint"]]:
     """Depth of each joint, and how many joints lie below it, itself included. Parents come first."""
-    depth, subtree = np.zeros(len(parents), int), np.ones(len(parents), int)
-    for joint, parent in enumerate(parents):
-        depth[joint] = depth[parent] + 1 if parent >= 0 else 0
-    for joint in range(len(parents) - 1, -1, -1):
-        if parents[joint] >= 0:
-            subtree[parents[joint]] += subtree[joint]
-    return depth, subtree
+    carries = skeleton.subtrees(parents)
+    return carries.sum(0) - 1, carries.sum(1)

@@ -71,7 +71,12 @@ class LearnedFill:
     @property
     def confidence(self) -> Float[np.ndarray, "fill joint"]:
         """0 to 1 per frame and joint; 1 at the keys."""
-        return 1 / (1 + self.position_error / HALF_TRUSTED)
+        return confidence_in(self.position_error)
+
+
+def confidence_in(position_error: Float[np.ndarray, "*batch joint"]) -> Float[np.ndarray, "*batch joint"]:
+    """0 to 1, by the position error to expect [heights]."""
+    return 1 / (1 + position_error / HALF_TRUSTED)
 
 
 def fits(character: Character) -> bool:

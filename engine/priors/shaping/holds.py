@@ -40,8 +40,6 @@ ORDER: tuple[Channel, ...] = ("rotations", "translations", "scales")
 """Of :func:`engine.priors.offsets.moving`."""
 MISSED = 0.2
 """What is missed of a joint that moves beside a pose that is held, in parts of its way from key to key."""
-
-
 ASTRAY = 0.25
 """A joint that moves beside a pose that is held goes astray from straight by no more than this part of its way."""
 
@@ -71,7 +69,7 @@ def held_poses(
     if not plan.gaps:
         return ()
     size = metrics.height(character, known, plan.keys[0])
-    at = offsets.frames_at(known, np.array([(gap.start, gap.end) for gap in plan.gaps]).ravel())
+    at = offsets.frames_at_ends(known, plan.gaps)
     starts, ends = known.at(at[::2]), known.at(at[1::2])
     same = _apart(starts, ends, size, channels) < SAME
     # of rotation, translation and scale of each joint, as offsets have them
@@ -156,7 +154,7 @@ def held_frames(
     part = replace(plan, gaps=tuple(pose.gap for pose in some), channels={})
     base = offsets.straight(known, part)
     added = offsets.offsets_from(base, prior(character, known, part))
-    at = offsets.frames_at(known, np.array([(pose.gap.start, pose.gap.end) for pose in some]).ravel())
+    at = offsets.frames_at_ends(known, part.gaps)
     ways = _sizes(offsets.offsets_from(known.at(at[::2]), known.at(at[1::2])))
     ends = np.cumsum([0, *(len(pose.gap.times) for pose in some)])
     for pose, way, a, b in zip(some, ways, ends[:-1], ends[1:], strict=True):
