@@ -22,7 +22,7 @@ from engine.evaluation.rows import split_dense
 from engine.geometry import metrics, skeleton
 from engine.geometry.resample import resample
 from engine.planning.plan import Plan, make_plan
-from engine.priors.contacts.contacts import find_supports
+from engine.priors.contacts.supports import find_supports
 from engine.priors.fill import Parts, fill_plainly, split
 from usd_io.model import Character, Motion
 from usd_io.read.stage import read_shot

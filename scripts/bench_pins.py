@@ -26,7 +26,8 @@ from bench_motion import Case, cases_of
 from engine.evaluation.rows import split_dense
 from engine.geometry import metrics, rotations, skeleton
 from engine.planning.plan import Plan, make_plan
-from engine.priors.contacts import contacts, planting
+from engine.priors.contacts import planting
+from engine.priors.contacts.rests import carries_most
 from engine.priors.fill import fill_plainly, merge
 from engine.priors.shaping import pins
 from usd_io.model import Character, Motion
@@ -38,7 +39,7 @@ RANGES = {"middle": (0.25, 0.75), "nearly all": (0.1, 0.9), "from the key": (0.0
 
 def ends_of(character: Character) -> list[str]:
     """Of every limb the joint at which it ends or forks."""
-    parents, most = character.parents, contacts.carries_most(character)
+    parents, most = character.parents, carries_most(character)
     children = [np.flatnonzero(parents == joint) for joint in range(len(parents))]
     found = []
     for top in np.flatnonzero(~most & ((parents < 0) | most[parents])):

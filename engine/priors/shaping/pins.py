@@ -18,7 +18,7 @@ from engine.planning.pins import PIN_TOLERANCE, Pin, place_of
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts import planting
-from engine.priors.contacts.contacts import BLEND_S, blended
+from engine.priors.contacts.trajectory import BLEND_S, blended
 from usd_io.errors import shown, timecode
 from usd_io.model import Character, Motion
 from usd_io.shapes import Bool, Float, Int

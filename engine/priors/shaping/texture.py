@@ -16,6 +16,7 @@ from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts import contacts, planting
 from engine.priors.contacts.hinges import unbend
+from engine.priors.contacts.supports import find_supports
 from engine.priors.trials import nearby_contexts
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float
@@ -201,7 +202,7 @@ def _standing(character: Character, known: Motion, plan: Plan, before: Motion, a
     size = metrics.height(character, known, plan.keys[0])
     counts = [len(gap.times) for gap in plan.gaps]
     stands = np.repeat(contacts.kept_by_keys(character, known, plan, before, size), counts, axis=0)
-    stands[:, contacts.find_supports(character, known, plan, size).joints] = True
+    stands[:, find_supports(character, known, plan, size).joints] = True
     supports = np.flatnonzero(stands.any(0))
     bent = after.rotations.copy()
     hinges = planting.hinges_of(character, known, plan)

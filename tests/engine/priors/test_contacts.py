@@ -18,6 +18,8 @@ from engine.priors.contacts.hinges import STRAIGHT, find_hinges, unbend
 from engine.priors.contacts.planting import QUICK, WRONG, _moved, find_limbs, plant, spreads
 from engine.priors.contacts.rests import carries_most
 from engine.priors.contacts.slopes import rise_of, rises_of
+from engine.priors.contacts.supports import HIGHEST_UNSEEN, find_supports
+from engine.priors.contacts.trajectory import CORRECTION_SPEED, Trajectory, blended
 from engine.priors.context import context
 from engine.priors.fill import fill, fill_plainly, merge
 from engine.priors.learned.bodies import bodies_of, with_joints
@@ -295,7 +297,7 @@ def test_a_root_on_the_floor_and_what_sways_slowly_do_not_rest() -> None:
         rotations=np.tile(np.array([1, 0, 0, 0], np.float32), (121, 4, 1)),
     )
     plan, known = planned(character, motion, [60, 90, 120])
-    assert contacts.find_supports(character, known, plan, 1.5).joints.tolist() == [2]
+    assert find_supports(character, known, plan, 1.5).joints.tolist() == [2]
     made = spline(character, known, plan)
     planted = plant(character, known, plan, made)
     np.testing.assert_array_equal(planted.translations[:, [0, 1, 3]], made.translations[:, [0, 1, 3]])
@@ -380,7 +382,7 @@ def test_a_chain_is_no_limb() -> None:
 def test_pinned_frames_are_met_and_what_is_far_from_them_is_left_alone() -> None:
     seconds = np.arange(121) / RATE
     pinned = {0: np.zeros(3), **{i: np.array([0.1, 0, 0]) for i in range(50, 61)}, 120: np.zeros(3)}
-    trajectory = contacts.blended(seconds, pinned)
+    trajectory = blended(seconds, pinned)
     np.testing.assert_allclose(trajectory[50:61, 0], 0.1)
     np.testing.assert_array_equal(trajectory[:38], 0)
     np.testing.assert_array_equal(trajectory[73:], 0)
@@ -392,7 +394,7 @@ def test_a_glide_between_keys_becomes_rest_swing_and_rest() -> None:
     motion = walk(character)
     # the left foot rests up to frame 24 and from 40 on; keys at rest, one step apart, and a path that glides evenly
     plan, known = planned(character, motion, [60, 62, 82])
-    supports = contacts.find_supports(character, known, plan, metrics.height(character, known, 60))
+    supports = find_supports(character, known, plan, metrics.height(character, known, 60))
     left = supports.joints.tolist().index(LEFT[2])
     seconds, lift, way = supports.swings[left]
     assert 0.2 < seconds < 16 / RATE + 0.1
@@ -400,7 +402,7 @@ def test_a_glide_between_keys_becomes_rest_swing_and_rest() -> None:
     assert 0.7 < way < 0.82
     times = np.arange(31) / RATE
     path = np.linspace([0.1, 0.02, 0], [0.1, 0.02, 0.5], 31)
-    trajectory = contacts.Trajectory(
+    trajectory = Trajectory(
         path, times, LEVEL, supports.swing_speeds[left], 0.0, supports.swings[left], 1.5, 1
     )
     stepped = path + trajectory.correction()
@@ -414,9 +416,9 @@ def test_a_glide_between_keys_becomes_rest_swing_and_rest() -> None:
     assert (stepped[:, 1] > 0.019).all()
 
 
-def trajectory(path: np.ndarray) -> contacts.Trajectory:
+def trajectory(path: np.ndarray) -> Trajectory:
     """Of a foot 1.5 high above the floor's level 0.02, whose swings are as in :func:`walk`; Y up."""
-    return contacts.Trajectory(
+    return Trajectory(
         path, np.arange(len(path)) / RATE, LEVEL, 3.0, 0.0, np.array([16 / RATE, 0.15, 0.8]), 1.5, 1
     )
 
@@ -457,7 +459,7 @@ def test_a_rest_begins_no_sooner_after_a_key_than_the_foot_gets_there() -> None:
     corrected = path + correction
     # it goes on the way that it came before it turns back, no quicker than half as fast again as on average
     assert corrected[1, 2] > 0
-    assert np.abs(np.diff(correction[:, 2])).max() < 1.5 * 1.5 * contacts.CORRECTION_SPEED / RATE
+    assert np.abs(np.diff(correction[:, 2])).max() < 1.5 * 1.5 * CORRECTION_SPEED / RATE
     np.testing.assert_allclose(corrected[15:], np.tile(path[-1], (16, 1)), atol=1e-9)
 
 
@@ -495,7 +497,7 @@ def test_a_context_without_a_whole_swing_of_a_foot_shows_how_it_steps(first: int
     keys = [last, last + 20, last + 40, last + 60]
     plan = make_plan(character, motion, contexts=[(first, last)], keys=keys, fill_at_samples=True)
     known = motion.at(plan.known(motion.times))
-    supports = contacts.find_supports(character, known, plan, metrics.height(character, known, last))
+    supports = find_supports(character, known, plan, metrics.height(character, known, last))
     feet = [LEFT[2], RIGHT[2]]
     assert supports.joints.tolist() == feet
     for seconds, lift, way in supports.swings:
@@ -518,9 +520,9 @@ def test_what_leaves_the_context_high_in_the_air_is_no_step_so_high() -> None:
     places[15:, 1] = [0.02, 0.0] + np.minimum(np.arange(136) / 9, 1)[:, None] * [0.6, 0.4]
     kick = pose(character, places[:, 0], (places[:, 1], places[:, 2]))
     plan, known = planned(character, kick, [24, 54])
-    supports = contacts.find_supports(character, known, plan, metrics.height(character, known, 24))
+    supports = find_supports(character, known, plan, metrics.height(character, known, 24))
     lift, way = supports.swings[supports.joints.tolist().index(LEFT[2]), 1:]
-    assert 0 < lift <= contacts.HIGHEST_UNSEEN * way
+    assert 0 < lift <= HIGHEST_UNSEEN * way
 
 
 def test_what_slips_while_it_rests_is_no_swing() -> None:
@@ -533,7 +535,7 @@ def test_what_slips_while_it_rests_is_no_swing() -> None:
     swings = []
     for shot in (motion, slipping):
         plan, known = planned(character, shot, [80, 110])
-        supports = contacts.find_supports(character, known, plan, metrics.height(character, known, 80))
+        supports = find_supports(character, known, plan, metrics.height(character, known, 80))
         swings.append(supports.swings[supports.joints.tolist().index(LEFT[2])])
     np.testing.assert_allclose(swings[1], swings[0], rtol=0.15)
 
@@ -568,7 +570,7 @@ def test_keys_at_one_place_make_no_step() -> None:
     times = np.arange(31) / RATE
     path = np.tile([0.1, 0.02, 0.0], (31, 1))
     path[:, 2] += 0.03 * np.sin(np.pi * times)
-    trajectory = contacts.Trajectory(path, times, LEVEL, 2.0, 0.0, np.array([0.4, 0.1, 0.8]), 1.5, 1)
+    trajectory = Trajectory(path, times, LEVEL, 2.0, 0.0, np.array([0.4, 0.1, 0.8]), 1.5, 1)
     stepped = path + trajectory.correction()
     np.testing.assert_allclose(stepped, np.tile(path[0], (31, 1)), atol=1e-9)
 
@@ -648,7 +650,7 @@ def test_a_knee_bends_to_its_side_where_the_context_climbs_and_nothing_rests(ris
     motion = on_a_slope(character, rise, glide=0.02)
     plan, known = planned(character, motion, [60, 100, 140])
     size = metrics.height(character, known, 60)
-    assert not len(contacts.find_supports(character, known, plan, size).joints)
+    assert not len(find_supports(character, known, plan, size).joints)
     made = straightened(motion, plan, 1.3)
     assert knees(made).min() < -20
     planted = plant(character, known, plan, made)
@@ -729,7 +731,7 @@ def test_a_foot_that_never_moves_stays_where_it_is_beside_one_that_gets_lower() 
     right[60:, 0] -= 0.045
     motion = pose(character, hips, (left, right))
     plan, known = planned(character, motion, [60, 74, 90, 106, 120])
-    supports = contacts.find_supports(character, known, plan, metrics.height(character, known, 60))
+    supports = find_supports(character, known, plan, metrics.height(character, known, 60))
     assert set(supports.joints) >= {LEFT[2]}
     made = spline(character, known, plan)
     before, after = (
@@ -814,7 +816,7 @@ def test_feet_rest_on_a_slope_that_the_context_climbs(rise: float) -> None:
     plan, known = planned(character, motion, [70, 90, 110, 130])
     found = rise_of(character, known, plan)
     np.testing.assert_allclose(found, [0, 0, rise], atol=0.02)
-    supports = contacts.find_supports(character, known, plan, metrics.height(character, known, 70))
+    supports = find_supports(character, known, plan, metrics.height(character, known, 70))
     assert supports.joints.tolist() == [LEFT[2], RIGHT[2]]
     made = spline(character, known, plan)
     after = plant(character, known, plan, made)
@@ -834,7 +836,7 @@ def test_feet_rest_where_a_part_of_the_context_is_beside_its_slope(
     motion = pose(character, places[:, 0], (places[:, 1], places[:, 2]))
     plan, known = planned(character, motion, [80, 100, 120, 140])
     assert rise_of(character, known, plan)[2] / rise > 0.7
-    supports = contacts.find_supports(character, known, plan, metrics.height(character, known, 80))
+    supports = find_supports(character, known, plan, metrics.height(character, known, 80))
     assert supports.joints.tolist() == [LEFT[2], RIGHT[2]]
     made = spline(character, known, plan)
     after = plant(character, known, plan, made)
@@ -947,6 +949,6 @@ def test_a_jump_is_no_step(last: int) -> None:
     begin = 0 if last == 90 else 40
     plan = make_plan(character, motion, contexts=[(begin, last)], keys=[last, 135, 180], fill_at_samples=True)
     known = motion.at(plan.known(motion.times))
-    supports = contacts.find_supports(character, known, plan, metrics.height(character, known, last))
+    supports = find_supports(character, known, plan, metrics.height(character, known, last))
     assert {LEFT[2], RIGHT[2]} <= set(supports.joints.tolist())
     assert (supports.swings == 0).all()
