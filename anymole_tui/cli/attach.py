@@ -1,5 +1,6 @@
 """A run in another process, shown here: the same words and exit codes as a run in this one."""
 
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -31,6 +32,8 @@ from usd_io import shown
 
 LOG_LINES = 5
 """So much of the log is shown of a run that could not even begin."""
+NO_ROOM = 65_536
+"""A disk with less free [bytes] is full: neither a state nor the reason of an end can be written to it."""
 
 
 def say_detached(folder: Path, *, as_json: bool) -> None:
@@ -199,4 +202,12 @@ def _why(folder: Path, record: RunRecord) -> tuple[str, int]:
         if record.state == "unknown"
         else f"the process of the run in {shown(folder)} is gone"
     )
-    return f"{what}; 'anymole resume {record.id or word(str(folder))}' goes on.", int(ExitCode.FAILED)
+    full = ", its disk is full; make room, then" if _is_full(folder) else ";"
+    return f"{what}{full} 'anymole resume {record.id or word(str(folder))}' goes on.", int(ExitCode.FAILED)
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < NO_ROOM
+    except OSError:
+        return False

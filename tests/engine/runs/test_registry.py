@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -69,6 +70,18 @@ STATES: dict[str, Callable[[Path], object]] = {
     "no text": lambda f: (f / STATE).write_bytes(b"\xff\xfe\x00"),
     "nothing": lambda f: (f / STATE).write_bytes(b""),
 }
+
+
+@pytest.mark.parametrize("free", [40_960, 10**9])
+def test_a_full_disk_is_named_where_it_ended_a_run(
+    folder: Path, free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its end nor its reason can be written there."""
+    edit(folder / STATE, lambda v: v.update(state="running", pid=2**22 + 1, message=""))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    told = said("attach", str(folder), "--progress", "none")
+    assert told.code == 1
+    assert ("its disk is full; make room, then 'anymole resume" in told.err) == (free < 10**6)
 
 
 @pytest.mark.parametrize("what", STATES)
