@@ -5,9 +5,10 @@
 Every limb of every case is pinned where it ends or forks (a hand, a foot, a head), by itself and with all others, in a
 gap: in the middle half of it, over nearly all of it, and from its first key on. Per kind of pin: share of pins held
 within the tolerance, and the sentences of a run on flips and jumps; by how much joints above a pin turn from a frame to
-the next beyond the known poses' and the free motion's [degrees], 95th percentile and largest; the largest step of any
-joint in the gap, and the largest change of steps, over the free motion's, median and 95th percentile; how far roots are
-moved at most, mean [% of the height]; time of the processor [s]. ``--before`` holds the same pins with ``pins.py`` of
+the next beyond the known poses' and the free motion's [degrees], 95th percentile and largest; how far hinges above it
+bend to the other side [degrees], the most, and how many do by more than 5; the largest step of any joint in the gap,
+and the largest change of steps, over the free motion's, median and 95th percentile; how far roots are moved at most,
+mean [% of the height]; time of the processor [s]. ``--before`` holds the same pins with ``pins.py`` of
 another revision too; ``--list`` names the cases that flip.
 """
 
@@ -86,7 +87,13 @@ def measured(case: Case, plan: Plan, free: Motion, motion: Motion) -> dict[str, 
     def steps(of: Motion) -> np.ndarray:
         return np.diff(skeleton.joint_positions(case.character, of.at(here)), axis=0)
 
+    def backward(of: Motion) -> float:
+        hinges = [h for h in planting.hinges_of(case.character, known_poses, plan) if h.joint in above]
+        least = [h.least - h.bent(of.rotations[here], of.translations[here]).min() for h in hinges]
+        return float(np.degrees(max([0.0, *least])))
+
     known = plan.known(motion.times)
+    known_poses = motion.at(known)
     usual = max(turns(motion)[known[1:] & known[:-1]].max(initial=0), turns(free)[here[1:] & here[:-1]].max())
     quick, was = steps(motion), steps(free)
 
@@ -102,6 +109,7 @@ def measured(case: Case, plan: Plan, free: Motion, motion: Motion) -> dict[str, 
         "missed": sum(" off its place " in one for one in said),
         "flips": sum(" turns by " in one for one in said),
         "jumps": sum(" much quicker " in one for one in said),
+        "bent": backward(motion),
         "turn": max(0.0, turns(motion)[here[1:] & here[:-1]].max() - usual),
         "step": largest(quick) / largest(was),
         "change": largest(np.diff(quick, axis=0)) / largest(np.diff(was, axis=0)),
@@ -155,13 +163,14 @@ def table(rows: dict[tuple[str, str], list[dict[str, float]]]) -> str:
     }
     lines = [
         f"{'':18}{'':10}{'pins':>6}{'held %':>8}{'flips':>7}{'jumps':>7}{'turn 95 %':>11}{'most':>6}"
-        f"{'step':>7}{'95 %':>6}{'change':>8}{'95 %':>6}{'root':>7}{'s':>8}"
+        f"{'bent':>7}{'over 5':>7}{'step':>7}{'95 %':>6}{'change':>8}{'95 %':>6}{'root':>7}{'s':>8}"
     ]
     for (kind, name), found in {**rows, **together}.items():
         v = {key: np.array([one[key] for one in found]) for key in found[0]}
         lines.append(
             f"{kind:18}{name[:9]:10}{v['pins'].sum():6.0f}{100 * (1 - v['missed'].sum() / v['pins'].sum()):8.1f}"
             f"{v['flips'].sum():7.0f}{v['jumps'].sum():7.0f}{np.percentile(v['turn'], 95):11.0f}{v['turn'].max():6.0f}"
+            f"{v['bent'].max():7.0f}{(v['bent'] > 5).sum():7.0f}"
             f"{np.median(v['step']):7.2f}{np.percentile(v['step'], 95):6.2f}{np.median(v['change']):8.2f}"
             f"{np.percentile(v['change'], 95):6.2f}{100 * v['root'].mean():7.2f}{v['seconds'].mean():8.3f}"
         )

@@ -18,6 +18,7 @@ from engine.planning.pins import PIN_TOLERANCE, Pin, place_of
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts import planting
+from engine.priors.contacts.hinges import Hinge
 from engine.priors.contacts.trajectory import BLEND_S, blended
 from usd_io.errors import shown, timecode
 from usd_io.model import Character, Motion
@@ -104,7 +105,7 @@ def _followed(
     """Limbs that change sides from a frame to the next brought to one: from there on each frame begins from what the
     one before it (``backwards``: after it) is turned by, until both sides meet."""
     size = metrics.height(character, known, plan.keys[0])
-    spreads = planting.spreads(character, known, plan)
+    spreads, hinges = planting.spreads(character, known, plan), planting.hinges_of(character, known, plan)
     ways = targets - skeleton.joint_positions(character, free)[:, joints]
     q = made.rotations.copy()
     for here, limb in _gaps_and_limbs(character, plan, made, joints):
@@ -129,9 +130,8 @@ def _followed(
             planting.keep_directions(character.parents, [limb], begun, directions)
             q[at, turning] = begun[0, turning]
             one = replace(one, rotations=q[frame])
-            one = _solved(
-                character, one, [limb], spreads, joints[its], targets[frame][:, its], size, FOLLOWED
-            )
+            target = targets[frame][:, its]
+            one = _solved(character, one, [limb], spreads, joints[its], target, size, hinges, FOLLOWED)
             q[at, turning] = one.rotations[0, turning]
             turned[n + 1] = _turned(free.at(frame), one, turning)[1]
     return replace(made, rotations=q)
@@ -379,7 +379,8 @@ def _reach(
     frames = np.flatnonzero(moves)
     q, translations = made.rotations.copy(), made.translations.copy()
     size = metrics.height(character, known, plan.keys[0])
-    part = _solved(character, made.at(frames), limbs, spreads, joints, targets[frames], size)
+    hinges = planting.hinges_of(character, known, plan)
+    part = _solved(character, made.at(frames), limbs, spreads, joints, targets[frames], size, hinges)
     q[frames], translations[frames] = part.rotations, part.translations
     return replace(made, rotations=q, translations=translations)
 
@@ -392,6 +393,7 @@ def _solved(
     joints: np.ndarray,
     targets: Float[np.ndarray, "fill pinned 3"],
     size: float,
+    hinges: list[Hinge],
     rounds: int = ROUNDS,
 ) -> Motion:
     """Rounds of the limbs' least squares, until all joints are there."""
@@ -400,7 +402,7 @@ def _solved(
         if np.abs(ways).max() < NEAR * size:
             break
         turned, shifted = part.rotations.copy(), part.translations.copy()
-        planting.solve(character, part, limbs, spreads, joints, ways, (turned, shifted), SLOWER)
+        planting.solve(character, part, limbs, spreads, joints, ways, (turned, shifted), SLOWER, hinges)
         part = replace(part, rotations=turned, translations=shifted)
     return part
 

@@ -12,10 +12,11 @@ from engine.errors import ConfigError, NothingToFill
 from engine.geometry import metrics, rotations, skeleton
 from engine.planning.pins import PIN_TOLERANCE as TOLERANCE
 from engine.planning.plan import Plan, make_plan
+from engine.priors.contacts.hinges import STRAIGHT
 from engine.priors.fill import fill_motion
-from engine.priors.shaping.pins import missed_pins
+from engine.priors.shaping.pins import hold_pins, missed_pins
 from tests.engine.conftest import make_character, make_motion
-from tests.engine.priors.test_contacts import LEFT, biped, walk
+from tests.engine.priors.test_contacts import LEFT, biped, knees, straightened, walk
 from usd_io.model import Character, Motion
 from usd_io.read.motion import read_motion
 from usd_io.read.stage import read_shot
@@ -118,6 +119,20 @@ def test_a_knee_that_was_stretched_bends_to_its_own_side_again() -> None:
     ]
     assert rotations.log(held.rotations[60:120, LEFT[1]].astype(float))[:, 0].min() > 0
     assert steps[1] < 2.5 * steps[0]
+
+
+def test_a_knee_above_a_pin_bends_to_the_side_that_known_poses_show() -> None:
+    character = biped()
+    motion = walk(character)
+    shot = {"contexts": [(0, 60)], "keys": [60, 100]}
+    plan = make_plan(character, motion, pin=["LeftFoot@66:94"], **shot)  # type: ignore[arg-type]
+    made, known = straightened(motion, plan, 1.4), motion.at(plan.known(motion.times))
+    assert knees(made)[:, 0].min() < -20
+    held = hold_pins(character, known, plan, made)
+    pinned = (held.times >= 66) & (held.times <= 94)
+    assert knees(held)[pinned, 0].min() > np.degrees(STRAIGHT) - 0.1
+    places = hand(character, held, character.joints[LEFT[2]], 66, 94)
+    assert np.linalg.norm(places - places[0], axis=-1).max() < TOLERANCE * 1.5
 
 
 def test_keys_that_move_the_joint_refuse_the_pin() -> None:
