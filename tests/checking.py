@@ -2,7 +2,8 @@
 
 That one makes two checkers of each function as its module is imported, and checks all arguments twice a call so that
 its errors can say more: half of the time that tests took in their own process. ``jaxtyped`` takes its place with one
-checker, made at the first call, for the same arguments, results and names of axes.
+checker, made at the first call, for the same arguments, results and names of axes. Whether an array has a shape is
+found in a quarter of jaxtyping's time; where that is not plain to see, jaxtyping is asked.
 """
 
 import functools
@@ -13,6 +14,8 @@ from dataclasses import is_dataclass
 from typing import Any
 
 import jaxtyping
+from jaxtyping import _array_types as arrays
+from jaxtyping._storage import _shape_storage as lengths_of_axes
 
 Function = Callable[..., Any]
 
@@ -59,6 +62,72 @@ def _checked_from_the_first_call_on(
             return check(*args, **kwargs)
 
     return call
+
+
+def _quick_test(kind: Any) -> Callable[[Any], bool]:
+    """A test of arrays for one type and shape: as jaxtyping's, which is asked before it says no."""
+    array, ask = kind.array_type, functools.partial(_ask, kind)
+    named = (arrays._NamedDim, arrays._NamedVariadicDim)
+    plain = (arrays._FixedDim, *named)
+    dims = [dim for dim in kind.dims if isinstance(dim, plain)]
+    unnamed = (arrays._anonymous_dim, arrays._anonymous_variadic_dim)
+    odd = any(dim.broadcastable or (isinstance(dim, named) and dim.treepath) for dim in dims)
+    if array is Any or odd or any(dim not in dims and dim not in unnamed for dim in kind.dims):
+        return ask
+    count, start = len(kind.dims), kind.index_variadic
+    # From the front up to axes of any number, and from behind after them.
+    at = [i if start is None or i < start else i - count for i in range(count)]
+    sizes = [(i, dim.size) for i, dim in zip(at, kind.dims, strict=True) if type(dim) is arrays._FixedDim]
+    names = [(i, dim.name) for i, dim in zip(at, kind.dims, strict=True) if type(dim) is arrays._NamedDim]
+    if len({name for _, name in names}) < len(names):
+        return ask
+    among = kind.dims[start] if start is not None else None
+    several = among.name if type(among) is arrays._NamedVariadicDim else None
+    known: set[Any] = set()
+
+    def test(value: Any) -> bool:
+        if type(value) is not array:
+            return ask(value)
+        if value.dtype not in known:  # names of types are compared once
+            if fits := ask(value):
+                known.add(value.dtype)
+            return fits
+        shape = value.shape
+        if len(shape) != count if start is None else len(shape) < count - 1:
+            return ask(value)
+        for i, size in sizes:
+            if shape[i] != size:
+                return ask(value)
+        try:
+            single, variadic, _, _ = lengths_of_axes.memo_stack[-1]
+        except (AttributeError, IndexError):  # not in a call
+            return ask(value)
+        for i, name in names:
+            if single.get(name, shape[i]) != shape[i]:
+                return ask(value)
+        if several is not None:
+            found = (False, shape[start : len(shape) + start + 1 - count])
+            if variadic.setdefault(several, found) != found:
+                return ask(value)
+        for i, name in names:
+            single[name] = shape[i]
+        return True
+
+    return test
+
+
+def _ask(kind: Any, value: Any) -> bool:
+    return kind.__instancecheck_str__(value) == ""
+
+
+class _QuickTests(dict[Any, Callable[[Any], bool]]):
+    def __missing__(self, kind: Any) -> Callable[[Any], bool]:
+        self[kind] = test = _quick_test(kind)
+        return test
+
+
+QUICK_TESTS = _QuickTests()
+arrays._MetaAbstractArray.__instancecheck__ = lambda cls, obj: QUICK_TESTS[cls](obj)  # type: ignore[method-assign]
 
 
 def _checker(

@@ -1,11 +1,13 @@
 """Wrong arguments, shapes and results fail while testing."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
-from jaxtyping import Float, TypeCheckError
+from jaxtyping import AnnotationError, Float, Int, TypeCheckError
 
 from engine.geometry import rotations
 from tests import checked, checking
@@ -91,3 +93,31 @@ def takes_a_later_one(it: "Later") -> None: ...
 
 
 class Later: ...
+
+
+SHAPES = ("", "n", "3", "n 3", "n n", "n m", "_ n", "... n", "n ...", "*b n 3", "n *b m", "*b", "n+1", "#n m")
+
+
+@pytest.mark.parametrize("first", SHAPES)
+def test_shapes_fit_where_jaxtyping_says_so(first: str) -> None:
+    arrays = [np.ones(sizes) for sizes in ((), (3,), (4,), (3, 3), (4, 3), (4, 4), (2, 4, 3), (2, 5, 4, 3))]
+    for second in SHAPES:
+        hints = [kind[np.ndarray, text] for kind in (Float, Int) for text in (first, second)]
+        for left, right in itertools.product(arrays, arrays):
+            assert told(isinstance, hints, left, right) == told(plainly, hints, left, right)
+
+
+def told(fits: Callable[[Any, Any], bool], hints: list[Any], left: Any, right: Any) -> list[Any]:
+    """What is said of two arrays, one after the other, and of the first once more: names of axes keep their lengths."""
+    with checking.NEW_AXES:
+        said: list[Any] = []
+        for value, hint in ((left, hints[0]), (right, hints[1]), (left, hints[0]), (right, hints[3])):
+            try:
+                said.append(fits(value, hint))
+            except AnnotationError:
+                said.append("an axis without a length")
+        return said
+
+
+def plainly(value: Any, hint: Any) -> bool:
+    return hint.__instancecheck_str__(value) == ""
