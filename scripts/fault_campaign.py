@@ -768,6 +768,9 @@ def gone_hosts(campaign: Campaign, number: int) -> None:
         os.utime(out / "lock", (past, past))
     code, text = said("attach", str(out), "--progress", "none")
     campaign.expect(code == 3, f"{what}: attach: {code} {text[-200:]}")
+    from anymole_tui.cli.commands import manage
+
+    manage.SILENT_WAIT_S = 0.1  # nobody is there who could answer
     for command in campaign.random.sample([("cancel",), ("clean", "--force")], 2):
         code, text = said(command[0], str(out), *command[1:])
         over = (

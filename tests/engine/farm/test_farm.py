@@ -325,7 +325,7 @@ def test_a_shot_over_its_time_limit_failed_for_that_reason(data: Path, tmp_path:
         "import sys, time; from pathlib import Path; from engine.errors import RunCancelled; "
         "from engine.run import run; from engine.config import RunConfig\n"
         "def wait(event):\n"
-        "    time.sleep(0.2)\n"
+        "    time.sleep(0.05)\n"
         "    if (Path(sys.argv[2]) / 'cancel').exists(): raise RunCancelled('stopped by the user')\n"
         "while True:\n"
         "    run(RunConfig(stage=sys.argv[1], out=sys.argv[2], force=True, prior='slerp', preview=False), wait)\n"
@@ -334,7 +334,7 @@ def test_a_shot_over_its_time_limit_failed_for_that_reason(data: Path, tmp_path:
     batch = Submission(
         shots,
         out,
-        Needs(timeout_min=0.1),
+        Needs(timeout_min=0.005),  # once it is over a run hears of it as soon as it is at work
         lambda *_: [sys.executable, "-c", slow, str(stage), str(shots[0].folder(out))],
     )
     ended: list[str] = []
@@ -342,7 +342,7 @@ def test_a_shot_over_its_time_limit_failed_for_that_reason(data: Path, tmp_path:
     found = summarise(shots, out)
     assert ended == ["failed"]
     assert found.states == {"failed": 1}
-    assert "longer than its time limit of 0.1 min" in str(found.failures[0]["message"])
+    assert "longer than its time limit of 0.005 min" in str(found.failures[0]["message"])
 
 
 def test_shots_of_a_farm_are_in_the_list_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

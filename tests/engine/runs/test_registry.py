@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from anymole_tui.cli.commands import manage
 from engine.config import RunConfig
 from engine.errors import EngineError, RunBusy
 from engine.run import resume, run
@@ -178,7 +179,10 @@ def test_of_a_host_that_is_gone_it_is_said_since_when(folder: Path) -> None:
     assert "1.0 d" in answer.err or "24 h" in answer.err
 
 
-def test_a_run_on_a_host_that_is_gone_can_be_ended_and_cleaned(folder: Path) -> None:
+def test_a_run_on_a_host_that_is_gone_can_be_ended_and_cleaned(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manage, "SILENT_WAIT_S", 0.05)  # nobody is there who could answer
     lose_host(folder)
     with pytest.raises(RunBusy, match="gives no sign"):
         clean(folder)
