@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +215,16 @@ from pxr import Usd, UsdSkel
 
 CHANNELS = ("translations", "rotations", "scales")
 assert not any(name.split(".")[0] in ("usd_io", "engine", "anymole") for name in sys.modules)
-source, result = (Usd.Stage.Open(path) for path in sys.argv[1:3])
+for line in sys.stdin:
+    judging = os.fork()
+    if not judging:
+        break
+    _, status = os.waitpid(judging, 0)
+    if status:
+        print(json.dumps([f"the judge failed with status {status}"]), flush=True)
+else:
+    sys.exit()
+source, result = (Usd.Stage.Open(path) for path in json.loads(line))
 record = next(r for l in result.GetLayerStack(False) if (r := l.customLayerData.get("anymole")) and "takes" in r)
 problems = []
 
@@ -281,13 +291,21 @@ os._exit(0)  # on a busy machine USD's own threads now and then abort the end of
 """
 
 
+@cache
+def _court() -> "subprocess.Popen[str]":
+    """It has loaded pxr and nothing of ours, and forks for each judgement."""
+    command = [sys.executable, "-I", "-c", JUDGE]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/")
+
+
 def judged(source: Path, result: str) -> list[str]:
     """What is not as it was, found by pxr alone in a process of its own."""
-    command = [sys.executable, "-I", "-c", JUDGE, str(source), result]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
-    if done.returncode:
-        return [f"the judge failed: {done.stderr.strip().splitlines()[-1]}"]
-    found: list[str] = json.loads(done.stdout.splitlines()[-1])
+    asks, tells = _court().stdin, _court().stdout
+    assert asks is not None
+    assert tells is not None
+    asks.write(json.dumps([str(source), result]) + "\n")
+    asks.flush()
+    found: list[str] = json.loads(tells.readline())
     return found
 
 

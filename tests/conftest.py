@@ -76,6 +76,15 @@ def _own_list_of_runs(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["ANYMOLE_STATE_DIR"] = str(tmp_path_factory.mktemp("state"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_power_cuts() -> Iterator[None]:
+    """No test pulls the plug: files need not have reached the disk before a test goes on, which takes milliseconds for
+    each of the twenty that a run writes. Processes that tests start wait for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)  # that looks at the file as well
+        yield
+
+
 @pytest.fixture
 def data() -> Path:
     """Folder of the files that come with the tests."""

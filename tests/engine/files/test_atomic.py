@@ -26,6 +26,20 @@ def test_what_was_there_stays_when_writing_fails(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_the_bytes_are_on_the_disk_before_they_have_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = tmp_path / "a.txt", []
+
+    def reach_the_disk(descriptor: int) -> None:
+        seen.append((os.pread(descriptor, 9, 0), path.exists()))
+
+    monkeypatch.setattr(os, "fsync", reach_the_disk)
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"new")
+    assert (seen, path.read_bytes()) == ([(b"new", False)], b"new")
+
+
 def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("kept")
