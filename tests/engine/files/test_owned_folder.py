@@ -20,6 +20,7 @@ from engine.runs.process import start_detached
 from engine.runs.registry import clean
 from engine.runs.workspace import CONTROL, Workspace
 
+DATA = Path(__file__).resolve().parents[2] / "data"
 THEIRS = (
     *CONTROL,
     "preview.mp4",
@@ -33,12 +34,31 @@ THEIRS = (
 )
 
 
+def shot_in(folder: Path) -> RunConfig:
+    shutil.copytree(DATA / "fox", folder / "fox")
+    (folder / "edge").mkdir()
+    shot = Path(shutil.copy(DATA / "edge" / "fox_survey_keys.usda", folder / "edge"))
+    return RunConfig(stage=str(shot), out=str(folder / "run"), prior="slerp", preview=False)
+
+
 @pytest.fixture
-def config(data: Path, tmp_path: Path) -> RunConfig:
-    shutil.copytree(data / "fox", tmp_path / "fox")
-    (tmp_path / "edge").mkdir()
-    shot = Path(shutil.copy(data / "edge" / "fox_survey_keys.usda", tmp_path / "edge"))
-    return RunConfig(stage=str(shot), out=str(tmp_path / "run"), prior="slerp", preview=False)
+def config(tmp_path: Path) -> RunConfig:
+    return shot_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shot and its finished run."""
+    folder = tmp_path_factory.mktemp("made")
+    engine_run.run(shot_in(folder))
+    return folder
+
+
+@pytest.fixture
+def finished(made: Path, tmp_path: Path) -> Path:
+    """The finished run, with its shot, in a place of its own."""
+    shutil.copytree(made, tmp_path / "made")
+    return tmp_path / "made" / "run"
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -61,16 +81,15 @@ def test_folder_with_files_of_others_is_refused_and_stays_as_it_is(name: str, co
 
 
 @pytest.mark.parametrize("later", ["preview.png", "generated-1.mp4", "notes.txt", "artefacts/sim.bgeo"])
-def test_files_that_come_later_stay(later: str, config: RunConfig, tmp_path: Path) -> None:
-    engine_run.run(config)
-    mine = Path(config.out) / later
+def test_files_that_come_later_stay(later: str, finished: Path) -> None:
+    mine = finished / later
     mine.write_text("mine")
-    workspace = Workspace(Path(config.out))
+    workspace = Workspace(finished)
     with pytest.raises(EngineError, match="move it away"):
         workspace.claim(later)
     workspace.close()
-    engine_run.resume(Path(config.out))
-    clean(Path(config.out))
+    engine_run.resume(finished)
+    clean(finished)
     assert mine.read_text() == "mine"
 
 
@@ -128,34 +147,32 @@ def test_checkpoints_may_be_a_link_and_what_lies_behind_it_stays(config: RunConf
 @pytest.mark.parametrize("name", CONTROL)
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
 def test_links_folders_and_pipes_in_place_of_our_files_are_named(
-    name: str, kind: str, config: RunConfig, tmp_path: Path
+    name: str, kind: str, finished: Path, tmp_path: Path
 ) -> None:
-    engine_run.run(config)
-    victim, place = tmp_path / "victim", Path(config.out) / name
+    victim, place = tmp_path / "victim", finished / name
     victim.write_text("precious")
     place.unlink(missing_ok=True)
     {"link": lambda: place.symlink_to(victim), "folder": place.mkdir, "pipe": lambda: os.mkfifo(place)}[
         kind
     ]()
     with pytest.raises(EngineError, match=f"{name}|no run folder"):
-        engine_run.resume(Path(config.out))
+        engine_run.resume(finished)
     if name == "log.txt":
         with pytest.raises(EngineError, match="cannot be started"):
-            start_detached(Path(config.out))
+            start_detached(finished)
     assert victim.read_text() == "precious"
     assert place.is_symlink() == (kind == "link")
 
 
-def test_run_folder_of_an_older_version_goes_on(config: RunConfig) -> None:
-    engine_run.run(config)
-    (Path(config.out) / MARK).unlink()
-    (Path(config.out) / "notes.txt").write_text("mine")
+def test_run_folder_of_an_older_version_goes_on(finished: Path) -> None:
+    (finished / MARK).unlink()
+    (finished / "notes.txt").write_text("mine")
     events: list[object] = []
-    engine_run.resume(Path(config.out), events.append)
-    assert "artefacts/fill-0.npz" in read_list(Path(config.out))
-    assert clean(Path(config.out)) > 0
-    assert (Path(config.out) / "notes.txt").read_text() == "mine"
-    assert not (Path(config.out) / "artefacts").exists()
+    engine_run.resume(finished, events.append)
+    assert "artefacts/fill-0.npz" in read_list(finished)
+    assert clean(finished) > 0
+    assert (finished / "notes.txt").read_text() == "mine"
+    assert not (finished / "artefacts").exists()
 
 
 def test_given_shot_list_is_never_written_to(config: RunConfig, tmp_path: Path) -> None:
