@@ -68,10 +68,20 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], bytes]:
         folder = tmp_path_factory.mktemp("fresh")
         shot = copied_shot(DATA, folder)
         shot.write_bytes(content)
-        config = RunConfig(stage=str(shot), out=str(folder / "run"), prior="spline", preview=False)
+        config = RunConfig(
+            stage=str(shot), out=str(folder / "run"), prior="spline", preview=False, report=False
+        )
         return layer_bytes(engine_run.run(config).run)
 
     return layer
+
+
+@pytest.fixture(scope="module")
+def earlier_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the shot by ``slerp``; its folder lies beside that of the shot."""
+    folder = tmp_path_factory.mktemp("earlier")
+    config = RunConfig(stage=str(copied_shot(DATA, folder)), out=str(folder / "run"), prior="slerp")
+    return Path(engine_run.run(replace(config, preview=False, report=False)).run)
 
 
 @pytest.fixture
@@ -102,13 +112,20 @@ def layer_bytes(folder: str) -> bytes:
 @pytest.mark.parametrize("save", SAVES)
 @pytest.mark.parametrize("moment", ["fill", "score", "author"])
 def test_saved_source_ends_the_run_and_leaves_the_earlier_result(
-    moment: str, save: Save, shot: Path, other: bytes, fresh: Callable[[bytes], bytes], tmp_path: Path
+    moment: str,
+    save: Save,
+    shot: Path,
+    other: bytes,
+    fresh: Callable[[bytes], bytes],
+    earlier_run: Path,
+    tmp_path: Path,
 ) -> None:
-    config = RunConfig(stage=str(shot), out=str(tmp_path / "run"), prior="slerp", preview=False)
-    engine_run.run(config)
+    shutil.copytree(earlier_run, tmp_path / "run")
+    again = RunConfig(
+        stage=str(shot), out=str(tmp_path / "run"), prior="spline", preview=False, report=False, force=True
+    )
     earlier = {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.usd*")}
     first = shot.read_bytes()
-    again = replace(config, prior="spline", force=True)
     with pytest.raises(SourceChanged, match=shot.name) as caught:
         engine_run.run(again, saving(moment, save, shot, other))
     assert exit_code(caught.value) is ExitCode.RETRYABLE
@@ -165,7 +182,9 @@ def test_source_saved_between_opening_and_hashing_is_hashed_and_read_anew(
 def test_source_saved_when_the_result_is_written_is_said_and_the_result_stands(
     shot: Path, other: bytes, tmp_path: Path
 ) -> None:
-    config = RunConfig(stage=str(shot), out=str(tmp_path / "run"), prior="spline", preview=False)
+    config = RunConfig(
+        stage=str(shot), out=str(tmp_path / "run"), prior="spline", preview=False, report=False
+    )
     reference = engine_run.run(replace(config, out=str(tmp_path / "reference")))
     told: list[Event] = []
     save = saving("check", by_rename, shot, other)

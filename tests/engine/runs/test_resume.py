@@ -27,6 +27,7 @@ from engine.runs.workspace import Workspace, read_settings
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[3]
+DATA = ROOT / "tests" / "data"
 STAGES = ["fill", "score", "author", "check"]
 
 SLOW = """
@@ -39,7 +40,7 @@ from engine.runs.process import stop_signals
 from engine import run
 from engine.errors import exit_code
 process.GRACE_S = 0.5
-config = RunConfig(stage=sys.argv[1], out=sys.argv[2], prior="spline", preview=False)
+config = RunConfig(stage=sys.argv[1], out=sys.argv[2], prior="spline", preview=False, report=False)
 def slow(event):
     if isinstance(event, StageStarted) and event.stage == sys.argv[3]:
         while True:
@@ -54,17 +55,40 @@ with stop_signals() as stop:
 """
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The keyed fox and a finished run of it."""
+    folder = tmp_path_factory.mktemp("made")
+    shutil.copytree(DATA / "fox", folder / "fox")
+    (folder / "edge").mkdir()
+    shutil.copy(DATA / "edge" / "fox_survey_keys.usda", folder / "edge")
+    engine_run.run(settings(folder))
+    return folder
+
+
+def settings(folder: Path) -> RunConfig:
+    stage = str(folder / "edge" / "fox_survey_keys.usda")
+    return RunConfig(stage=stage, out=str(folder / "run"), prior="spline", preview=False, report=False)
+
+
 @pytest.fixture
-def shot(data: Path, tmp_path: Path) -> Path:
+def shot(made: Path, tmp_path: Path) -> Path:
     """The keyed fox in a folder of its own."""
-    shutil.copytree(data / "fox", tmp_path / "fox")
-    (tmp_path / "edge").mkdir()
-    return Path(shutil.copy(data / "edge" / "fox_survey_keys.usda", tmp_path / "edge"))
+    for name in ("fox", "edge"):
+        shutil.copytree(made / name, tmp_path / name)
+    return tmp_path / "edge" / "fox_survey_keys.usda"
 
 
 @pytest.fixture
 def config(shot: Path, tmp_path: Path) -> RunConfig:
-    return RunConfig(stage=str(shot), out=str(tmp_path / "run"), prior="spline", preview=False)
+    return settings(tmp_path)
+
+
+@pytest.fixture
+def finished(config: RunConfig, made: Path) -> RunConfig:
+    """Of a run that is done, in its own folder."""
+    shutil.copytree(made / "run", config.out)
+    return config
 
 
 def start_slow(
@@ -130,11 +154,10 @@ def test_finished_run_is_confirmed_without_doing_anything_again(config: RunConfi
     assert Path(first.layer).stat().st_mtime_ns == stamp
 
 
-def test_other_settings_make_all_stages_anew(config: RunConfig) -> None:
-    engine_run.run(config)
+def test_other_settings_make_all_stages_anew(finished: RunConfig) -> None:
     events: list[Event] = []
-    other = RunConfig(stage=config.stage, prior="hold", preview=False)
-    engine_run.resume(Path(config.out), events.append, config=other)
+    other = RunConfig(stage=finished.stage, prior="hold", preview=False, report=False)
+    engine_run.resume(Path(finished.out), events.append, config=other)
     assert reused(events) == []
 
 
@@ -153,7 +176,7 @@ def test_how_a_result_is_authored_is_changed_without_filling_again(config: RunCo
 
 
 def test_a_report_of_an_earlier_result_does_not_stay_beside_a_new_one(config: RunConfig) -> None:
-    first = engine_run.run(config)
+    first = engine_run.run(replace(config, report=True))
     page = Path(config.out) / "report.html"
     page.write_text("of the first result")
     engine_run.resume(Path(config.out), changes={"report": False})
@@ -213,26 +236,24 @@ def test_a_source_that_is_gone_is_to_be_put_back(tmp_path: Path) -> None:
         engine_run.resume(folder)
 
 
-def test_a_prepared_change_is_saved_for_the_process_to_come(config: RunConfig) -> None:
-    engine_run.run(config)
-    engine_run.prepare_resume(Path(config.out), {"samples": "sparse:0.5"})
-    assert read_run(Path(config.out)).state == "waiting"
-    assert reused(resumed(config)) == ["fill", "score"]
-    assert read_settings(Path(config.out)).samples == "sparse:0.5"
+def test_a_prepared_change_is_saved_for_the_process_to_come(finished: RunConfig) -> None:
+    engine_run.prepare_resume(Path(finished.out), {"samples": "sparse:0.5"})
+    assert read_run(Path(finished.out)).state == "waiting"
+    assert reused(resumed(finished)) == ["fill", "score"]
+    assert read_settings(Path(finished.out)).samples == "sparse:0.5"
 
 
-def test_damaged_result_is_authored_anew_from_what_is_kept(config: RunConfig) -> None:
-    layer = Path(engine_run.run(config).layer)
+def test_damaged_result_is_authored_anew_from_what_is_kept(finished: RunConfig) -> None:
+    layer = next(Path(finished.out).glob("*_anim.usdc"))
     whole = layer.read_bytes()
     layer.write_bytes(whole[:1000])
-    assert reused(resumed(config))[:2] == ["fill", "score"]
-    assert layer_bytes(config.out) == whole
-    assert len(list(Path(config.out).glob("*_anim*"))) == 1
+    assert reused(resumed(finished))[:2] == ["fill", "score"]
+    assert layer_bytes(finished.out) == whole
+    assert len(list(Path(finished.out).glob("*_anim*"))) == 1
 
 
-def test_files_of_an_earlier_result_go_and_those_of_others_stay(config: RunConfig) -> None:
-    folder = Path(config.out)
-    engine_run.run(config)
+def test_files_of_an_earlier_result_go_and_those_of_others_stay(finished: RunConfig) -> None:
+    folder = Path(finished.out)
     mine = folder / "fox_survey_keys_inbetween_anim_9.usdc"
     mine.write_text("mine")
     results = lambda: sorted(path.name for path in folder.glob("*.usd*") if path != mine)  # noqa: E731
@@ -242,7 +263,7 @@ def test_files_of_an_earlier_result_go_and_those_of_others_stay(config: RunConfi
         ("flat", "slerp", ["fox_survey_keys_inbetween.usdc"]),
         ("rebind", "hold", ["fox_survey_keys_inbetween.usda", "fox_survey_keys_inbetween_anim.usdc"]),
     ):
-        made = engine_run.resume(folder, config=replace(config, author=author, prior=prior, report=False))
+        made = engine_run.resume(folder, config=replace(finished, author=author, prior=prior))
         assert results() == names
         assert {Path(made.result).name, Path(made.layer).name} == set(names)
     assert mine.read_text() == "mine"
@@ -262,14 +283,13 @@ def test_source_that_changes_under_a_run_is_named(config: RunConfig, shot: Path)
     assert any(isinstance(e, Note) and shot.name in e.text and "changed since" in e.text for e in events)
 
 
-def test_a_source_with_other_motion_is_filled_again(config: RunConfig, shot: Path) -> None:
-    engine_run.run(config)
+def test_a_source_with_other_motion_is_filled_again(finished: RunConfig, shot: Path) -> None:
     head, mark, rest = shot.read_text().partition("float3[] translations.timeSamples = {")
     samples, brace, tail = rest.partition("}")
     moved = samples.replace("(12.850601, ", "(12.75, ")
     assert moved != samples
     shot.write_text(head + mark + moved + brace + tail)
-    assert reused(resumed(config)) == []
+    assert reused(resumed(finished)) == []
 
 
 @pytest.mark.parametrize("stage", ["fill", "author"])
@@ -277,7 +297,7 @@ def test_a_resume_that_fails_keeps_the_earlier_result(
     config: RunConfig, shot: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     """The source is another one that can be planned and not be filled, or not be authored."""
-    config = replace(config, prior="learned", report=False)
+    config = replace(config, prior="learned")
     engine_run.run(config)
     folder = Path(config.out)
     before = {path.name: path.read_bytes() for path in folder.glob("*.usd*")}
@@ -398,29 +418,28 @@ def test_followed_events_arrive_within_a_second(tmp_path: Path, monkeypatch: pyt
 
 
 def test_runs_are_found_by_id_prefix_and_folder(
-    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANYMOLE_STATE_DIR", str(tmp_path / "known"))
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
-    engine_run.run(config)
-    remember(Path(config.out))
+    remember(Path(finished.out))
     (record,) = list_runs()
     assert (record.state, record.percent) == ("done", 100)
-    assert find_run(record.id[:3]) == find_run(record.id) == Path(config.out)
-    assert find_run(config.out) == Path(config.out)
+    assert find_run(record.id[:3]) == find_run(record.id) == Path(finished.out)
+    assert find_run(finished.out) == Path(finished.out)
     assert [r.id for r in list_runs([tmp_path])] == [record.id]
     with pytest.raises(ConfigError, match="no run"):
         find_run("zzz")
 
 
-def test_cleaning_keeps_the_result(config: RunConfig) -> None:
-    result = engine_run.run(config)
-    freed = clean(Path(config.out), dry_run=True)
-    assert freed == clean(Path(config.out)) > 1000
-    assert Path(result.layer).exists()
-    assert not (Path(config.out) / "artefacts").exists()
-    assert clean(Path(config.out)) == 0
+def test_cleaning_keeps_the_result(finished: RunConfig) -> None:
+    layer = next(Path(finished.out).glob("*_anim.usdc"))
+    freed = clean(Path(finished.out), dry_run=True)
+    assert freed == clean(Path(finished.out)) > 1000
+    assert layer.exists()
+    assert not (Path(finished.out) / "artefacts").exists()
+    assert clean(Path(finished.out)) == 0
 
 
 def test_a_folder_without_settings_is_no_run(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ def fox_keys(data: Path) -> str:
 
 
 def run(stage: str, out: Path, **settings: object) -> RunResult:
-    return engine_run.run(RunConfig(stage=stage, out=str(out), preview=False, **settings))  # type: ignore[arg-type]
+    settings = {"preview": False, "report": False, **settings}
+    return engine_run.run(RunConfig(stage=stage, out=str(out), **settings))  # type: ignore[arg-type]
 
 
 def motions_of(result: RunResult) -> list[Motion]:
