@@ -56,6 +56,12 @@ def test_a_video_is_fitted_without_what_only_makes_videos() -> None:
     assert not loaded & {"diffusers", "transformers", "scipy"}
 
 
+def test_a_video_model_is_ready_before_the_libraries_of_networks_are_there() -> None:
+    loaded = modules_after("from engine.video.backends import backend; backend('tiny').height")
+    assert "torch" in loaded
+    assert not loaded & {"diffusers", "transformers", "scipy"}
+
+
 def test_what_the_terminal_ui_imports_beforehand_is_usd_and_no_torch() -> None:
     loaded = modules_after("from anymole_tui.tui.preload import _import_all; _import_all()")
     assert {"pxr", "textual"} <= loaded

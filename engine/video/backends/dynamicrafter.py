@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 
+from engine.files.tensors import check_hash
 from engine.files.video import Video
 from engine.progress import Progress
 from engine.settings.choices import Appearance, Memory, PrecisionName
@@ -179,12 +180,12 @@ def tiny(memory: Memory, device: str, weights: PrecisionName = "auto") -> Native
 
     height, width = embedded.IMAGE_SIZE
     where = torch.device("cpu") if device == "auto" else pick_device(card("tiny"), device)
-    source = embedded.load_tiny().source
+    check_hash(embedded.PATH, embedded.SHA256)  # at once, as other models say what is missing
     return Native(
         "tiny",
         height,
         width,
-        source,
+        embedded.SOURCE,
         embedded.load_tiny,
         where,
         memory,

@@ -16,7 +16,6 @@ from engine.progress import Progress
 from engine.video.catalogue.checkpoint_names import map_part, part_of
 from engine.video.catalogue.model_cards import PREFIXES
 from engine.video.network.model import VideoModel
-from engine.video.network.networks import build_networks
 from engine.video.network.shapes import ModelShape, model_shape
 from usd_io.errors import counted
 from usd_io.files import put_in_place
@@ -45,6 +44,8 @@ def convert_checkpoint(
         ResourceMissing: There is no such file.
         DataError: The file is damaged or unsafe, or holds other networks.
     """
+    from engine.video.network.networks import build_networks
+
     shape = shape or ModelShape()
     state = load_checkpoint(source)
     with torch.device("meta"):
@@ -102,6 +103,8 @@ def load_model(folder: Path, *, check: bool = False) -> VideoModel:
         ResourceMissing: A file is not there.
         DataError: A file is damaged or another one.
     """
+    from engine.video.network.networks import build_networks
+
     description = read_description(folder)
     shape = model_shape(description["shape"])
     with torch.device("meta"):

@@ -5,17 +5,18 @@ Frames are display-referred (sRGB-coded) RGB in [0, 1], as video models see imag
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad
 
-from engine.video.network.networks import build_networks
 from engine.video.network.shapes import ModelShape
 from engine.video.network.tokens import tokenize
-from engine.video.network.unet import DynamiCrafterUNet
 from usd_io.shapes import Float
+
+if TYPE_CHECKING:  # diffusers, behind it, takes seconds: who only plans does without
+    from engine.video.network.unet import DynamiCrafterUNet
 
 LATENT_SCALE = 0.18215
 """Latents are scaled to about unit variance (Rombach et al. 2022; upstream ``scale_factor``)."""
@@ -31,7 +32,7 @@ class VideoModel:
     """The networks, all on one device."""
 
     shape: ModelShape
-    unet: DynamiCrafterUNet
+    unet: "DynamiCrafterUNet"
     resampler: nn.Module
     vae: Any
     text: nn.Module
@@ -53,6 +54,8 @@ class VideoModel:
 
 def build_model(shape: ModelShape, source: dict[str, Any] | None = None) -> VideoModel:
     """A model with random weights."""
+    from engine.video.network.networks import build_networks
+
     parts: dict[str, Any] = build_networks(shape)
     return VideoModel(shape, **parts, source=source or {"name": "random"})
 

@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import CLIPTokenizer
 
 from engine.video.network.shapes import TEXT_TOKENS
 from usd_io.shapes import Int
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
@@ -32,8 +35,10 @@ def _bytes() -> list[str]:
 
 
 @cache
-def tokenizer() -> CLIPTokenizer:
+def tokenizer() -> "CLIPTokenizer":
     """The tokenizer, built from the shipped merges."""
+    from transformers import CLIPTokenizer
+
     packed = files("engine.video.network").joinpath("clip_merges.txt.gz").read_bytes()
     merges = [tuple(line.split(" ")) for line in gzip.decompress(packed).decode().splitlines()]
     letters = _bytes()

@@ -17,6 +17,7 @@ WEIGHTS = "tiny.safetensors"
 PATH = Path(__file__).parent / "weights" / WEIGHTS
 SHA256 = "ede5bc16313a1e2418faa15c4f8fe165825185ab9cafdcee73eb3b372e0a9680"
 """Of the shipped weights."""
+SOURCE = {"name": "tiny", "sha256": SHA256}
 IMAGE_SIZE = (64, 96)
 """Height and width of the pictures it is meant for [pixels]: drawn ``canonical``, on white without a ground."""
 SAMPLER = SamplerSettings(steps=1, guidance=1.0)
@@ -38,7 +39,7 @@ def load_tiny(path: Path = PATH) -> VideoModel:
         DataError: The weights are damaged or another file.
     """
     check_hash(path, SHA256)
-    model = silence_text(build_model(TINY_TRAINED, {"name": "tiny", "sha256": SHA256}))
+    model = silence_text(build_model(TINY_TRAINED, dict(SOURCE)))
     tensors = load_tensors(path)
     for part in SHIPPED:
         own = {k.removeprefix(f"{part}."): v.float() for k, v in tensors.items() if k.startswith(f"{part}.")}
