@@ -19,6 +19,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.geometry import Size
 from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 
 __all__ = [
     "ChopsUpdate",
@@ -26,6 +27,7 @@ __all__ = [
     "LayoutUpdate",
     "OnceLaidOut",
     "SparingApp",
+    "SparingScreen",
     "bindings_of",
     "clipboard_codes",
     "colors_of",
@@ -63,6 +65,24 @@ class SparingApp(App[None]):
         self._clipboard = text
         if self._driver is not None:
             self._driver.write(clipboard_codes(text))
+
+
+class SparingScreen(Screen[T]):
+    """A screen that styles anew, when the focus moves, only what has a rule with ``:focus-within``.
+
+    Textual goes over all that is in the outermost widget with such a rule: a whole form, at each step from field to
+    field. What gets or loses the focus styles itself.
+    """
+
+    def _update_focus_styles(self, focused: Widget | None = None, blurred: Widget | None = None) -> None:
+        ways = [list(reversed(w.ancestors_with_self)) if w is not None else [] for w in (focused, blurred)]
+        parting = sum(a is b for a, b in zip(*ways, strict=False))  # above it both lie within
+        nodes: set[DOMNode] = set()
+        for way in ways:
+            if parting < len(way):
+                below = way[parting].walk_children(with_self=True)
+                nodes.update(node for node in below if node._has_focus_within)
+        self.app.stylesheet.update_nodes(nodes, animate=True)
 
 
 class OnceLaidOut(ModalScreen[T]):

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, TypeVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.reactive import Reactive, var
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import Worker
 
 from anymole_tui.safe_text import plain
+from anymole_tui.terminal.patches import SparingScreen
 from anymole_tui.tui.host import Host, host
 from anymole_tui.tui.lists.filter import Filter
 from anymole_tui.tui.widgets.breadcrumbs import Crumbs
@@ -25,7 +25,7 @@ Stopped = Callable[[], bool]
 """Called by work in the background between its steps: True once nobody waits for its result."""
 
 
-class Place(Screen[None]):
+class Place(SparingScreen[None]):
     """Base of all places.
 
     A place sets ``TITLE`` (one word for the header) and ``HELP`` (a few lines for ``?``), yields its widgets from

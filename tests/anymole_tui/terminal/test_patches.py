@@ -17,13 +17,17 @@ from rich.console import Console
 from textual import _compositor
 from textual.app import App
 from textual.binding import Binding, BindingsMap
+from textual.color import Color
+from textual.containers import Vertical
+from textual.css.stylesheet import Stylesheet
+from textual.dom import DOMNode
 from textual.drivers import linux_driver
 from textual.geometry import Size
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Label
+from textual.widgets import Input, Label
 
 from anymole_tui.terminal import patches
-from anymole_tui.terminal.patches import OnceLaidOut, SparingApp
+from anymole_tui.terminal.patches import OnceLaidOut, SparingApp, SparingScreen
 
 ROOT = Path(__file__).parents[3]
 ROOM = ROOT / "anymole_tui/terminal/patches.py"
@@ -33,6 +37,9 @@ SIGNATURES: dict[Callable[..., Any], str] = {
     App._check_action_state: "(self, action: 'str', default_namespace: 'DOMNode') -> 'bool | None'",
     Screen._screen_resized: "(self, size: 'Size') -> 'None'",
     Screen._compositor_refresh: "(self) -> 'None'",
+    Screen._update_focus_styles: (
+        "(self, focused: 'Widget | None' = None, blurred: 'Widget | None' = None) -> 'None'"
+    ),
     _compositor.LayoutUpdate: "(strips: 'list[Iterable[Strip]]', region: 'Region') -> 'None'",
     _compositor.ChopsUpdate: (
         "(chops: 'Sequence[Mapping[int, Strip | None]]', spans: 'list[tuple[int, int, int]]',"
@@ -172,6 +179,54 @@ def test_a_dialog_is_painted_with_its_final_layout_alone() -> None:
     asyncio.run(journey())
     assert painted
     assert all(painted)
+
+
+def test_a_step_of_the_focus_styles_only_what_has_rules_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what has them looks as if all had been styled anew."""
+
+    class Form(SparingScreen[None]):
+        CSS = """
+        .panel:focus-within { background: red; }
+        .row:focus-within .name { color: lime; }
+        """
+
+        def compose(self) -> Any:
+            for side in "ab":
+                with Vertical(classes="panel", id=side):
+                    for row in range(9):
+                        with Vertical(classes="row", id=f"{side}{row}"):
+                            yield Label("name", classes="name")
+                            yield Input(id=f"{side}{row}-value")
+
+    styled: list[DOMNode] = []
+    apply = Stylesheet.apply
+    monkeypatch.setattr(
+        Stylesheet, "apply", lambda self, node, **how: (styled.append(node), apply(self, node, **how))[1]
+    )
+
+    async def journey() -> None:
+        app: App[None] = App()
+        async with app.run_test(size=(80, 60)) as pilot:
+            form = Form()
+            await app.push_screen(form)
+            for name in ("a3", "a4", "b0", "b1"):
+                form.query_one(f"#{name}-value").focus()
+                await pilot.pause()
+                looks = {
+                    node: (node.styles.background, node.styles.color) for node in form.query(".panel, .name")
+                }
+                assert sum(label.styles.color == Color.parse("lime") for label in form.query(".name")) == 1
+                assert form.query_one(f"#{name[0]}").styles.background == Color.parse("red")
+                app.stylesheet.update(form)
+                assert looks == {node: (node.styles.background, node.styles.color) for node in looks}
+            styled.clear()
+            form.query_one("#b5-value").focus()
+            await pilot.pause()
+            assert "b5-value" in {node.id for node in styled}
+            others = {f"{side}{row}-value" for side in "ab" for row in range(9)} - {"b1-value", "b5-value"}
+            assert not others & {node.id for node in styled}
+
+    asyncio.run(journey())
 
 
 def test_bindings_have_the_keys_of_the_user_and_can_be_done() -> None:
