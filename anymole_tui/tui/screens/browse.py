@@ -19,13 +19,13 @@ from anymole_tui.tui.lists.virtual_list import Rows
 from anymole_tui.tui.screens.base_screen import Place
 from anymole_tui.tui.widgets.picture import Picture
 from engine import ConfigError, DataError
-from engine.runs import RunRecord, list_runs, read_run, read_runs
+from engine.runs import RunRecord, known_folders, list_runs, read_run, read_runs
 from usd_io import shown
 
 RUNS_EVERY_S = 5.0
 NOTHING = "rest on a stage or a run to see it"
 SEARCH_EVERY = 6
-"""Looks at the runs that are known between two searches for new ones."""
+"""Looks at the runs that are known from one search for others to the next."""
 
 
 class Browse(Place):
@@ -95,14 +95,14 @@ class Browse(Place):
         self._look_at_runs()
 
     def _look_at_runs(self, *, search: bool = False) -> None:
-        """Show how the runs stand; the search for new ones is the slow part and is made now and then."""
+        """Show how the runs stand; the search below the folder is the slow part and is made now and then."""
         if not self.is_current:
             return
         search = search or self._looks % SEARCH_EVERY == 0
         self._looks += 1
-        folder, known = self._folder or Path(), self._run_folders
+        folder, found = self._folder or Path(), self._run_folders
         self.in_background(
-            lambda _: list_runs((folder,), known=True) if search else read_runs(known),
+            lambda _: list_runs((folder,), known=True) if search else read_runs((*found, *known_folders())),
             self._know_runs,
             group="runs",
         )
