@@ -6,6 +6,7 @@
 import asyncio
 import os
 import re
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from textual.pilot import Pilot
 
 from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.host import Look
+from tests.anymole_tui.tui import quiet
 from tests.patience import PATIENCE_S
 
 SHOTS = Path(__file__).parent / "shots"
@@ -47,16 +49,17 @@ def drive(
             await pilot.pause()
             await journey(app, pilot)
 
-    asyncio.run(go())
+    quiet.run(go())
 
 
 async def until(pilot: Pilot[Any], true: Callable[[], object]) -> None:
     """Go on when something has come true; work in the background takes as long as it takes."""
-    for _ in range(int(PATIENCE_S / 0.02)):
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
         if true():
             await pilot.pause()
             return
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.01)
     raise AssertionError("it did not come true")
 
 
