@@ -11,6 +11,7 @@ import inspect
 import typing
 from collections.abc import Callable
 from dataclasses import is_dataclass
+from types import CodeType, FunctionType
 from typing import Any
 
 import jaxtyping
@@ -20,8 +21,6 @@ from jaxtyping._storage import _shape_storage as lengths_of_axes
 Function = Callable[..., Any]
 
 thorough = jaxtyping.jaxtyped
-NEW_AXES = thorough("context")
-"""What is called within has names of axes of its own."""
 
 
 def jaxtyped(*, typechecker: Callable[[Function], Function]) -> Callable[[Any], Any]:
@@ -53,15 +52,59 @@ def _checked_from_the_first_call_on(
         __tracebackhide__ = True
         nonlocal check, named
         if check is None:
-            hints = {name: _resolved(hint, function) for name, hint in function.__annotations__.items()}
-            named = any(map(_has_axes, hints.values()))
-            check = _checker(function, hints, typechecker)
+            check, named = _check_of(function, typechecker)
         if not named:
             return check(*args, **kwargs)
-        with NEW_AXES:
+        try:
+            calls = lengths_of_axes.memo_stack
+        except AttributeError:
+            calls = lengths_of_axes.memo_stack = []  # the first of this thread
+        calls.append(({}, {}, {}, {}))
+        try:
             return check(*args, **kwargs)
+        finally:
+            calls.pop()
 
     return call
+
+
+CHECKS: dict[CodeType, tuple[list[Any], Function, bool]] = {}
+"""Of functions inside others, which are made anew at every call of those: what is checked of the last one."""
+
+
+def _check_of(function: Function, typechecker: Callable[[Function], Function]) -> tuple[Function, bool]:
+    """What checks a function, and whether axes have names in it."""
+    inner = "<locals>" in function.__qualname__
+    told = [(name, _described(hint)) for name, hint in function.__annotations__.items()]
+    if inner and function.__code__ in CHECKS:
+        same, check, named = CHECKS[function.__code__]
+        if same == told and (renewed := _renewed(check, function)) is not None:
+            return renewed, named
+    hints = {name: _resolved(hint, function) for name, hint in function.__annotations__.items()}
+    named = any(map(_has_axes, hints.values()))
+    check = _checker(function, hints, typechecker)
+    if inner:
+        CHECKS[function.__code__] = told, check, named
+    return check, named
+
+
+def _described(hint: Any) -> Any:
+    """What is the same of two hints that were written alike."""
+    if inspect.isclass(hint) and issubclass(hint, jaxtyping.AbstractArray):
+        return hint.array_type, hint.dtypes, hint.dim_str
+    return hint
+
+
+def _renewed(check: Function, function: Function) -> Function | None:
+    """The same check of another function, where that is one of beartype's, which takes it as an argument."""
+    given: dict[str, Any] | None = getattr(check, "__kwdefaults__", None)
+    if not isinstance(check, FunctionType) or not given or "__beartype_func" not in given:
+        return None
+    renewed = FunctionType(
+        check.__code__, check.__globals__, check.__name__, check.__defaults__, check.__closure__
+    )
+    renewed.__kwdefaults__ = {**given, "__beartype_func": function}
+    return renewed
 
 
 def _quick_test(kind: Any) -> Callable[[Any], bool]:
@@ -120,14 +163,15 @@ def _ask(kind: Any, value: Any) -> bool:
     return kind.__instancecheck_str__(value) == ""
 
 
-class _QuickTests(dict[Any, Callable[[Any], bool]]):
-    def __missing__(self, kind: Any) -> Callable[[Any], bool]:
-        self[kind] = test = _quick_test(kind)
-        return test
+def _fits(kind: Any, value: Any) -> bool:
+    try:
+        test = kind.quick_test
+    except AttributeError:
+        kind.quick_test = test = _quick_test(kind)
+    return test(value)
 
 
-QUICK_TESTS = _QuickTests()
-arrays._MetaAbstractArray.__instancecheck__ = lambda cls, obj: QUICK_TESTS[cls](obj)  # type: ignore[method-assign]
+arrays._MetaAbstractArray.__instancecheck__ = _fits  # type: ignore[method-assign, assignment]
 
 
 def _checker(

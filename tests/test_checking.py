@@ -82,6 +82,24 @@ def test_methods_dataclasses_and_generators_are_checked() -> None:
     assert list(each(2)) == [0, 1]
 
 
+def test_functions_made_again_and_again_check_and_call_the_last_one() -> None:
+    def made(number: int, shape: str) -> Callable[..., np.ndarray]:
+        @check
+        def times(a: Float[np.ndarray, shape]) -> Float[np.ndarray, shape]:
+            return number * a
+
+        return times
+
+    twice, thrice, flat = made(2, "n 3"), made(3, "n 3"), made(4, "n")
+    for times, number in ((twice, 2), (thrice, 3), (twice, 2)):
+        np.testing.assert_array_equal(times(np.ones((2, 3))), number * np.ones((2, 3)))
+        with pytest.raises(TypeCheckError):
+            times(np.ones(3))
+    assert flat(np.ones(3))[0] == 4
+    with pytest.raises(TypeCheckError):
+        flat(np.ones((2, 3)))
+
+
 def test_a_name_in_quotes_may_come_later() -> None:
     check_later = check(takes_a_later_one)
     check_later(Later())
@@ -109,7 +127,7 @@ def test_shapes_fit_where_jaxtyping_says_so(first: str) -> None:
 
 def told(fits: Callable[[Any, Any], bool], hints: list[Any], left: Any, right: Any) -> list[Any]:
     """What is said of two arrays, one after the other, and of the first once more: names of axes keep their lengths."""
-    with checking.NEW_AXES:
+    with checking.thorough("context"):
         said: list[Any] = []
         for value, hint in ((left, hints[0]), (right, hints[1]), (left, hints[0]), (right, hints[3])):
             try:
