@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 
 from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.host import Look
+from anymole_tui.tui.screens.base_screen import Place
 from tests.anymole_tui.tui import quiet
 from tests.patience import PATIENCE_S
 
@@ -63,12 +64,16 @@ async def until(pilot: Pilot[Any], true: Callable[[], object]) -> None:
     raise AssertionError("it did not come true")
 
 
+async def settled(pilot: Pilot[Any]) -> None:
+    """Go on when no place has work under way in the background."""
+    await until(pilot, lambda: not any(s.busy for s in pilot.app.screen_stack if isinstance(s, Place)))
+
+
 async def sees(pilot: Pilot[Any], *words: str) -> None:
     """Go on when all words stand on the screen and nothing is under way."""
     with suppress(AssertionError):
         await until(pilot, lambda: all(word in screen_text(pilot.app) for word in words))
-        await pilot.app.workers.wait_for_complete()
-        await pilot.pause()
+        await settled(pilot)
         return
     raise AssertionError(f"{words} did not come; the screen is\n{screen_text(pilot.app)}")
 

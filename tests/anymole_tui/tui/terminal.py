@@ -11,6 +11,7 @@ import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.patience import PATIENCE_S
@@ -42,7 +43,7 @@ class Terminal:
             start_new_session=True,
         )
         os.close(side)
-        self.written = b""
+        self.written = self._last = b""
 
     def __enter__(self) -> "Terminal":
         return self
@@ -67,22 +68,27 @@ class Terminal:
     def read(self, seconds: float) -> bytes:
         """What is written within a time."""
         end, found = time.monotonic() + seconds, b""
-        while (left := end - time.monotonic()) > 0:
-            if select.select([self._main], [], [], left)[0]:
-                try:
-                    found += os.read(self._main, 1 << 16)
-                except OSError:  # the other side is closed
-                    break
-        self.written += found
+        while (left := end - time.monotonic()) > 0 and self._more(left):
+            found += self._last
         return found
 
-    def wait_for(self, word: bytes) -> float:
-        """Until something has been written; returns the seconds it took. Fails when it takes far too long."""
+    def _more(self, seconds: float) -> bool:
+        """Whether something is written within a time; it is read at once, and is the last that was."""
+        self._last = b""
+        if select.select([self._main], [], [], seconds)[0]:
+            with suppress(OSError):  # the other side is closed
+                self._last = os.read(self._main, 1 << 16)
+        self.written += self._last
+        return bool(self._last)
+
+    def wait_for(self, *words: bytes) -> float:
+        """Until all words have been written; returns the seconds it took. Fails when it takes far too long."""
         started, seen = time.monotonic(), b""
-        while word not in seen:
+        while not all(word in seen for word in words):
             if time.monotonic() - started > PATIENCE_S:
-                raise AssertionError(f"{word!r} was not written; the end was {self.written[-2000:]!r}")
-            seen += self.read(0.02)
+                raise AssertionError(f"{words!r} were not written; the end was {self.written[-2000:]!r}")
+            if self._more(0.02):
+                seen += self._last
         return time.monotonic() - started
 
     def wait_for_all(self, word: bytes) -> bytes:
@@ -95,7 +101,7 @@ class Terminal:
     def quiet(self, seconds: float) -> None:
         """Until nothing is written for a time."""
         end = time.monotonic() + PATIENCE_S
-        while self.read(seconds):
+        while self._more(seconds):
             assert time.monotonic() < end, "it never stops writing"
 
 

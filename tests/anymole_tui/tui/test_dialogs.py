@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.overlays.dialogs import Ask, Choose, Confirm, Read
 from anymole_tui.tui.screens.base_screen import Place
-from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, sees, until
+from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, sees, settled, until
 
 HOSTILE = "\x1b[31m[bold]red[/bold]\u202e" + "x" * 10_000
 
@@ -38,10 +38,11 @@ def dialogs() -> dict[str, Any]:
 def test_dialogs(home: Path, size: str) -> None:
     async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
         await until(pilot, lambda: isinstance(app.screen, Place))
+        await settled(pilot)
         for name, dialog in dialogs().items():
             app.push_screen(dialog)
             await until(pilot, lambda dialog=dialog: app.screen is dialog and dialog.query("#box"))
-            await pilot.pause()
+            await settled(pilot)
             assert "\x1b" not in screen_text(app)
             assert "\u202e" not in screen_text(app)
             check_shot(app, f"dialog_{name}_{size}")

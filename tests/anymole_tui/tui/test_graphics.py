@@ -1,5 +1,7 @@
 """Pictures in the graphics of terminals: the bytes that a terminal is sent, decoded, are the picture."""
 
+import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from anymole_tui.terminal.graphics import Graphic, kitty_graphic, sixel_graphic
 from anymole_tui.tui.workers import ThumbnailProcess
 from tests.anymole_tui.tui.pixels import Pixels
 from tests.anymole_tui.tui.terminal import Terminal, tui
+from tests.patience import PATIENCE_S
 
 CELL = (10, 20)
 SIZE = (40, 12)
@@ -137,6 +140,7 @@ def expected(thumbnails: ThumbnailProcess, stage: Path, view: str, shape: tuple[
 def test_the_app_sends_what_the_renderer_drew(kind: str, fox_keys: Path) -> None:
     """On a pty: the picture comes, changes, is covered by help, moves with the size of the terminal, and goes."""
     thumbnails = ThumbnailProcess()
+    wanted = cache(lambda view, shape: expected(thumbnails, fox_keys, view, shape).astype(int))
     size = (100, 30)
     environment = {"ANYMOLE_STATE_DIR": str(fox_keys.parent / "state"), "ANYMOLE_CONFIG": ""}
     command = tui(fox_keys, "--pictures", kind)
@@ -145,12 +149,12 @@ def test_the_app_sends_what_the_renderer_drew(kind: str, fox_keys: Path) -> None
         terminal.wait_for(b"Skeleton")
 
         def comes(view: str, least: int = 1) -> np.ndarray:
-            for _ in range(600):
+            end = time.monotonic() + PATIENCE_S
+            while time.monotonic() < end:
                 screen.feed(terminal.read(0.1))
                 seen = screen.picture()
                 if seen.shape[0] % CELL[1] == 0 and seen.shape[0] >= least:
-                    wanted = expected(thumbnails, fox_keys, view, seen.shape)
-                    if np.abs(seen.astype(int) - wanted).max() <= NEAR[kind]:
+                    if np.abs(seen - wanted(view, seen.shape)).max() <= NEAR[kind]:
                         return seen
             raise AssertionError(f"{view} was not drawn")
 

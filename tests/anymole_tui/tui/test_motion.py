@@ -150,6 +150,7 @@ def test_motion_plays_until_it_is_stopped_or_moved_by_hand(
     fox_keys: Path, grey_pictures: list[dict[str, Any]]
 ) -> None:
     async def journey(app: AnymoleApp, pilot: Pilot[Any]) -> None:
+        await sees(pilot, "Skeleton")
         await pilot.press("m")
         await until(pilot, lambda: grey_pictures)
         line = app.screen.query_one(Timeline)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyte
@@ -31,7 +31,7 @@ def test_idle_writes_nothing_and_a_broken_mouse_report_is_survived(
 ) -> None:
     with Terminal(tui(fox_folder), environment, (120, 40)) as terminal:
         terminal.wait_for(b"fox_survey_keys.usda")
-        terminal.quiet(1.0)
+        terminal.quiet(0.5)
         assert terminal.read(2.0) == b""
         terminal.send(b"g")
         terminal.quiet(0.5)
@@ -87,13 +87,12 @@ def test_ended_from_without_it_gives_the_terminal_back_and_remembers(
     for ending, code in ((signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)):
         session.unlink(missing_ok=True)
         with Terminal(tui(stage), environment, (80, 24)) as terminal:
-            terminal.wait_for(b"Composition")
-            terminal.quiet(0.5)
+            terminal.wait_for(b"Composition", b"Looks")
             terminal.send(b"G")
-            terminal.quiet(0.5)
+            terminal.wait_for(b"/Fox/Looks")
             terminal.process.send_signal(ending)
             assert terminal.process.wait(PATIENCE_S) == code
-            terminal.read(0.2)
+            terminal.quiet(0.05)
         assert b"Traceback" not in terminal.written
         assert (b"\x1b[?1049l" in terminal.written) == (ending == signal.SIGTERM)
         kept = json.loads(session.read_text())
@@ -107,21 +106,29 @@ def test_of_keys_that_come_together_each_is_for_what_has_the_focus_by_then(
 ) -> None:
     with Terminal(tui(fox_folder / "fox"), environment, (80, 24)) as terminal:
         terminal.wait_for(b"fox_survey.usda")
-        terminal.quiet(0.5)
-        terminal.send(b"GG/sur")
-        terminal.quiet(1.0)
         screen = pyte.Screen(80, 24)
-        pyte.ByteStream(screen).feed(terminal.written)
-        names = [line.split()[1] for line in screen.display[3:] if line.startswith("\u2502 fox")]
-        assert names == ["fox_survey.usda"]
+        stream, end = pyte.ByteStream(screen), time.monotonic() + PATIENCE_S
+        stream.feed(terminal.written)
+
+        def until(true: Callable[[], bool]) -> None:
+            while not true():
+                stream.feed(terminal.read(0.05))
+                assert time.monotonic() < end, screen.display
+
+        def names() -> list[str]:
+            return [line.split()[1] for line in screen.display[3:] if line.startswith("\u2502 fox")]
+
+        until(lambda: "fox_survey.usda" in names())
+        every = names()
+        terminal.send(b"GG/sur")
+        until(lambda: names() == ["fox_survey.usda"])
         terminal.send(b"\x1b")
-        terminal.quiet(0.5)
-        terminal.send(b"\t\t\t")  # over the two panels and back: the last one is that of recent stages
-        terminal.quiet(0.5)
-        pyte.ByteStream(screen).feed(terminal.written)
-        there = screen.buffer[1]
+        until(lambda: names() == every)
         column = next(x for x in range(80) if screen.display[1][x:].startswith("Recent"))
-        assert there[column].fg != there[2].fg
+        terminal.send(b"\t\t\t")  # over the two panels and back: the last one is that of recent stages
+        until(lambda: screen.buffer[1][column].fg != screen.buffer[1][2].fg)
+        stream.feed(terminal.read(0.5))
+        assert screen.buffer[1][column].fg != screen.buffer[1][2].fg
 
 
 class Tmux:
