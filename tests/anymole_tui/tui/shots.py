@@ -60,7 +60,7 @@ async def until(pilot: Pilot[Any], true: Callable[[], object]) -> None:
         if true():
             await pilot.pause()
             return
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.015)
     raise AssertionError("it did not come true")
 
 

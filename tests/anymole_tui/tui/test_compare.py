@@ -17,6 +17,7 @@ from anymole_tui.launching import reveal, viewer_command
 from anymole_tui.safe_text import Words
 from anymole_tui.tui.app import AnymoleApp
 from anymole_tui.tui.overlays.dialogs import Read
+from anymole_tui.tui.screens import compare
 from anymole_tui.tui.screens.compare import Compare
 from anymole_tui.tui.widgets.picture import Picture
 from anymole_tui.tui.widgets.timeline import Timeline
@@ -27,6 +28,14 @@ from engine.run import run
 from engine.runs.registry import read_run
 from engine.runs.takes import choose_take, read_gaps
 from tests.anymole_tui.tui.shots import SIZES, check_shot, drive, screen_text, until
+
+SETTLED_S = 0.1
+"""After a change everything that waits for another one has begun."""
+
+
+@pytest.fixture(autouse=True)
+def _settle_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "SETTLE_S", 0.4 * SETTLED_S)
 
 
 class Painted:
@@ -67,7 +76,7 @@ async def comparing(app: AnymoleApp, pilot: Pilot[None], folder: Path) -> Compar
     place = app.screen
     assert isinstance(place, Compare)
     await until(pilot, lambda: place.sides and all(side.stage for side in place.sides) and not place.busy)
-    await pilot.pause(0.2)
+    await pilot.pause(SETTLED_S)
     await until(pilot, lambda: not place.busy)
     return place
 
@@ -83,7 +92,7 @@ def test_screen(made: dict[int, Path], painted: Painted, state: str, size: str) 
             await pilot.press("b", "b")
         place.query_one("#figures Words", Words).update("figures")  # which hold the path of the test
         await until(pilot, lambda: set(place.shown()) <= place._pictured and not place.busy)
-        await pilot.pause(0.2)
+        await pilot.pause(SETTLED_S)
         await until(pilot, lambda: not place.busy)
         check_shot(app, f"compare_{state}_{size}")
 
@@ -109,12 +118,12 @@ def test_picture_that_was_seen_is_not_drawn_again(made: dict[int, Path], painted
         await pilot.press("f")
         for _ in place.sides:
             await pilot.press("n")
-            await pilot.pause(0.1)
+            await pilot.pause(SETTLED_S)
             await until(pilot, lambda: not place.busy)
         drawn = len(painted.requests)
         for _ in place.sides:
             await pilot.press("n")
-            await pilot.pause(0.1)
+            await pilot.pause(SETTLED_S)
         assert len(painted.requests) == drawn
 
     drive(journey)

@@ -47,7 +47,9 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(autouse=True)
 def _expected_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The self-test itself takes seconds and has its own tests (tests/engine/inspection/test_draft.py)."""
+    """The self-test itself takes seconds and has its own tests (tests/engine/inspection/test_draft.py); and a plan is
+    made soon after a change."""
+    monkeypatch.setattr(plan_screen, "PAUSE_S", 0.06)
 
     def expect(_: SelfTestProcess, config: RunConfig, stopped: Any) -> dict[str, Any]:
         return {
