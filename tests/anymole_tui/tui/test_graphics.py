@@ -1,6 +1,7 @@
 """Pictures in the graphics of terminals: the bytes that a terminal is sent, decoded, are the picture."""
 
 import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -136,10 +137,19 @@ def expected(thumbnails: ThumbnailProcess, stage: Path, view: str, shape: tuple[
     return thumbnails.draw({**request, "height": shape[0], "width": shape[1], "background": background})
 
 
+@pytest.fixture(scope="module")
+def thumbnails() -> Iterator[ThumbnailProcess]:
+    """One process that draws what is expected."""
+    process = ThumbnailProcess()
+    yield process
+    process.close()
+
+
 @pytest.mark.parametrize("kind", ["kitty", "sixel"])
-def test_the_app_sends_what_the_renderer_drew(kind: str, fox_keys: Path) -> None:
+def test_the_app_sends_what_the_renderer_drew(
+    kind: str, fox_keys: Path, thumbnails: ThumbnailProcess
+) -> None:
     """On a pty: the picture comes, changes, is covered by help, moves with the size of the terminal, and goes."""
-    thumbnails = ThumbnailProcess()
     wanted = cache(lambda view, shape: expected(thumbnails, fox_keys, view, shape).astype(int))
     size = (100, 30)
     environment = {"ANYMOLE_STATE_DIR": str(fox_keys.parent / "state"), "ANYMOLE_CONFIG": ""}
@@ -178,4 +188,3 @@ def test_the_app_sends_what_the_renderer_drew(kind: str, fox_keys: Path) -> None
             if not screen.canvas.any():
                 break
         assert not screen.canvas.any()
-    thumbnails.close()
