@@ -24,6 +24,7 @@ from engine.pipeline import RunResult
 from engine.planning.plan import Gap, Plan
 from engine.progress import StageReached
 from engine.scene import footage
+from engine.stages import estimate_joints
 from engine.video.backends import Backend, backend
 from tests.engine.fading import Fading
 from tests.engine.few import Few
@@ -56,6 +57,7 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(video_run, "EstimatorSettings", Few)
         monkeypatch.setattr(video_run, "MimicSettings", partial(MimicSettings, heights=(24,), steps=2))
+        monkeypatch.setattr(estimate_joints, "CHECK_POSES", 4)
         yield
 
 
@@ -118,13 +120,12 @@ def test_a_given_video_is_fitted_scored_and_authored(whole: Whole) -> None:
 
 @pytest.mark.slow
 def test_a_second_time_nothing_is_done_again_not_even_what_lies_behind_is_drawn(
-    config: RunConfig, monkeypatch: pytest.MonkeyPatch
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = Path(engine_run.run(config).layer).read_bytes()
     events: list[Event] = []
     monkeypatch.setattr(footage, "seen_backdrop", lambda *_: pytest.fail("drawn for nothing"))
-    again = engine_run.resume(Path(config.out), events.append)
-    assert Path(again.layer).read_bytes() == first
+    again = engine_run.resume(Path(whole.result.run), events.append)
+    assert Path(again.layer).read_bytes() == whole.layer
     assert [e.stage for e in events if isinstance(e, StageReused)] == stages(events)
 
 
