@@ -85,6 +85,15 @@ def _no_power_cuts() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _own_environment() -> Iterator[None]:
+    """What the tests of a file, and what they call, set for processes to come ends with them."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture
 def data() -> Path:
     """Folder of the files that come with the tests."""

@@ -21,7 +21,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_model() -> Callable[[], VideoModel]:
     """Builds the same tiny random model again and again."""
 
@@ -37,7 +37,7 @@ def model(new_model: Callable[[], VideoModel]) -> VideoModel:
     return new_model()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def context() -> Tensor:
     """A bright wave that wanders over grey, 18 frames of 2 views."""
     x = torch.linspace(0, 1, 48)

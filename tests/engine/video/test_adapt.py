@@ -43,13 +43,27 @@ def predict(model: VideoModel) -> Tensor:
         return model.unet(x, torch.tensor([500]), context, torch.tensor([10.0]))
 
 
-def test_exactly_the_allowed_parameters_change(model: VideoModel, context: Tensor) -> None:
+@pytest.fixture(scope="module")
+def trained(new_model: NewModel, context: Tensor) -> dict[str, tuple[VideoModel, Adapter]]:
+    """A model that was adapted by each kind, and what was learnt, for all to look at."""
+    torch.set_num_threads(1)
+    models = {kind: new_model() for kind in ("full", "lora")}
+    return {kind: (model, run(model, context, kept_often(kind))) for kind, model in models.items()}
+
+
+def kept_often(kind: str) -> AdaptSettings:
+    return replace(QUICK, kind=kind, save_every=1)
+
+
+def test_exactly_the_allowed_parameters_change(
+    model: VideoModel, trained: dict[str, tuple[VideoModel, Adapter]]
+) -> None:
     before = parameters(model)
     allowed = {name for name, _ in trained_parameters(model)}
-    run(model, context)
-    changed = {name for name, value in parameters(model).items() if not torch.equal(value, before[name])}
+    adapted, _ = trained["full"]
+    changed = {name for name, value in parameters(adapted).items() if not torch.equal(value, before[name])}
     assert changed == allowed
-    assert not any(p.requires_grad for part in PARTS for p in getattr(model, part).parameters())
+    assert not any(p.requires_grad for part in PARTS for p in getattr(adapted, part).parameters())
 
 
 @pytest.mark.parametrize(("kind", "rate"), [("full", 3e-3), ("lora", 3e-2)])
@@ -64,11 +78,11 @@ def test_held_out_loss_falls(model: VideoModel, context: Tensor, kind: str, rate
 
 @pytest.mark.parametrize("kind", ["full", "lora"])
 def test_adapter_reloads_to_the_same_outputs(
-    new_model: NewModel, context: Tensor, tmp_path: Path, kind: str
+    new_model: NewModel, trained: dict[str, tuple[VideoModel, Adapter]], tmp_path: Path, kind: str
 ) -> None:
-    adapted, fresh = new_model(), new_model()
+    (adapted, adapter), fresh = trained[kind], new_model()
     untouched = predict(fresh)
-    save_adapter(tmp_path / "fox.safetensors", run(adapted, context, replace(QUICK, kind=kind)))
+    save_adapter(tmp_path / "fox.safetensors", adapter)
     loaded = load_adapter(tmp_path / "fox.safetensors")
     apply_adapter(fresh, loaded)
     assert torch.equal(predict(fresh), predict(adapted))
@@ -94,12 +108,15 @@ def test_low_rank_pairs_act_while_they_are_trained_as_when_merged(model: VideoMo
     torch.testing.assert_close(predict(model), attached, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("settings", [QUICK, replace(QUICK, kind="lora")], ids=["full", "lora"])
+@pytest.mark.parametrize("kind", ["full", "lora"])
 def test_a_stopped_run_goes_on_to_the_same_result(
-    new_model: NewModel, context: Tensor, tmp_path: Path, settings: AdaptSettings
+    new_model: NewModel,
+    context: Tensor,
+    trained: dict[str, tuple[VideoModel, Adapter]],
+    tmp_path: Path,
+    kind: str,
 ) -> None:
-    settings = replace(settings, steps=3, save_every=1)
-    whole = run(new_model(), context, settings)
+    settings, (_, whole) = kept_often(kind), trained[kind]
     checks = iter([False] * 10 + [True])  # 8 for 2 views and 6 first frames; then in the third step
     with pytest.raises(RunCancelled):
         run(
