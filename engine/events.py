@@ -18,7 +18,7 @@ class RunStarted:
     run: str
     settings: Mapping[str, Any]
     weights: Mapping[str, float] = field(default_factory=dict)
-    """Stages to come with their share of the cost, in any unit."""
+    """Stages to come with what they cost, about [s]."""
     id: str = ""
     """Short name of the run, the same when it is resumed."""
 
@@ -28,6 +28,8 @@ class PlanReady:
     """What will be done, before it is done: one mapping per skeleton (:class:`engine.planning.plan.Plan`)."""
 
     plans: tuple[Mapping[str, Any], ...]
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """As of :class:`RunStarted`, now that it is known how much there is to fill."""
 
 
 @dataclass(frozen=True)

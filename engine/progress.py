@@ -26,6 +26,8 @@ SHORTEST_INTERVAL_S = 0.1
 """At most ten progress events a second leave a stage."""
 SHORTEST_FORECAST_S = 1.0
 """No remaining time is reported before so much has passed: the first steps of a stage say little."""
+ENOUGH = 0.05
+"""Of a run or a stage: as much as is done of this its measured pace counts beside what the weights say, then alone."""
 
 
 def never() -> bool:
@@ -78,9 +80,9 @@ class Progress:
         """Report an image or video to look at."""
         self._on_event(PreviewWritten(self._stage, str(path)))
 
-    def tell_plan(self, plans: tuple[Mapping[str, Any], ...]) -> None:
-        """Show what will be done before it is done."""
-        self._on_event(PlanReady(plans))
+    def tell_plan(self, plans: tuple[Mapping[str, Any], ...], weights: Mapping[str, float]) -> None:
+        """Show what will be done, and what its stages cost, before it is done."""
+        self._on_event(PlanReady(plans, weights))
 
     def note(self, text: str, level: str = "info") -> None:
         """Tell the user something."""
@@ -95,7 +97,8 @@ class Progress:
 class Overall:
     """How far a run is, folded from its events: the same in every face, live or replayed.
 
-    The percentage never falls within one process of a run: stages count by their share of the cost.
+    The percentage never falls within one process of a run: stages count by their share of the cost. The time to go is
+    what the pace so far says: of the stage at work its own, of those to come that of the whole run.
     """
 
     def __init__(self) -> None:
@@ -107,32 +110,52 @@ class Overall:
         """Time to go [s], None where it cannot be said yet."""
         self._weights: dict[str, float] = {}
         self._done: dict[str, float] = {}
+        self._reused: set[str] = set()
         self._started = 0.0
-        self._gained = 0.0
+        self._stage_started = 0.0
 
     def take(self, event: Event, at: float) -> None:
         """Count an event that was reported at a time [s]."""
         match event:
             case RunStarted(weights=weights):
                 self.__init__()  # type: ignore[misc]  # a resumed run starts over in the same log
-                self._weights, self._started = {k: max(0.0, float(v)) for k, v in weights.items()}, at
+                self._weigh(weights)
+                self._started = at
+            case PlanReady(weights=weights):
+                self._weigh(weights)
             case StageStarted(stage):
-                self.stage = stage
+                self.stage, self._stage_started = stage, at
                 self._weights.setdefault(stage, 0.0)
             case StageProgress(stage, done, total) if total > 0:
                 self._count(stage, min(1.0, max(0.0, done / total)), at)
             case StageReused(stage):
-                self._gained += self._weights.get(stage, 0.0)
+                self._reused.add(stage)
             case StageFinished(stage):
                 self._count(stage, 1.0, at)
             case RunFinished():
                 self.percent, self.remaining_s = 100.0, 0.0
 
+    def _weigh(self, weights: Mapping[str, float]) -> None:
+        self._weights |= {name: max(0.0, float(weight)) for name, weight in weights.items()}
+
     def _count(self, stage: str, part: float, at: float) -> None:
-        self._done[stage] = max(part, self._done.get(stage, 0.0))
+        part = self._done[stage] = max(part, self._done.get(stage, 0.0))
         total = sum(self._weights.values())
         share = sum(self._weights.get(name, 0.0) * done for name, done in self._done.items())
         self.percent = max(self.percent, 100.0 * share / total if total > 0 else 0.0)
-        worked, passed = share - self._gained, at - self._started
-        if worked > 0 and passed >= SHORTEST_FORECAST_S:
-            self.remaining_s = (total - share) * passed / worked
+        gained = sum(self._weights.get(name, 0.0) for name in self._reused)
+        worked, passed = share - gained, at - self._started
+        if worked <= 0 or passed < SHORTEST_FORECAST_S:
+            return
+        pace = _measured(passed / worked, 1.0, worked / (total - gained))
+        rest = self._weights.get(stage, 0.0) * (1 - part)
+        here, own = at - self._stage_started, pace * rest
+        if part > 0 and stage == self.stage and stage not in self._reused and here >= SHORTEST_FORECAST_S:
+            own = _measured(here * (1 - part) / part, own, part)
+        self.remaining_s = own + pace * max(0.0, total - share - rest)
+
+
+def _measured(value: float, expected: float, part: float) -> float:
+    """A value that was measured over a part of what it is of, drawn to what is expected where that is little."""
+    trust = min(1.0, part / ENOUGH)
+    return trust * value + (1 - trust) * expected

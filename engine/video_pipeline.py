@@ -30,8 +30,8 @@ from engine.video.adaptation.lora_stack import require_pinned
 from engine.video.backends import Backend, backend
 from engine.video.catalogue.ready import check_gaps
 
-VIDEO_WEIGHTS = {"render": 3.0, "adapt": 60.0, "generate": 40.0, "estimate_joints": 40.0, "mimic": 40.0}
-"""Stages with their share of the time beside :data:`engine.pipeline.STAGE_WEIGHTS`, measured with ``tiny``."""
+VIDEO_WEIGHTS = {"render": 1.0, "adapt": 12.0, "generate": 5.0, "estimate_joints": 10.0, "mimic": 17.0}
+"""Stages with what they take beside :data:`engine.pipeline.STAGE_WEIGHTS` [s], measured with ``tiny`` on the fox."""
 
 
 def stage_weights(config: RunConfig) -> Mapping[str, float]:

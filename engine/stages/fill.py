@@ -14,7 +14,7 @@ from engine.planning.plan import Plan
 from engine.planning.shot_plan import Planned
 from engine.planning.source import Source
 from engine.priors.catalogue import prior_package
-from engine.priors.fill import Filled, Parts, fill, split
+from engine.priors.fill import Filled, Parts, fill, seconds, split
 from engine.priors.self_test import SelfTest
 from engine.runs.stage_cache import RunContext, Stage, StageWork
 from engine.scene.subject import Subject
@@ -22,7 +22,9 @@ from engine.settings.choices import StyleName
 from usd_io.model import Character, Motion
 
 STEPS = 100
-"""In which the progress of one skeleton is counted: one with hundreds of gaps takes a minute."""
+"""In which the progress of one skeleton is counted, in the mean: one with hundreds of gaps takes a minute."""
+LEAST_S = 0.01
+"""What filling any skeleton takes beside (:func:`engine.priors.fill.seconds`) [s]."""
 _ARRAYS = ("times", "translations", "rotations", "scales", "T_world_skel", "animated", "blend_weights")
 _CHANNELS = ("translations", "rotations", "scales")
 """What takes differ in."""
@@ -70,21 +72,23 @@ def fill_shot(planned: Planned, source: Source, context: RunContext) -> tuple[Su
 
 def fill_all(inputs: Sequence[FillInputs], context: RunContext) -> tuple[Subject, ...]:
     """Fill one skeleton after another."""
-    subjects = []
+    subjects, steps = [], len(inputs) * STEPS
+    costs = [LEAST_S + sum(seconds(i.character, i.plan, i.prior, i.takes)) for i in inputs]
+    ends = [0, *(round(steps * sum(costs[: n + 1]) / sum(costs)) for n in range(len(costs)))]
     for number, each in enumerate(inputs):
         load = partial(load_filled, parts=each.parts)
-        make = partial(_fill, before=number, count=len(inputs))
+        make = partial(_fill, first=ends[number], last=ends[number + 1], total=steps)
         filled = context.cache.get(Stage("fill", each, make, save_filled, load, f"fill-{number}.npz"))
         subjects.append(Subject(each.character, each.plan, filled, filled))
-        context.progress.step((number + 1) * STEPS, len(inputs) * STEPS)
+        context.progress.step(ends[number + 1], steps)
     return tuple(subjects)
 
 
-def _fill(inputs: FillInputs, work: StageWork, before: int, count: int) -> Filled:
-    """Fill one of ``count`` skeletons, of which some have been filled before."""
+def _fill(inputs: FillInputs, work: StageWork, first: int, last: int, total: int) -> Filled:
+    """Fill one skeleton, which takes the progress from one of the steps of all to another."""
 
     def on_part(part: float) -> None:
-        work.progress.step(before * STEPS + int(part * STEPS), count * STEPS)
+        work.progress.step(first + int(part * (last - first)), total)
 
     return fill(
         inputs.character,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from engine.events import (
     Event,
+    PlanReady,
     RunFinished,
     RunStarted,
     StageFinished,
@@ -68,6 +69,42 @@ def test_reused_stages_do_not_make_the_forecast_rosy() -> None:
     overall.take(StageFinished("fill", 0.1), 0.1)
     overall.take(StageProgress("score", 1, 3), 10.1)
     assert overall.remaining_s == pytest.approx(3 * 10.1)
+
+
+def test_the_plan_says_what_the_stages_cost() -> None:
+    overall = Overall()
+    overall.take(RunStarted("run", {}, WEIGHTS), 0.0)
+    overall.take(PlanReady((), {"fill": 96.0}), 0.0)
+    overall.take(StageProgress("fill", 1, 2), 60.0)
+    assert overall.percent == 48.0
+    overall.take(PlanReady(()), 60.0)  # of an older version, which said nothing of it
+    overall.take(StageProgress("fill", 1, 1), 120.0)
+    assert overall.percent == 96.0
+
+
+def test_the_first_steps_are_not_believed_and_a_stage_goes_by_its_own_pace() -> None:
+    overall = Overall()
+    overall.take(RunStarted("run", {}, {"fill": 90.0, "preview": 10.0}), 0.0)
+    overall.take(StageStarted("fill"), 0.0)
+    overall.take(StageProgress("fill", 1, 1000), 2.0)  # as if it took 2,000 s
+    assert overall.remaining_s is not None
+    assert 90 < overall.remaining_s < 200
+    overall.take(StageProgress("fill", 1, 2), 90.0)
+    assert overall.remaining_s == pytest.approx(90 + 2 * 10)
+    overall.take(StageFinished("fill", 180.0), 180.0)
+    overall.take(StageStarted("preview"), 180.0)
+    overall.take(StageProgress("preview", 1, 2), 185.0)
+    assert overall.remaining_s == pytest.approx(5.0)
+
+
+def test_a_stage_that_was_reused_for_some_of_its_skeletons_says_nothing_of_the_pace() -> None:
+    overall = Overall()
+    overall.take(RunStarted("run", {}, WEIGHTS), 0.0)
+    overall.take(StageReused("fill"), 0.1)
+    overall.take(StageReused("fill"), 0.2)
+    overall.take(StageFinished("fill", 0.2), 0.2)
+    overall.take(StageProgress("score", 1, 3), 10.2)
+    assert overall.remaining_s == pytest.approx(3 * 10.2)
 
 
 class Refused(Exception):

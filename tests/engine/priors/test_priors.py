@@ -16,7 +16,7 @@ from engine.priors import offsets
 from engine.priors.auto import auto
 from engine.priors.baselines import hold, slerp
 from engine.priors.context import context
-from engine.priors.fill import fill
+from engine.priors.fill import fill, seconds
 from engine.priors.learned import layout
 from engine.priors.learned import prior as learned
 from engine.priors.self_test import Prior
@@ -284,6 +284,20 @@ def test_gaps_are_filled_in_one_thread_of_linear_algebra() -> None:
         threads.clear()
         look(1)
         assert threads == outside  # as before
+
+
+@pytest.mark.parametrize(("prior", "takes"), [("auto", 3), ("spline", 1), ("slerp", 1)])
+def test_progress_grows_with_each_take_that_is_done(prior: str, takes: int) -> None:
+    character, motion, plan = shot()
+    parts: list[float] = []
+    fill(character, split_dense(motion, plan), plan, prior, takes=takes, on_part=parts.append)
+    assert parts == sorted(parts)
+    assert parts[-1] == pytest.approx(1)
+    finding, shaping = seconds(character, plan, prior, takes)
+    if finding:
+        share = finding / (finding + shaping)
+        ends = [share + (1 - share) * (n + 1) / takes for n in range(takes)]
+        assert parts[-2 * takes + 1 :: 2] == pytest.approx(ends)
 
 
 def test_the_network_looks_no_further_than_what_is_joined_for_it() -> None:

@@ -11,6 +11,8 @@ from engine import run as engine_run
 from engine.config import RunConfig
 from engine.events import Event, StageStarted
 from engine.pipeline import STAGE_WEIGHTS, stage_weights
+from engine.planning.shot_plan import plan
+from engine.settings.choices import PriorName
 from engine.stages.self_test import SELF_TEST
 from engine.video_pipeline import VIDEO_WEIGHTS
 
@@ -41,6 +43,21 @@ def test_what_the_settings_leave_out_is_no_stage_to_come(engine: str) -> None:
     all_of_them = stage_weights(RunConfig(stage="shot.usda"), engine)
     fewer = stage_weights(RunConfig(stage="shot.usda", preview=False, report=False), engine)
     assert list(all_of_them) == [*fewer, "preview", "report"]
+
+
+def test_filling_counts_by_its_gaps_frames_and_takes_and_the_rest_by_what_it_costs(data: Path) -> None:
+    def weights(every: int, prior: PriorName = "auto", takes: int = 1) -> dict[str, float]:
+        keys = tuple(range(48, 81, every))
+        stage = str(data / "fox" / "fox.usdc")
+        config = RunConfig(stage=stage, context=((0, 40),), keys=keys, prior=prior, takes=takes)
+        return stage_weights(config, "motion", plan(config))
+
+    few, many = weights(32), weights(4)
+    fixed = STAGE_WEIGHTS["fill"][0]
+    assert many["fill"] - fixed > 3 * (few["fill"] - fixed)  # of 2 gaps and of 9
+    assert many["preview"] == few["preview"]
+    assert weights(4, takes=5)["fill"] > many["fill"] > weights(4, "spline")["fill"] > fixed
+    assert weights(4, "slerp")["fill"] == fixed
 
 
 def test_the_source_is_opened_a_few_times_only(

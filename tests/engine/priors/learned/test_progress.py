@@ -22,7 +22,7 @@ def test_every_few_gaps_of_every_pass_are_counted(
     prior.fill(CHARACTER, KNOWN, PLAN, parts.append)
     assert len(parts) == 3 * prior.PASSES  # nine gaps, three at once
     assert parts == sorted(parts)
-    assert parts[0] == pytest.approx(1 / 9)
+    assert parts[0] == pytest.approx(1 / 3 / (2 + prior.LAST_PASS))
     assert parts[-1] == 1
 
 
