@@ -1,11 +1,11 @@
 """Joints that stay where they are for a while: a hand on a rail, a foot in a stirrup.
 
 The limb above a pinned joint turns so that it is there (:mod:`engine.priors.contacts.planting`); what the limb cannot
-reach the root gives. Where that does not hold all of them, what carries them is brought nearer to one pose over the
-range, as little as is needed. Where a limb changes sides from a frame to the next, as an arm that is almost straight
-may, it is followed frame by frame instead, forwards or backwards. Before and after, joint and root leave their
-trajectories and come back to them within :data:`BLEND_S`, or longer where they would have to be quicker than they are
-anyway.
+reach the body gives: its first joint that moves in known frames, as hips under still control joints. Where that does
+not hold all of them, what carries them is brought nearer to one pose over the range, as little as is needed. Where a
+limb changes sides from a frame to the next, as an arm that is almost straight may, it is followed frame by frame
+instead, forwards or backwards. Before and after, joint and body leave their trajectories and come back to them within
+:data:`BLEND_S`, or longer where they would have to be quicker than they are anyway.
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts import planting
 from engine.priors.contacts.hinges import Hinge
+from engine.priors.contacts.rests import carries_most
 from engine.priors.contacts.trajectory import BLEND_S, blended
 from usd_io.errors import shown, timecode
 from usd_io.model import Character, Motion
@@ -28,7 +29,7 @@ JUMP, JUMPY = 0.03, 2.0
 """A pinned joint jumps where a step from a frame to the next is longer than this [heights], and than so many times the
 longest of its others."""
 ROUNDS, REACHES = 4, 20
-"""Of the limbs' least squares, and of the root's help between them, since limbs that are almost straight are slow."""
+"""Of the limbs' least squares, and of the body's help between them, since limbs that are almost straight are slow."""
 TURN, TURNED = 45.0, 3.0
 """A joint above a pinned one flips where it turns by more from a frame to the next [degrees], and by more than so many
 times the most in the known poses: beside a straight limb there are two ways to bend."""
@@ -181,10 +182,11 @@ def _met(
     held: Bool[np.ndarray, "fill pinned"],
     leaving: Float[np.ndarray, " fill"],
 ) -> tuple[Motion, float]:
-    """The motion with its joints at their targets, by limbs and roots, and how far off what is held still is [stage
+    """The motion with its joints at their targets, by limbs and body, and how far off what is held still is [stage
     units]."""
     size = metrics.height(character, known, plan.keys[0])
-    roots = np.array([_root_of(character, int(joint)) for joint in joints])
+    moves = offsets.moving(known).any(-1) & carries_most(character)
+    carriers = np.array([_carrier_of(character, moves, int(joint)) for joint in joints])
     for left in reversed(range(REACHES)):
         got = _reach(character, known, plan, made, joints, targets)
         missing = np.where(held[..., None], targets - skeleton.joint_positions(character, got)[:, joints], 0)
@@ -192,11 +194,13 @@ def _met(
         if off < PIN_TOLERANCE / 2 * size or not left:
             break
         # limbs begin again from how they were, as stretched ones may bend to either side
-        for root in np.setdiff1d(roots, np.flatnonzero(np.isin(character.joints, plan.locked))):
-            its = roots == root  # handles that are roots of their own stay where they are
+        for carrier in np.setdiff1d(carriers, np.flatnonzero(np.isin(character.joints, plan.locked))):
+            its = carriers == carrier  # handles that are roots of their own stay where they are
             shift = missing[:, its].sum(1, keepdims=True) / np.maximum(held[:, its].sum(1), 1)[:, None, None]
             anything = held[:, its].max(1, keepdims=True)
-            made = _shifted(made, int(root), _led_out(plan, made, shift, anything, leaving)[:, 0])
+            made = _shifted(
+                character, made, int(carrier), _led_out(plan, made, shift, anything, leaving)[:, 0]
+            )
     return got, off
 
 
@@ -407,15 +411,20 @@ def _solved(
     return part
 
 
-def _root_of(character: Character, joint: int) -> int:
-    while character.parents[joint] >= 0:
-        joint = int(character.parents[joint])
-    return joint
+def _carrier_of(character: Character, moves: Bool[np.ndarray, " all"], joint: int) -> int:
+    """What carries a joint: the first from its root on that moves; the root where none does."""
+    way = [joint]
+    while (above := int(character.parents[way[-1]])) >= 0:
+        way.append(above)
+    return next((j for j in reversed(way) if moves[j]), way[-1])
 
 
-def _shifted(made: Motion, root: int, by: Float[np.ndarray, "fill 3"]) -> Motion:
-    """A root, and with it all that hangs on it, moved in world space."""
-    local = (np.linalg.pinv(made.T_world_skel[:, :3, :3]) @ by[..., None])[..., 0]
+def _shifted(character: Character, made: Motion, joint: int, by: Float[np.ndarray, "fill 3"]) -> Motion:
+    """A joint, and with it all that hangs on it, moved in world space."""
+    axes = made.T_world_skel[:, :3, :3]
+    if (above := int(character.parents[joint])) >= 0:
+        axes = axes @ skeleton.joint_transforms(character, made)[:, above, :3, :3]
+    local = (np.linalg.pinv(axes) @ by[..., None])[..., 0]
     translations = made.translations.copy()
-    translations[:, root] += local.astype(translations.dtype)
+    translations[:, joint] += local.astype(translations.dtype)
     return replace(made, translations=translations)

@@ -71,6 +71,27 @@ def test_only_the_root_of_what_is_pinned_gives_way() -> None:
     np.testing.assert_array_equal(pinned.translations[:, body], locked.translations[:, body])
 
 
+@pytest.mark.parametrize(("pinned", "travels"), [("c", True), ("e", True), ("e", False)])
+def test_still_control_joints_above_what_is_pinned_stay(pinned: str, travels: bool) -> None:
+    controlled = make_character(
+        (-1, 0, 1, 2, 3, 2)
+    )  # the body c hangs on two controls that are turned, a and b
+    motion = make_motion(controlled, range(73))
+    if travels:
+        motion.translations[:, 2] += motion.translations[:, 0]
+    for values in (motion.translations, motion.rotations):
+        values[:, :2] = values[0, :2]
+    size = metrics.height(controlled, motion, 36)
+    free = fill_motion(controlled, motion, **SHOT).motion  # type: ignore[arg-type]
+    held = fill_motion(controlled, motion, pin=[f"{pinned}@40:50"], **SHOT).motion  # type: ignore[arg-type]
+    joint = next(joint for joint in controlled.joints if joint.endswith(pinned))
+    assert np.ptp(hand(controlled, free, joint, 40, 50), axis=0).max() > 10 * TOLERANCE * size
+    places = hand(controlled, held, joint, 40, 50)
+    assert np.linalg.norm(places - places[0], axis=-1).max() < TOLERANCE * size
+    np.testing.assert_array_equal(held.translations[:, :2], free.translations[:, :2])
+    np.testing.assert_array_equal(held.rotations[:, :2], free.rotations[:, :2])
+
+
 def test_a_pinned_joint_leaves_its_way_without_a_jump() -> None:
     held = fill_motion(CHARACTER, MOTION, pin=["d@44:48"], **SHOT).motion  # type: ignore[arg-type]
     free = fill_motion(CHARACTER, MOTION, **SHOT).motion  # type: ignore[arg-type]
