@@ -192,7 +192,7 @@ def answer_run(result: RunResult, kind: ProgressKind, *, as_json: bool, metrics:
 def _why(folder: Path, record: RunRecord) -> tuple[str, int]:
     if record.message:
         return record.message, record.exit_code or int(ExitCode.FAILED)
-    if record.state == "waiting":
+    if record.state == "waiting" or (record.state == "stopped" and not record.stage):
         tail = " ".join(log_text(folder, LOG).splitlines()[-LOG_LINES:])
         return f"the run in {shown(folder)} did not begin: {tail or 'its process is gone'}", int(
             ExitCode.FAILED

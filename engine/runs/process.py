@@ -1,5 +1,6 @@
 """Runs as processes: what signals ask of them, and how one is started that outlives its terminal."""
 
+import json
 import os
 import signal
 import site
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import STOPPED, EngineError, RunCancelled, RunTerminated
+from engine.files.atomic import write_text
 from engine.files.regular import open_regular
-from engine.runs.lock import runs_here
-from engine.runs.workspace import CANCEL, LOG, read_state
+from engine.runs.lock import process_start, runs_here
+from engine.runs.workspace import CANCEL, LOG, STATE, read_state
 from usd_io.errors import shown, unwritable
 
 GRACE_S = 5.0
@@ -185,7 +187,7 @@ def start_detached(folder: Path) -> "subprocess.Popen[bytes]":
     command = python_command("anymole_tui", "resume", str(folder.absolute()), "--progress", "plain", "--here")
     try:
         with os.fdopen(open_regular(folder / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as log:
-            return subprocess.Popen(
+            child = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -201,6 +203,17 @@ def start_detached(folder: Path) -> "subprocess.Popen[bytes]":
             )
     except OSError as error:
         raise EngineError(f"the run in {shown(folder)} cannot be started ({error.strerror}).") from error
+    _note_launched(folder, child.pid)
+    return child
+
+
+def _note_launched(folder: Path, pid: int) -> None:
+    """Leave in the state of a waiting run what it waits for: whoever looks sees at once when that is gone."""
+    with suppress(EngineError, OSError):
+        state = read_state(folder)
+        if state.get("state") == "waiting":  # Python itself takes longer to start than this does
+            state["launched"] = {"pid": pid, "process_start": process_start(pid)}
+            write_text(folder / STATE, json.dumps(state, indent=2) + "\n", "")
 
 
 def request_cancel(folder: Path) -> None:

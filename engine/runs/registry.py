@@ -42,7 +42,7 @@ STATE_DIR = "ANYMOLE_STATE_DIR"
 SILENT_S = 6 * HEARTBEAT_S
 """A run on another host whose marker is older than this is called silent."""
 LATEST_START_S = 60.0
-"""A prepared run that has not begun after so long will not by itself."""
+"""A prepared run that has not begun after so long will not by itself, where it is not known what it waits for."""
 SEARCH_DEPTH = 3
 MOST_SEARCHED = 20_000
 """Folders looked into at most; a list of runs is no search of a disk."""
@@ -127,6 +127,11 @@ def _state(folder: Path, state: dict[str, Any]) -> str:
     if said not in ("waiting", "running", "done", "failed", "cancelled"):
         return "unknown"
     if said == "waiting":
+        launched = state.get("launched")
+        if isinstance(launched, dict):
+            alive = runs_here(*process_of(launched | {"host": state.get("host", "")}))
+            if alive is not None:
+                return "waiting" if alive else "stopped"
         began = state.get("updated")
         late = isinstance(began, (int, float)) and time.time() - began > LATEST_START_S
         return "stopped" if state.get("message") or late else "waiting"

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from anymole_tui.cli.commands import manage
 from engine.config import RunConfig
 from engine.errors import EngineError, RunBusy
 from engine.run import resume, run
+from engine.runs import process
 from engine.runs.lock import LOCK
 from engine.runs.process import request_cancel
 from engine.runs.registry import (
@@ -83,6 +85,29 @@ def test_a_full_disk_is_named_where_it_ended_a_run(
     told = said("attach", str(folder), "--progress", "none")
     assert told.code == 1
     assert ("its disk is full; make room, then 'anymole resume" in told.err) == (free < 10**6)
+
+
+def test_a_run_whose_process_died_before_it_began_is_stopped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeping = [sys.executable, "-c", "import time; time.sleep(1e6)"]
+    monkeypatch.setattr(process, "python_command", lambda *_: sleeping)
+    edit(folder / STATE, lambda v: v.update(state="waiting", message="", stage="", updated=time.time()))
+    child = process.start_detached(folder)
+    try:
+        assert read_run(folder).state == "waiting"
+        edit(folder / STATE, lambda v: v.update(updated=0))
+        assert read_run(folder).state == "waiting"  # it may be slow to begin
+    finally:
+        child.kill()
+        child.wait()
+    assert read_run(folder).state == "stopped"
+    edit(folder / STATE, lambda v: v.update(updated=time.time()))
+    assert read_run(folder).state == "stopped"
+    assert "stopped" in said("runs", folder.parent).out
+    told = said("attach", folder, "--progress", "none")
+    assert told.code == 1
+    assert "did not begin" in told.err
 
 
 @pytest.mark.parametrize("what", STATES)
