@@ -16,6 +16,11 @@ _LONGEST_NAME = 255
 """Bytes of a file's name."""
 
 
+def has_control_characters(path: str) -> bool:
+    """Whether USD refuses a path as an asset path: no layer can name it."""
+    return any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in path)
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes in hexadecimal, as ``sha256sum`` gives it.
 

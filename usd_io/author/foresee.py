@@ -6,9 +6,9 @@ from dataclasses import replace
 from pxr import Sdf, Usd
 
 from usd_io.author.layers import copy_metadata, write_bindings
-from usd_io.author.publish import has_control_characters
 from usd_io.diagnostics import captured
 from usd_io.errors import AuthorError, shown
+from usd_io.files import has_control_characters
 from usd_io.read.placement import MODE, AuthorMode, Placed, binding_problem, place_takes
 
 

@@ -13,7 +13,7 @@ from pxr import Sdf, Tf
 from usd_io.author.names import data_name, flat_name, root_name
 from usd_io.diagnostics import captured
 from usd_io.errors import AuthorError, shown
-from usd_io.files import put_in_place, sole_writer
+from usd_io.files import has_control_characters, put_in_place, sole_writer
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,6 @@ def result_files(folder: Path, stem: str, *, flat: bool = False) -> Files:
     if flat:
         return Files(folder / flat_name(stem), folder / flat_name(stem))
     return Files(folder / root_name(stem), folder / data_name(stem))
-
-
-def has_control_characters(path: str) -> bool:
-    """Whether USD refuses a path as an asset path: no layer can name it."""
-    return any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in path)
 
 
 def refuse_clobbering(files: Files, sources: Sequence[Path], overwrite: bool) -> None:

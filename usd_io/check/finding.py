@@ -11,7 +11,7 @@ class Finding:
     """One thing that a rule found. All text is fit for a terminal: names from files are shown escaped."""
 
     rule: str
-    """``SA001`` to ``SA017`` (docs/check.md), the name of a rule of USD's own validators, or ``READER:feature``
+    """``SA001`` to ``SA018`` (docs/check.md), the name of a rule of USD's own validators, or ``READER:feature``
     (docs/interop.md)."""
     severity: Severity
     message: str

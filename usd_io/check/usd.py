@@ -4,6 +4,7 @@ from pxr import Usd
 
 from usd_io.check.finding import Finding, Severity
 from usd_io.errors import shown
+from usd_io.files import has_control_characters
 
 try:
     from pxr import UsdValidation
@@ -12,9 +13,17 @@ except ImportError:  # some builds of USD leave it out
 
 
 def usd_findings(stage: Usd.Stage) -> tuple[Finding, ...]:
-    """Run all registered validators of USD over a stage; nothing where this build of USD has none."""
+    """Run all registered validators of USD over a stage; nothing where this build of USD has none. Of a path that they
+    refuse: SA018 (docs/check.md)."""
     if UsdValidation is None:
         return ()
+    source = stage.GetRootLayer().realPath or stage.GetRootLayer().identifier
+    if has_control_characters(source):
+        message = (
+            f"{shown(source)} has a control character in its path: no layer can refer to it, and USD's own validators "
+            "refuse to look at it. Rename it."
+        )
+        return (Finding("SA018", "warning", message, layer=shown(source)),)
     registry = UsdValidation.ValidationRegistry()
     context = UsdValidation.ValidationContext(registry.GetOrLoadAllValidators())
     # a result and its source, which have different names, are to be told the same of the same fault

@@ -8,7 +8,7 @@ from pxr import Gf, Sdf, Usd, UsdSkel, Vt
 from usd_io.author.result import Take, author_result
 from usd_io.check.finding import Finding
 from usd_io.check.rules import check_file
-from usd_io.errors import StageReadError
+from usd_io.errors import StageReadError, shown
 from usd_io.read.motion import read_motion
 from usd_io.read.placement import AuthorMode
 from usd_io.read.stage import open_stage
@@ -106,6 +106,17 @@ def test_a_binding_to_what_moves_nothing_is_found(old: str, new: str, why: str, 
     (found,) = of(checked(tmp_path, SOUND.replace(old, new)), "SA017")
     assert found.severity == "warning"
     assert f"names </Arm/Anim>, which is {why}: nothing moves </Arm/Skel>." in found.message
+
+
+@pytest.mark.parametrize("name", ["b\x01.usda", "\x1b[31m.usda", "a\nb.usda"])
+def test_a_sound_file_of_a_strange_name_is_no_damage(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(SOUND)
+    (found,) = check_file(path)
+    assert (found.rule, found.severity) == ("SA018", "warning")
+    assert f"{shown(path)} has a control character" in found.message
+    path.write_text(SOUND.replace("half3[] scales = [(1, 1, 1), (1, 1, 1)]", ""))
+    assert of(check_file(path), "SA001")
 
 
 def test_joint_of_another_level_of_detail_is_no_finding(tmp_path: Path) -> None:
