@@ -11,6 +11,7 @@ import typer
 import anymole
 from anymole_tui.cli import output as out
 from anymole_tui.cli.options import Debug, GroupedCommand, Metrics, ProgressOption
+from anymole_tui.wording import word
 from engine import ConfigError
 from usd_io import shown
 
@@ -69,7 +70,7 @@ def demo(
         raise
     tell(f"\n{_title(root, 1)}")
     watch(beside, kind, as_json=False, metrics=metrics, child=child, since=began)
-    tell(f"\nNext: cd {shown(str(root))}, then the commands of the README, or 'anymole' to look around.")
+    tell(f"\nNext: cd {word(str(root))}, then the commands of the README, or 'anymole' to look around.")
 
 
 def _title(root: Path, number: int) -> str:

@@ -61,3 +61,18 @@ def test_nothing_is_written_through_a_link(monkeypatch: pytest.MonkeyPatch, tmp_
     with pytest.raises(ConfigError, match=r"demo/boxer/shot\.usda is not the file"):
         demo.copy_examples(Path("demo"))
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_folder_to_go_to_can_be_pasted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("anymole_tui.launching.launch", lambda folder: None)
+    monkeypatch.setattr(engine_run, "run", lambda *_: None)
+    monkeypatch.setattr("anymole_tui.cli.attach.answer_run", lambda *_, **__: None)
+    monkeypatch.setattr("anymole_tui.cli.attach.watch", lambda *_, **__: None)
+    demo.demo("my [red]demo[/red]", progress="plain")
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("Next: "))
+    command = line.removeprefix("Next: ").partition(", then")[0]
+    there = subprocess.run(["sh", "-c", f"{command} && pwd"], stdout=subprocess.PIPE, check=True, text=True)
+    assert there.stdout.strip() == str(tmp_path / "my [red]demo[/red]")
