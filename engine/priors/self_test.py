@@ -46,6 +46,7 @@ LEAST_OF_WAY = 0.15
 """There an error is expected of no less than this part of the way from key to key: it is 0.15 to 0.2 of it, in the
 median, of characters that were not trained on, where keys are four times as fast as the context, or more."""
 HELD = "the pose is held: both keys are the same"
+NEARLY_HELD = "the keys are nearly one pose: the way between is nearly straight"
 AS_FAST = 2.0
 """A gap is as fast as the pieces whose keys are up to so many times as fast."""
 SHARE_STEP, COARSE_STEP = 0.1, 0.2
@@ -313,7 +314,11 @@ def with_held(test: SelfTest, plan: Plan, held: Sequence[HeldPose]) -> SelfTest:
 def _of_held(pose: HeldPose, names: Sequence[str]) -> GapChoice:
     """What is said of a gap in which a pose is held."""
     moving = int(pose.moving.sum())
-    reason = f"the pose is held but for {counted(moving, 'joint')}: all others are the same at both keys"
+    reason = (
+        NEARLY_HELD
+        if pose.free > 0
+        else f"the pose is held but for {counted(moving, 'joint')}: all others are the same at both keys"
+    )
     weights = tuple((name, 0.0) for name in names)
     return GapChoice(
         pose.gap.start,

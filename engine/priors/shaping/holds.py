@@ -4,6 +4,9 @@ Priors do not tell such a hold from a cycle that comes round to the same pose, a
 behind it. So a hold is told by the keys, which are the same, and by the context, which shows no motion that comes back
 to this pose in such a time. In a *moving hold* some joints are keyed otherwise, as a hand that waves or a head that
 turns: these go from key to key, the others are held.
+
+Between keys that are *nearly* one pose a prior gets the less of a say the nearer they are (:func:`_free`), so that what
+is keyed twice with a drift goes nearly straight, and nothing changes at once as the keys come together.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +18,8 @@ import numpy as np
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Gap, Plan
 from engine.priors import ground, offsets
-from engine.priors.trials import Prior
+from engine.priors.shaping.velocity import carry_velocity
+from engine.priors.trials import Prior, nearby_contexts
 from usd_io.model import CHANNELS, Channel, Character, Motion
 from usd_io.shapes import Bool, Float
 
@@ -38,10 +42,22 @@ MIDDLE = 0.25
 """Where channels have keys of their own, the others are held between the quarters of a gap, at least."""
 ORDER: tuple[Channel, ...] = ("rotations", "translations", "scales")
 """Of :func:`engine.priors.offsets.moving`."""
-MISSED = 0.2
-"""What is missed of a joint that moves beside a pose that is held, in parts of its way from key to key."""
+MISSED, MISSED_FREE = 0.2, 2.7
+"""What is missed of a joint that moves beside a pose that is held, in parts of its way from key to key; so many times
+that where a prior has all the say between keys that are nearly one pose (captured motion, medians)."""
 ASTRAY = 0.25
 """A joint that moves beside a pose that is held goes astray from straight by no more than this part of its way."""
+NEARLY = 0.1
+"""Two keys are nearly one pose where the joints are less apart, in parts of how far they mostly go in such a time.
+Captured motion that comes back so near has strayed little from straight, beyond it as far as elsewhere."""
+NEARLY_BLOCKED = 0.2
+"""So they are up to this part of the move beside the gap for every other such gap in the row, of those that count: to
+key every pose twice is blocking, of captured motion with even keys 2 gaps in 1,000 look like it."""
+CLEARLY, AT_MOST = (0.5, 0.25), 2.0
+"""Another gap counts from 0 to 1 as its keys come from the first to the second part of the move beside it; so many
+count at most."""
+STARTS = 100
+"""Poses of a context at most from which it is seen how far the joints go."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +69,14 @@ class HeldPose:
     """Joints that differ at the keys."""
     expected: Float[np.ndarray, " joint"]
     """Distance to expect from the truth [heights]: none of what is held."""
+    free: float = 0.0
+    """How far a prior has a say, 0 to 1; 0 where what is held is the same at both keys."""
 
 
 def held_poses(
     character: Character, known: Motion, plan: Plan, channels: Collection[Channel] = CHANNELS
 ) -> tuple[HeldPose, ...]:
-    """The gaps in which a pose is held, in skeleton space, whatever the Xforms above do.
+    """The gaps in which a pose is held, or nearly, in skeleton space, whatever the Xforms above do.
 
     Args:
         character: The skeleton.
@@ -71,20 +89,25 @@ def held_poses(
     size = metrics.height(character, known, plan.keys[0])
     at = offsets.frames_at_ends(known, plan.gaps)
     starts, ends = known.at(at[::2]), known.at(at[1::2])
-    same = _apart(starts, ends, size, channels) < SAME
+    apart = _apart(starts, ends, size, channels)
+    same = apart < SAME
     # of rotation, translation and scale of each joint, as offsets have them
     moves = offsets.moving(known)[:, [ORDER.index(channel) for channel in channels]].any(1)
     carried = skeleton.subtrees(character.parents)
     tops = [top for top in ground.carriers(character, known) if carried[top].mean() >= CARRIES]
     enough = (same & moves).sum(1) >= max(FEWEST, HELD_SHARE * moves.sum())
-    held = same.all(1) | (enough & same[:, tops].all(1))
+    keyed_twice = same.all(1) | (enough & same[:, tops].all(1))
     places = [
         skeleton.joint_positions(character, replace(m, T_world_skel=starts.T_world_skel))
         for m in (starts, ends)
     ]
     ways = np.linalg.norm(places[1] - places[0], axis=-1) / size
+    free = np.where(keyed_twice, 0, _free(character, known, plan, ways, size))
+    held = free < 1
+    # in a moving hold the joints that move may come back or not
+    looked_at = np.where(keyed_twice[:, None], same, True)
     back = [
-        bool(held[n]) and _comes_back(known, plan, gap, size, same[n], channels)
+        bool(held[n]) and _comes_back(known, plan, gap, size, looked_at[n], apart[n], channels)
         for n, gap in enumerate(plan.gaps)
     ]
     # a cycle goes on in the gaps beside it whose keys are the same pose again
@@ -93,11 +116,78 @@ def held_poses(
             first, second = sorted((n, after))
             touch = plan.gaps[first].end == plan.gaps[second].start
             back[after] |= back[n] and touch and bool(held[after])
+    missed = np.where(same.all(1), 0, MISSED * (1 + (MISSED_FREE - 1) * free))
     return tuple(
-        HeldPose(gap, ~same[n], np.where(same[n].all(), 0, MISSED * ways[n]))
+        HeldPose(gap, ~same[n], missed[n] * ways[n], float(free[n]))
         for n, gap in enumerate(plan.gaps)
         if held[n] and not back[n]
     )
+
+
+def _free(
+    character: Character, known: Motion, plan: Plan, ways: Float[np.ndarray, "gap joint"], size: float
+) -> Float[np.ndarray, " gap"]:
+    """How far a prior has a say in each gap, 0 to 1: 0 between keys that are one pose, more by the square of how far
+    they are apart, 1 where they are clearly apart.
+
+    Args:
+        character: The skeleton.
+        known: The known frames only.
+        plan: Gives contexts and gaps.
+        ways: How far the joints go from key to key [heights].
+        size: Of the character [stage units].
+    """
+    way = np.sqrt((ways**2).mean(1))
+    lengths = np.array([gap.end - gap.start for gap in plan.gaps])
+    touch = np.array([one.end == other.start for one, other in pairwise(plan.gaps)], bool)
+    beside = np.minimum(
+        np.append(np.inf, np.where(touch, way[:-1], np.inf)),
+        np.append(np.where(touch, way[1:], np.inf), np.inf),
+    )
+    beside[np.isinf(beside)] = 0
+    usual = np.maximum(_usual_ways(character, known, plan, lengths, size), beside)
+    near = np.maximum(NEARLY * usual, NEARLY_BLOCKED * _others(way, beside, touch) * beside)
+    return np.minimum(1, np.divide(way, near, out=np.full(len(way), np.inf), where=near > 0)) ** 2
+
+
+def _others(
+    way: Float[np.ndarray, " gap"], beside: Float[np.ndarray, " gap"], touch: Bool[np.ndarray, " pair"]
+) -> Float[np.ndarray, " gap"]:
+    """For each gap, how many others in its row are as in blocking, every second one before and behind it."""
+    part = np.divide(way, beside, out=np.full(len(way), np.inf), where=beside > 0)
+    counts = np.clip((CLEARLY[0] - part) / (CLEARLY[0] - CLEARLY[1]), 0, 1)
+    result = np.zeros(len(way))
+    for n in range(len(way)):
+        for step in (-1, 1):
+            at, count = n, 1.0
+            while result[n] < AT_MOST:
+                between = touch[at - 2 : at] if step < 0 else touch[at : at + 2]
+                at += 2 * step
+                if not 0 <= at < len(way) or not between.all() or not counts[at]:
+                    break
+                count *= counts[at]  # less of those beyond one that hardly counts
+                result[n] += count
+    return np.minimum(result, AT_MOST)
+
+
+def _usual_ways(
+    character: Character, known: Motion, plan: Plan, lengths: Float[np.ndarray, " gap"], size: float
+) -> Float[np.ndarray, " gap"]:
+    """How far the joints mostly go in the contexts near the gaps in such times, or in half of a context that is short
+    [heights, root mean square over the joints, median]; 0 without context."""
+    ways: dict[float, list[float]] = {length: [] for length in {*lengths.tolist()}}
+    for start, end in nearby_contexts(known, plan):
+        seen = known.at((known.times >= start) & (known.times <= end))
+        seen = replace(seen, T_world_skel=np.repeat(seen.T_world_skel[:1], len(seen.times), axis=0))
+        places = skeleton.joint_positions(character, seen) / size
+        for length, found in ways.items():
+            lag = min(length, (end - start) / 2)
+            firsts = np.linspace(0, np.searchsorted(seen.times, end - lag, side="right") - 1, STARTS)
+            firsts = np.unique(firsts.astype(int))
+            lasts = np.minimum(np.searchsorted(seen.times, seen.times[firsts] + lag), len(seen.times) - 1)
+            found += np.sqrt(((places[lasts] - places[firsts]) ** 2).sum(-1).mean(1)).tolist()
+    usual = {length: float(np.median(found)) if found else 0.0 for length, found in ways.items()}
+    return np.array([usual[length] for length in lengths.tolist()])
 
 
 def held_alone(
@@ -138,7 +228,8 @@ def held_frames(
     character: Character, known: Motion, plan: Plan, held: Sequence[HeldPose], prior: Prior
 ) -> Motion:
     """What is held, at the times to fill of its gaps: bit for bit what both keys are. Joints that are keyed otherwise
-    go from key to key as a prior has it, astray from straight by no more than :data:`ASTRAY` of their own way.
+    go from key to key as a prior has it, astray from straight by no more than :data:`ASTRAY` of their own way, or as
+    far as it has a say.
 
     Args:
         character: The skeleton.
@@ -154,16 +245,30 @@ def held_frames(
     part = replace(plan, gaps=tuple(pose.gap for pose in some), channels={})
     base = offsets.straight(known, part)
     added = offsets.offsets_from(base, prior(character, known, part))
+    carried = _carried(known, plan, part, added) if any(pose.free for pose in some) else added
     at = offsets.frames_at_ends(known, part.gaps)
     ways = _sizes(offsets.offsets_from(known.at(at[::2]), known.at(at[1::2])))
     ends = np.cumsum([0, *(len(pose.gap.times) for pose in some)])
     for pose, way, a, b in zip(some, ways, ends[:-1], ends[1:], strict=True):
+        if pose.free:
+            added[a:b] = carried[a:b]
         largest = _sizes(added[a:b]).max(0)
-        share = np.minimum(1, ASTRAY * way / np.where(largest > 0, largest, 1)) * pose.moving[:, None]
+        share = np.minimum(1, ASTRAY * way / np.where(largest > 0, largest, 1))
+        share = np.maximum(share, pose.free) * pose.moving[:, None]
         added[a:b] *= np.repeat(share, 3, axis=-1)
     total = np.zeros((len(made.times), *added.shape[1:]))
     total[np.isin(made.times, base.times)] = added
     return offsets.apply(made, total)
+
+
+def _carried(known: Motion, plan: Plan, part: Plan, added: offsets.Offsets) -> offsets.Offsets:
+    """Offsets in some of the gaps, with the velocity of straight motion in the others carried on into them."""
+    row = replace(plan, channels={})
+    line = offsets.straight(known, row)
+    there = np.isin(line.times, part.fill_times)
+    total = np.zeros((len(line.times), *added.shape[1:]))
+    total[there] = added
+    return offsets.offsets_from(line, carry_velocity(known, row, offsets.apply(line, total)))[there]
 
 
 def _sizes(values: offsets.Offsets) -> Float[np.ndarray, "fill joint 3"]:
@@ -180,10 +285,11 @@ def _comes_back(
     gap: Gap,
     size: float,
     held: Bool[np.ndarray, " joint"],
+    apart: Float[np.ndarray, " joint"],
     channels: Collection[Channel],
 ) -> bool:
-    """Whether the context shows motion of joints that comes back to their pose of a gap in about its time, or moves
-    into it and is too short to tell."""
+    """Whether the context shows motion of joints that comes back to their pose of a gap in about its time, less near to
+    it by what the keys are ``apart`` (up to :data:`NEAR`), or moves into it and is too short to tell."""
     pose = known.at(offsets.frames_at(known, np.array([gap.start])))
     for start, end in plan.contexts:
         seen = known.at((known.times >= start) & (known.times <= end))
@@ -195,7 +301,7 @@ def _comes_back(
                 step = _apart(seen.at(np.array([a])), seen.at(np.array([b])), size, channels)
                 if step[0, held].max(initial=0) > SAME:
                     return True
-        away = _apart(seen, pose, size, channels)[:, held].max(1, initial=0) > NEAR
+        away = (_apart(seen, pose, size, channels) > NEAR + np.minimum(apart, NEAR))[:, held].any(1)
         near = seen.times[~away]
         lags = near[None, :] - near[:, None]
         first, last = np.nonzero((lags >= CYCLE[0] * length) & (lags <= CYCLE[1] * length))

@@ -8,6 +8,7 @@ import pytest
 
 from engine.geometry import rotations
 from engine.geometry.resample import resample
+from engine.priors import offsets
 from engine.priors.fill import Filled, fill_motion
 from tests.engine.conftest import make_character, make_motion
 from usd_io.model import Motion
@@ -147,6 +148,65 @@ def test_what_moves_beside_a_hold_is_not_called_sure() -> None:
     inside = filled.confidence[(filled.motion.times > HOLDS[0][0]) & (filled.motion.times < HOLDS[0][1])]
     assert (inside[:, [0, 1, 2, 4]] == 1).all()
     assert (inside[:, 3] < 0.8).all()
+
+
+def drifted(shot: Motion, drift: float, ends: Sequence[float]) -> Motion:
+    """The shot with all joints but the root turned at some keys, each about its own axis."""
+    turned, axes = shot.rotations.copy(), np.random.default_rng(3).normal(size=(len(ends), 4, 3))
+    axes *= drift / np.linalg.norm(axes, axis=-1, keepdims=True)
+    at = np.isin(shot.times, ends)
+    turned[at, 1:] = rotations.multiply(turned[at, 1:].astype(float), rotations.exp(axes))
+    return replace(shot, rotations=turned)
+
+
+def astray(filled: Filled, start: float, end: float) -> float:
+    """How far joints turn away from straight in a gap [rad]."""
+    motion = filled.motion.at((filled.motion.times >= start) & (filled.motion.times <= end))
+    part = (motion.times - start) / (end - start)
+    ends = np.zeros(len(part), int), np.full(len(part), len(part) - 1)
+    line = offsets.between(motion, *ends, part, motion.times)
+    return float(rotations.angle_between(motion.rotations.astype(float), line.rotations).max())
+
+
+@pytest.mark.parametrize("prior", ["auto", "learned", "spline"])
+def test_between_keys_that_are_nearly_one_pose_a_prior_has_the_less_of_a_say(prior: str) -> None:
+    """What drifts by 0.01 degrees is no move, and nothing changes at once as the keys come together."""
+    ends = [end for _, end in HOLDS]
+    found = []
+    for drift in (5e-4, 2e-3, 0.01, 0.03):
+        filled = fill_motion(CHARACTER, drifted(blocked(), drift, ends), context=[(0, 36)], prior=prior)
+        found.append(max(astray(filled, *hold) for hold in HOLDS))
+        choices = {c.start: c for c in filled.self_test.choices}
+        assert all("nearly one pose" in choices[start].reason for start, _ in HOLDS)
+        assert all(0 < (choices[start].expected_l2p or 0) < drift for start, _ in HOLDS)
+    assert (np.array(found) < np.array([5e-4, 2e-3, 0.01, 0.03])).all()
+    assert found == sorted(found)
+
+
+def test_keys_clearly_apart_are_a_move() -> None:
+    shot = drifted(blocked(), 1.0, [end for _, end in HOLDS])
+    reasons = [c.reason for c in fill_motion(CHARACTER, shot, context=[(0, 36)]).self_test.choices]
+    assert not any("nearly" in reason for reason in reasons)
+
+
+def test_a_cycle_that_comes_back_nearly_is_no_hold() -> None:
+    """The walk on the spot, a cycle later turned a little otherwise."""
+    cycle = [*range(12), *range(12, 0, -1)]
+    shot = posed([*range(49), 72, 84, 96], [*(cycle[t % 24] for t in range(49)), 0, 12, 0])
+    filled = fill_motion(CHARACTER, drifted(shot, 0.01, [72]), context=[(0, 48)])
+    assert astray(filled, 48, 72) > 0.02
+    assert not any("nearly" in choice.reason for choice in filled.self_test.choices)
+
+
+def test_a_single_gap_nearer_than_usual_is_no_hold_unless_others_are_keyed_twice() -> None:
+    drift, ends = 0.15, [end for _, end in HOLDS]
+    several = drifted(blocked(), drift, ends)
+    alone = several.at(np.isin(several.times, [*CONTEXT, *HOLDS[0], HOLDS[1][1], HOLDS[2][1]]))
+    counts = [
+        sum("nearly" in choice.reason for choice in fill_motion(CHARACTER, shot).self_test.choices)
+        for shot in (several, alone)
+    ]
+    assert counts == [3, 0]
 
 
 @pytest.mark.parametrize("joints", [[0], [1, 2, 3]])
