@@ -12,7 +12,7 @@ from engine.geometry import metrics, skeleton
 from engine.geometry.once import once
 from engine.geometry.resample import resample
 from engine.geometry.threads import one_thread
-from engine.planning.plan import Plan, make_plan
+from engine.planning.plan import Gap, Plan, make_plan
 from engine.priors import auto, offsets
 from engine.priors.catalogue import BARE, SURE, prior_of
 from engine.priors.contacts.planting import plant
@@ -21,9 +21,9 @@ from engine.priors.learned import prior as learned
 from engine.priors.learned.takes import RECALLED, livelier, vary
 from engine.priors.self_test import (
     LEAST_OF_WAY,
-    UNSEEN,
     Prior,
     SelfTest,
+    at_least,
     corrections,
     expected_errors,
     joint_norm,
@@ -31,6 +31,7 @@ from engine.priors.self_test import (
     of_gaps,
     self_test,
     times_as_fast,
+    unseen,
     with_held,
 )
 from engine.priors.shaping.holds import HeldPose, held_alone, held_frames, held_poses
@@ -183,13 +184,16 @@ def fill(
         else:
             nothing = SelfTest(0, 0.0, (), (), None, None)
             filled = Filled(around.kept, around, prior, nothing, (around.kept,) * (takes - 1))
-        sure = filled.confidence
-        return replace(
-            filled,
-            parts=parts,
-            self_test=with_held(filled.self_test, plan, held),
-            confidence=None if sure is None else _with_held(sure, filled.motion, held),
-        )
+        test, sure = filled.self_test, filled.confidence
+        if sure is not None:
+            sure = _with_held(sure, filled.motion, held)
+            if moving.gaps:
+                errors = _as_if_moving_on(character, parts.known, plan, held)
+                counts = np.cumsum([len(gap.times) for gap in moving.gaps])[:-1]
+                test = at_least(test, moving, [joint_norm(part) for part in np.split(errors, counts)])
+                moves = np.isin(filled.motion.times, moving.fill_times)
+                sure[moves] = np.minimum(sure[moves], learned.confidence_in(errors))
+        return replace(filled, parts=parts, self_test=with_held(test, plan, held), confidence=sure)
     finding, shaping = seconds(character, plan, prior, takes)
     share = finding / (finding + shaping) if finding else 0.0
     needed = takes > 1 or prior == "learned" or (prior == "auto" and learned.fits(character))
@@ -225,6 +229,8 @@ def fill(
     if guess is not None and prior in SURE:
         guess = as_tested(test, character, drafts.fills, parts.known, plan, guess)
         test = expecting(test, character, parts.known, plan, guess, made)
+    elif test.pieces:
+        test = at_least(test, plan, _unforetold(character, parts.known, plan, made))
     others = []
     if guess is not None:
         recalled = _recalled(character, parts.known, plan, made, guess) if takes >= RECALLED else None
@@ -356,6 +362,32 @@ def _without(plan: Plan, held: Sequence[HeldPose]) -> Plan:
     return replace(plan, gaps=gaps, keys=tuple(sorted({*plan.keys, *times})))
 
 
+def _as_if_moving_on(
+    character: Character, known: Motion, plan: Plan, held: Sequence[HeldPose]
+) -> Float[np.ndarray, "fill joint"]:
+    """Position errors that the network expects in the other gaps where what is held is left out, so that one move goes
+    on into the next [heights]. Beside holds it takes the shot for a calm one and expects a half to a fifth of it."""
+    starts, ends = (np.array([getattr(pose.gap, side) for pose in held]) for side in ("start", "end"))
+
+    def moved_up(time: float) -> float:
+        return float(time - (ends - starts)[ends <= time].sum())
+
+    left_out = (known.times[:, None] > starts) & (known.times[:, None] <= ends)
+    seen = known.at(np.flatnonzero(~left_out.any(1)))
+    seen = replace(seen, times=np.array([moved_up(time) for time in seen.times.tolist()]))
+    shorter = replace(
+        plan,
+        contexts=tuple((moved_up(start), moved_up(end)) for start, end in plan.contexts),
+        keys=tuple(sorted({moved_up(key) for key in plan.keys})),
+        channels={},
+    )
+    pieces = []
+    for gap in _without(plan, held).gaps:
+        times = tuple(moved_up(time) for time in gap.times)
+        pieces.append((seen, replace(shorter, gaps=(Gap(moved_up(gap.start), moved_up(gap.end), times),))))
+    return np.concatenate([fill.position_error for fill in learned.draft_fills(character, pieces)])
+
+
 def _with_held(
     sure: Float[np.ndarray, "frame joint"], motion: Motion, held: Sequence[HeldPose]
 ) -> Float[np.ndarray, "frame joint"]:
@@ -410,10 +442,33 @@ def as_tested(
     faster = times_as_fast(character, known, plan)
     factors = corrections(test, plan, own.tolist(), float(np.mean(told)), known.time_codes_per_second, faster)
     # what lay still wherever it was seen the network does not expect to go astray
-    ways = joint_ways(character, known, plan.gaps) / metrics.height(character, known, plan.keys[0])
-    least = np.divide(LEAST_OF_WAY * ways, own, out=np.zeros(len(own)), where=own > 0)
-    factors = np.where(faster >= UNSEEN, np.maximum(factors, least), factors)
+    least = unseen(character, known, plan) * _least_of_ways(character, known, plan)
+    factors = np.maximum(factors, np.divide(least, own, out=np.zeros(len(own)), where=own > 0))
     return replace(guess, position_error=guess.position_error * np.repeat(factors, counts)[:, None])
+
+
+def _least_of_ways(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, " gap"]:
+    """The least L2P of each gap that is not foretold by the pieces [heights]."""
+    ways = joint_ways(character, known, plan.gaps) / metrics.height(character, known, plan.keys[0])
+    return LEAST_OF_WAY * ways
+
+
+def _unforetold(character: Character, known: Motion, plan: Plan, made: Motion) -> list[float]:
+    """The least L2P to expect of what a prior made that cannot say itself how sure it is [heights]: something in gaps
+    that the pieces do not foretell; and, as it is known of straight motion, of what is further from that the rest."""
+    least = _least_of_ways(character, known, plan)
+    counts = [len(gap.times) for gap in plan.gaps]
+    moved = np.sqrt((_moved(character, known, plan, made) ** 2).sum(1))
+    apart = [float(part.mean()) for part in np.split(moved, np.cumsum(counts)[:-1])]
+    result: list[float] = (unseen(character, known, plan) * np.maximum(least, apart - least)).tolist()
+    return result
+
+
+def _moved(character: Character, known: Motion, plan: Plan, made: Motion) -> Float[np.ndarray, "fill joint"]:
+    """How far what was made is from straight motion [heights]."""
+    places = [skeleton.joint_positions(character, motion) for motion in (made, offsets.straight(known, plan))]
+    size = metrics.height(character, known, plan.keys[0])
+    return np.asarray(np.linalg.norm(places[0] - places[1], axis=-1) / size)
 
 
 def expecting(
@@ -429,11 +484,7 @@ def expecting(
     if not test.pieces or not len(character.joints):
         return test
     size = metrics.height(character, known, plan.keys[0])
-    places = [
-        skeleton.joint_positions(character, motion)
-        for motion in (made or guess.motion, offsets.straight(known, plan))
-    ]
-    moved = np.linalg.norm(places[0] - places[1], axis=-1) / size
+    moved = _moved(character, known, plan, made or guess.motion)
     return expected_errors(test, plan, guess.position_error, moved, size)
 
 

@@ -40,8 +40,11 @@ CALM = 1e-3
 STILL = 1e-3
 """Where slerp misses less than this of hidden pieces [heights, root mean square over the joints] the context stands
 still."""
-UNSEEN = 16.0
-"""A gap in which the joints go so many times as fast as in the context is not foretold by the pieces."""
+STILL_BESIDE = 16.0
+"""So it does beside gaps in all of which the joints go so many times as fast."""
+UNSEEN = (4.0, 8.0)
+"""As the joints go from the first to the second of these times as fast in a gap as in the context, the pieces do not
+foretell it."""
 LEAST_OF_WAY = 0.15
 """There an error is expected of no less than this part of the way from key to key: it is 0.15 to 0.2 of it, in the
 median, of characters that were not trained on, where keys are four times as fast as the context, or more."""
@@ -156,7 +159,7 @@ def self_test(
     ]
     still = slerp is not None and slerp < STILL * np.sqrt(len(character.joints))
     if trials and plan.gaps:
-        still |= bool((times_as_fast(character, known, plan) >= UNSEEN).all())
+        still |= bool((times_as_fast(character, known, plan) >= STILL_BESIDE).all())
     known_ratios = [ratio for ratio in ratios if ratio is not None]
     choices = tuple(
         GapChoice(
@@ -265,6 +268,42 @@ def times_as_fast(character: Character, known: Motion, plan: Plan) -> Float[np.n
         for gaps in (pieces, plan.gaps)
     )
     return np.divide(own, usual.mean(), out=np.where(own > 0, np.inf, 0.0), where=usual.mean() > 0)
+
+
+def unseen(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, " gap"]:
+    """How far the pieces do not foretell each gap, as it is so much faster than the context, 0 to 1."""
+    first, last = UNSEEN
+    return np.clip((times_as_fast(character, known, plan) - first) / (last - first), 0, 1)
+
+
+def at_least(test: SelfTest, plan: Plan, errors: Sequence[float]) -> SelfTest:
+    """The self-test with an error to expect of no less than this in each gap [L2P in heights], where one is."""
+    choices = tuple(_raised(choice, error) for choice, error in zip(test.choices, errors, strict=True))
+    return replace(test, choices=choices, expected_l2p=_mean_over_frames(choices, plan))
+
+
+def _raised(choice: GapChoice, error: float) -> GapChoice:
+    """The choice with another error to expect, if that is larger, and what goes with it."""
+    expected = choice.expected_l2p
+    if expected is None or expected >= error:
+        return choice
+    if not expected:
+        return replace(choice, expected_l2p=error)
+    times, ratio = error / expected, choice.expected_ratio
+    distance, share, bounds = (
+        choice.expected_distance,
+        choice.expected_height_share,
+        choice.expected_range,
+    )
+    return replace(
+        choice,
+        expected_l2p=error,
+        expected_distance=None if distance is None else times * distance,
+        expected_height_share=None if share is None else times * share,
+        expected_range=None if bounds is None else (times * bounds[0], times * bounds[1]),
+        # what slerp misses beyond the answer stays
+        expected_ratio=None if ratio is None else times / float(np.sqrt(times**2 + ratio**-2 - 1)),
+    )
 
 
 def joint_norm(position_error: Float[np.ndarray, "fill joint"]) -> float:

@@ -258,8 +258,11 @@ def test_the_network_is_asked_once_about_the_hidden_pieces(
     assert asked == [4]
 
 
+@pytest.mark.parametrize("prior", ["auto", "learned", "context", "spline", "slerp", "hold"])
 @pytest.mark.parametrize("breath", [0.0, 1e-3])
-def test_behind_a_context_that_stands_still_the_way_between_keys_tells_the_error(breath: float) -> None:
+def test_behind_a_context_that_stands_still_the_way_between_keys_tells_the_error(
+    breath: float, prior: str
+) -> None:
     """The network expects nothing of joints that lay still wherever it saw them."""
     inside = MOTION.times <= 48
     sway = breath * np.sin(0.3 * MOTION.times[inside])
@@ -271,9 +274,11 @@ def test_behind_a_context_that_stands_still_the_way_between_keys_tells_the_error
     goes_on = ~inside
     translations[goes_on, 0, 0] += 0.2 * np.arange(goes_on.sum())
     moving = replace(MOTION, translations=translations, rotations=rotations)
-    filled = fill_motion(CHARACTER, moving, context=[(0, 48)], keys=[48, 72, 120])
+    filled = fill_motion(CHARACTER, moving, context=[(0, 48)], keys=[48, 72, 120], prior=prior)
     ways = joint_ways(CHARACTER, moving, PLAN.gaps) / metrics.height(CHARACTER, moving, 48)
     assert filled.self_test.still
     for choice, way in zip(filled.self_test.choices, ways, strict=True):
         assert choice.expected_l2p is not None
         assert choice.expected_l2p > 0.99 * LEAST_OF_WAY * way
+        if prior == "hold":  # half of the way in the mean
+            assert choice.expected_l2p > 0.3 * way

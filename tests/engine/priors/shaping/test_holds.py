@@ -209,6 +209,20 @@ def test_a_single_gap_nearer_than_usual_is_no_hold_unless_others_are_keyed_twice
     assert counts == [3, 0]
 
 
+def test_what_is_expected_of_moves_does_not_shrink_beside_holds() -> None:
+    shot = blocked()
+    filled = fill_motion(CHARACTER, shot, context=[(0, 36)])
+    lengths = np.cumsum([0, *(end - start for start, end in HOLDS)])
+    times = [*CONTEXT, *(start - length for (start, _), length in zip(HOLDS, lengths, strict=False))]
+    through = replace(
+        shot.at(np.isin(shot.times, [*CONTEXT, *(s for s, _ in HOLDS)])), times=np.array(times, float)
+    )
+    usual = [c.expected_l2p for c in fill_motion(CHARACTER, through, context=[(0, 36)]).self_test.choices]
+    told = [c.expected_l2p for c in filled.self_test.choices if "held" not in c.reason]
+    for own, without in zip(told, usual, strict=True):
+        assert (own or 0) > 0.8 * (without or 1)
+
+
 @pytest.mark.parametrize("joints", [[0], [1, 2, 3]])
 def test_no_hold_is_seen_where_the_root_or_most_joints_move(joints: list[int]) -> None:
     filled = fill_motion(CHARACTER, waved(blocked(), joints), context=[(0, 36)])
