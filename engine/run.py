@@ -317,7 +317,7 @@ def _naming_what_is_gone(config: RunConfig) -> Iterator[None]:
         if not gone:
             raise
         raise ConfigError(
-            f"{shown(gone[0])}, which the run reads, is gone; put it back and resume the run."
+            f"{shown(gone[0])}, which the run reads, is not there; put it there and resume the run."
         ) from error
 
 

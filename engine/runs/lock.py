@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from engine.errors import EngineError, RunBusy
@@ -53,8 +54,9 @@ class RunLock:
             raise EngineError(unwritable(folder, error), settings=("out",)) from error
 
     def release(self) -> None:
-        """Give the run back."""
-        self._lease.release(force=True)
+        """Give the run back; a marker that cannot be removed is seen to be of a holder that is gone."""
+        with suppress(OSError):  # what went wrong before is said, not this
+            self._lease.release(force=True)
 
     def _holder(self) -> str:
         owner = self._lease.owner

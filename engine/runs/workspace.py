@@ -111,10 +111,15 @@ class Workspace:
         """Say which files of the folder are about to be written, by their names in it.
 
         Raises:
-            EngineError: Something that no run wrote has such a name; it stays.
+            EngineError: Something that no run wrote has such a name; it stays. Or the folder cannot be written.
         """
         with self._guard:
-            self._own.claim(*names)
+            try:
+                self._own.claim(*names)
+            except EngineError as error:
+                if isinstance(error.__cause__, OSError):
+                    raise _unwritable(self.folder, error.__cause__) from error.__cause__
+                raise
 
     def _lose(self) -> None:
         self._lost = True

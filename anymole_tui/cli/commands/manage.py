@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from anymole_tui.cli import output as out
-from anymole_tui.cli.commands.run import in_own_process
+from anymole_tui.cli.commands.run import check_place, in_own_process
 from anymole_tui.cli.options import (
     AsJson,
     Debug,
@@ -191,6 +191,7 @@ def resume(
     from engine import run as engine_run
     from engine.runs import stop_signals
 
+    check_place(detach=detach, here=here)
     folder, kind = _resumable(run), progress_kind(progress)
 
     def prepare() -> Path:

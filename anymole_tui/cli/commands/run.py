@@ -21,7 +21,7 @@ from anymole_tui.cli.options import (
     takes_settings,
 )
 from anymole_tui.wording import describe_plan
-from engine import RunConfig
+from engine import ConfigError, RunConfig
 from engine.runs import run_commands
 
 EXAMPLES = """anymole run shot.usda
@@ -62,12 +62,13 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Fill the motion between the keys and author it as a new layer; the source is never touched."""
-    if until and not dry_run:
+    if until:
         from engine import prepare
         from engine.run import check_stage
 
         check_stage(config, until)  # before a folder is made for it
-        return advance_to(prepare(config), until, progress, as_json=as_json)
+        if not dry_run:
+            return advance_to(prepare(config), until, progress, as_json=as_json)
     start(
         config,
         dry_run=dry_run,
@@ -96,6 +97,7 @@ def start(
     from engine import run as engine_run
 
     kind = progress_kind(progress)
+    check_place(detach=detach, here=here)
     planned = engine_run.plan(config, dry=True) if dry_run else engine_run.plan(config)
     if dry_run:
         engine_run.check_ready(config, planned)
@@ -135,6 +137,19 @@ def advance_to(folder: Path, stage: str, progress: str, *, as_json: bool) -> Non
         out.print_json({"run": str(folder), "stage": stage})
     else:
         out.answer(f"{stage} is done in {shown(folder)}; 'anymole resume' goes on from there.")
+
+
+def check_place(*, detach: bool, here: bool) -> None:
+    """Refuse to both leave this process and stay in it.
+
+    Raises:
+        ConfigError: Both are asked for.
+    """
+    if detach and here:
+        raise ConfigError(
+            "a run is either left to itself or done in this process; give one of the two.",
+            settings=("detach", "here"),
+        )
 
 
 def in_own_process(kind: str, *, here: bool) -> bool:

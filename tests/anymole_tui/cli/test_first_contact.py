@@ -136,6 +136,21 @@ def test_a_stage_that_no_run_has_leaves_no_folder(
     assert code == 2
     assert "has no stage nope; it has fill, " in err
     assert not (tmp_path / "run").exists()
+    code, out, err = call("run", str(two_bone_arm), "--until", "nope", "--dry-run")
+    assert (code, out) == (2, "")
+    assert "has no stage nope; it has fill, " in err
+
+
+@pytest.mark.parametrize("command", ["run", "resume"])
+def test_a_run_is_not_both_left_to_itself_and_done_here(
+    call: Call, tmp_path: Path, two_bone_arm: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    code, _, err = call(command, str(two_bone_arm), "--detach", "--here")
+    assert code == 2
+    assert "give one of the two (--detach, --here)" in err
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_no_help_shows_the_types_of_values(call: Call) -> None:

@@ -220,7 +220,9 @@ def test_a_finished_run_whose_source_is_gone_stays_finished(config: RunConfig, s
     for call in (engine_run.resume, engine_run.prepare_resume):
         for changes in ({}, {"samples": "sparse"}):
             # which of the two, a layer that is still open in this process decides
-            with pytest.raises((ConfigError, SourceChanged), match=rf"{shot.name}.* is gone.*; put it back"):
+            with pytest.raises(
+                (ConfigError, SourceChanged), match=rf"{shot.name}.* is (gone|not there).*; put it"
+            ):
                 call(folder, changes=changes)
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
     assert read_run(folder).state == "done"
@@ -231,7 +233,7 @@ def test_a_finished_run_whose_source_is_gone_stays_finished(config: RunConfig, s
 def test_a_source_that_is_gone_is_to_be_put_back(tmp_path: Path) -> None:
     folder = engine_run.prepare(RunConfig(stage=str(tmp_path / "shot.usda"), out=str(tmp_path / "run")))
     with pytest.raises(
-        ConfigError, match=r"shot\.usda, which the run reads, is gone; put it back and resume"
+        ConfigError, match=r"shot\.usda, which the run reads, is not there; put it there and resume"
     ):
         engine_run.resume(folder)
 

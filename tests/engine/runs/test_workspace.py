@@ -157,6 +157,27 @@ def test_a_full_disk_is_one_sentence_and_leaves_whole_files(
     assert not list(workspace.folder.glob(".*.tmp"))
 
 
+def test_a_folder_that_is_locked_meanwhile_is_one_sentence_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with ``chattr +i``: nothing in it can be made or removed; and the lock that stays is not what is told."""
+    opened = Workspace(tmp_path / "run")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(tmp_path / "run" / "lock"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", refuse)
+        with pytest.raises(EngineError) as caught:
+            opened.write("check.json", "{}")  # which the list of its files has to name first
+        assert f"{tmp_path}/run cannot be written (Operation not permitted); make it" in str(caught.value)
+        assert "'anymole resume' goes on from there" in str(caught.value)
+        assert exit_code(caught.value) is ExitCode.USAGE
+        patched.setattr(opened._lock._lease, "release", refuse)
+        opened.close()
+    opened._lock.release()
+
+
 def test_folders_of_a_newer_version_are_refused(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text('{"format": 2}')
     with pytest.raises(ConfigError, match="newer"):
