@@ -34,6 +34,7 @@ from engine.priors.self_test import (
     unseen,
     with_held,
 )
+from engine.priors.shaping.holding_bodies import HoldingBody, errors_beside, holding_bodies, with_holding
 from engine.priors.shaping.holds import HeldPose, held_alone, held_frames, held_poses
 from engine.priors.shaping.in_place import keep_in_place
 from engine.priors.shaping.loop import Cycles, cycles_of, middle
@@ -226,8 +227,11 @@ def fill(
         )
         priors, together = {"spline": spline, prior: chosen}, {"learned": drafts}
         test = self_test(character, parts.known, plan, priors, only=prior, together=together)
+    shaped = prior not in BARE
+    holding = holding_bodies(character, parts.known, plan, _filled_together(plan), chosen) if shaped else ()
     if guess is not None and prior in SURE:
         guess = as_tested(test, character, drafts.fills, parts.known, plan, guess)
+        guess = replace(guess, position_error=errors_beside(holding, plan, guess.position_error))
         test = expecting(test, character, parts.known, plan, guess, made)
     elif test.pieces:
         test = at_least(test, plan, _unforetold(character, parts.known, plan, made))
@@ -239,7 +243,6 @@ def fill(
         made = livelier(parts.known, plan, made, guess)
     for motion in (made, *others):
         _check_finite(motion, character, prior)
-    shaped = prior not in BARE
     if shaped:
         made, *others = (carry_velocity(parts.known, plan, motion) for motion in (made, *others))
     on_part(share)
@@ -253,6 +256,7 @@ def fill(
             contacts=contacts and shaped,
             texture=style != "calm" and shaped,
             own=own,
+            holding=holding,
             on_part=lambda part, n=n: on_part(share + (1 - share) * (n + part) / takes),  # type: ignore[misc]
         )
         for n, motion in enumerate((made, *others))
@@ -331,8 +335,7 @@ def _beside_holds(
     character: Character, parts: Parts, plan: Plan, prior: Prior
 ) -> tuple[Parts, Plan, tuple[HeldPose, ...]] | None:
     """What is left to do once poses are held in some gaps, whose frames are known then, and these; None without."""
-    alone = {channel for channel, own in plan.channels.items() if own.contexts is not None}
-    held = held_poses(character, parts.known, plan, [c for c in CHANNELS if c not in alone])
+    held = held_poses(character, parts.known, plan, _filled_together(plan))
     if not held:
         return None
     made = held_frames(character, parts.known, plan, held, prior)
@@ -360,6 +363,12 @@ def _without(plan: Plan, held: Sequence[HeldPose]) -> Plan:
     times = {time for pose in held for time in pose.gap.times}
     gaps = tuple(gap for gap in plan.gaps if gap.start not in starts)
     return replace(plan, gaps=gaps, keys=tuple(sorted({*plan.keys, *times})))
+
+
+def _filled_together(plan: Plan) -> list[Channel]:
+    """The channels that are not filled by themselves."""
+    by_themselves = {channel for channel, own in plan.channels.items() if own.contexts is not None}
+    return [channel for channel in CHANNELS if channel not in by_themselves]
 
 
 def _as_if_moving_on(
@@ -524,7 +533,16 @@ def fill_plainly(
         made = carry_velocity(parts.known, plan, made)
     own = fill_own_channels(character, parts, plan, prior_of(prior), holds=shaped)
     return complete(
-        character, parts, plan, made, contacts=contacts and shaped, texture=texture and shaped, own=own
+        character,
+        parts,
+        plan,
+        made,
+        contacts=contacts and shaped,
+        texture=texture and shaped,
+        own=own,
+        holding=holding_bodies(character, parts.known, plan, _filled_together(plan), prior_of(prior))
+        if shaped
+        else (),
     )
 
 
@@ -569,6 +587,7 @@ def complete(
     contacts: bool = False,
     texture: bool = False,
     own: Mapping[Channel, Motion] | None = None,
+    holding: Sequence[HoldingBody] = (),
     on_part: Callable[[float], None] = lambda part: None,
 ) -> Motion:
     """Put what a prior made between the kept samples.
@@ -582,6 +601,7 @@ def complete(
             known how the Xforms above the skeleton move.
         texture: Add the context's quick movement (:func:`engine.priors.shaping.texture.put_texture`).
         own: Of :func:`fill_own_channels`.
+        holding: Bodies that hold a pose while others move.
         on_part: Called now and then with the part of the work that is done, 0 to 1.
     """
     own = own or {}
@@ -594,6 +614,8 @@ def complete(
         standing = contacts and not plan.in_place
         textured = put_texture(character, parts.known, plan, whole, standing=standing)
         whole = _with_own(textured, parts.hidden, plan, own)
+    if holding:
+        whole = _with_own(with_holding(whole, holding, character, plan), parts.hidden, plan, own)
     if plan.in_place:
         whole = _with_own(keep_in_place(character, parts.known, plan, whole), parts.hidden, plan, own)
     if plan.pins:
