@@ -1,14 +1,14 @@
 """How the motion of priors moves, beside slerp's and the truth's: what L2P does not tell (docs/measurements.md).
 
     python scripts/bench_motion.py SUITE.toml|CORPUS [--priors slerp,learned,auto] [--cases N] [--gap S] [--takes]
-        [--calm] [--weights FILE]
+        [--loops] [--calm] [--weights FILE]
 
 Of a suite all cases, of a corpus (a folder of npz files) up to N clips of every character that the learned prior
-was not trained on. Per prior, over the moving cases: L2P, L2Q and NPSS over slerp's, L2P also by place of the gap
-in its row and by kind of character; length of joint paths and jerk over the truth's (median); change of velocity
-at keys between gaps, and the truth's [heights/s]; speed of joints that rest in the truth [heights/s]. ``--takes``
-adds the takes of a run, the best of them and a lively one; ``--calm`` leaves texture out of the priors; ``--weights``
-tries other weights of the learned prior.
+was not trained on (``--loops``: short loops are played on). Per prior, over the moving cases: L2P, L2Q and NPSS over
+slerp's, L2P also by place of the gap in its row and by kind of character; length of joint paths and jerk over the
+truth's (median); change of velocity at keys between gaps, and the truth's [heights/s]; speed of joints that rest in
+the truth [heights/s]. ``--takes`` adds the takes of a run, the best of them and a lively one; ``--calm`` leaves texture
+out of the priors; ``--weights`` tries other weights of the learned prior.
 """
 
 import argparse
@@ -52,10 +52,10 @@ class Case:
         return "other animals" if any(word in words for word in OTHERS) else "on two legs"
 
 
-def cases_of(source: Path, per_character: int, gap: float) -> Iterator[Case]:
-    """Cases of a suite file or of a corpus folder."""
+def cases_of(source: Path, per_character: int, gap: float, *, loops: bool = False) -> Iterator[Case]:
+    """Cases of a suite file or of a corpus folder, of which short ``loops`` may be played on."""
     if source.is_dir():
-        for case in held_out_cases(source, per_character, gap):
+        for case in held_out_cases(source, per_character, gap, play_loops=loops):
             yield Case(case.source, case.character, case.truth, case.plan)
         return
     for entry in read_suite(source):
@@ -154,6 +154,7 @@ def main() -> None:
     parser.add_argument("--priors", default="slerp,spline,context,learned,auto")
     parser.add_argument("--cases", type=int, default=4, help="clips of every character of a corpus")
     parser.add_argument("--gap", type=float, default=1.0, help="length of a corpus's gaps [s]")
+    parser.add_argument("--loops", action="store_true", help="play short loops of a corpus on")
     parser.add_argument("--takes", action="store_true", help="styles and takes of the learned prior too")
     parser.add_argument("--calm", action="store_true", help="no texture, as with the style calm")
     parser.add_argument("--weights", type=Path, help="of the learned prior, in place of those shipped")
@@ -162,7 +163,7 @@ def main() -> None:
         predict.WEIGHTS = arguments.weights
     rows: dict[str, list[dict[str, float]]] = {}
     best = []
-    for case in cases_of(arguments.source, arguments.cases, arguments.gap):
+    for case in cases_of(arguments.source, arguments.cases, arguments.gap, loops=arguments.loops):
         figures = Figures(case)
         if figures.base.l2p <= MOVING:
             continue

@@ -4,7 +4,8 @@
 
 A biped and a quadruped, with legs that turn or feet on handles (children of a root that stands or travels), whose
 walk is known: ``edge`` shows 0.7 and 1 s of it, in which few swings are whole, ``long`` two seconds; ``short`` goes on
-after two seconds with 8, 15 and 30 % of the length of a step; ``slow`` has keys 2.5 s apart, the others 0.5 to 1 s.
+after two seconds with 8, 15 and 30 % of the length of a step; ``slow`` has keys 2.5 s apart, ``on`` 3, 4 and 5 s, with
+steps as long and a fifth shorter, the others 0.5 to 1 s.
 ``slope`` climbs or descends all along, ``stairs`` over steps that each foot takes as they come, ``top`` goes up a slope
 in the context and on the level from there.
 Means over rigs, keys and places of the context, contacts not held and held: L2P over slerp's; speed of feet while they
@@ -179,6 +180,9 @@ def _kinds(rig: str) -> Iterator[tuple[str, int, int, float, int, Ground]]:
                 for kind, ground in CLIMBS:
                     yield kind, 60, step, 1.0, first, ground
         yield "slow", 60, 75, 1.0, first, np.zeros_like
+        for step in (90, 120, 150):
+            for part in (1.0, 0.8):
+                yield "on", 60, step, part, first, np.zeros_like
 
 
 def _slope(rise: float, until: float = np.inf) -> Ground:

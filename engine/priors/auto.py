@@ -15,9 +15,9 @@ from dataclasses import replace
 import numpy as np
 
 from engine.planning.plan import Plan
-from engine.priors import context as from_context
 from engine.priors import offsets
-from engine.priors.context import context
+from engine.priors.context import prior as from_context
+from engine.priors.context.prior import context
 from engine.priors.learned.prior import fits, learned, learned_drafts
 from engine.priors.self_test import GapChoice, SelfTest, self_test
 from engine.priors.spline import spline

@@ -7,7 +7,7 @@ from engine.errors import ConfigError, DataError, EngineError
 from engine.planning.plan import Plan
 from engine.priors import auto
 from engine.priors.baselines import hold, slerp
-from engine.priors.context import context
+from engine.priors.context.prior import context
 from engine.priors.learned import prior as learned
 from engine.priors.spline import spline
 from engine.priors.trials import Prior

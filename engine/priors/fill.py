@@ -16,7 +16,7 @@ from engine.planning.plan import Gap, Plan, make_plan
 from engine.priors import auto, offsets
 from engine.priors.catalogue import BARE, SURE, prior_of
 from engine.priors.contacts.planting import plant
-from engine.priors.context import context
+from engine.priors.context.prior import context
 from engine.priors.learned import prior as learned
 from engine.priors.learned.takes import RECALLED, livelier, vary
 from engine.priors.self_test import (

@@ -1,5 +1,7 @@
 """Which joints carry a skeleton through the world, and turning them about the up axis."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from engine.geometry import rotations, skeleton
@@ -61,6 +63,54 @@ def turn_carriers(
         matrices = frame.T @ turned @ frame
         moved = values[:, :, joint, offsets.TRANSLATION]
         moved[:] = moved @ matrices.transpose(0, 2, 1)
+
+
+def positions(character: Character, known: Motion, motion: Motion) -> Float[np.ndarray, "frame carried 3"]:
+    """Places of the carried joints in ground space [stage units]."""
+    places = skeleton.joint_transforms(character, motion)[..., :3, 3]
+    return places[:, carried(character, known)] @ T_ground_skel(character, known).T
+
+
+def centres(positions: Float[np.ndarray, "*batch joint 3"]) -> Float[np.ndarray, "*batch 3"]:
+    """Mean places on the ground."""
+    return positions.mean(-2) * np.array([1, 1, 0])
+
+
+def moved(
+    before: Float[np.ndarray, "joint 3"], after: Float[np.ndarray, "joint 3"]
+) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]]:
+    """The turn about the up axis, and the shift over the ground after it, that fit one pose to another best."""
+    a, b = before - centres(before), after - centres(after)
+    angle = np.arctan2((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum(), (a[:, :2] * b[:, :2]).sum())
+    R = turn(np.array([angle]))[0]
+    return R, centres(after) - R @ centres(before)
+
+
+def move(
+    character: Character,
+    known: Motion,
+    motion: Motion,
+    R: Float[np.ndarray, "3 3"],
+    shift: Float[np.ndarray, "3"],
+) -> Motion:
+    """A motion turned, then shifted [stage units], in ground space: its carriers are."""
+    axes = T_ground_skel(character, known)
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = axes.T @ R @ axes, axes.T @ shift
+    translations, q = motion.translations.astype(float), motion.rotations.astype(float)
+    above = skeleton.joint_transforms(character, known.at(slice(0, 1)))[0]
+    for joint in carriers(character, known):
+        # in the axes of the carrier's parent, which is still
+        T_parent = above[parent] if (parent := character.parents[joint]) >= 0 else np.eye(4)
+        local = np.linalg.inv(T_parent) @ T @ T_parent
+        translations[:, joint] = translations[:, joint] @ local[:3, :3].T + local[:3, 3]
+        turned = rotations.from_matrix(local[:3, :3] / np.linalg.norm(local[:3, :3], axis=0))
+        q[:, joint] = rotations.multiply(np.broadcast_to(turned, q[:, joint].shape), q[:, joint])
+    return replace(
+        motion,
+        translations=translations.astype(motion.translations.dtype),
+        rotations=q.astype(motion.rotations.dtype),
+    )
 
 
 def joint_rms(character: Character, known: Motion, values: Float[np.ndarray, "*batch joint 9"]) -> float:

@@ -14,7 +14,7 @@ from engine.geometry import skeleton
 from engine.planning.cycle import Travel, travel_of
 from engine.planning.plan import ChannelPlan, Gap, Plan, cycle_of
 from engine.priors import offsets
-from engine.priors.windows import SEARCH_REACH_S
+from engine.priors.context.windows import SEARCH_REACH_S
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float
 

@@ -19,10 +19,10 @@ import numpy as np
 
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Plan
-from engine.priors import context as from_context
 from engine.priors import offsets
 from engine.priors.contacts.planting import plant
-from engine.priors.context import context
+from engine.priors.context import prior as from_context
+from engine.priors.context.prior import context
 from engine.priors.fill import merge
 from engine.priors.learned import prior as learned
 from engine.priors.learned.takes import vary

@@ -20,7 +20,7 @@ from engine.priors.contacts.rests import carries_most
 from engine.priors.contacts.slopes import rise_of, rises_of
 from engine.priors.contacts.supports import HIGHEST_UNSEEN, find_supports
 from engine.priors.contacts.trajectory import CORRECTION_SPEED, Trajectory, blended
-from engine.priors.context import context
+from engine.priors.context.prior import context
 from engine.priors.fill import fill, fill_plainly, merge
 from engine.priors.learned.bodies import bodies_of, with_joints
 from engine.priors.shaping.velocity import carry_velocity

@@ -15,7 +15,7 @@ from engine.priors import auto as auto_prior
 from engine.priors import offsets
 from engine.priors.auto import auto
 from engine.priors.baselines import hold, slerp
-from engine.priors.context import context
+from engine.priors.context.prior import context
 from engine.priors.fill import fill, seconds
 from engine.priors.learned import layout
 from engine.priors.learned import prior as learned

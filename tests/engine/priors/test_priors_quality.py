@@ -8,11 +8,12 @@ import pytest
 from engine.geometry import metrics, rotations, skeleton
 from engine.planning.plan import Plan, make_plan
 from engine.priors import auto as auto_prior
-from engine.priors import context as context_prior
-from engine.priors import mirror, offsets, spline, windows
+from engine.priors import offsets, spline
 from engine.priors.auto import auto
 from engine.priors.baselines import slerp
-from engine.priors.context import context
+from engine.priors.context import mirror, windows
+from engine.priors.context import prior as context_prior
+from engine.priors.context.prior import context
 from engine.priors.learned.prior import learned
 from engine.priors.self_test import Prior
 from tests.engine.conftest import make_character, make_motion

@@ -12,7 +12,7 @@ from engine.geometry import metrics, rotations
 from engine.planning.plan import Plan, make_plan
 from engine.priors.auto import CANDIDATES
 from engine.priors.baselines import hold, slerp
-from engine.priors.context import context
+from engine.priors.context.prior import context
 from engine.priors.fill import fill_motion
 from engine.priors.learned import prior as learned
 from engine.priors.learned.prior import learned_drafts

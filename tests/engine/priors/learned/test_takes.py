@@ -8,7 +8,7 @@ import pytest
 from engine.geometry import skeleton
 from engine.planning.plan import Plan, make_plan
 from engine.priors import offsets
-from engine.priors.context import context
+from engine.priors.context.prior import context
 from engine.priors.fill import fill_motion
 from engine.priors.learned.prior import LearnedFill, fill
 from engine.priors.learned.takes import livelier, vary

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.planning.plan import Gap, Plan
-from engine.priors import ground, mirror, offsets, spline, windows
+from engine.priors import ground, offsets, spline
+from engine.priors.context import mirror, windows
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float
 
@@ -26,7 +27,7 @@ NOISE = 0.3
 independent, and the same poses are not always joined in the same way."""
 KNOTS_PER_S = 9.0
 """Answers are known at this many inner points a second, with a sine series between them."""
-FEWEST_KNOTS, MOST_KNOTS = 5, 24
+FEWEST_KNOTS, MOST_KNOTS = 5, 64
 LARGEST_TURN = 2.5
 """Offsets of a window that turn a joint further than this [rad] are none to go by: the joint turns by more than half a
 circle there, so that slerp goes round the other way and offsets from it jump from one side to the other."""
@@ -73,10 +74,12 @@ def fill(
     grids: list[tuple[float, ...]] = []
     runs: list[windows.Run] = []
     fits, first = [], 0
+    longest = max(gap.end - gap.start for gap in plan.gaps) / known.time_codes_per_second
     for index, gap in enumerate(plan.gaps):
         near = windows.grids_near(known, plan, gap)
         if near != grids:  # gaps in a row mostly have the same context near
-            grids, runs = near, windows.runs_on(character, known, near, mirror.find_symmetry(character))
+            grids = near
+            runs = windows.runs_on(character, known, near, mirror.find_symmetry(character), longest)
         inside = slice(first, first + len(gap.times))
         ends = changes[0][index], changes[1][index]
         added, fit = _correction(character, known, gap, runs, ends, float(reaches[index]))
@@ -114,8 +117,8 @@ def _correction(
     if size == 0:
         return nothing, 0.0
     weights, fit = _weights(found, NEARNESS * size)
-    at_knots = np.tensordot(weights.astype(PRECISION), answers, 1)
-    at_knots *= _alike(character, known, gap, runs, found, answers, np.abs(weights))[:, None]
+    alike = _alike(character, known, gap, runs, found, answers, np.abs(weights))
+    at_knots = np.einsum("wj,wkjc->kjc", (weights[:, None] * alike).astype(PRECISION), answers, optimize=True)
     part = (np.array(gap.times) - gap.start) / (gap.end - gap.start)
     return np.tensordot(sine_series(parts, part), at_knots, 1), fit
 
@@ -141,25 +144,23 @@ def _alike(
     found: windows.Windows,
     answers: Float[np.ndarray, "window knot joint 9"],
     weights: Float[np.ndarray, " window"],
-) -> Float[np.ndarray, " joint"]:
-    """How far each joint is turned in the gap's keys as at the ends of the windows, 0 to 1: the squared exponential of
-    the angle between, in sizes of its own answers, in the mean over the windows by their weights. Joints that carry the
-    skeleton are turned with the window and count as alike."""
+) -> Float[np.ndarray, "window joint"]:
+    """How far each joint is turned in the gap's keys as at the ends of a window, 0 to 1: the squared exponential of the
+    angle between, the larger of both ends, in sizes of its own answers. Joints that carry the skeleton are turned with
+    the window and count as alike."""
     keys = known.rotations[offsets.frames_at(known, np.array([gap.start, gap.end]))].astype(float)
-    # squared angles between a joint's rotation at the gap's keys and at the windows' ends, mean of both [rad^2]
+    # squared angles between a joint's rotation at the gap's keys and at the windows' ends, the larger of both [rad^2]
     apart = np.zeros((len(found.run), len(character.joints)))
     for index in np.unique(found.run):
         chosen = found.run == index
         for key, nodes in zip(keys, found.nodes[:, chosen], strict=True):
             # of unit quaternions, of which q and -q are one rotation: half the angle's cosine
             cosine = np.abs((runs[index].rotations[nodes] * key).sum(-1))
-            apart[chosen] += (2 * np.arccos(np.minimum(cosine, 1))) ** 2 / 2
+            apart[chosen] = np.maximum(apart[chosen], (2 * np.arccos(np.minimum(cosine, 1))) ** 2)
     # squared angles of the answers, mean over knots and, by weight, windows [rad^2]
     size = weights @ (answers[..., offsets.ROTATION] ** 2).sum(-1).mean(1) / max(weights.sum(), TINY)
-    result: Float[np.ndarray, " joint"] = (
-        weights @ np.exp(-apart / (2 * np.maximum(size, TINY))) / max(weights.sum(), TINY)
-    )
-    result[ground.carriers(character, known)] = 1
+    result: Float[np.ndarray, "window joint"] = np.exp(-apart / (2 * np.maximum(size, TINY)))
+    result[:, ground.carriers(character, known)] = 1
     return result
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.geometry import skeleton
 from engine.planning.plan import Gap, Plan
-from engine.priors import ground, mirror, offsets
+from engine.priors import ground, offsets
+from engine.priors.context import cycles, mirror
+from engine.priors.context.cycles import VELOCITY_WEIGHT_S
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float, Int
 
@@ -23,8 +24,14 @@ SEARCH_REACH_S = 10.0
 """How far from a gap the context is searched [s]: bounds the cost for long clips, near motion fits better."""
 SHORTEST_WARP, LONGEST_WARP = 0.6, 1.6
 """Lengths of windows in gap lengths; beyond these a played-back motion looks slowed or hurried."""
-VELOCITY_WEIGHT_S = 0.1
-"""A difference in velocity counts as the difference in position that it makes in this time [s]."""
+LONGEST_S = 16.0
+"""So long are windows of what is played on [s], which bounds the cost of long gaps."""
+WAY_WEIGHT = 0.04
+"""So much of a difference between the ways of a window and a gap counts where the way is one cycle of what is played
+on, and the less the more cycles it has: who walks with shorter steps has each of them a little nearer."""
+PACE_WEIGHT_S = 0.8
+"""Of windows of cycles that fit alike the one whose pace is that of the context is meant: what all velocities differ by
+counts as the difference in position that it makes in this time [s]."""
 MOST_WINDOWS = 128
 """Windows looked at in full."""
 
@@ -37,10 +44,16 @@ class Run:
     """Where to sample: the known motion or its mirror image."""
     is_mirrored: bool
     times: Float[np.ndarray, " node"]
+    end: int
+    """The node at which what is known ends; behind it the last cycle is played on."""
+    cycle: float
+    """How long that is [s]; 0 if nothing is played on."""
     rotations: Float[np.ndarray, "node joint 4"]
     """Local, as in the motion."""
-    positions: Float[np.ndarray, "node carried 3"]
-    """Of the joints of :func:`engine.priors.ground.carried`, in ground space."""
+    poses: Float[np.ndarray, "node carried 3"]
+    """Places of the joints of :func:`engine.priors.ground.carried` about their centre, in ground space."""
+    centres: Float[np.ndarray, "node 3"]
+    """Mean places on the ground."""
     velocities: Float[np.ndarray, "node carried 3"]
     """Per second."""
 
@@ -49,7 +62,12 @@ class Run:
 class Goal:
     """What is known of a gap, of the joints of :func:`engine.priors.ground.carried`, in ground space."""
 
-    ends: Float[np.ndarray, "2 carried 3"]
+    poses: Float[np.ndarray, "2 carried 3"]
+    """At both ends, about their centres."""
+    way: Float[np.ndarray, "3"]
+    """From centre to centre."""
+    way_weight: float
+    """Of a difference in the way, beside one in a pose: 1 but where cycles are played on."""
     velocities: tuple[Float[np.ndarray, "carried 3"] | None, Float[np.ndarray, "carried 3"] | None]
     """At the start and at the end, None where no finished motion touches."""
     seconds: float
@@ -88,46 +106,58 @@ def grids_near(known: Motion, plan: Plan, gap: Gap) -> list[tuple[float, ...]]:
 
 
 def runs_on(
-    character: Character, known: Motion, grids: Sequence[tuple[float, ...]], symmetry: mirror.Symmetry | None
+    character: Character,
+    known: Motion,
+    grids: Sequence[tuple[float, ...]],
+    symmetry: mirror.Symmetry | None,
+    seconds: float,
 ) -> list[Run]:
-    """Context on search grids, as it is and, for a symmetric rig, mirrored."""
+    """Context on search grids, as it is and, for a symmetric rig, mirrored; what comes round is played on for gaps that
+    are so long [s]."""
     step = known.time_codes_per_second / SEARCH_RATE
-    axes, carried = ground.T_ground_skel(character, known), ground.carried(character, known)
     runs = []
     for times in map(np.array, grids):
         # known frames around the nodes, one step more on either side, so that the sampling has both neighbours
-        inside = (known.times >= times[0] - step) & (known.times <= times[-1] + step)
-        seen = known.at(np.flatnonzero(inside))
+        seen = known.at(np.flatnonzero((known.times >= times[0] - step) & (known.times <= times[-1] + step)))
+        end, cycle = len(times) - 1, 0.0
+        inside = seen.at((seen.times >= times[0]) & (seen.times <= times[-1]))
+        on = cycles.played_on(character, known, inside, min(LONGEST_WARP * seconds, LONGEST_S))
+        if on is not None:
+            seen, cycle = on.motion, on.seconds
+            times = np.arange(times[0], seen.times[-1], step)
         for image in [seen] if symmetry is None else [seen, mirror.mirrored(character, seen, symmetry)]:
-            # joint origins in ground space [stage units] and velocities, by second-order
-            # differences [stage units/s]
+            # joint origins in ground space [stage units] and velocities, by second-order differences [stage units/s],
+            # of what is known without a look at what is played on
             poses = offsets.sample(image, times)
-            positions = ground_positions(character, poses, axes)[:, carried]
+            positions = ground.positions(character, known, poses)
             velocities = np.gradient(positions, 1 / SEARCH_RATE, axis=0, edge_order=2)
-            runs.append(Run(image, image is not seen, times, poses.rotations, positions, velocities))
+            velocities[: end + 1] = np.gradient(positions[: end + 1], 1 / SEARCH_RATE, axis=0, edge_order=2)
+            centres = ground.centres(positions)
+            places = positions - centres[:, None]
+            runs.append(
+                Run(image, image is not seen, times, end, cycle, poses.rotations, places, centres, velocities)
+            )
     return runs
-
-
-def ground_positions(
-    character: Character, motion: Motion, axes: Float[np.ndarray, "3 3"]
-) -> Float[np.ndarray, "frame joint 3"]:
-    """Joint origins in ground space [stage units]."""
-    return skeleton.joint_transforms(character, motion)[..., :3, 3] @ axes.T
 
 
 def goal_of(character: Character, known: Motion, gap: Gap, runs: list[Run]) -> Goal:
     """The ends of a gap and, where a run touches them, the velocities there."""
-    axes = ground.T_ground_skel(character, known)
     ends = known.at(offsets.frames_at(known, np.array([gap.start, gap.end])))
     # velocities at the gap's ends are taken from unmirrored context that ends at its start, or starts at its end
     tolerance = 1e-6 * known.frame_step
     real = [run for run in runs if not run.is_mirrored]
-    before = [run.velocities[-1] for run in real if abs(run.times[-1] - gap.start) < tolerance]
+    before = [run.velocities[run.end] for run in real if abs(run.times[run.end] - gap.start) < tolerance]
     after = [run.velocities[0] for run in real if abs(run.times[0] - gap.end) < tolerance]
+    places = ground.positions(character, known, ends)
+    centres = ground.centres(places)
+    seconds = (gap.end - gap.start) / known.time_codes_per_second
+    cycle = max(run.cycle for run in runs)
     return Goal(
-        ends=ground_positions(character, ends, axes)[:, ground.carried(character, known)],
+        poses=places - centres[:, None],
+        way=centres[1] - centres[0],
+        way_weight=min(1.0, WAY_WEIGHT * cycle / seconds) if cycle else 1.0,
         velocities=(before[-1] if before else None, after[-1] if after else None),
-        seconds=(gap.end - gap.start) / known.time_codes_per_second,
+        seconds=seconds,
     )
 
 
@@ -142,6 +172,10 @@ def best_windows(runs: list[Run], goal: Goal) -> Windows | None:
     # the least misfit of all runs and windows; a stable order keeps equal ones in theirs
     best = np.argsort(misfit, kind="stable")[:MOST_WINDOWS]
     run, start, end, angle = run[best], start[best], end[best], angle[best]
+    # poses that come round fit after one cycle more or less as well; a mean of both would be neither
+    half = np.array([run.cycle or np.inf for run in runs]) / 2 * SEARCH_RATE
+    alike = np.abs((end - start) - (end - start)[0]) < np.minimum(half[run], half[run[0]])
+    run, start, end, angle = run[alike], start[alike], end[alike], angle[alike]
     return Windows(
         run=run,
         nodes=np.stack([start, end]),
@@ -161,31 +195,29 @@ def _compare(
     warp = (end - start) / SEARCH_RATE / goal.seconds
     fits = (warp > SHORTEST_WARP - 1e-6) & (warp < LONGEST_WARP + 1e-6) & (end - start >= 2)
     start, end, warp = start[fits], end[fits], warp[fits]
-    joints = run.positions.shape[1]
-    # a, b: the gap's ends about their common centre on the ground; `middle`: each window's own [stage units]
-    centre = _ground_centre(goal.ends.reshape(-1, 3))
-    a, b = goal.ends - centre
-    middle = (run.positions.mean(1)[start] + run.positions.mean(1)[end]) / 2
-    middle[:, 2] = 0
-    # with p the joints at the window's ends and g those at the gap's: `along` = sum p . g and `across` = sum p x g on
-    # the ground, `level` = sum of the products of heights, over joints and both ends [stage units^2]
+    joints = run.poses.shape[1]
+    # with p the joints at the window's ends about their centres on the ground and g those at the gap's: `along` =
+    # sum p . g and `across` = sum p x g on the ground, `level` = sum of the products of heights, over joints and both
+    # ends [stage units^2]
     along, across, level = (
         at_a[start] + at_b[end]
-        for at_a, at_b in zip(_moments(run.positions, a), _moments(run.positions, b), strict=True)
+        for at_a, at_b in zip(*(_moments(run.poses, pose) for pose in goal.poses), strict=True)
     )
-    # moments about the window's own middle: sum (p - m) . a = sum p . a - m . sum a
-    total = (a + b).sum(0)
-    along = along - middle[:, :2] @ total[:2]
-    across = across - (middle[:, 0] * total[1] - middle[:, 1] * total[0])
+    # half the ways between the centres, which all joints have, at both ends
+    way, goal_way = (
+        (run.centres[end] - run.centres[start]) / 2 * goal.way_weight,
+        goal.way / 2 * goal.way_weight,
+    )
+    along = along + 2 * joints * (way @ goal_way)
+    across = across + 2 * joints * (way[:, 0] * goal_way[1] - way[:, 1] * goal_way[0])
     # the turn about the up axis of least squares in closed form: cos(w) along + sin(w) across is largest at this w
     angle = np.arctan2(across, along)
-    # sum |p - m|^2 = sum |p|^2 - 2 m . sum p + 2 joints |m|^2, from sums per node
-    squares, sums = (run.positions**2).sum((1, 2)), run.positions.sum(1)
-    own = squares[start] + squares[end] - 2 * ((sums[start] + sums[end]) * middle).sum(-1)
-    own = own + 2 * joints * (middle**2).sum(-1)
-    # mean over joints and both ends of |R (p - m) - g|^2 [stage units^2]
+    squares = (run.poses**2).sum((1, 2))
+    own = squares[start] + squares[end] + 2 * joints * (way**2).sum(-1)
+    its = sum((pose**2).sum() for pose in goal.poses) + 2 * joints * (goal_way**2).sum()
+    # mean over joints and both ends of |R p - g|^2 [stage units^2]
     fitted = np.cos(angle) * along + np.sin(angle) * across + level
-    misfit = (own + (a**2).sum() + (b**2).sum() - 2 * fitted) / (2 * joints)
+    misfit = (own + its - 2 * fitted) / (2 * joints)
     for velocity, node in zip(goal.velocities, (start, end), strict=True):
         if velocity is not None:
             # played in the gap's time a window's velocities change by its warp; differences under the same turn,
@@ -194,6 +226,8 @@ def _compare(
             turned = np.cos(angle) * moments[0] + np.sin(angle) * moments[1] + moments[2]
             own = (run.velocities**2).sum((1, 2))[node] * warp**2
             misfit = misfit + VELOCITY_WEIGHT_S**2 * (own + (velocity**2).sum() - 2 * turned) / joints
+    if run.cycle:
+        misfit = misfit + PACE_WEIGHT_S**2 * (run.velocities**2).sum(-1).mean() * (warp - 1) ** 2
     return start, end, angle, misfit
 
 
@@ -209,11 +243,6 @@ def _moments(
     return along, across, flat @ (goal * z).ravel()
 
 
-def _ground_centre(points: Float[np.ndarray, "point 3"]) -> Float[np.ndarray, "3"]:
-    """Mean place on the ground; heights stay as they are."""
-    return points.mean(0) * np.array([1, 1, 0])
-
-
 def _features(
     runs: list[Run],
     goal: Goal,
@@ -222,12 +251,14 @@ def _features(
     end: Int[np.ndarray, " window"],
     angle: Float[np.ndarray, " window"],
 ) -> Float[np.ndarray, "window feature"]:
-    joints = goal.ends.shape[1]
-    # both end poses about their common centre on the ground; divided so that sums of squares are means over joints
-    # and ends, as the misfit of `_compare` is
-    ends = np.stack([runs[r].positions[[i, j]] for r, i, j in zip(run, start, end, strict=True)])
-    centred = ends - ends.mean((1, 2), keepdims=True) * np.array([1, 1, 0])
-    parts = [centred.reshape(len(run), -1, 3) / np.sqrt(2 * joints)]
+    joints = goal.poses.shape[1]
+    # both end poses, as far from the middle of their way as it weighs; divided so that sums of squares are means over
+    # joints and ends, as the misfit of `_compare` is
+    poses = np.stack([runs[r].poses[[i, j]] for r, i, j in zip(run, start, end, strict=True)])
+    ways = np.stack(
+        [runs[r].centres[j] - runs[r].centres[i] for r, i, j in zip(run, start, end, strict=True)]
+    )
+    parts = [_with_ways(poses, ways * goal.way_weight) / np.sqrt(2 * joints)]
     warp = (end - start) / SEARCH_RATE / goal.seconds
     for velocity, node in zip(goal.velocities, (start, end), strict=True):
         if velocity is not None:
@@ -240,8 +271,16 @@ def _features(
 
 
 def _goal_features(goal: Goal) -> Float[np.ndarray, " feature"]:
-    joints = goal.ends.shape[1]
+    joints = goal.poses.shape[1]
     # as in `_features`, with nothing to turn or to warp
-    parts = [(goal.ends - _ground_centre(goal.ends.reshape(-1, 3))).reshape(-1, 3) / np.sqrt(2 * joints)]
+    parts = [_with_ways(goal.poses[None], goal.way[None] * goal.way_weight)[0] / np.sqrt(2 * joints)]
     parts += [v * VELOCITY_WEIGHT_S / np.sqrt(joints) for v in goal.velocities if v is not None]
     return np.concatenate(parts).ravel()
+
+
+def _with_ways(
+    poses: Float[np.ndarray, "window 2 joint 3"], ways: Float[np.ndarray, "window 3"]
+) -> Float[np.ndarray, "window end 3"]:
+    """Both poses in one space, half a way before and behind its middle."""
+    apart = ways[:, None, None] * np.array([-0.5, 0.5])[:, None, None]
+    return (poses + apart).reshape(len(poses), -1, 3)
