@@ -29,8 +29,9 @@ EXPECTED_SHARE = 0.88
 HALF_SHARE = 0.63
 """Median distance of joints from the truth over the median of those expected, likewise: errors are mostly small and
 now and then large, what is expected lies in between."""
-EXPECTED_RANGE = (0.5, 1.8)
-"""Between these times the expected error the true one lies in two of three gaps of such characters."""
+EXPECTED_RANGE = (0.5, 2.1)
+"""Between these times the expected error the true one lies in two of three gaps, of such characters and of the suites
+(docs/measurements.md, *How wide the range is*)."""
 FAR_OFF = (1.5, 2.5)
 """As what the network expects of the hidden pieces is off by a factor from the one to the other, the pieces take its
 place. Of characters that it was not trained on it is off by less than 1.4 in half of the cases and 2.2 in nine of ten,

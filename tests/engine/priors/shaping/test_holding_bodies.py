@@ -20,12 +20,11 @@ def shot() -> Motion:
     """Context up to frame 48, from where on the second body is keyed in one pose."""
     one, two = (make_motion(make_character(ONE), range(73), seed=seed) for seed in (1, 2))
     two.translations[:, 0, 2] += 3
-    whole = make_motion(CHARACTER, range(73))
-    for name in ("rotations", "translations"):
-        values = np.concatenate([getattr(one, name), getattr(two, name)], axis=1)
+    turned = np.concatenate([one.rotations, two.rotations], axis=1)
+    moved = np.concatenate([one.translations, two.translations], axis=1)
+    for values in (turned, moved):
         values[48:, SECOND] = values[48, SECOND]
-        whole = replace(whole, **{name: values})
-    return whole
+    return replace(make_motion(CHARACTER, range(73)), rotations=turned, translations=moved)
 
 
 @pytest.mark.parametrize("prior", ["auto", "spline"])
