@@ -50,7 +50,7 @@ LEAST_OF_WAY = 0.15
 """There an error is expected of no less than this part of the way from key to key: it is 0.15 to 0.2 of it, in the
 median, of characters that were not trained on, where keys are four times as fast as the context, or more."""
 HELD = "the pose is held: both keys are the same"
-NEARLY_HELD = "the keys are nearly one pose: the way between is nearly straight"
+NEARLY_HELD = "the pose is nearly held: most of it is nearly the same at both keys"
 AS_FAST = 2.0
 """A gap is as fast as the pieces whose keys are up to so many times as fast."""
 SHARE_STEP, COARSE_STEP = 0.1, 0.2

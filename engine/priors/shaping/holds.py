@@ -21,7 +21,7 @@ from engine.priors import ground, offsets
 from engine.priors.shaping.velocity import carry_velocity
 from engine.priors.trials import Prior, nearby_contexts
 from usd_io.model import CHANNELS, Channel, Character, Motion
-from usd_io.shapes import Bool, Float
+from usd_io.shapes import Bool, Float, Int
 
 SAME = 1e-4
 """Difference of two keys, of quaternions or in heights, below which they are one pose."""
@@ -56,8 +56,12 @@ key every pose twice is blocking, of captured motion with even keys 2 gaps in 1,
 CLEARLY, AT_MOST = (0.5, 0.25), 2.0
 """Another gap counts from 0 to 1 as its keys come from the first to the second part of the move beside it; so many
 count at most."""
-STARTS = 100
-"""Poses of a context at most from which it is seen how far the joints go."""
+MOST_BLOCKED = 0.05
+"""So is most of a pose, beside joints that move, up to this part of how far it is apart at the keys of the gap beside,
+for every other such gap. A single such gap tells nothing: captured and animated bodies often stay nearly as they are
+while a limb moves and comes back."""
+STARTS, MOST_CONTEXTS = 100, 8
+"""Poses of a context, and contexts, at most from which it is seen how far the joints go."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +96,11 @@ def held_poses(
     apart = _apart(starts, ends, size, channels)
     same = apart < SAME
     # of rotation, translation and scale of each joint, as offsets have them
-    moves = offsets.moving(known)[:, [ORDER.index(channel) for channel in channels]].any(1)
+    order = [ORDER.index(channel) for channel in channels]
+    moves = np.asarray(offsets.moving(known)[:, order].any(1))
     carried = skeleton.subtrees(character.parents)
-    tops = [top for top in ground.carriers(character, known) if carried[top].mean() >= CARRIES]
+    carriers = ground.carriers(character, known)
+    tops = carriers[carried[carriers].mean(1) >= CARRIES]
     enough = (same & moves).sum(1) >= max(FEWEST, HELD_SHARE * moves.sum())
     keyed_twice = same.all(1) | (enough & same[:, tops].all(1))
     places = [
@@ -102,7 +108,10 @@ def held_poses(
         for m in (starts, ends)
     ]
     ways = np.linalg.norm(places[1] - places[0], axis=-1) / size
-    free = np.where(keyed_twice, 0, _free(character, known, plan, ways, size))
+    lengths = np.array([gap.end - gap.start for gap in plan.gaps])
+    usual = _usual_ways(character, known, plan, lengths, size)
+    free = _free(plan, np.sqrt((ways**2).mean(1)), usual, _most(apart, moves, tops))
+    free[keyed_twice] = 0
     held = free < 1
     # in a moving hold the joints that move may come back or not
     looked_at = np.where(keyed_twice[:, None], same, True)
@@ -124,37 +133,62 @@ def held_poses(
     )
 
 
+def _most(
+    apart: Float[np.ndarray, "gap joint"], moves: Bool[np.ndarray, " joint"], tops: Int[np.ndarray, " top"]
+) -> Float[np.ndarray, " gap"]:
+    """How far apart the values of as many joints are, at most, as are the same in a moving hold, among them those that
+    carry the body; infinite where too few move."""
+    fewest = int(np.ceil(max(FEWEST, HELD_SHARE * moves.sum())))
+    if fewest > moves.sum():
+        return np.full(len(apart), np.inf)
+    of_most = np.partition(apart[:, moves], fewest - 1, axis=1)[:, fewest - 1]
+    return np.maximum(of_most, apart[:, tops].max(1, initial=0))
+
+
 def _free(
-    character: Character, known: Motion, plan: Plan, ways: Float[np.ndarray, "gap joint"], size: float
+    plan: Plan,
+    way: Float[np.ndarray, " gap"],
+    usual: Float[np.ndarray, " gap"],
+    most: Float[np.ndarray, " gap"],
 ) -> Float[np.ndarray, " gap"]:
     """How far a prior has a say in each gap, 0 to 1: 0 between keys that are one pose, more by the square of how far
     they are apart, 1 where they are clearly apart.
 
     Args:
-        character: The skeleton.
-        known: The known frames only.
-        plan: Gives contexts and gaps.
-        ways: How far the joints go from key to key [heights].
-        size: Of the character [stage units].
+        plan: Gives the gaps.
+        way: How far the joints go from key to key [heights, root mean square over the joints].
+        usual: How far they mostly go in such a time.
+        most: Of :func:`_most`.
     """
-    way = np.sqrt((ways**2).mean(1))
-    lengths = np.array([gap.end - gap.start for gap in plan.gaps])
     touch = np.array([one.end == other.start for one, other in pairwise(plan.gaps)], bool)
-    beside = np.minimum(
-        np.append(np.inf, np.where(touch, way[:-1], np.inf)),
-        np.append(np.where(touch, way[1:], np.inf), np.inf),
+    beside, most_beside = _least_beside(way, touch), _least_beside(most, touch)
+    near = np.maximum(
+        NEARLY * np.maximum(usual, beside), NEARLY_BLOCKED * _others(way, beside, touch) * beside
     )
-    beside[np.isinf(beside)] = 0
-    usual = np.maximum(_usual_ways(character, known, plan, lengths, size), beside)
-    near = np.maximum(NEARLY * usual, NEARLY_BLOCKED * _others(way, beside, touch) * beside)
-    return np.minimum(1, np.divide(way, near, out=np.full(len(way), np.inf), where=near > 0)) ** 2
+    of_most = MOST_BLOCKED * _others(most, most_beside, touch) * most_beside
+    return np.minimum(1, np.minimum(_parts(way, near), _parts(most, of_most))) ** 2
+
+
+def _parts(values: Float[np.ndarray, " gap"], of: Float[np.ndarray, " gap"]) -> Float[np.ndarray, " gap"]:
+    """Quotients; infinite where nothing is divided by."""
+    return np.divide(values, of, out=np.full(len(values), np.inf), where=of > 0)
+
+
+def _least_beside(
+    values: Float[np.ndarray, " gap"], touch: Bool[np.ndarray, " pair"]
+) -> Float[np.ndarray, " gap"]:
+    """The lesser value of the gaps beside each; 0 where there are none."""
+    before = np.append(np.inf, np.where(touch, values[:-1], np.inf))
+    after = np.append(np.where(touch, values[1:], np.inf), np.inf)
+    least = np.minimum(before, after)
+    return np.where(np.isinf(least), 0, least)
 
 
 def _others(
     way: Float[np.ndarray, " gap"], beside: Float[np.ndarray, " gap"], touch: Bool[np.ndarray, " pair"]
 ) -> Float[np.ndarray, " gap"]:
     """For each gap, how many others in its row are as in blocking, every second one before and behind it."""
-    part = np.divide(way, beside, out=np.full(len(way), np.inf), where=beside > 0)
+    part = _parts(way, beside)
     counts = np.clip((CLEARLY[0] - part) / (CLEARLY[0] - CLEARLY[1]), 0, 1)
     result = np.zeros(len(way))
     for n in range(len(way)):
@@ -176,7 +210,8 @@ def _usual_ways(
     """How far the joints mostly go in the contexts near the gaps in such times, or in half of a context that is short
     [heights, root mean square over the joints, median]; 0 without context."""
     ways: dict[float, list[float]] = {length: [] for length in {*lengths.tolist()}}
-    for start, end in nearby_contexts(known, plan):
+    contexts = nearby_contexts(known, plan)
+    for start, end in contexts[:: max(1, -(-len(contexts) // MOST_CONTEXTS))]:
         seen = known.at((known.times >= start) & (known.times <= end))
         seen = replace(seen, T_world_skel=np.repeat(seen.T_world_skel[:1], len(seen.times), axis=0))
         places = skeleton.joint_positions(character, seen) / size
