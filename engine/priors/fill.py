@@ -384,17 +384,18 @@ def _as_if_moving_on(
     left_out = (known.times[:, None] > starts) & (known.times[:, None] <= ends)
     seen = known.at(np.flatnonzero(~left_out.any(1)))
     seen = replace(seen, times=np.array([moved_up(time) for time in seen.times.tolist()]))
+    gaps = tuple(
+        Gap(moved_up(gap.start), moved_up(gap.end), tuple(moved_up(time) for time in gap.times))
+        for gap in _without(plan, held).gaps
+    )
     shorter = replace(
         plan,
         contexts=tuple((moved_up(start), moved_up(end)) for start, end in plan.contexts),
         keys=tuple(sorted({moved_up(key) for key in plan.keys})),
+        gaps=gaps,
         channels={},
     )
-    pieces = []
-    for gap in _without(plan, held).gaps:
-        times = tuple(moved_up(time) for time in gap.times)
-        pieces.append((seen, replace(shorter, gaps=(Gap(moved_up(gap.start), moved_up(gap.end), times),))))
-    return np.concatenate([fill.position_error for fill in learned.draft_fills(character, pieces)])
+    return learned.quick_errors(character, seen, shorter)
 
 
 def _with_held(

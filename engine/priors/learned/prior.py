@@ -198,6 +198,32 @@ def fill(
     return _finished(character, known, plan, predictions, reaches)
 
 
+def quick_errors(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, "fill joint"]:
+    """Position errors to expect [heights], by one pass of two views over the gaps, each of which sees the others
+    straight."""
+    bodies = seen_of(character, known)
+    if len(bodies) > 1 or len(bodies[0]) < len(character.joints):
+        own = [alone(character, known, joints) for joints in bodies]
+        parts = [quick_errors(*body, plan) for body in own]
+        return _errors_of_bodies(character, known, plan, bodies, parts)
+    predictions = _answer(character, known, plan, known, lambda part: None, views=DRAFT_VIEWS, ideas=False)
+    return _in_heights(character, known, plan, predictions)
+
+
+def _errors_of_bodies(
+    character: Character,
+    known: Motion,
+    plan: Plan,
+    bodies: Sequence[Int[np.ndarray, " own"]],
+    errors: Sequence[Float[np.ndarray, "fill own"]],
+) -> Float[np.ndarray, "fill joint"]:
+    """Position errors of each body in its own heights, as of all."""
+    height = metrics.height(character, known, plan.keys[0])
+    shares = [metrics.height(*alone(character, known, own), plan.keys[0]) / height for own in bodies]
+    scaled = [share * error for share, error in zip(shares, errors, strict=True)]
+    return of_all(scaled, bodies, len(character.joints), 1)
+
+
 def _joined_bodies(
     character: Character,
     known: Motion,
@@ -207,13 +233,11 @@ def _joined_bodies(
 ) -> LearnedFill:
     """What was answered of each body, as of all: joints that were not shown stay as they are."""
     count = len(character.joints)
-    height = metrics.height(character, known, plan.keys[0])
-    shares = [metrics.height(*alone(character, known, own), plan.keys[0]) / height for own in bodies]
-    errors = [share * part.position_error for share, part in zip(shares, parts, strict=True)]
+    errors = [part.position_error for part in parts]
     return LearnedFill(
         motion=together(offsets.straight(known, plan), [part.motion for part in parts], bodies),
         rotation_error=of_all([part.rotation_error for part in parts], bodies, count, 1),
-        position_error=of_all(errors, bodies, count, 1),
+        position_error=_errors_of_bodies(character, known, plan, bodies, errors),
         gains=tuple(float(np.mean(gains)) for gains in zip(*(part.gains for part in parts), strict=True)),
         gain_bounds=tuple(max(bounds) for bounds in zip(*(part.gain_bounds for part in parts), strict=True)),
         ideas=of_all([part.ideas for part in parts], bodies, count, 2),
