@@ -27,7 +27,10 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{what} {shown(path)} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{what} {shown(path)} is no text: {shown(error)}.") from error
+        raise ConfigError(
+            f"{what} {shown(path)} is no text in UTF-8 (its byte {error.start + 1} begins no character); save it as "
+            "UTF-8, or put the right file there."
+        ) from error
     except ValueError as error:
         raise ConfigError(
             f"{what} {shown(path)} is larger than {LARGEST >> 20} MB; is it the right file?"

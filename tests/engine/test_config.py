@@ -140,6 +140,11 @@ def test_unreadable_and_broken_files_are_config_errors(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text("stage = ")
     with pytest.raises(ConfigError, match="no valid TOML"):
         read_config(tmp_path / "broken.toml")
+    (tmp_path / "noise.toml").write_bytes(b"a = 1\n\xc8")
+    with pytest.raises(
+        ConfigError, match=r"noise\.toml is no text in UTF-8 \(its byte 7 .*; save it as UTF-8, or put"
+    ):
+        read_config(tmp_path / "noise.toml")
 
 
 def test_a_control_is_for_models_that_take_one_and_has_a_strength_only_then() -> None:
