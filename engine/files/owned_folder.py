@@ -69,8 +69,11 @@ class OwnedFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not _lexists(folder / MARK):
-                here = {name for name in adopted | self._control if _lexists(folder / name)}
-                self._create((here & adopted) | (self._control - here))
+                with sole_writer(
+                    folder
+                ):  # else a process that has begun meanwhile sweeps the draft of the list
+                    here = {name for name in adopted | self._control if _lexists(folder / name)}
+                    self._create((here & adopted) | (self._control - here))
         except OSError as error:
             raise EngineError(unwritable(folder, error, REMEDY), settings=("out",)) from error
         self.reload()

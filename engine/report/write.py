@@ -9,6 +9,7 @@ from engine.report.page import report_page
 from engine.runs.registry import find_run
 from engine.runs.workspace import PAGE, SETTINGS
 from usd_io.errors import shown
+from usd_io.files import sole_writer
 
 REPORT_PAGE = PAGE
 
@@ -56,6 +57,7 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     Raises:
         As :func:`page_of`; EngineError: It cannot be written.
     """
-    path = out or folder / REPORT_PAGE
-    write_text(path, page_of(folder), "name another file")
+    path, page = out or folder / REPORT_PAGE, page_of(folder)
+    with sole_writer(path.parent):  # a run that begins in the folder sweeps drafts
+        write_text(path, page, "name another file")
     return path

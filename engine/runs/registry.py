@@ -35,7 +35,7 @@ from engine.runs.workspace import (
     run_id,
 )
 from usd_io.errors import shown
-from usd_io.files import replacing
+from usd_io.files import replacing, sole_writer
 
 STATE_DIR = "ANYMOLE_STATE_DIR"
 """Environment variable: where the list of known runs is kept."""
@@ -344,7 +344,8 @@ def end_silent(folder: Path) -> None:
     state = read_state(folder)
     message = f"stopped by the user; its host {shown(state.get('host', ''))} had given no sign."
     state |= {"state": "cancelled", "exit_code": int(ExitCode.INTERRUPTED), "message": message}
-    write_text(folder / STATE, json.dumps(state, indent=2) + "\n", "")
+    with sole_writer(folder):  # a run that begins in it sweeps drafts
+        write_text(folder / STATE, json.dumps(state, indent=2) + "\n", "")
     with suppress(OSError):  # else the next to take the run would wait until its lease has run out
         (folder / LOCK).unlink(missing_ok=True)
 

@@ -35,7 +35,7 @@ from engine.runs.lock import LOCK, RunLock, process_start
 from engine.settings.choices import AuthorMode
 from engine.settings.file_settings import file_settings, with_files
 from usd_io.author.names import flat_name, is_result_name, root_name
-from usd_io.errors import shown, unwritable
+from usd_io.errors import is_refused, shown, unwritable
 from usd_io.files import FORMAT_ARGUMENTS, relative_path, sole_writer
 
 FORMAT = 1
@@ -293,9 +293,11 @@ class Workspace:
         return said
 
     def _sweep(self) -> None:
-        """Remove what a killed process left half-written; the lock proves that nobody is at it."""
-        for left in self._own.drafts((ARTEFACTS, CHECKPOINTS)):
-            left.unlink(missing_ok=True)
+        """Remove what a killed process left half-written: the lock proves that no run is at it, and that others do not
+        change the folder that no take is being chosen."""
+        with sole_writer(self.folder):
+            for left in self._own.drafts((ARTEFACTS, CHECKPOINTS)):
+                left.unlink(missing_ok=True)
 
 
 def read_settings(folder: Path) -> RunConfig:
@@ -460,9 +462,23 @@ def check_readable(folder: Path) -> None:
     Raises:
         ConfigError: It, or one of its files, may not be read.
     """
-    for path in (folder, *(folder / name for name in (MARK, *CONTROL))):
-        if os.path.lexists(path) and not os.access(path, os.R_OK | (os.X_OK if path == folder else 0)):
-            raise ConfigError(f"{shown(path)} may not be read; allow it, or name another run.")
+    closed = os.path.lexists(folder) and not os.access(folder, os.R_OK | os.X_OK)
+    files = (folder / name for name in (MARK, *CONTROL))
+    locked = folder if closed else next(filter(_is_kept_from_us, files), None)
+    if locked is not None:
+        raise ConfigError(f"{shown(locked)} may not be read; allow it, or name another run.")
+
+
+def _is_kept_from_us(path: Path) -> bool:
+    """Whether a file is there and may not be read; what the system says on opening tells that from a lock that comes
+    and goes meanwhile."""
+    if os.access(path, os.R_OK):
+        return False
+    try:
+        os.close(open_regular(path))
+    except OSError as error:
+        return is_refused(error)
+    return False
 
 
 def read_state(folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,16 @@ from engine.progress import Progress
 from engine.runs.artefacts import read_index
 from engine.runs.registry import read_events
 from engine.runs.stage_cache import Stage, StageCache, StageWork
-from engine.runs.workspace import Workspace, read_settings, read_state, result_stem
+from engine.runs.workspace import (
+    Workspace,
+    check_readable,
+    own_run_folder,
+    read_settings,
+    read_state,
+    result_stem,
+)
+from tests.patience import PATIENCE_S
+from usd_io.files import replacing, sole_writer
 
 
 @pytest.fixture
@@ -136,6 +146,52 @@ def test_left_drafts_are_swept_and_other_files_are_not(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     Workspace(tmp_path).close()
     assert {p.name for p in tmp_path.iterdir()} == ours | others
+
+
+def test_a_draft_of_somebody_at_work_is_not_swept(tmp_path: Path) -> None:
+    Workspace(tmp_path).close()
+    root = tmp_path / "a_inbetween.usda"
+    with sole_writer(tmp_path), replacing(root) as draft:  # as a take is chosen
+        draft.write_text("take 2")
+        run = threading.Thread(target=lambda: Workspace(tmp_path).close())
+        run.start()
+        run.join(0.5)
+    run.join(PATIENCE_S)
+    assert root.read_text() == "take 2"
+
+
+def test_a_lock_that_is_given_back_meanwhile_is_not_one_that_may_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, access = tmp_path / "lock", os.access
+    lock.write_text("")
+
+    def gone(path: Path, how: int) -> bool:
+        if path == lock:
+            lock.unlink()
+        return access(path, how)
+
+    monkeypatch.setattr("os.access", gone)
+    check_readable(tmp_path)
+
+
+def test_a_folder_is_marked_while_another_process_begins_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+    others: list[threading.Thread] = []
+
+    def slow_link(draft: Path, mark: Path) -> None:
+        if not others:
+            others.append(threading.Thread(target=lambda: Workspace(tmp_path).close()))
+            others[0].start()
+            others[0].join(0.5)
+        link(draft, mark)
+
+    monkeypatch.setattr("engine.files.owned_folder.os.link", slow_link)
+    own_run_folder(tmp_path)
+    others[0].join(PATIENCE_S)
+    assert not list(tmp_path.glob(".*.tmp"))
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_whole_files(
