@@ -6,6 +6,7 @@ Where motion is fitted to a video, the stages of :mod:`engine.video_pipeline` co
 it is requested, its self-test.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -157,9 +158,10 @@ def run_stages(
     with cache.stage("author"):
         root, layer = author(
             AuthorInputs(
-                source=str(Path(config.stage).absolute()),
+                source=os.path.abspath(config.stage),  # noqa: PTH100  # as text: links stay
                 layers=layers,
-                folder=str(workspace.folder.absolute()),
+                place=os.path.abspath(workspace.folder),  # noqa: PTH100
+                folder=workspace.folder.absolute(),
                 stem=result_stem(config),
                 mode=config.author,
                 tolerance=parse_samples(config.samples),
@@ -198,10 +200,11 @@ def run_stages(
     )
     if not config.report:
         return result
-    from engine.stages.report import try_report
+    from engine.stages.report import report_inputs, try_report
 
     with cache.stage("report"):
-        page = try_report(config, to_plain(result), workspace.folder, source, progress)
+        told = to_plain(result.in_folder("."))
+        page = try_report(lambda: report_inputs(config, told, workspace.folder, source), context)
     return replace(result, report=page)
 
 

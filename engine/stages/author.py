@@ -28,10 +28,11 @@ class AuthorInputs:
     """What decides the files of a result."""
 
     source: str
-    """Path of the stage: the result names it by its place beside its own."""
+    """Path of the stage, however it was spelt: the result names it by its place beside its own."""
     layers: tuple[str, ...]
     """Hashes of its layers."""
-    folder: str
+    place: str
+    """The same of the run folder."""
     stem: str
     mode: AuthorMode
     subjects: tuple[Subject, ...]
@@ -40,6 +41,7 @@ class AuthorInputs:
     """All skeletons that move as the subjects do: they share their animations."""
     stage: Any = field(compare=False)
     """The source, open."""
+    folder: Path = field(compare=False)
     overwrite: bool = field(compare=False)
     confirm: Callable[[], None] = field(compare=False)
     """As in :func:`usd_io.author.result.author_result`."""
@@ -81,7 +83,7 @@ def _author(inputs: AuthorInputs, work: StageWork) -> Sequence[Path]:
         work.claim(work.folder / name)
     authored = author_result(
         inputs.stage,
-        Path(inputs.folder),
+        inputs.folder,
         inputs.stem,
         takes,
         mode=inputs.mode,
@@ -122,7 +124,7 @@ def _tell_of_choices(inputs: AuthorInputs, work: StageWork) -> None:
     from usd_io.errors import UsdIoError
 
     for name in (root_name(inputs.stem), flat_name(inputs.stem)):
-        path = Path(inputs.folder) / name
+        path = inputs.folder / name
         if path.is_symlink() or not path.is_file():
             continue
         try:

@@ -23,6 +23,7 @@ from engine.progress import StageReached
 from engine.runs import registry
 from engine.runs.process import request_cancel
 from engine.runs.registry import clean, find_run, follow, list_runs, read_events, read_run, remember
+from engine.runs.takes import choose_gap
 from engine.runs.workspace import Workspace, read_settings
 from tests.patience import PATIENCE_S
 
@@ -152,6 +153,43 @@ def test_finished_run_is_confirmed_without_doing_anything_again(config: RunConfi
     assert json.dumps(asdict(again)) == json.dumps(asdict(first))
     assert reused(events) == STAGES
     assert Path(first.layer).stat().st_mtime_ns == stamp
+
+
+def test_a_report_is_not_written_again_before_what_it_tells_has_changed(config: RunConfig) -> None:
+    config = replace(config, report=True)
+    first = engine_run.run(config)
+    page = Path(first.report).read_bytes()
+    assert reused(resumed(config)) == [*STAGES, "report"]
+    assert Path(first.report).read_bytes() == page  # the minute of its making stands in it
+    choose_gap(first.result, 1, accepted=True)  # which is a line in the root stage
+    assert reused(resumed(config)) == ["fill", "score", "author"]
+    Path(first.report).write_text("something else")
+    assert reused(resumed(config)) == STAGES
+    assert "exact" in Path(first.report).read_text(encoding="utf-8")
+
+
+def test_a_source_that_is_saved_while_the_report_is_made_leaves_none(config: RunConfig, shot: Path) -> None:
+    events: list[Event] = []
+
+    def save(event: Event) -> None:
+        events.append(event)
+        if event == StageStarted("report"):
+            shot.write_text(shot.read_text() + "\n# saved again\n")
+
+    assert engine_run.run(replace(config, report=True), save).report == ""
+    assert not (Path(config.out) / "report.html").exists()
+    said = [event.text for event in events if isinstance(event, Note) and event.level == "warning"]
+    assert any(text.startswith("no report was written") and shot.name in text for text in said)
+
+
+def test_a_run_is_confirmed_however_its_paths_are_spelt(
+    config: RunConfig, shot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shot.parent)
+    spelt = replace(config, stage=f"../edge/{shot.name}", out="../run", report=True)
+    engine_run.run(spelt)
+    for name in ("../run", "../edge/../run", config.out):
+        assert reused(resumed(replace(config, out=name))) == [*STAGES, "report"]
 
 
 def test_other_settings_make_all_stages_anew(finished: RunConfig) -> None:
