@@ -20,6 +20,8 @@ from usd_io.shapes import Float, Int
 
 SEARCH_RATE = 15.0
 """Context frames per second at which windows may start and end."""
+CYCLE_RATE = 30.0
+"""The same of what is played on, where windows as near as these are there again and again."""
 SEARCH_REACH_S = 10.0
 """How far from a gap the context is searched [s]: bounds the cost for long clips, near motion fits better."""
 SHORTEST_WARP, LONGEST_WARP = 0.6, 1.6
@@ -44,6 +46,8 @@ class Run:
     """Where to sample: the known motion or its mirror image."""
     is_mirrored: bool
     times: Float[np.ndarray, " node"]
+    rate: float
+    """Nodes a second."""
     end: int
     """The node at which what is known ends; behind it the last cycle is played on."""
     cycle: float
@@ -114,28 +118,41 @@ def runs_on(
 ) -> list[Run]:
     """Context on search grids, as it is and, for a symmetric rig, mirrored; what comes round is played on for gaps that
     are so long [s]."""
-    step = known.time_codes_per_second / SEARCH_RATE
+    second = known.time_codes_per_second
+    step = second / SEARCH_RATE
     runs = []
     for times in map(np.array, grids):
         # known frames around the nodes, one step more on either side, so that the sampling has both neighbours
         seen = known.at(np.flatnonzero((known.times >= times[0] - step) & (known.times <= times[-1] + step)))
-        end, cycle = len(times) - 1, 0.0
+        last, rate, cycle = times[-1], SEARCH_RATE, 0.0
         inside = seen.at((seen.times >= times[0]) & (seen.times <= times[-1]))
         on = cycles.played_on(character, known, inside, min(LONGEST_WARP * seconds, LONGEST_S))
         if on is not None:
-            seen, cycle = on.motion, on.seconds
-            times = np.arange(times[0], seen.times[-1], step)
+            seen, rate, cycle = on.motion, CYCLE_RATE, on.seconds
+            times = np.arange(times[0], seen.times[-1], second / rate)
+        end = int(np.argmin(np.abs(times - last)))
         for image in [seen] if symmetry is None else [seen, mirror.mirrored(character, seen, symmetry)]:
             # joint origins in ground space [stage units] and velocities, by second-order differences [stage units/s],
             # of what is known without a look at what is played on
             poses = offsets.sample(image, times)
             positions = ground.positions(character, known, poses)
-            velocities = np.gradient(positions, 1 / SEARCH_RATE, axis=0, edge_order=2)
-            velocities[: end + 1] = np.gradient(positions[: end + 1], 1 / SEARCH_RATE, axis=0, edge_order=2)
+            velocities = np.gradient(positions, 1 / rate, axis=0, edge_order=2)
+            velocities[: end + 1] = np.gradient(positions[: end + 1], 1 / rate, axis=0, edge_order=2)
             centres = ground.centres(positions)
             places = positions - centres[:, None]
             runs.append(
-                Run(image, image is not seen, times, end, cycle, poses.rotations, places, centres, velocities)
+                Run(
+                    image,
+                    image is not seen,
+                    times,
+                    rate,
+                    end,
+                    cycle,
+                    poses.rotations,
+                    places,
+                    centres,
+                    velocities,
+                )
             )
     return runs
 
@@ -173,8 +190,9 @@ def best_windows(runs: list[Run], goal: Goal) -> Windows | None:
     best = np.argsort(misfit, kind="stable")[:MOST_WINDOWS]
     run, start, end, angle = run[best], start[best], end[best], angle[best]
     # poses that come round fit after one cycle more or less as well; a mean of both would be neither
-    half = np.array([run.cycle or np.inf for run in runs]) / 2 * SEARCH_RATE
-    alike = np.abs((end - start) - (end - start)[0]) < np.minimum(half[run], half[run[0]])
+    half = np.array([run.cycle or np.inf for run in runs]) / 2
+    seconds = _seconds(runs, run, start, end)
+    alike = np.abs(seconds - seconds[0]) < np.minimum(half[run], half[run[0]])
     run, start, end, angle = run[alike], start[alike], end[alike], angle[alike]
     return Windows(
         run=run,
@@ -185,16 +203,29 @@ def best_windows(runs: list[Run], goal: Goal) -> Windows | None:
     )
 
 
+def _seconds(
+    runs: list[Run],
+    run: Int[np.ndarray, " window"],
+    start: Int[np.ndarray, " window"],
+    end: Int[np.ndarray, " window"],
+) -> Float[np.ndarray, " window"]:
+    """How long windows are [s]."""
+    return np.asarray((end - start) / np.array([its.rate for its in runs])[run])
+
+
 def _compare(
     run: Run, goal: Goal
 ) -> tuple[Int[np.ndarray, " w"], Int[np.ndarray, " w"], Float[np.ndarray, " w"], Float[np.ndarray, " w"]]:
     """First and last node, best turn and squared misfit of every window of a run."""
     # every pair of nodes whose time apart, in lengths of the gap, is a plausible warp
-    nodes = np.arange(len(run.times))
-    start, end = (grid.ravel() for grid in np.meshgrid(nodes, nodes, indexing="ij"))
-    warp = (end - start) / SEARCH_RATE / goal.seconds
-    fits = (warp > SHORTEST_WARP - 1e-6) & (warp < LONGEST_WARP + 1e-6) & (end - start >= 2)
-    start, end, warp = start[fits], end[fits], warp[fits]
+    count = len(run.times)
+    lengths = np.arange(2, count)
+    warps = lengths / run.rate / goal.seconds
+    lengths = lengths[(warps > SHORTEST_WARP - 1e-6) & (warps < LONGEST_WARP + 1e-6)]
+    start = np.repeat(np.arange(count), len(lengths))
+    end = start + np.tile(lengths, count)
+    start, end = start[end < count], end[end < count]
+    warp = (end - start) / run.rate / goal.seconds
     joints = run.poses.shape[1]
     # with p the joints at the window's ends about their centres on the ground and g those at the gap's: `along` =
     # sum p . g and `across` = sum p x g on the ground, `level` = sum of the products of heights, over joints and both
@@ -259,7 +290,7 @@ def _features(
         [runs[r].centres[j] - runs[r].centres[i] for r, i, j in zip(run, start, end, strict=True)]
     )
     parts = [_with_ways(poses, ways * goal.way_weight) / np.sqrt(2 * joints)]
-    warp = (end - start) / SEARCH_RATE / goal.seconds
+    warp = _seconds(runs, run, start, end) / goal.seconds
     for velocity, node in zip(goal.velocities, (start, end), strict=True):
         if velocity is not None:
             # velocities at the window's ends as lengths, under the same warp and weight as in `_compare`
