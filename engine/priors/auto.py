@@ -19,7 +19,7 @@ from engine.priors import offsets
 from engine.priors.context import prior as from_context
 from engine.priors.context.prior import context
 from engine.priors.learned.prior import fits, learned, learned_drafts
-from engine.priors.self_test import GapChoice, SelfTest, self_test
+from engine.priors.self_test import GapChoice, SelfTest, self_test, times_as_fast
 from engine.priors.spline import spline
 from engine.priors.trials import Drafts, Prior
 from usd_io.model import Character, Motion
@@ -29,6 +29,11 @@ CANDIDATES: Mapping[str, Prior] = {"spline": spline, "context": context, "learne
 FIT_NONE, FIT_ALL = 0.3, 0.6
 """The context takes over the learned prior's share as its fit goes from the one to the other: on held-out and looped
 clips blends are best below 0.3 and the context alone above 0.4 to 0.6 (docs/experiments.md)."""
+STILL = (16.0, 32.0)
+"""As joints go from the first to the second of these times as fast in a gap as in the context, that stands still, and
+the learned prior makes little of it."""
+LEFT_BESIDE_STILLNESS = 0.25
+"""Part of the learned prior's share that is left there; the rest is slerp's."""
 
 
 def auto(character: Character, known: Motion, plan: Plan) -> Motion:
@@ -74,9 +79,10 @@ def fill(
     together = {n: drafts for n, prior in candidates.items() if prior is learned}
     test = self_test(character, known, plan, candidates, together=together)
     recalled = from_context.fill(character, known, plan, on_part)
-    test = replace(
-        test, choices=tuple(_leaning(c, fit) for c, fit in zip(test.choices, recalled.fits, strict=True))
-    )
+    if test.pieces:
+        faster = times_as_fast(character, known, plan).tolist()
+        test = replace(test, choices=tuple(map(_beside_stillness, test.choices, faster)))
+    test = replace(test, choices=tuple(map(_leaning, test.choices, recalled.fits)))
     base = offsets.straight(known, plan)
     counts = [len(gap.times) for gap in plan.gaps]
     total = np.zeros((len(base.times), len(character.joints), 9))
@@ -88,6 +94,16 @@ def fill(
             made = prior(character, known, plan) if before is None else before
             total += share[:, None, None] * offsets.offsets_from(base, made)
     return offsets.apply(base, total), test
+
+
+def _beside_stillness(choice: GapChoice, faster: float) -> GapChoice:
+    """The choice with less of the learned prior where the gap is so many times as fast as the context."""
+    first, last = STILL
+    part = float(np.clip((faster - first) / (last - first), 0, 1)) * (1 - LEFT_BESIDE_STILLNESS)
+    shares = tuple(
+        (name, share * (1 - part) if name == "learned" else share) for name, share in choice.weights
+    )
+    return replace(choice, weights=shares)
 
 
 def _leaning(choice: GapChoice, fit: float) -> GapChoice:

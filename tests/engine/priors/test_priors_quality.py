@@ -124,6 +124,19 @@ def test_a_gap_unlike_the_context_is_blended_as_the_corpus_says() -> None:
         assert dict(choice.weights)["learned"] > 0
 
 
+def test_behind_a_context_that_stands_still_little_is_left_to_the_learned_prior() -> None:
+    """It takes the gap for still as well, and what it adds is mostly wrong."""
+    character = walker()
+    motion = walk(character, 121)
+    standing = np.where(motion.times < 54, 54, np.arange(121))
+    still = replace(motion.at(standing), times=motion.times)
+    plan = make_plan(character, still, contexts=[(0, 54)], keys=[54, 73, 92], fill_at_samples=True)
+    known = still.at(plan.known(still.times))
+    for choice in auto_prior.fill(character, known, plan, auto_prior.CANDIDATES)[1].choices:
+        assert 0 < dict(choice.weights)["learned"] <= auto_prior.LEFT_BESIDE_STILLNESS
+        assert choice.reason == "the context stands still and tells little"
+
+
 def test_context_finds_the_cycle_in_another_direction() -> None:
     character = walker()
     motion = walk(character, 121)
