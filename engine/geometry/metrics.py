@@ -24,6 +24,8 @@ FAR = 2.0
 LONG = 3.0
 """So is one that is further away than that box is large if it is so many times as far as their longest bone: no limb
 leads there."""
+MOST_DISTANCES = 1 << 20
+"""Held in memory at once."""
 SAME_PLACE = 1e-4
 """Joints nearer to each other than this part of the box are at one place."""
 FRAMES_AT_ONCE = 1024
@@ -96,8 +98,7 @@ def left_behind(
     """
     none = np.zeros(len(positions), bool)
     side = float(np.ptp(positions, axis=0).max(initial=0)) if len(positions) else 0.0
-    roots = positions[np.asarray(parents) < 0]
-    away = np.linalg.norm(positions[:, None] - roots, axis=-1).min(1, initial=np.inf)
+    away = _to_nearest_root(np.asarray(parents) < 0, positions)
     others = away >= SAME_PLACE * side
     if others.sum() < 2:
         return none
@@ -106,6 +107,19 @@ def left_behind(
     longest = np.linalg.norm(positions - positions[parents], axis=-1).max(where=inner, initial=0)
     far = min(FAR * size, max(size, LONG * longest)) if longest else FAR * size
     return ~others if 0 < far < nearest else none
+
+
+def _to_nearest_root(
+    is_root: Bool[np.ndarray, " joint"], positions: Float[np.ndarray, "joint 3"]
+) -> Float[np.ndarray, " joint"]:
+    """Distance of joints from the nearest root, some at a time: a stage may name thousands of roots."""
+    roots = positions[is_root]
+    away = np.where(is_root, 0.0, np.inf)
+    below = np.flatnonzero(~is_root)
+    rows = max(1, MOST_DISTANCES // max(1, len(roots)))
+    for some in (below[start : start + rows] for start in range(0, len(below), rows)):
+        away[some] = np.linalg.norm(positions[some, None] - roots, axis=-1).min(1, initial=np.inf)
+    return away
 
 
 def score(character: Character, truth: Motion, result: Motion, plan: ScoredTimes) -> Scores:

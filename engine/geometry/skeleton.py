@@ -8,6 +8,9 @@ from engine.geometry import rotations
 from usd_io.model import BlendShape, Character, Mesh, Motion
 from usd_io.shapes import Bool, Float, Int
 
+MOST_WEIGHTS = 1 << 26
+"""Of points times joints, held in memory at once: 0.5 GB. More points are skinned in parts."""
+
 
 def levels(parents: Int[np.ndarray, " joint"]) -> tuple[Int[np.ndarray, " level"], ...]:
     """Joint indices by depth, roots first: one vectorised step per level instead of one per joint."""
@@ -126,22 +129,35 @@ def skin_points(
         T_skel_joint: Their pose at every frame.
         points: Mesh space points of every frame, from :func:`blend_points`; None takes ``mesh.points``.
     """
-    used, local = np.unique(mesh.joint_indices, return_inverse=True)
-    local = local.reshape(mesh.joint_indices.shape)
-    weights = np.zeros((len(mesh.points), len(used) + 1))
-    np.add.at(weights, (np.arange(len(local))[:, None], local), mesh.joint_weights)
-    if mesh.still_weights is not None:
-        weights[:, -1] = mesh.still_weights
-    still = np.tile(np.eye(4), (len(T_skel_joint), 1, 1, 1))
-    T_skin = np.concatenate([T_skel_joint[:, used] @ np.linalg.inv(T_skel_joint_bind[used]), still], axis=1)
     source = mesh.points[None].astype(float) if points is None else points
     bound = source @ mesh.T_skel_mesh[:3, :3].T + mesh.T_skel_mesh[:3, 3]
     skin = _skin_dual_quaternions if mesh.skinning_method == "dualQuaternion" else _skin_linear
-    result = np.broadcast_to(bound, (len(T_skin), *bound.shape[1:])).copy()
-    weighted = weights.any(axis=1)
-    for frame, T in enumerate(T_skin):
-        result[frame, weighted] = skin(weights[weighted], T, result[frame, weighted])
+    result = np.broadcast_to(bound, (len(T_skel_joint), *bound.shape[1:])).copy()
+    still = np.tile(np.eye(4), (len(T_skel_joint), 1, 1, 1))
+    count = max(1, MOST_WEIGHTS // (len(np.unique(mesh.joint_indices)) + 1))
+    for some in (slice(first, first + count) for first in range(0, len(mesh.points), count)):
+        used, weights = _dense_weights(mesh, some)
+        T_bind_inverse = np.linalg.inv(T_skel_joint_bind[used])
+        T_skin = np.concatenate([T_skel_joint[:, used] @ T_bind_inverse, still], axis=1)
+        weighted = weights.any(axis=1)
+        for posed, T in zip(result[:, some], T_skin, strict=True):
+            posed[weighted] = skin(weights[weighted], T, posed[weighted])
     return result
+
+
+def _dense_weights(
+    mesh: Mesh, some: slice
+) -> tuple[Int[np.ndarray, " joint"], Float[np.ndarray, "vertex joint_and_still"]]:
+    """The joints that move some points of a mesh, and their weights; in the last column what stays."""
+    indices = mesh.joint_indices[some]
+    used, local = np.unique(indices, return_inverse=True)
+    weights = np.zeros((len(indices), len(used) + 1))
+    np.add.at(
+        weights, (np.arange(len(indices))[:, None], local.reshape(indices.shape)), mesh.joint_weights[some]
+    )
+    if mesh.still_weights is not None:
+        weights[:, -1] = mesh.still_weights[some]
+    return used, weights
 
 
 def _skin_linear(

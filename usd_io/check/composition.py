@@ -22,7 +22,8 @@ def unknown_joints(stage: Usd.Stage) -> Iterator[Finding]:
         known = [set(UsdSkel.Skeleton(skeleton).GetJointsAttr().Get() or ()) for skeleton in skeletons]
         named = list(UsdSkel.Animation(animation).GetJointsAttr().Get() or ())
         still = [skeleton for skeleton, own in zip(skeletons, known, strict=True) if not own & set(named)]
-        strays = [joint for joint in named if joint not in set().union(*known)]
+        anywhere = set().union(*known)
+        strays = [joint for joint in named if joint not in anywhere]
         if named and still and not strays:
             message = (
                 f"<{shown(still[0].GetPath())}> has none of the {len(named)} joints, such as {shown(named[0])}: "

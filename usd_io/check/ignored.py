@@ -111,9 +111,8 @@ def ignored_subsets(stage: Usd.Stage) -> Iterator[Finding]:
         joints = tuple(skeleton.GetJointsAttr().Get() or ())
         if animation is None or not joints:
             continue
-        lacking = [
-            j for j in joints if j not in set(UsdSkel.Animation(animation).GetJointsAttr().Get() or ())
-        ]
+        driven = set(UsdSkel.Animation(animation).GetJointsAttr().Get() or ())
+        lacking = [joint for joint in joints if joint not in driven]
         if lacking and len(skeleton.GetRestTransformsAttr().Get() or ()) != len(joints):
             message = (
                 f"<{shown(animation.GetPath())}> lacks {len(lacking)} of the joints, such as {shown(lacking[0])}, and "

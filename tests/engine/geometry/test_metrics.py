@@ -1,5 +1,6 @@
 """Metrics against values computed another way."""
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -127,3 +128,18 @@ def test_a_reference_left_behind_at_the_origin_does_not_count_as_height() -> Non
     assert metrics.left_behind(parents, upright).tolist() == [True, False, False, False, True]
     alone = np.array([[0, 0, 0], [1000, 0, 0]], float)
     assert not metrics.left_behind(np.array([-1, 0]), alone).any()
+
+
+def test_the_height_of_thousands_of_roots_takes_little_memory() -> None:
+    """As a stage may name them that means harm, where each joint is held against each root."""
+    places = np.random.default_rng(3).normal(size=(6000, 3))
+    parents = np.where(np.arange(6000) % 2, -1, 1)
+    some = slice(60)
+    roots = places[some][1::2]
+    known = np.linalg.norm(places[some, None] - roots, axis=-1).min(1)
+    np.testing.assert_array_equal(metrics._to_nearest_root(parents[some] < 0, places[some]), known)
+    tracemalloc.start()
+    assert not metrics.left_behind(parents, places).any()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6  # bytes; 1.2 GB at once

@@ -1,10 +1,13 @@
 """Skinning against a naive version and known cases; agreement with UsdSkel is tested with ``usd_io``."""
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from engine.geometry import skeleton
 from engine.geometry.rotations import about_axis, exp
 from engine.geometry.skeleton import blend_points, compose, skin_points
 from usd_io.model import BlendShape, Mesh, Motion, SkinningMethod
@@ -90,6 +93,29 @@ def test_dual_quaternions_keep_the_distance_to_a_twisted_axis(mesh: Mesh) -> Non
     )
     posed = skin_points(mesh, np.stack([np.eye(4)] * 2), pose[None])[0, 0]
     np.testing.assert_allclose(posed, [0, np.cos(1.55), np.sin(1.55)], atol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["classicLinear", "dualQuaternion"])
+def test_a_mesh_skinned_in_parts_is_as_skinned_at_once(
+    mesh: Mesh, method: SkinningMethod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of hundreds of thousands of points on thousands of joints are, else a report took 18 GB."""
+    mesh = replace(mesh, skinning_method=method)
+    points = mesh.points + RANDOM.normal(size=(FRAMES, VERTICES, 3))
+    whole = skin_points(mesh, BIND, POSE, points)
+    shapes: list[tuple[int, ...]] = []
+    dense = skeleton._dense_weights
+
+    def noted(*given: Any) -> Any:
+        found = dense(*given)
+        shapes.append(found[1].shape)
+        return found
+
+    monkeypatch.setattr(skeleton, "_dense_weights", noted)
+    monkeypatch.setattr(skeleton, "MOST_WEIGHTS", 3 * (JOINTS + 1))
+    np.testing.assert_allclose(skin_points(mesh, BIND, POSE, points), whole, atol=1e-12)
+    assert len(shapes) > 1
+    assert max(map(math.prod, shapes)) <= 3 * (JOINTS + 1)
 
 
 def test_points_without_weight_stay_at_the_bind_pose(mesh: Mesh) -> None:
