@@ -82,9 +82,9 @@ def test_dense_channel_stays_and_the_keyed_one_is_filled(tmp_path: Path) -> None
 
 def test_each_channel_has_its_own_keys(tmp_path: Path) -> None:
     """Translations are keyed at 1 and 25, rotations at 13 as well: what lies at 13 is no key of the translations."""
-    stage = Usd.Stage.Open(str(CASES / "rest_scale_half.usda"))
-    stage.GetRootLayer().EraseTimeSample("/Char/Anim.translations", 13)
-    stage.GetRootLayer().Export(str(tmp_path / "own.usda"))
+    layer = Sdf.Layer.OpenAsAnonymous(str(CASES / "rest_scale_half.usda"))
+    layer.EraseTimeSample("/Char/Anim.translations", 13)
+    layer.Export(str(tmp_path / "own.usda"))
     done = Outcome(tmp_path / "own.usda", tmp_path)
     source, result = (done.samples(each, "translations") for each in (done.source, done.result))
     assert [time for time in source if result[time] == source[time]] == [1, 25]
@@ -109,9 +109,9 @@ def test_blocks_among_weights_stay_blocks(tmp_path: Path) -> None:
 
 
 def test_blocked_rotations_stay_blocked_and_are_not_filled_across(tmp_path: Path) -> None:
-    stage = Usd.Stage.Open(str(CASES / "quat_three_digits.usda"))
-    stage.GetRootLayer().SetTimeSample("/Char/Anim.rotations", 19, Sdf.ValueBlock())
-    stage.GetRootLayer().Export(str(tmp_path / "blocked.usda"))
+    layer = Sdf.Layer.OpenAsAnonymous(str(CASES / "quat_three_digits.usda"))
+    layer.SetTimeSample("/Char/Anim.rotations", 19, Sdf.ValueBlock())
+    layer.Export(str(tmp_path / "blocked.usda"))
     done = Outcome(tmp_path / "blocked.usda", tmp_path)
     rotations = done.samples(done.result, "rotations")
     assert [time for time in rotations if time >= 13] == [13, 19, 25]
