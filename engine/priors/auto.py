@@ -19,7 +19,7 @@ from engine.priors import offsets
 from engine.priors.context import prior as from_context
 from engine.priors.context.prior import context
 from engine.priors.learned.prior import fits, learned, learned_drafts
-from engine.priors.self_test import GapChoice, SelfTest, self_test, times_as_fast
+from engine.priors.self_test import GapChoice, SelfTest, self_test, unseen
 from engine.priors.spline import spline
 from engine.priors.trials import Drafts, Prior
 from usd_io.model import Character, Motion
@@ -80,8 +80,8 @@ def fill(
     test = self_test(character, known, plan, candidates, together=together)
     recalled = from_context.fill(character, known, plan, on_part)
     if test.pieces:
-        faster = times_as_fast(character, known, plan).tolist()
-        test = replace(test, choices=tuple(map(_beside_stillness, test.choices, faster)))
+        stillness = unseen(character, known, plan, STILL).tolist()
+        test = replace(test, choices=tuple(map(_beside_stillness, test.choices, stillness)))
     test = replace(test, choices=tuple(map(_leaning, test.choices, recalled.fits)))
     base = offsets.straight(known, plan)
     counts = [len(gap.times) for gap in plan.gaps]
@@ -96,10 +96,9 @@ def fill(
     return offsets.apply(base, total), test
 
 
-def _beside_stillness(choice: GapChoice, faster: float) -> GapChoice:
-    """The choice with less of the learned prior where the gap is so many times as fast as the context."""
-    first, last = STILL
-    part = float(np.clip((faster - first) / (last - first), 0, 1)) * (1 - LEFT_BESIDE_STILLNESS)
+def _beside_stillness(choice: GapChoice, stillness: float) -> GapChoice:
+    """The choice with less of the learned prior, as the context stands still beside the gap, 0 to 1."""
+    part = stillness * (1 - LEFT_BESIDE_STILLNESS)
     shares = tuple(
         (name, share * (1 - part) if name == "learned" else share) for name, share in choice.weights
     )

@@ -271,9 +271,12 @@ def times_as_fast(character: Character, known: Motion, plan: Plan) -> Float[np.n
     return np.divide(own, usual.mean(), out=np.where(own > 0, np.inf, 0.0), where=usual.mean() > 0)
 
 
-def unseen(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, " gap"]:
-    """How far the pieces do not foretell each gap, as it is so much faster than the context, 0 to 1."""
-    first, last = UNSEEN
+def unseen(
+    character: Character, known: Motion, plan: Plan, times: tuple[float, float] = UNSEEN
+) -> Float[np.ndarray, " gap"]:
+    """How far the pieces do not foretell each gap, as it is so many ``times`` as fast as the context: 0 up to the first
+    of them, 1 from the second on."""
+    first, last = times
     return np.clip((times_as_fast(character, known, plan) - first) / (last - first), 0, 1)
 
 
