@@ -6,8 +6,8 @@ A biped and a quadruped, with legs that turn or feet on handles (children of a r
 walk is known: ``edge`` shows 0.7 and 1 s of it, in which few swings are whole, ``long`` two seconds; ``short`` goes on
 after two seconds with 8, 15 and 30 % of the length of a step; ``slow`` has keys 2.5 s apart, ``on`` 3, 4 and 5 s, with
 steps as long and a fifth shorter, the others 0.5 to 1 s.
-``slope`` climbs or descends all along, ``stairs`` over steps that each foot takes as they come, ``top`` goes up a slope
-in the context and on the level from there.
+``slope`` climbs or descends all along, ``gentle`` by 2 and 3.4 degrees, ``stairs`` over steps that each foot takes as
+they come, ``top`` goes up a slope in the context and on the level from there.
 Means over rigs, keys and places of the context, contacts not held and held: L2P over slerp's; speed of feet while they
 rest in the truth [heights/s]; how far from their height they are meanwhile, and the lowest that any gets below its
 rests [% of the height]; the highest that feet get over the ground in a gap, over that of the truth (median, 10th and
@@ -195,6 +195,7 @@ def _stairs(rise: float, depth: float) -> Ground:
 
 CLIMBS = (
     *(("slope", _slope(rise)) for rise in (-0.25, -0.1, 0.1, 0.25)),
+    *(("gentle", _slope(rise)) for rise in (-0.06, -0.035, 0.035, 0.06)),
     *(("stairs", _stairs(rise, depth)) for rise in (-0.15, 0.15) for depth in (0.4, 0.33)),
     *(("top", _slope(rise, until=1.2)) for rise in (-0.25, 0.25)),
 )

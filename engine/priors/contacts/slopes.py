@@ -23,6 +23,9 @@ FEWEST = 3
 """Rests of joints that are alike that show a slope."""
 UNEVEN = 0.4
 """Heights of rests on a slope or on stairs are off its straight line by less than this part of what they differ by."""
+RISEN, GONE, EVEN = 0.01, 0.5, 0.2
+"""What differs by no more than rests may on level ground is a gentle slope if it differs by the first [heights], over a
+way of the second [heights], and is off its line by less than the third in place of ``UNEVEN``."""
 ACROSS = 0.3
 """What the slope is across the way is not seen where the rests spread by a smaller part of how they do along it."""
 STEEPEST = 1.0
@@ -47,7 +50,7 @@ def rise_of(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray
         positions = skeleton.joint_positions(character, seen)
         lowest = positions[:, ~most, up].min(1, keepdims=True)
         # on level ground the lowest joint is about as low at all times
-        if np.ptp(lowest) < metrics.CONTACT_HEIGHT * size:
+        if np.ptp(lowest) < RISEN * size:
             continue
         seconds = seen.times / known.time_codes_per_second
         speeds = np.linalg.norm(np.diff(positions, axis=0), axis=-1) / np.diff(seconds)[:, None]
@@ -79,8 +82,12 @@ def rise_of(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray
     found = np.linalg.pinv(root * place[:, ground], rcond=ACROSS) @ (root[:, 0] * place[:, up])
     fitted = place[:, ground] @ found
     off = root[:, 0] * (place[:, up] - fitted)
-    climbs = np.ptp(fitted) > metrics.CONTACT_HEIGHT * size and np.linalg.norm(found) < STEEPEST
-    if not climbs or np.linalg.norm(off) > UNEVEN * np.linalg.norm(root[:, 0] * place[:, up]):
+    risen, steepness = np.ptp(fitted) / size, np.linalg.norm(found)
+    gentle = risen <= metrics.CONTACT_HEIGHT
+    climbs = steepness < STEEPEST and (not gentle or (risen > RISEN and risen > GONE * steepness))
+    if not climbs or np.linalg.norm(off) > (EVEN if gentle else UNEVEN) * np.linalg.norm(
+        root[:, 0] * place[:, up]
+    ):
         return result
     result[ground] = found
     return result

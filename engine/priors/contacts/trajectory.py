@@ -1,8 +1,9 @@
 """The trajectory of one support joint through one gap: when it rests there, where, and what has to be added to it.
 
 A support joint is taken to rest where the filled motion has it low, and slow beside its swing; while it rests it stays
-in one place, the key's where the rest begins or ends at a key. It may deviate from there as far as it does in the
-context. What rests at both keys of a gap, at places apart, and glides in between takes a step.
+in one place, the key's where the rest begins or ends at a key. It may deviate from there by a part of what it does in
+the context, by all of that if it never swings. What rests at both keys of a gap, at places apart, and glides in
+between takes a step.
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ SOFTEST = 0.7
 """A step that would have to be quicker than the context's swings takes longer, up to this part of the gap."""
 CORRECTION_SPEED = 1.0
 """A joint gets no quicker than this [heights/s] from its way at a key to a rest that does not touch the key."""
+STRAYED = 0.25
+"""How far a joint that swings may be from its place of rest, as part of how far it is in the context: there it sways to
+and fro, in the filled motion it glides from one side to the other."""
 BLEND_S = 0.4
 """How long before and after a rest the joint is off its trajectory [s]."""
 BLEND_SPEED = 0.5
@@ -195,9 +199,10 @@ class Trajectory:
     ) -> dict[int, Float[np.ndarray, "3"]]:
         """What is missing to the place, by frame, from the frame ``first`` on; nothing where it is more than ``most``
         [heights]."""
-        # vectors to the place [stage units, world], shortened by how far the joint is off it in the context anyway
+        # vectors to the place [stage units, world], shortened by how far the joint may be off it
         far = np.linalg.norm(missing, axis=-1)
-        missing = missing * np.maximum(1 - self.deviation / np.where(far > 0, far, 1), 0)[:, None]
+        strays = self.deviation * (STRAYED if self.swing_speed else 1)
+        missing = missing * np.maximum(1 - strays / np.where(far > 0, far, 1), 0)[:, None]
         # frames too far off do not rest after all; the keys are pinned to zero elsewhere
         near = far < most * self.size
         return {

@@ -809,7 +809,7 @@ def slides(character: Character, truth: Motion, plan: Plan, made: Motion) -> flo
     return float(speeds[1][speeds[0] < 1e-4].mean())
 
 
-@pytest.mark.parametrize("rise", [-0.25, 0.15, 0.3])
+@pytest.mark.parametrize("rise", [-0.25, 0.03, 0.15, 0.3])
 def test_feet_rest_on_a_slope_that_the_context_climbs(rise: float) -> None:
     character = biped()
     motion = on_a_slope(character, rise)
