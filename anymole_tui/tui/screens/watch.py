@@ -179,6 +179,12 @@ class Watch(Place):
         self.toggle_class("-picture")
         self.call_after_refresh(self._show)
 
+    @on(Picture.Resized)
+    def _picture_has_room(self) -> None:
+        # of a run that has ended nothing else comes that would show it
+        if self.has_class("-picture"):
+            self._show_picture()
+
     def _show_picture(self) -> None:
         still, path = self.query_one(Picture), newest_picture(self.folder, self.story.previews)
         wanted, background = still.wanted, still.background

@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
 from textual.geometry import Size
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
@@ -21,6 +22,9 @@ MOST_PX = (600, 800)
 
 class Picture(Container):
     """Shows one still picture at a time, or words."""
+
+    class Resized(Message):
+        """It has another size, so that another picture may fit."""
 
     DEFAULT_CSS = """
     Picture { height: 1fr; align: center middle; }
@@ -39,6 +43,9 @@ class Picture(Container):
     def compose(self) -> ComposeResult:
         yield self._words
         yield self._image
+
+    def on_resize(self) -> None:
+        self.post_message(self.Resized())
 
     @property
     def wanted(self) -> tuple[int, int]:

@@ -227,6 +227,24 @@ def test_the_reason_of_a_failure_is_shown_whole_from_its_place_to_what_to_do(hom
     drive(journey, SIZES[size])
 
 
+def test_the_picture_of_a_run_that_ended_follows_the_size_of_the_terminal(home: Path) -> None:
+    folder = home / "shot010_inbetween"
+    write_run(folder, [*training(), FAILED], "failed", message="</Hero>: no memory.", exit_code=5)
+    Image.linear_gradient("L").convert("RGB").save(folder / "preview.png")
+
+    async def journey(app: AnymoleApp, pilot: Pilot[None]) -> None:
+        await watching(app, pilot, folder)
+        await pilot.press("p")
+        await until(pilot, told(app, "▀"))
+        small = max(line.count("▀") for line in screen_text(app).splitlines())
+        await pilot.resize_terminal(100, 48)
+        await until(
+            pilot, lambda: max(line.count("▀") for line in screen_text(app).splitlines()) > small + 10
+        )
+
+    drive(journey)
+
+
 def test_pictures_outside_the_run_are_not_read(home: Path) -> None:
     outside = home / "secret.png"
     Image.new("RGB", (8, 8)).save(outside)
