@@ -24,6 +24,9 @@ CLOSE = 0.3
 """Poses of a cycle come again this near, in parts of how far any two poses are apart (root mean squares)."""
 NEARLY, TINY = 1.2, 0.02
 """A longer cycle is taken where it comes again nearly as near as the nearest: so many times, or so much [as above]."""
+CLOSED, PASSES, ALONG = 0.1, 0.5, 0.5
+"""A stretch is one whole cycle if its last pose is this near to its first, likewise, and it is so fast at both, in
+parts of its median, in about one direction (a cosine): a blow from a guard that stands still, and back, is none."""
 CLOSE_JOINT = 0.5
 """A joint that comes no nearer to its own rotations than this, likewise, does not come round with the others: as a head
 that looks to one side once, it stays as it is."""
@@ -95,11 +98,44 @@ def _stays(seen: Motion, period: float) -> Bool[np.ndarray, " joint"]:
 
 def _lag(positions: Float[np.ndarray, "node joint 3"]) -> float | None:
     """After how many nodes the poses of a stretch come again, on whatever place of the ground; None if they do not."""
-    nodes = np.arange(int(SHORTEST_S * RATE), int((len(positions) - 1) / (1 + OVERLAP)) + 1)
-    if len(nodes) < 3:
+    if len(positions) <= SHORTEST_S * RATE:
         return None
     apart = _apart(positions)
-    if (spread := apart.mean()) <= 0:
+    if (spread := float(apart.mean())) <= 0:
+        return None
+    if (found := _shown_again(apart, spread)) is not None:
+        return found
+    return float(len(positions) - 1) if _closed(positions, spread) else None
+
+
+def _closed(positions: Float[np.ndarray, "node joint 3"], spread: float) -> bool:
+    """Whether a stretch is one whole cycle and no more: it passes its first pose once more as it ends.
+
+    Args:
+        positions: Of its poses.
+        spread: Mean square of how far any two of them are apart.
+    """
+    R, shift = ground.moved(positions[0], positions[-1])
+    missing = positions[-1] - positions[0] @ R.T - shift
+    steps = np.diff(positions, axis=0)
+    speeds = np.linalg.norm(steps, axis=(1, 2))
+    first, last = steps[0] @ R.T, steps[-1]
+    return bool(
+        (missing**2).sum(-1).mean() < CLOSED**2 * spread
+        and min(speeds[0], speeds[-1]) > PASSES * np.median(speeds)
+        and (first * last).sum() > ALONG * speeds[0] * speeds[-1]
+    )
+
+
+def _shown_again(apart: Float[np.ndarray, "node node"], spread: float) -> float | None:
+    """:func:`_lag` where a part of a second cycle is shown.
+
+    Args:
+        apart: Of :func:`_apart`.
+        spread: Its mean.
+    """
+    nodes = np.arange(int(SHORTEST_S * RATE), int((len(apart) - 1) / (1 + OVERLAP)) + 1)
+    if len(nodes) < 3:
         return None
     # how unlike poses are that are so many nodes apart, beside how unlike any two are
     unlike = np.sqrt([np.diagonal(apart, lag).mean() / spread for lag in nodes])

@@ -9,7 +9,7 @@ Between keys that are *nearly* one pose a prior gets the less of a say the neare
 is keyed twice with a drift goes nearly straight, and nothing changes at once as the keys come together.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -18,6 +18,7 @@ import numpy as np
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Gap, Plan
 from engine.priors import ground, offsets
+from engine.priors.context.cycles import SHORTEST_S
 from engine.priors.shaping.velocity import carry_velocity
 from engine.priors.trials import Prior, nearby_contexts
 from usd_io.model import CHANNELS, Channel, Character, Motion
@@ -36,8 +37,16 @@ CYCLE = (0.75, 1.33)
 """Motion comes back in such a time, in parts of the gap."""
 ROUNDED = 1e-6
 """Translations in single precision are that part of themselves off."""
-SHOWN = 2.0
-"""A context that moves into the gap and is shorter than this, in parts of the gap, may be a part of such a cycle."""
+LEAVES = 3.0
+"""In between it is so many times as far from the pose as where it is back: who hardly moves is always near."""
+SHOWN, LONGEST = 2.0, 4.0
+"""A context that moves into the gap and is shorter than the first, in parts of the gap, may be a part of such a cycle,
+unless the gap is longer than the second, in parts of the context."""
+AWAY, MOMENT_S = 2.5, 0.1
+"""A pose is held between keys from and to which the joints go so many times as fast as they mostly are in the context,
+measured over such a time [s]."""
+PASSES = 0.5
+"""It moves into the gap if it is still so fast there, in parts of its median: what settles in a pose is to be held."""
 MIDDLE = 0.25
 """Where channels have keys of their own, the others are held between the quarters of a gap, at least."""
 ORDER: tuple[Channel, ...] = ("rotations", "translations", "scales")
@@ -115,22 +124,32 @@ def held_poses(
     held = free < 1
     # in a moving hold the joints that move may come back or not
     looked_at = np.where(keyed_twice[:, None], same, True)
+    # whoever moves far more from key to key beside it than ever in the context is in no cycle of the context's
+    meet = _meet(plan)
+    second = known.time_codes_per_second
+    speeds = np.sqrt((ways**2).mean(1)) / lengths * second
+    slowly = _usual_ways(character, known, plan, np.full(len(lengths), MOMENT_S * second), size) / MOMENT_S
+    blocked = _least_beside(_parts(speeds, slowly), meet) > AWAY
     back = [
-        bool(held[n]) and _comes_back(known, plan, gap, size, looked_at[n], apart[n], channels)
+        bool(held[n] and not blocked[n])
+        and _comes_back(known, plan, gap, size, looked_at[n], apart[n], channels)
         for n, gap in enumerate(plan.gaps)
     ]
     # a cycle goes on in the gaps beside it whose keys are the same pose again
     for pairs in (pairwise(range(len(back))), pairwise(reversed(range(len(back))))):
         for n, after in pairs:
-            first, second = sorted((n, after))
-            touch = plan.gaps[first].end == plan.gaps[second].start
-            back[after] |= back[n] and touch and bool(held[after])
+            back[after] |= back[n] and bool(meet[min(n, after)] and held[after])
     missed = np.where(same.all(1), 0, MISSED * (1 + (MISSED_FREE - 1) * free))
     return tuple(
         HeldPose(gap, ~same[n], missed[n] * ways[n], float(free[n]))
         for n, gap in enumerate(plan.gaps)
         if held[n] and not back[n]
     )
+
+
+def _meet(plan: Plan) -> Bool[np.ndarray, " pair"]:
+    """Whether each gap ends where the next one begins."""
+    return np.array([one.end == other.start for one, other in pairwise(plan.gaps)], bool)
 
 
 def _most(
@@ -160,7 +179,7 @@ def _free(
         usual: How far they mostly go in such a time.
         most: Of :func:`_most`.
     """
-    touch = np.array([one.end == other.start for one, other in pairwise(plan.gaps)], bool)
+    touch = _meet(plan)
     beside, most_beside = _least_beside(way, touch), _least_beside(most, touch)
     near = np.maximum(
         NEARLY * np.maximum(usual, beside), NEARLY_BLOCKED * _others(way, beside, touch) * beside
@@ -323,27 +342,89 @@ def _comes_back(
     apart: Float[np.ndarray, " joint"],
     channels: Collection[Channel],
 ) -> bool:
-    """Whether the context shows motion of joints that comes back to their pose of a gap in about its time, less near to
-    it by what the keys are ``apart`` (up to :data:`NEAR`), or moves into it and is too short to tell."""
+    """Whether a context shows motion of joints that comes back to their pose of a gap in about its time, or goes round
+    so that it is in this pose at both keys, or moves into the gap and is too short to tell. Poses may be less near by
+    what the keys are ``apart`` (up to :data:`NEAR`)."""
     pose = known.at(offsets.frames_at(known, np.array([gap.start])))
-    for start, end in plan.contexts:
+    length = gap.end - gap.start
+
+    def off(motion: Motion, other: Motion) -> Float[np.ndarray, " frame"]:
+        """How far the joints are from another pose at most."""
+        far = _apart(motion, other, size, channels) - np.minimum(apart, NEAR)
+        return far[:, held].max(1, initial=0).astype(float)
+
+    for start, end in nearby_contexts(known, plan):
         seen = known.at((known.times >= start) & (known.times <= end))
         if len(seen.times) < 2:
             continue
-        length = gap.end - gap.start
-        for touches, a, b in ((end == gap.start, -2, -1), (start == gap.end, 0, 1)):
-            if touches and end - start < SHOWN * length:
-                step = _apart(seen.at(np.array([a])), seen.at(np.array([b])), size, channels)
-                if step[0, held].max(initial=0) > SAME:
+        for touches, edge in ((end == gap.start, -1), (start == gap.end, 0)):
+            if touches and length / LONGEST < end - start < SHOWN * length:
+                steps = _apart(seen.at(slice(1, None)), seen.at(slice(None, -1)), size, channels)
+                moves = steps[:, held].max(1, initial=0)
+                if moves[edge] > max(SAME, PASSES * np.median(moves)):
                     return True
-        away = (_apart(seen, pose, size, channels) > NEAR + np.minimum(apart, NEAR))[:, held].any(1)
-        near = seen.times[~away]
-        lags = near[None, :] - near[:, None]
-        first, last = np.nonzero((lags >= CYCLE[0] * length) & (lags <= CYCLE[1] * length))
-        gone = np.searchsorted(seen.times[away], near)
-        if (gone[last] > gone[first]).any():
+        away = off(seen, pose)
+        if _returns(seen.times, away, length):
             return True
+        for count in range(1, int(length / known.time_codes_per_second / SHORTEST_S) + 1):
+            if _goes_round(seen, pose, gap, length / count, away, off):
+                return True
     return False
+
+
+def _returns(times: Float[np.ndarray, " frame"], away: Float[np.ndarray, " frame"], length: float) -> bool:
+    """Whether what is so far ``away`` from a pose comes back to it in about such a time [time codes]."""
+    near = np.flatnonzero(away <= NEAR)
+    for first in near.tolist():
+        lags = times[near] - times[first]
+        for last in near[(lags >= CYCLE[0] * length) & (lags <= CYCLE[1] * length)].tolist():
+            if _leaves(away[first : last + 1], float(max(away[first], away[last]))):
+                return True
+    return False
+
+
+def _goes_round(
+    seen: Motion,
+    pose: Motion,
+    gap: Gap,
+    period: float,
+    away: Float[np.ndarray, " frame"],
+    off: Callable[[Motion, Motion], Float[np.ndarray, " frame"]],
+) -> bool:
+    """Whether a context that goes round in a ``period`` [time codes] was in the pose whole periods before the gap, or
+    is so behind it.
+
+    Args:
+        seen: The context.
+        pose: That of the gap.
+        gap: As long as some periods.
+        period: The length of a cycle.
+        away: How far the context is from the pose.
+        off: How far one motion is from another, frame by frame.
+    """
+    start, end = seen.times[[0, -1]].tolist()
+    if end - start < period - ROUNDED:
+        return False
+    # whole periods from the gap into the context, and the part of it that is a period long beside the gap
+    if end <= gap.start:
+        key, step, beside = gap.start, -period, seen.times >= end - period
+        nearest, farthest = gap.start - end, gap.start - start
+    else:
+        key, step, beside = gap.end, period, seen.times <= start + period
+        nearest, farthest = start - gap.end, end - gap.end
+    counts = np.arange(max(1, np.ceil(nearest / period)), np.floor(farthest / period + ROUNDED) + 1)
+    if not len(counts):
+        return False
+    far = off(offsets.sample(seen, np.clip(key + counts * step, start, end)), pose).max()
+    if far > NEAR or not _leaves(away[beside], float(far)):
+        return False
+    later = seen.at(np.flatnonzero(seen.times >= start + period - ROUNDED))
+    return bool(off(later, offsets.sample(seen, later.times - period)).mean() <= NEAR)
+
+
+def _leaves(away: Float[np.ndarray, " frame"], back: float) -> bool:
+    """Whether what is so far from a pose leaves it, and comes back clearly nearer than it goes away."""
+    return bool(away.max(initial=0) > max(NEAR, LEAVES * back))
 
 
 def _apart(

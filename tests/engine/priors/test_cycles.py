@@ -93,9 +93,25 @@ def test_what_does_not_come_round_is_not_played_on() -> None:
     still = rising.at(np.zeros(61, int))
     for motion in (rising, wild, replace(still, times=rising.times)):
         assert played_on(character, motion, motion, 2.0) is None
-    # a cycle of which the context shows no more than once
+    # a part of a cycle, and a blow from a guard, where it rests, and back to it
+    part = walk(character, 36)
+    assert played_on(character, part, part, 2.0) is None
+    there = np.concatenate([np.zeros(10), np.sin(np.linspace(0, np.pi, 21)) ** 2, np.zeros(10)])
+    turns = np.zeros((41, 8, 3))
+    turns[:, 4, 0] = there
+    blow = replace(
+        walk(character, 41).at(np.zeros(41, int)), rotations=rotations.exp(turns).astype(np.float32)
+    )
+    blow = replace(blow, times=np.arange(41.0))
+    assert played_on(character, blow, blow, 2.0) is None
+
+
+def test_one_whole_cycle_and_no_more_is_played_on() -> None:
+    character = biped()
     once = walk(character, 41)
-    assert played_on(character, once, once, 2.0) is None
+    found = played_on(character, once, once, 2.0)
+    assert found is not None
+    assert found.seconds == pytest.approx(40 / 30)
 
 
 def test_a_trembling_context_is_not_played_on() -> None:

@@ -66,6 +66,50 @@ def test_a_cycle_that_the_context_shows_is_no_hold() -> None:
     assert np.ptp(inside.rotations, axis=0).max() > 0.01
 
 
+CYCLE = [*range(12), *range(12, 0, -1)]
+"""Frames that go there and back, a walk on the spot."""
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("context", [24, 30, 60])
+def test_the_cycle_of_the_context_goes_on_between_keys_whole_cycles_apart(count: int, context: int) -> None:
+    first = context + 5
+    keys = [first, first + 24 * count]
+    frames = [*range(context + 1), *keys]
+    shot = posed(frames, [CYCLE[t % 24] for t in frames])
+    filled = fill_motion(CHARACTER, shot, context=[(0, context)]).motion
+    inside = filled.at((filled.times >= keys[0]) & (filled.times <= keys[1]))
+    assert np.ptp(inside.rotations, axis=0).max() > 0.01
+
+
+def test_between_keys_off_the_beat_of_the_context_the_pose_is_held() -> None:
+    frames = [*range(31), 35]
+    shot = posed([*frames, 35 + 59], [*(CYCLE[t % 24] for t in frames), CYCLE[35 % 24]])
+    assert strays(fill_motion(CHARACTER, shot, context=[(0, 30)]), (35, 35 + 59)) == 0
+
+
+@pytest.mark.parametrize("length", [20, 40, 200])
+def test_a_pose_in_which_a_short_context_settles_is_held(length: int) -> None:
+    """It comes to rest there, so that nothing says that it would move on; nor is it held for as long as a cycle."""
+    settling = np.round(40 * (1 - (1 - np.arange(17) / 16) ** 3)).astype(int).tolist()
+    shot = posed([*range(17), 16 + length, 30 + length], [*settling, 40, 60])
+    filled = fill_motion(CHARACTER, shot, context=[(0, 16)])
+    assert strays(filled, (16, 16 + length)) == 0
+
+
+def test_a_short_context_says_nothing_of_a_cycle_many_times_as_long() -> None:
+    shot = posed([*range(9), 80, 90], [*range(9), 8, 40])
+    assert strays(fill_motion(CHARACTER, shot, context=[(0, 8)]), (8, 80)) == 0
+
+
+def test_who_comes_to_a_pose_of_the_context_from_afar_and_leaves_it_again_holds_it() -> None:
+    """As in blocking behind an idle, which is in all of its poses again and again."""
+    idle = [CYCLE[t % 24] // 4 for t in range(49)]
+    shot = posed([*range(49), 54, 60, 84, 90], [*idle, 80, 0, 0, 80])
+    filled = fill_motion(CHARACTER, shot, context=[(0, 48)])
+    assert strays(filled, (60, 84)) == 0
+
+
 def test_a_context_too_short_to_show_a_cycle_is_believed_to_move_on() -> None:
     shot = posed([*range(13), 36, 48], [*range(13), 12, 40])
     filled = fill_motion(CHARACTER, shot, context=[(0, 12)]).motion
