@@ -10,6 +10,9 @@ from engine.priors import offsets
 from usd_io.model import Character, Motion
 from usd_io.shapes import Bool, Float, Int
 
+LEVEL = np.zeros(3)
+"""The rise of level ground."""
+
 
 @once
 def carriers(character: Character, known: Motion) -> Int[np.ndarray, " carrier"]:
@@ -65,10 +68,26 @@ def turn_carriers(
         moved[:] = moved @ matrices.transpose(0, 2, 1)
 
 
-def positions(character: Character, known: Motion, motion: Motion) -> Float[np.ndarray, "frame carried 3"]:
-    """Places of the carried joints in ground space [stage units]."""
+def positions(
+    character: Character, known: Motion, motion: Motion, rise: Float[np.ndarray, "3"] = LEVEL
+) -> Float[np.ndarray, "frame carried 3"]:
+    """Places of the carried joints in ground space [stage units], heights over ground that rises so much for each unit
+    of way along its axes."""
     places = skeleton.joint_transforms(character, motion)[..., :3, 3]
-    return places[:, carried(character, known)] @ T_ground_skel(character, known).T
+    result = places[:, carried(character, known)] @ T_ground_skel(character, known).T
+    result[..., 2] -= result @ rise
+    return result
+
+
+def rise_in_ground(
+    character: Character, known: Motion, rise: Float[np.ndarray, "3"]
+) -> Float[np.ndarray, "3"]:
+    """A rise along the world's axes along those of ground space; none where the skeleton moves in the world."""
+    T = known.T_world_skel
+    if not rise.any() or np.ptp(T, axis=0).any():
+        return LEVEL
+    R = T[0, :3, :3] / np.linalg.norm(T[0, :3, :3], axis=0)
+    return T_ground_skel(character, known) @ R.T @ rise
 
 
 def centres(positions: Float[np.ndarray, "*batch joint 3"]) -> Float[np.ndarray, "*batch 3"]:

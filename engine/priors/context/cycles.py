@@ -46,7 +46,13 @@ class PlayedOn:
     """Of the cycle."""
 
 
-def played_on(character: Character, known: Motion, seen: Motion, seconds: float) -> PlayedOn | None:
+def played_on(
+    character: Character,
+    known: Motion,
+    seen: Motion,
+    seconds: float,
+    rise: Float[np.ndarray, "3"] = ground.LEVEL,
+) -> PlayedOn | None:
     """A stretch of context, played on by its cycle for so long [s]; None where it does not come round.
 
     Args:
@@ -54,19 +60,22 @@ def played_on(character: Character, known: Motion, seen: Motion, seconds: float)
         known: The known frames only.
         seen: Those of the stretch.
         seconds: At least so long beyond its end.
+        rise: Of the ground under it, for each unit of way along the axes of ground space.
     """
     second = seen.time_codes_per_second
     count = int((seen.times[-1] - seen.times[0]) / second * RATE + 1e-6)
     # the last node is the last frame
     times = seen.times[-1] - np.arange(count, -1, -1) * second / RATE
-    positions = ground.positions(character, known, offsets.sample(seen, times))
+    positions = ground.positions(character, known, offsets.sample(seen, times), rise)
     lag = _lag(positions)
     if lag is None:
         return None
     period = lag * second / RATE
     begin = seen.times[-1] - period
     ends = offsets.sample(seen, np.array([begin, seen.times[-1]]))
-    R, shift = ground.moved(*ground.positions(character, known, ends))
+    before, after = ground.positions(character, known, ends, rise)
+    R, shift = ground.moved(before, after)
+    shift[2] = rise @ (ground.centres(after) - ground.centres(before))
     # where it ends is not quite where it began: a cycle begins where the one before it ends, and comes back to itself
     first, last = ends.at(slice(0, 1)), ground.move(character, known, ends.at(slice(1, 2)), R.T, -R.T @ shift)
     cycle = seen.at(np.flatnonzero(seen.times > begin))

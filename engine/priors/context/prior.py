@@ -16,6 +16,7 @@ import numpy as np
 
 from engine.planning.plan import Gap, Plan
 from engine.priors import ground, offsets, spline
+from engine.priors.contacts.slopes import rise_of
 from engine.priors.context import mirror, windows
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float
@@ -74,15 +75,16 @@ def fill(
     grids: list[tuple[float, ...]] = []
     runs: list[windows.Run] = []
     fits, first = [], 0
+    rise = ground.rise_in_ground(character, known, rise_of(character, known, plan))
     longest = max(gap.end - gap.start for gap in plan.gaps) / known.time_codes_per_second
     for index, gap in enumerate(plan.gaps):
         near = windows.grids_near(known, plan, gap)
         if near != grids:  # gaps in a row mostly have the same context near
             grids = near
-            runs = windows.runs_on(character, known, near, mirror.find_symmetry(character), longest)
+            runs = windows.runs_on(character, known, near, mirror.find_symmetry(character), longest, rise)
         inside = slice(first, first + len(gap.times))
         ends = changes[0][index], changes[1][index]
-        added, fit = _correction(character, known, gap, runs, ends, float(reaches[index]))
+        added, fit = _correction(character, known, gap, runs, ends, float(reaches[index]), rise)
         result[inside] += added
         fits.append(fit)
         first = inside.stop
@@ -99,13 +101,14 @@ def _correction(
     runs: list[windows.Run],
     changes: tuple[Float[np.ndarray, "joint 9"], Float[np.ndarray, "joint 9"]],
     reach: float,
+    rise: Float[np.ndarray, "3"],
 ) -> tuple[offsets.Offsets, float]:
     """What the context adds to spline, which changes slerp's velocities at the ends as given, in one gap, and how far
     the windows explain it."""
     nothing = np.zeros((len(gap.times), len(character.joints), 9))
     if not runs:
         return nothing, 0.0
-    goal = windows.goal_of(character, known, gap, runs)
+    goal = windows.goal_of(character, known, gap, runs, rise)
     found = windows.best_windows(runs, goal)
     if found is None:
         return nothing, 0.0

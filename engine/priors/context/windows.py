@@ -115,9 +115,10 @@ def runs_on(
     grids: Sequence[tuple[float, ...]],
     symmetry: mirror.Symmetry | None,
     seconds: float,
+    rise: Float[np.ndarray, "3"] = ground.LEVEL,
 ) -> list[Run]:
     """Context on search grids, as it is and, for a symmetric rig, mirrored; what comes round is played on for gaps that
-    are so long [s]."""
+    are so long [s]. Heights are over ground with such a ``rise`` (:func:`engine.priors.ground.positions`)."""
     second = known.time_codes_per_second
     step = second / SEARCH_RATE
     runs = []
@@ -126,7 +127,7 @@ def runs_on(
         seen = known.at(np.flatnonzero((known.times >= times[0] - step) & (known.times <= times[-1] + step)))
         last, rate, cycle = times[-1], SEARCH_RATE, 0.0
         inside = seen.at((seen.times >= times[0]) & (seen.times <= times[-1]))
-        on = cycles.played_on(character, known, inside, min(LONGEST_WARP * seconds, LONGEST_S))
+        on = cycles.played_on(character, known, inside, min(LONGEST_WARP * seconds, LONGEST_S), rise)
         if on is not None:
             seen, rate, cycle = on.motion, CYCLE_RATE, on.seconds
             times = np.arange(times[0], seen.times[-1], second / rate)
@@ -135,7 +136,7 @@ def runs_on(
             # joint origins in ground space [stage units] and velocities, by second-order differences [stage units/s],
             # of what is known without a look at what is played on
             poses = offsets.sample(image, times)
-            positions = ground.positions(character, known, poses)
+            positions = ground.positions(character, known, poses, rise)
             velocities = np.gradient(positions, 1 / rate, axis=0, edge_order=2)
             velocities[: end + 1] = np.gradient(positions[: end + 1], 1 / rate, axis=0, edge_order=2)
             centres = ground.centres(positions)
@@ -157,15 +158,21 @@ def runs_on(
     return runs
 
 
-def goal_of(character: Character, known: Motion, gap: Gap, runs: list[Run]) -> Goal:
-    """The ends of a gap and, where a run touches them, the velocities there."""
+def goal_of(
+    character: Character,
+    known: Motion,
+    gap: Gap,
+    runs: list[Run],
+    rise: Float[np.ndarray, "3"] = ground.LEVEL,
+) -> Goal:
+    """The ends of a gap, over ground with such a ``rise``, and, where a run touches them, the velocities there."""
     ends = known.at(offsets.frames_at(known, np.array([gap.start, gap.end])))
     # velocities at the gap's ends are taken from unmirrored context that ends at its start, or starts at its end
     tolerance = 1e-6 * known.frame_step
     real = [run for run in runs if not run.is_mirrored]
     before = [run.velocities[run.end] for run in real if abs(run.times[run.end] - gap.start) < tolerance]
     after = [run.velocities[0] for run in real if abs(run.times[0] - gap.end) < tolerance]
-    places = ground.positions(character, known, ends)
+    places = ground.positions(character, known, ends, rise)
     centres = ground.centres(places)
     seconds = (gap.end - gap.start) / known.time_codes_per_second
     cycle = max(run.cycle for run in runs)
