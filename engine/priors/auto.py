@@ -105,10 +105,15 @@ def _beside_stillness(choice: GapChoice, stillness: float) -> GapChoice:
     return replace(choice, weights=shares)
 
 
+def known_part(fit: float) -> float:
+    """How far a gap that the context fits so well is left to it, 0 to 1."""
+    return float(np.clip((fit - FIT_NONE) / (FIT_ALL - FIT_NONE), 0, 1))
+
+
 def _leaning(choice: GapChoice, fit: float) -> GapChoice:
     """The choice with the learned prior's share moved to the context's as far as that knows the gap."""
     shares = dict(choice.weights)
-    part = float(np.clip((fit - FIT_NONE) / (FIT_ALL - FIT_NONE), 0, 1))
+    choice, part = replace(choice, fit=fit), known_part(fit)
     if part == 0 or not shares.get("learned") or "context" not in shares:
         return choice
     shares["context"] += part * shares["learned"]

@@ -231,6 +231,7 @@ def fill(
     holding = holding_bodies(character, parts.known, plan, _filled_together(plan), chosen) if shaped else ()
     if guess is not None and prior in SURE:
         guess = as_tested(test, character, drafts.fills, parts.known, plan, guess)
+        guess = _as_recalled(test, character, parts.known, plan, made, guess)
         guess = replace(guess, position_error=errors_beside(holding, plan, guess.position_error))
         test = expecting(test, character, parts.known, plan, guess, made)
     elif test.pieces:
@@ -454,6 +455,29 @@ def as_tested(
     # what lay still wherever it was seen the network does not expect to go astray
     least = unseen(character, known, plan) * _least_of_ways(character, known, plan)
     factors = np.maximum(factors, np.divide(least, own, out=np.zeros(len(own)), where=own > 0))
+    return replace(guess, position_error=guess.position_error * np.repeat(factors, counts)[:, None])
+
+
+def _as_recalled(
+    test: SelfTest, character: Character, known: Motion, plan: Plan, made: Motion, guess: learned.LearnedFill
+) -> learned.LearnedFill:
+    """The learned prior's fill with errors to expect that are no larger than the context's where that knows a gap.
+
+    What its windows leave unexplained of an answer's variance is expected of the square of its error.
+    """
+    counts = [len(gap.times) for gap in plan.gaps]
+    if not any(choice.fit for choice in test.choices) or not guess.position_error.shape[1]:
+        return guess
+    moved = np.sqrt((_moved(character, known, plan, made) ** 2).sum(1))
+    factors = []
+    for choice, errors, away in zip(
+        test.choices,
+        *(np.split(a, np.cumsum(counts)[:-1]) for a in (guess.position_error, moved)),
+        strict=True,
+    ):
+        own, part = joint_norm(errors), auto.known_part(choice.fit)
+        its = np.sqrt(max(1 - choice.fit, 0.0)) * away.mean() if len(away) else own
+        factors.append(min(1.0, 1 + part * (its / own - 1)) if own > 0 else 1.0)
     return replace(guess, position_error=guess.position_error * np.repeat(factors, counts)[:, None])
 
 

@@ -90,6 +90,8 @@ class GapChoice:
     """Between which L2P the true one lies in two of three gaps [heights]; None of priors that cannot say."""
     expected_ratio: float | None = None
     """Error to expect over slerp's; None of priors that cannot say."""
+    fit: float = 0.0
+    """How far the context knows it (:class:`engine.priors.context.prior.ContextFill`), where that has a say."""
 
     @property
     def prior(self) -> str:
@@ -264,11 +266,21 @@ def times_as_fast(character: Character, known: Motion, plan: Plan) -> Float[np.n
     """How many times as fast as in the hidden pieces of the context, in their mean, the joints go from key to key of
     each gap; infinite beside a context that does not move at all."""
     pieces = [piece.gaps[0] for piece in hidden_pieces(known, plan)]
-    usual, own = (
+    # a piece may end where it began, as a cycle does, and is half-way elsewhere
+    halves = [half for piece in pieces for half in _halves(known, piece)]
+    whole, half, own = (
         joint_ways(character, known, gaps) / np.array([gap.end - gap.start for gap in gaps])
-        for gaps in (pieces, plan.gaps)
+        for gaps in (pieces, halves, plan.gaps)
     )
-    return np.divide(own, usual.mean(), out=np.where(own > 0, np.inf, 0.0), where=usual.mean() > 0)
+    usual = np.maximum(whole, half.reshape(-1, 2).mean(1)).mean()
+    return np.divide(own, usual, out=np.where(own > 0, np.inf, 0.0), where=usual > 0)
+
+
+def _halves(known: Motion, piece: Gap) -> tuple[Gap, Gap]:
+    """A piece of the context from its start to the sample nearest to its middle, and from there."""
+    times = known.times[(known.times > piece.start) & (known.times < piece.end)]
+    middle = float(times[np.argmin(np.abs(times - (piece.start + piece.end) / 2))])
+    return Gap(piece.start, middle, ()), Gap(middle, piece.end, ())
 
 
 def unseen(
