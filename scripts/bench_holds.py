@@ -1,4 +1,4 @@
-"""What is made of keys that are one pose, or nearly: of a pose keyed twice as in blocking, and of motion that returns.
+"""What is made of keys that are one pose, or nearly: of a pose keyed twice, of motion that returns or goes round.
 
     python scripts/bench_holds.py CORPUS [--prior auto] [--each]
 
@@ -15,6 +15,10 @@ which is the truth in holds, mean over shots. Clips in which slerp misses little
 from key to key over the usual one in such a time in the context (root mean square over the joints), a few of every
 character in a class. Per class: how many gaps; L2P over slerp's, mean; L2P [heights] in sum, and slerp's.
 
+*Cycles*: loops that stay in their place, played on, with a context of one and a half of them, a key a third of a cycle
+behind it, and that pose again a number of cycles later. Per number: how many shots; L2P of the last gap over slerp's,
+median and largest; true over told error, median and largest.
+
 The same cases are asked of another checkout by ``PYTHONPATH=CHECKOUT``. ``--each`` prints every shot.
 """
 
@@ -30,7 +34,7 @@ import numpy as np
 from engine.evaluation.rows import split_dense
 from engine.geometry import metrics, rotations, skeleton
 from engine.planning.plan import Gap, Plan
-from engine.priors.fill import fill_plainly
+from engine.priors.fill import fill, fill_plainly
 from engine.training.learned_prior.cases import as_shot
 from engine.training.learned_prior.data import Clip, read_corpus
 from usd_io.model import Character, Motion
@@ -47,6 +51,9 @@ DIFFERENCES = (("none", 0.0), ("noise", 1e-3), ("noise", 1e-2), *TURNS)
 LENGTHS, STEP = (12, 20, 30), 2
 """Frames of gaps that may be returns, and from one to the next place that is looked at."""
 CLASSES = (0.0, 0.03, 0.06, 0.1, 0.2)
+CYCLES, SHORTEST_CYCLE, LONGEST_CYCLE, LOOPS, CLOSED = (1, 2, 3, 5), 12, 60, 3, 0.02
+"""Between keys; frames of a cycle; loops of a character; how far the ends of a loop are apart, of values of quaternions
+and in heights."""
 FEW, LONGEST, LEAST_USUAL = 8, 1200, 0.03
 """Returns of a class of a character, frames of a clip; usual way [heights] below which nothing moves."""
 
@@ -157,6 +164,63 @@ def returns(corpus: Path) -> Iterator[tuple[int, float, Shot]]:
                 yield kind, share, shot
 
 
+def cycles(corpus: Path) -> Iterator[tuple[int, str, Character, Motion, Plan]]:
+    """How many cycles are between the keys of the last gap, a name, and the shot."""
+    for source, clips in clips_of(corpus, np.random.default_rng(SEED)):
+        shown = 0
+        for clip in clips:
+            character, loop = as_shot(clip)
+            period = len(loop.times) - 1
+            ends = loop.at(np.array([0, period]))
+            size = metrics.height(character, loop, 0.0)
+            turned = 1 - np.abs((ends.rotations[0] * ends.rotations[1]).sum(-1)).min()
+            way = (
+                np.linalg.norm(np.diff(skeleton.joint_positions(character, ends), axis=0), axis=-1).max()
+                / size
+            )
+            if shown == LOOPS or max(turned, way) > CLOSED or not SHORTEST_CYCLE <= period <= LONGEST_CYCLE:
+                continue
+            moves = skeleton.joint_positions(character, loop) / size
+            if np.sqrt(((moves - moves[0]) ** 2).sum((1, 2))).mean() < MOVING:
+                continue
+            shown += 1
+            first = round(1.5 * period) + period // 3
+            frames = np.arange(first + max(CYCLES) * period + 1)
+            truth = replace(loop.at(frames % period), times=frames.astype(float))
+            for count in CYCLES:
+                keys = (float(first - period // 3), float(first), float(first + count * period))
+                gaps = tuple(Gap(a, b, tuple(np.arange(a + 1, b))) for a, b in pairwise(keys))
+                shot = truth.at(slice(0, int(keys[-1]) + 1))
+                yield (
+                    count,
+                    f"{source} {clip.name}",
+                    character,
+                    shot,
+                    Plan("/", ((0.0, keys[0]),), keys, gaps),
+                )
+
+
+def of_cycles(corpus: Path, prior: str, *, each: bool) -> None:
+    """Write the part of the cycles."""
+    say = sys.stdout.write
+    found: dict[int, list[tuple[float, float]]] = {}
+    for count, name, character, truth, plan in cycles(corpus):
+        filled = fill(character, split_dense(truth, plan), plan, prior)
+        slerp = fill_plainly("slerp", character, split_dense(truth, plan), plan)
+        own, straight = (
+            metrics.score(character, truth, motion, plan).per_gap_l2p[-1] for motion in (filled.motion, slerp)
+        )
+        told = filled.self_test.choices[-1].expected_l2p
+        found.setdefault(count, []).append((own / straight, own / told if told else np.inf))
+        if each:
+            say(f"  {name}, {count}: {own:.3f}, slerp {straight:.3f}, told {told}\n")
+    say(f"cycles between keys\n{'':12}{'shots':>7}{'L2P':>8}{'most':>8}{'told':>8}{'most':>8}\n")
+    for count, pairs in sorted(found.items()):
+        shares, told_too_little = np.array(pairs).T
+        cells = [f(a) for a in (shares, told_too_little) for f in (np.median, np.max)]
+        say(f"{count:<12}{len(pairs):7}" + "".join(f"{cell:8.2f}" for cell in cells) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -192,6 +256,7 @@ def main() -> None:
         auto, slerp = np.array(pairs).T
         label = f"{CLASSES[n - 1]:g} to {CLASSES[n]:g}"
         say(f"{label:12}{len(pairs):7}{(auto / slerp).mean():8.3f}{auto.sum():8.2f}{slerp.sum():8.2f}\n")
+    of_cycles(chosen.corpus, chosen.prior, each=chosen.each)
 
 
 if __name__ == "__main__":

@@ -363,7 +363,10 @@ def _without(plan: Plan, held: Sequence[HeldPose]) -> Plan:
     starts = {pose.gap.start for pose in held}
     times = {time for pose in held for time in pose.gap.times}
     gaps = tuple(gap for gap in plan.gaps if gap.start not in starts)
-    return replace(plan, gaps=gaps, keys=tuple(sorted({*plan.keys, *times})))
+    # a move comes to rest in the pose that is held behind it, and begins from rest
+    ends = {getattr(pose.gap, side) for pose in held if not pose.moving.any() for side in ("start", "end")}
+    seams = (*plan.seams, *sorted(ends))
+    return replace(plan, gaps=gaps, keys=tuple(sorted({*plan.keys, *times})), seams=seams)
 
 
 def _filled_together(plan: Plan) -> list[Channel]:

@@ -12,8 +12,10 @@ from engine.priors import ground, offsets
 from engine.priors.context.cycles import played_on
 from engine.priors.context.prior import fill
 from engine.priors.fill import fill_plainly
+from engine.priors.self_test import times_as_fast
+from engine.priors.trials import hidden_pieces
 from tests.engine.conftest import make_character, make_motion
-from tests.engine.priors.test_contacts import HIPS, LEFT, RIGHT, biped, pose, walk
+from tests.engine.priors.test_contacts import HIPS, LEFT, RIGHT, biped, on_a_slope, pose, walk
 from usd_io.model import Character, Motion
 
 PERIOD = 40.0
@@ -79,6 +81,38 @@ def test_a_walk_is_played_on_where_it_goes(degrees: float, rooted: bool) -> None
     steps = [np.diff(skeleton.joint_positions(character, m), axis=0) for m in (on.motion, truth)]
     largest, usual = (np.linalg.norm(step, axis=-1).max() for step in steps)
     assert largest < 1.2 * usual
+
+
+@pytest.mark.parametrize("rooted", [False, True])
+@pytest.mark.parametrize("rise", [-0.2, 0.05, 0.3])
+def test_a_walk_on_a_slope_is_played_on_along_it(rise: float, rooted: bool) -> None:
+    character = biped()
+    truth = on_a_slope(character, rise)
+    if rooted:
+        character, truth = under_a_root(character, truth)
+    plan = make_plan(character, truth, contexts=[(0, 60)], keys=[60, 150], fill_at_samples=True)
+    parts = split_dense(truth, plan)
+    errors = {
+        prior: metrics.score(
+            character, truth, fill_plainly(prior, character, parts, plan, contacts=False), plan
+        ).l2p
+        for prior in ("slerp", "auto")
+    }
+    assert errors["auto"] < 0.3 * errors["slerp"]
+
+
+def test_a_context_whose_pieces_are_cycles_does_not_stand_still() -> None:
+    character = biped()
+    truth = walk(character, 201)
+    hips = truth.translations[:, HIPS].copy()
+    hips[:, 2] = 0  # on the spot: each hidden piece, as long as a cycle, ends where it began
+    translations = truth.translations.copy()
+    translations[:, HIPS] = hips
+    truth = replace(truth, translations=translations)
+    plan = make_plan(character, truth, contexts=[(0, 90)], keys=[90, 130, 150], fill_at_samples=True)
+    known = split_dense(truth, plan).known
+    assert PERIOD in {piece.gaps[0].end - piece.gaps[0].start for piece in hidden_pieces(known, plan)}
+    assert (times_as_fast(character, known, plan) < 4).all()
 
 
 def test_what_does_not_come_round_is_not_played_on() -> None:
