@@ -109,7 +109,7 @@ def test_a_context_whose_pieces_are_cycles_does_not_stand_still() -> None:
     translations = truth.translations.copy()
     translations[:, HIPS] = hips
     truth = replace(truth, translations=translations)
-    plan = make_plan(character, truth, contexts=[(0, 100)], keys=[100, 140, 180], fill_at_samples=True)
+    plan = make_plan(character, truth, contexts=[(0, 100)], keys=[100, 120, 180], fill_at_samples=True)
     known = split_dense(truth, plan).known
     assert PERIOD in {piece.gaps[0].end - piece.gaps[0].start for piece in hidden_pieces(known, plan)}
     assert (times_as_fast(character, known, plan) < 4).all()
