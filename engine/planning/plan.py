@@ -88,7 +88,8 @@ class Plan:
     loop: bool = False
     """Whether what is first comes again after the last pose."""
     seams: tuple[float, ...] = ()
-    """Of a plan of several cycles in a row: where one ends and the next begins."""
+    """Keys beyond which known motion goes on with the velocity there: where one of several cycles in a row ends and the
+    next begins, and where a pose is held."""
 
     @property
     def channel_gaps(self) -> dict[Channel, tuple[tuple[float, float], ...]]:

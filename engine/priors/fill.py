@@ -451,14 +451,13 @@ def as_tested(
     if not drafted or not guess.position_error.shape[1]:
         return guess
     told = [joint_norm(fill.position_error) for fill in drafted]
-    counts = [len(gap.times) for gap in plan.gaps]
-    own = np.array([joint_norm(errors) for errors in np.split(guess.position_error, np.cumsum(counts)[:-1])])
+    own = np.array(_own_errors(plan, guess))
     faster = times_as_fast(character, known, plan)
     factors = corrections(test, plan, own.tolist(), float(np.mean(told)), known.time_codes_per_second, faster)
     # what lay still wherever it was seen the network does not expect to go astray
     least = unseen(character, known, plan) * _least_of_ways(character, known, plan)
     factors = np.maximum(factors, np.divide(least, own, out=np.zeros(len(own)), where=own > 0))
-    return replace(guess, position_error=guess.position_error * np.repeat(factors, counts)[:, None])
+    return _times(plan, guess, factors.tolist())
 
 
 def _as_recalled(
@@ -468,20 +467,31 @@ def _as_recalled(
 
     What its windows leave unexplained of an answer's variance is expected of the square of its error.
     """
-    counts = [len(gap.times) for gap in plan.gaps]
     if not any(choice.fit for choice in test.choices) or not guess.position_error.shape[1]:
         return guess
-    moved = np.sqrt((_moved(character, known, plan, made) ** 2).sum(1))
     factors = []
-    for choice, errors, away in zip(
-        test.choices,
-        *(np.split(a, np.cumsum(counts)[:-1]) for a in (guess.position_error, moved)),
-        strict=True,
+    for choice, own, away in zip(
+        test.choices, _own_errors(plan, guess), _moved_in_gaps(character, known, plan, made), strict=True
     ):
-        own, part = joint_norm(errors), auto.known_part(choice.fit)
-        its = np.sqrt(max(1 - choice.fit, 0.0)) * away.mean() if len(away) else own
+        its, part = np.sqrt(max(1 - choice.fit, 0.0)) * away, auto.known_part(choice.fit)
         factors.append(min(1.0, 1 + part * (its / own - 1)) if own > 0 else 1.0)
+    return _times(plan, guess, factors)
+
+
+def _own_errors(plan: Plan, guess: learned.LearnedFill) -> list[float]:
+    """L2P that the learned prior expects in each gap [heights]."""
+    return [joint_norm(errors) for errors in _by_gap(plan, guess.position_error)]
+
+
+def _times(plan: Plan, guess: learned.LearnedFill, factors: Sequence[float]) -> learned.LearnedFill:
+    """The learned prior's fill with the errors that it expects multiplied, gap by gap."""
+    counts = [len(gap.times) for gap in plan.gaps]
     return replace(guess, position_error=guess.position_error * np.repeat(factors, counts)[:, None])
+
+
+def _by_gap(plan: Plan, values: Float[np.ndarray, "fill *rest"]) -> list[Float[np.ndarray, "_ *rest"]]:
+    """What is known at the fill times, gap by gap."""
+    return np.split(values, np.cumsum([len(gap.times) for gap in plan.gaps])[:-1])
 
 
 def _least_of_ways(character: Character, known: Motion, plan: Plan) -> Float[np.ndarray, " gap"]:
@@ -494,13 +504,18 @@ def _unforetold(character: Character, known: Motion, plan: Plan, made: Motion) -
     """The least L2P to expect of what a prior made that cannot say itself how sure it is [heights]: something in gaps
     that the pieces do not foretell; and, as it is known of straight motion, of what is further from that the rest."""
     least = _least_of_ways(character, known, plan)
-    counts = [len(gap.times) for gap in plan.gaps]
-    moved = np.sqrt((_moved(character, known, plan, made) ** 2).sum(1))
-    apart = [float(part.mean()) for part in np.split(moved, np.cumsum(counts)[:-1])]
+    apart = np.array(_moved_in_gaps(character, known, plan, made))
     result: list[float] = (unseen(character, known, plan) * np.maximum(least, apart - least)).tolist()
     return result
 
 
+def _moved_in_gaps(character: Character, known: Motion, plan: Plan, made: Motion) -> list[float]:
+    """How far what was made is from straight motion in each gap, as L2P [heights]."""
+    moved = np.sqrt((_moved(character, known, plan, made) ** 2).sum(1))
+    return [float(part.mean()) for part in _by_gap(plan, moved)]
+
+
+@once
 def _moved(character: Character, known: Motion, plan: Plan, made: Motion) -> Float[np.ndarray, "fill joint"]:
     """How far what was made is from straight motion [heights]."""
     places = [skeleton.joint_positions(character, motion) for motion in (made, offsets.straight(known, plan))]

@@ -74,8 +74,17 @@ def positions(
     """Places of the carried joints in ground space [stage units], heights over ground that rises so much for each unit
     of way along its axes."""
     places = skeleton.joint_transforms(character, motion)[..., :3, 3]
-    result = places[:, carried(character, known)] @ T_ground_skel(character, known).T
-    result[..., 2] -= result @ rise
+    return levelled(places[:, carried(character, known)] @ T_ground_skel(character, known).T, rise, 2)
+
+
+def levelled(
+    positions: Float[np.ndarray, "*batch 3"], rise: Float[np.ndarray, "*#batch 3"], up: int
+) -> Float[np.ndarray, "*batch 3"]:
+    """Places or ways with the slope taken out; ``-rise`` puts it back."""
+    if not rise.any():
+        return positions
+    result = positions.copy()
+    result[..., up] -= (positions * rise).sum(-1)
     return result
 
 

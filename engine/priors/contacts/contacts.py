@@ -14,9 +14,10 @@ from engine.geometry import metrics, skeleton
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts.rests import carries_most
-from engine.priors.contacts.slopes import at_times, levelled, rises_of
+from engine.priors.contacts.slopes import at_times, rises_of
 from engine.priors.contacts.supports import SAME_PLACE, Supports, all_fly, find_supports
 from engine.priors.contacts.trajectory import STANDING_HEIGHT, Trajectory, line_between
+from engine.priors.ground import levelled
 from usd_io.model import Character, Motion
 from usd_io.shapes import Bool, Float, Int
 

@@ -11,7 +11,8 @@ from engine.geometry import metrics, skeleton
 from engine.planning.plan import Plan
 from engine.priors import offsets
 from engine.priors.contacts.rests import carries_most
-from engine.priors.contacts.slopes import at_times, levelled, rise_of, rises_of
+from engine.priors.contacts.slopes import at_times, rise_of, rises_of
+from engine.priors.ground import levelled
 from engine.priors.trials import in_nearby_contexts
 from usd_io.model import Character, Motion
 from usd_io.shapes import Float, Int

@@ -108,14 +108,3 @@ def rises_of(character: Character, known: Motion, plan: Plan) -> Float[np.ndarra
 def at_times(plan: Plan, of_gaps: Float[np.ndarray, "gap 3"]) -> Float[np.ndarray, "fill 1 3"]:
     """What is known of gaps, for all joints at every fill time."""
     return np.repeat(of_gaps, [len(gap.times) for gap in plan.gaps], axis=0)[:, None]
-
-
-def levelled(
-    positions: Float[np.ndarray, "*batch 3"], rise: Float[np.ndarray, "*#batch 3"], up: int
-) -> Float[np.ndarray, "*batch 3"]:
-    """Places or ways with the slope taken out; ``-rise`` puts it back."""
-    if not rise.any():
-        return positions
-    result = positions.copy()
-    result[..., up] -= (positions * rise).sum(-1)
-    return result

@@ -13,7 +13,8 @@ import numpy as np
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Plan
 from engine.priors.contacts.rests import carries_most, kin_of, runs
-from engine.priors.contacts.slopes import levelled, rise_of
+from engine.priors.contacts.slopes import rise_of
+from engine.priors.ground import levelled
 from engine.priors.trials import nearby_contexts
 from usd_io.model import Character, Motion
 from usd_io.shapes import Bool, Float, Int

@@ -18,7 +18,7 @@ import numpy as np
 from engine.geometry import metrics, skeleton
 from engine.planning.plan import Gap, Plan
 from engine.priors import ground, offsets
-from engine.priors.context.cycles import SHORTEST_S
+from engine.priors.context.cycles import PASSES, SHORTEST_S
 from engine.priors.shaping.velocity import carry_velocity
 from engine.priors.trials import Prior, nearby_contexts
 from usd_io.model import CHANNELS, Channel, Character, Motion
@@ -37,16 +37,17 @@ CYCLE = (0.75, 1.33)
 """Motion comes back in such a time, in parts of the gap."""
 ROUNDED = 1e-6
 """Translations in single precision are that part of themselves off."""
+SAME_TIME = 1e-6
+"""Times are one that are no further apart [time codes], as numbers of cycles are."""
 LEAVES = 3.0
 """In between it is so many times as far from the pose as where it is back: who hardly moves is always near."""
 SHOWN, LONGEST = 2.0, 4.0
 """A context that moves into the gap and is shorter than the first, in parts of the gap, may be a part of such a cycle,
-unless the gap is longer than the second, in parts of the context."""
+unless the gap is longer than the second, in parts of the context. It moves into the gap if it is still as fast there as
+a cycle is where it passes its ends: what settles in a pose is to be held."""
 AWAY, MOMENT_S = 2.5, 0.1
 """A pose is held between keys from and to which the joints go so many times as fast as they mostly are in the context,
 measured over such a time [s]."""
-PASSES = 0.5
-"""It moves into the gap if it is still so fast there, in parts of its median: what settles in a pose is to be held."""
 MIDDLE = 0.25
 """Where channels have keys of their own, the others are held between the quarters of a gap, at least."""
 ORDER: tuple[Channel, ...] = ("rotations", "translations", "scales")
@@ -118,7 +119,9 @@ def held_poses(
     ]
     ways = np.linalg.norm(places[1] - places[0], axis=-1) / size
     lengths = np.array([gap.end - gap.start for gap in plan.gaps])
-    usual = _usual_ways(character, known, plan, lengths, size)
+    second = known.time_codes_per_second
+    *of_gaps, in_a_moment = _usual_ways(character, known, plan, np.append(lengths, MOMENT_S * second), size)
+    usual = np.array(of_gaps)
     free = _free(plan, np.sqrt((ways**2).mean(1)), usual, _most(apart, moves, tops))
     free[keyed_twice] = 0
     held = free < 1
@@ -126,9 +129,8 @@ def held_poses(
     looked_at = np.where(keyed_twice[:, None], same, True)
     # whoever moves far more from key to key beside it than ever in the context is in no cycle of the context's
     meet = _meet(plan)
-    second = known.time_codes_per_second
     speeds = np.sqrt((ways**2).mean(1)) / lengths * second
-    slowly = _usual_ways(character, known, plan, np.full(len(lengths), MOMENT_S * second), size) / MOMENT_S
+    slowly = np.full(len(lengths), in_a_moment / MOMENT_S)
     blocked = _least_beside(_parts(speeds, slowly), meet) > AWAY
     back = [
         bool(held[n] and not blocked[n])
@@ -364,6 +366,8 @@ def _comes_back(
                 if moves[edge] > max(SAME, PASSES * np.median(moves)):
                     return True
         away = off(seen, pose)
+        if away.max() <= NEAR:
+            continue
         if _returns(seen.times, away, length):
             return True
         for count in range(1, int(length / known.time_codes_per_second / SHORTEST_S) + 1):
@@ -377,8 +381,11 @@ def _returns(times: Float[np.ndarray, " frame"], away: Float[np.ndarray, " frame
     near = np.flatnonzero(away <= NEAR)
     for first in near.tolist():
         lags = times[near] - times[first]
-        for last in near[(lags >= CYCLE[0] * length) & (lags <= CYCLE[1] * length)].tolist():
-            if _leaves(away[first : last + 1], float(max(away[first], away[last]))):
+        lasts = near[(lags >= CYCLE[0] * length) & (lags <= CYCLE[1] * length)]
+        if len(lasts):
+            farthest = np.maximum.accumulate(away[first : lasts[-1] + 1])[lasts - first]
+            back = np.maximum(away[first], away[lasts])
+            if (farthest > np.maximum(NEAR, LEAVES * back)).any():
                 return True
     return False
 
@@ -403,7 +410,7 @@ def _goes_round(
         off: How far one motion is from another, frame by frame.
     """
     start, end = seen.times[[0, -1]].tolist()
-    if end - start < period - ROUNDED:
+    if end - start < period - SAME_TIME:
         return False
     # whole periods from the gap into the context, and the part of it that is a period long beside the gap
     if end <= gap.start:
@@ -412,19 +419,14 @@ def _goes_round(
     else:
         key, step, beside = gap.end, period, seen.times <= start + period
         nearest, farthest = start - gap.end, end - gap.end
-    counts = np.arange(max(1, np.ceil(nearest / period)), np.floor(farthest / period + ROUNDED) + 1)
+    counts = np.arange(max(1, np.ceil(nearest / period)), np.floor(farthest / period + SAME_TIME) + 1)
     if not len(counts):
         return False
     far = off(offsets.sample(seen, np.clip(key + counts * step, start, end)), pose).max()
-    if far > NEAR or not _leaves(away[beside], float(far)):
+    if far > NEAR or away[beside].max() <= max(NEAR, LEAVES * far):
         return False
-    later = seen.at(np.flatnonzero(seen.times >= start + period - ROUNDED))
+    later = seen.at(np.flatnonzero(seen.times >= start + period - SAME_TIME))
     return bool(off(later, offsets.sample(seen, later.times - period)).mean() <= NEAR)
-
-
-def _leaves(away: Float[np.ndarray, " frame"], back: float) -> bool:
-    """Whether what is so far from a pose leaves it, and comes back clearly nearer than it goes away."""
-    return bool(away.max(initial=0) > max(NEAR, LEAVES * back))
 
 
 def _apart(

@@ -3,8 +3,8 @@
 Each gap is filled towards its own keys, so velocity jumps where two meet. What of the jump goes beyond what the context
 shows between its frames is taken off, half on either side. The correction is the hump of :mod:`engine.priors.spline` in
 the space of offsets: a change of velocity at the key, nothing at the key itself, and over after :data:`REACH_S`. A
-context that stops and starts keeps its stops. At the seam of a shot that cycles finished motion counts as a neighbour
-too, all of the correction lying in the gap.
+context that stops and starts keeps its stops. At the seam of a shot that cycles, and beside a pose that is held,
+known motion counts as a neighbour too, all of the correction lying in the gap.
 """
 
 import numpy as np
